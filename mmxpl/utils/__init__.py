@@ -1,0 +1,5 @@
+"""Small helpers."""
+
+from .errors import DataError
+
+__all__ = ['DataError']

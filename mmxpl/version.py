@@ -1,0 +1,3 @@
+"""Version of mmxpl."""
+
+__version__ = '0.1.0'
