@@ -1,0 +1,90 @@
+"""One audio-visual pair with everything known or predicted of it."""
+
+from mmengine.structures import BaseDataElement, InstanceData, PixelData
+from torch import Tensor
+
+
+class AVDataSample(BaseDataElement):
+    """Annotations, pseudo-labels and predictions of one frame and its sound.
+
+    It is the only thing that passes between dataset, preprocessor, learner,
+    hook, metric and visualizer. Every map and box lives in the *canonical
+    frame*, the plain resized image, until the data preprocessor augments a
+    training batch: it then warps ``gt_map`` and ``pseudo_label`` together with
+    the image and leaves the affine in the meta information.
+
+    Meta information:
+
+    - ``sample_id`` (str): stable id of the clip.
+    - ``sample_idx`` (int): index within the clip's own dataset.
+    - ``is_labelled`` (bool): whether the ground truth may be trained on.
+    - ``category`` (str, optional): name of the sounding class, if known.
+    - ``img_path``, ``audio_path`` (str): the files that were read.
+    - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
+      file's frame and of the image given to the model.
+    - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
+      after augmentation only.
+
+    Data fields:
+
+    - ``gt_instances`` (InstanceData): ``bboxes`` (N, 4) of the sounding
+      objects, x1 y1 x2 y2 normalised to [0, 1].
+    - ``gt_map`` (Tensor): (S, S) in [0, 1], the ground truth as the evaluation
+      protocol rasterises it; fractional where annotators disagree.
+    - ``pseudo_label`` (PixelData): for each localizer the soft target that it
+      is to learn, (1, h, w) in [0, 1].
+    - ``pred_map`` (PixelData): for each localizer, and ``ens`` for their mean,
+      the predicted probability, (1, h, w) in [0, 1].
+    """
+
+    @property
+    def gt_instances(self) -> InstanceData:
+        """InstanceData: boxes of the sounding objects."""
+        return self._gt_instances
+
+    @gt_instances.setter
+    def gt_instances(self, value: InstanceData) -> None:
+        self.set_field(value, '_gt_instances', dtype=InstanceData)
+
+    @gt_instances.deleter
+    def gt_instances(self) -> None:
+        del self._gt_instances
+
+    @property
+    def gt_map(self) -> Tensor:
+        """Tensor: ground-truth map of shape (S, S) in [0, 1]."""
+        return self._gt_map
+
+    @gt_map.setter
+    def gt_map(self, value: Tensor) -> None:
+        self.set_field(value, '_gt_map', dtype=Tensor)
+
+    @gt_map.deleter
+    def gt_map(self) -> None:
+        del self._gt_map
+
+    @property
+    def pseudo_label(self) -> PixelData:
+        """PixelData: soft target of each localizer, (1, h, w) in [0, 1]."""
+        return self._pseudo_label
+
+    @pseudo_label.setter
+    def pseudo_label(self, value: PixelData) -> None:
+        self.set_field(value, '_pseudo_label', dtype=PixelData)
+
+    @pseudo_label.deleter
+    def pseudo_label(self) -> None:
+        del self._pseudo_label
+
+    @property
+    def pred_map(self) -> PixelData:
+        """PixelData: predicted probability maps, (1, h, w) in [0, 1]."""
+        return self._pred_map
+
+    @pred_map.setter
+    def pred_map(self, value: PixelData) -> None:
+        self.set_field(value, '_pred_map', dtype=PixelData)
+
+    @pred_map.deleter
+    def pred_map(self) -> None:
+        del self._pred_map
