@@ -1,0 +1,5 @@
+"""Samplers."""
+
+from .curriculum_sampler import CurriculumSampler
+
+__all__ = ['CurriculumSampler']

@@ -1,0 +1,208 @@
+"""Composes batches of labelled and of selected unlabelled clips."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from mmxpl.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class CurriculumSampler(Sampler):
+    """Labelled and unlabelled clips in a fixed proportion, the best ones first.
+
+    The data set is a ``ConcatDataset`` of the labelled and the unlabelled set,
+    in this order. Every batch of a rank holds ``labelled_per_batch`` indices of
+    the first, then ``unlabelled_per_batch`` of the second, so the data loader's
+    ``batch_size`` must be their sum.
+
+    An epoch has a constant number of batches, since schedulers read it once.
+    The curriculum chooses *which* unlabelled clips fill it: once
+    :meth:`set_reliability` was called, epoch e draws from the share rho(e) of
+    clips with the highest reliability; rho grows linearly from ``start`` at
+    epoch ``begin`` to ``end`` at epoch ``until``. A share that is smaller than
+    an epoch is gone through several times.
+
+    Everything is a function of seed, epoch and reliability, equal on every
+    rank; a rank takes every W-th clip of each global batch. Labelled clips are
+    drawn without replacement across epochs.
+
+    Args:
+        dataset (Dataset): a ``ConcatDataset`` of labelled and unlabelled clips.
+        labelled_per_batch (int): labelled clips in a batch of one rank.
+        unlabelled_per_batch (int): unlabelled clips in a batch of one rank.
+        num_batches (int, optional): batches of one rank in an epoch. Defaults
+            to as many as go through the unlabelled set once (the labelled set,
+            where ``unlabelled_per_batch`` is 0).
+        curriculum (dict, optional): ``start`` and ``end`` (shares in (0, 1]),
+            ``begin`` and ``until`` (epochs). Defaults to all clips always.
+        seed (int, optional): seed of the shuffles. Defaults to one that the
+            ranks agree on.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        labelled_per_batch: int,
+        unlabelled_per_batch: int,
+        num_batches: int | None = None,
+        curriculum: dict | None = None,
+        seed: int | None = None,
+    ) -> None:
+        sizes = [len(part) for part in getattr(dataset, 'datasets', ())]
+        if len(sizes) != 2:
+            raise TypeError(
+                'CurriculumSampler needs a ConcatDataset of exactly two data sets, '
+                'labelled first and unlabelled second, got '
+                f'{type(dataset).__name__} of {len(sizes)}.'
+            )
+        self.num_labelled, self.num_unlabelled = sizes
+        if labelled_per_batch and not self.num_labelled:
+            raise ValueError(
+                'The labelled set is empty: set labelled_per_batch=0 or give it clips.'
+            )
+        if unlabelled_per_batch and not self.num_unlabelled:
+            raise ValueError(
+                'The unlabelled set is empty: set unlabelled_per_batch=0 or give it '
+                'clips.'
+            )
+        self.labelled_per_batch = labelled_per_batch
+        self.unlabelled_per_batch = unlabelled_per_batch
+        self.curriculum = _check_curriculum(curriculum)
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self._by_reliability: Tensor | None = None
+        if num_batches is None:
+            if unlabelled_per_batch:
+                clips, share = self.num_unlabelled, unlabelled_per_batch
+            else:
+                clips, share = self.num_labelled, labelled_per_batch
+            num_batches = math.ceil(clips / (share * self.world_size))
+        self.num_batches = num_batches
+
+    @property
+    def batch_size(self) -> int:
+        """int: clips in a batch of one rank."""
+        return self.labelled_per_batch + self.unlabelled_per_batch
+
+    def __len__(self) -> int:
+        """Number of clips that one rank sees in an epoch."""
+        return self.num_batches * self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch that the next iteration is for.
+
+        Args:
+            epoch (int): counted from 0.
+        """
+        self.epoch = epoch
+
+    def set_reliability(self, reliability: Tensor) -> None:
+        """Gives the curriculum its order.
+
+        Args:
+            reliability (Tensor): (N,), one score per unlabelled clip, the
+                higher the more reliable; equal on every rank.
+        """
+        if len(reliability) != self.num_unlabelled:
+            raise ValueError(
+                f'{len(reliability)} reliabilities for {self.num_unlabelled} '
+                'unlabelled clips.'
+            )
+        self._by_reliability = torch.argsort(
+            reliability.cpu(), descending=True, stable=True
+        )
+
+    @property
+    def share(self) -> float:
+        """float: rho of the current epoch, the share of clips that is drawn from."""
+        if self._by_reliability is None:
+            return 1.0
+        start, end, begin, until = self.curriculum
+        progress = (self.epoch - begin) / max(until - begin, 1)
+        return start + (end - start) * min(max(progress, 0.0), 1.0)
+
+    def selected(self) -> Tensor:
+        """Unlabelled clips that the current epoch draws from.
+
+        Returns:
+            Tensor: (K,) indices into the unlabelled set.
+        """
+        if self._by_reliability is None:
+            return torch.arange(self.num_unlabelled)
+        kept = math.ceil(self.share * self.num_unlabelled)
+        return self._by_reliability[:kept].sort().values
+
+    def __iter__(self) -> Iterator[int]:
+        """Yields indices into the concatenated data set, batch after batch."""
+        labelled = self._stream(
+            torch.arange(self.num_labelled),
+            self.labelled_per_batch,
+            first=self.epoch * self.num_batches,
+            stream=0,
+        )
+        unlabelled = self._stream(
+            self.selected(), self.unlabelled_per_batch, first=0, stream=1 + self.epoch
+        )
+        for left, right in zip(labelled, unlabelled + self.num_labelled, strict=True):
+            yield from left.tolist()
+            yield from right.tolist()
+
+    def _stream(self, pool: Tensor, per_batch: int, first: int, stream: int) -> Tensor:
+        """Deals shuffled passes over a pool to the batches of this rank.
+
+        Args:
+            pool (Tensor): (K,) indices.
+            per_batch (int): indices in a batch of one rank.
+            first (int): number of global batches already dealt from the stream.
+            stream (int): distinguishes the shuffles of different streams.
+
+        Returns:
+            Tensor: (num_batches, per_batch).
+        """
+        share = per_batch * self.world_size
+        low, high = first * share, (first + self.num_batches) * share
+        if low == high:
+            return torch.empty(self.num_batches, 0, dtype=torch.long)
+        passes = range(low // len(pool), math.ceil(high / len(pool)))
+        dealt = torch.cat([self._shuffle(pool, stream, number) for number in passes])
+        offset = low - passes.start * len(pool)
+        dealt = dealt[offset : offset + high - low]
+        return dealt.view(self.num_batches, share)[:, self.rank :: self.world_size]
+
+    def _shuffle(self, pool: Tensor, stream: int, number: int) -> Tensor:
+        """Shuffles a pool as pass ``number`` of a stream sees it."""
+        generator = torch.Generator()
+        # distinct odd multipliers keep seeds of different streams and passes apart
+        generator.manual_seed(
+            (self.seed * 1_000_003 + stream * 10_007 + number) & (2**63 - 1)
+        )
+        return pool[torch.randperm(len(pool), generator=generator)]
+
+
+def _check_curriculum(curriculum: dict | None) -> tuple[float, float, int, int]:
+    """Validates the schedule of rho."""
+    if curriculum is None:
+        return 1.0, 1.0, 0, 0
+    unknown = set(curriculum) - {'start', 'end', 'begin', 'until'}
+    if unknown or not {'start', 'begin', 'until'} <= set(curriculum):
+        raise ValueError(
+            'curriculum needs start, begin and until, and may have end; got '
+            f'{sorted(curriculum)}.'
+        )
+    start, end = curriculum['start'], curriculum.get('end', 1.0)
+    if not 0 < start <= end <= 1:
+        raise ValueError(
+            f'curriculum needs 0 < start <= end <= 1, got start={start}, end={end}.'
+        )
+    begin, until = curriculum['begin'], curriculum['until']
+    if begin > until:
+        raise ValueError(
+            f'curriculum needs begin <= until, got begin={begin}, until={until}.'
+        )
+    return start, end, begin, until

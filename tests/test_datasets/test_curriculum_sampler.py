@@ -1,0 +1,103 @@
+from unittest import mock
+
+import pytest
+import torch
+from torch.utils.data import ConcatDataset
+
+from mmxpl.datasets.samplers import CurriculumSampler
+
+NUM_LABELLED, NUM_UNLABELLED = 7, 40
+CURRICULUM = dict(start=0.25, end=1.0, begin=2, until=5)
+
+
+def make(rank=0, world_size=1, curriculum=None, **kwargs):
+    dataset = ConcatDataset([range(NUM_LABELLED), range(NUM_UNLABELLED)])
+    kwargs = dict(dict(labelled_per_batch=2, unlabelled_per_batch=4, seed=3), **kwargs)
+    path = 'mmxpl.datasets.samplers.curriculum_sampler.get_dist_info'
+    with mock.patch(path, return_value=(rank, world_size)):
+        return CurriculumSampler(dataset, curriculum=curriculum, **kwargs)
+
+
+def batches(sampler, epoch=0):
+    sampler.set_epoch(epoch)
+    return torch.tensor(list(sampler)).view(-1, sampler.batch_size)
+
+
+def test_every_batch_has_its_share_of_both():
+    sampler = make()
+    got = batches(sampler)
+    assert len(sampler) == got.numel() == 10 * 6
+    assert (got[:, :2] < NUM_LABELLED).all()
+    assert (got[:, 2:] >= NUM_LABELLED).all()
+
+
+def test_an_epoch_goes_through_the_unlabelled_set_once():
+    got = batches(make())[:, 2:].flatten() - NUM_LABELLED
+    assert got.sort().values.tolist() == list(range(NUM_UNLABELLED))
+
+
+def test_labelled_clips_are_used_evenly_across_epochs():
+    sampler = make()
+    stream = torch.cat([batches(sampler, e)[:, :2].flatten() for e in range(7)])
+    # 7 epochs x 20 = 20 full passes over 7 clips
+    assert torch.bincount(stream).tolist() == [20] * NUM_LABELLED
+    for one_pass in stream.view(20, 7):
+        assert one_pass.sort().values.tolist() == list(range(NUM_LABELLED))
+
+
+def test_epochs_differ_and_repeat_exactly():
+    sampler = make()
+    assert not torch.equal(batches(sampler, 0), batches(sampler, 1))
+    assert torch.equal(batches(sampler, 1), batches(make(), 1))
+    assert not torch.equal(batches(sampler, 1), batches(make(seed=4), 1))
+
+
+def test_curriculum_draws_from_the_most_reliable_share():
+    sampler = make(curriculum=CURRICULUM)
+    assert len(sampler.selected()) == NUM_UNLABELLED  # nothing known yet
+    scores = torch.rand(NUM_UNLABELLED, generator=torch.Generator().manual_seed(0))
+    sampler.set_reliability(scores)
+    order = scores.argsort(descending=True).tolist()
+    previous = set()
+    for epoch, share in ((2, 10), (3, 20), (4, 30), (5, 40), (9, 40)):
+        got = batches(sampler, epoch)
+        assert got.shape == (10, 6)  # the epoch's length is constant
+        drawn = set((got[:, 2:] - NUM_LABELLED).flatten().tolist())
+        assert drawn == set(order[:share])
+        assert previous <= drawn
+        previous = drawn
+
+
+@pytest.mark.parametrize('curriculum', [None, CURRICULUM])
+def test_two_ranks_deal_what_one_deals(curriculum):
+    one = make(curriculum=curriculum, labelled_per_batch=4, unlabelled_per_batch=8)
+    two = [make(r, 2, curriculum=curriculum) for r in range(2)]
+    scores = torch.rand(NUM_UNLABELLED)
+    for sampler in (one, *two):
+        sampler.set_reliability(scores)
+    for epoch in (0, 3):
+        whole = batches(one, epoch)
+        parts = [batches(sampler, epoch) for sampler in two]
+        for t in range(len(whole)):
+            dealt = torch.cat([p[t] for p in parts]).sort().values
+            assert torch.equal(dealt, whole[t].sort().values)
+
+
+def test_labelled_only():
+    sampler = make(unlabelled_per_batch=0, num_batches=5)
+    got = batches(sampler)
+    assert got.shape == (5, 2)
+    assert (got < NUM_LABELLED).all()
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(TypeError, match='exactly two'):
+        CurriculumSampler(range(3), 1, 1)
+    with pytest.raises(ValueError, match='for 40 unlabelled'):
+        make().set_reliability(torch.rand(3))
+    with pytest.raises(ValueError, match='start <= end'):
+        make(curriculum=dict(start=0.9, end=0.5, begin=0, until=1))
+    with pytest.raises(ValueError, match='begin <= until'):
+        make(curriculum=dict(start=0.9, begin=2, until=1))
+    with pytest.raises(ValueError, match='rho'):
+        make(curriculum=dict(rho=0.9))
