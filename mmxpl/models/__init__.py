@@ -1,0 +1,25 @@
+"""Models. Importing this makes mmdet's backbones available."""
+
+from mmxpl.compat import ensure_mmcv_ops
+
+ensure_mmcv_ops()
+
+import mmdet.models  # noqa: E402, F401  (registers the backbones)
+
+from .data_preprocessors import AVDataPreprocessor, LogMel, LogSpectrogram  # noqa: E402
+from .encoders import SpectrogramEncoder, VGGishEncoder  # noqa: E402
+from .localizers import AVLocalizer  # noqa: E402
+from .losses import MapBCELoss, MaxMILContrastiveLoss  # noqa: E402
+from .semi import XPL  # noqa: E402
+
+__all__ = [
+    'XPL',
+    'AVDataPreprocessor',
+    'AVLocalizer',
+    'LogMel',
+    'LogSpectrogram',
+    'MapBCELoss',
+    'MaxMILContrastiveLoss',
+    'SpectrogramEncoder',
+    'VGGishEncoder',
+]

@@ -1,0 +1,14 @@
+"""Data preprocessors and what they are made of."""
+
+from .audio_frontends import LogMel, LogSpectrogram
+from .augmentation import Augmentation, sample_draws
+from .av_data_preprocessor import AVDataPreprocessor, PreparedInputs
+
+__all__ = [
+    'AVDataPreprocessor',
+    'Augmentation',
+    'LogMel',
+    'LogSpectrogram',
+    'PreparedInputs',
+    'sample_draws',
+]

@@ -1,0 +1,109 @@
+"""From waveforms to the time-frequency images that audio encoders read."""
+
+import torch
+from torch import Tensor, nn
+
+from mmxpl.compat import torchaudio_transforms
+from mmxpl.registry import MODELS
+
+
+class _LogFrontend(nn.Module):
+    """Logarithm and fixed normalisation of a power spectrogram, in fp32."""
+
+    def __init__(self, spectrogram: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        if std <= 0:
+            raise ValueError(f'std must be positive, got {std}.')
+        self.spectrogram = spectrogram
+        self.mean, self.std = mean, std
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Computes the spectrogram, outside of any autocast.
+
+        Args:
+            waveform (Tensor): (B, T) in [-1, 1].
+
+        Returns:
+            Tensor: (B, 1, F, L) float32, frequencies by frames.
+        """
+        with torch.autocast(waveform.device.type, enabled=False):
+            power = self.spectrogram(waveform.float())
+            # 1e-7 as in EZ-VSL (Mo & Morgado, ECCV 2022): keeps silence finite
+            log_power = torch.log(power + 1e-7)
+            return ((log_power - self.mean) / self.std).unsqueeze(1)
+
+
+@MODELS.register_module()
+class LogSpectrogram(_LogFrontend):
+    """Log power spectrogram on a linear frequency axis.
+
+    The window and hop of 512 and 238 samples are those of LVS (Chen et al.,
+    CVPR 2021) and EZ-VSL: 3 s at 16 kHz become 257 x 202.
+
+    Args:
+        n_fft (int): window in samples; n_fft // 2 + 1 frequencies.
+            Defaults to 512.
+        hop_length (int): samples between frames. Defaults to 238.
+        mean (float): subtracted from the log power. Defaults to -5.
+        std (float): then divided by. Defaults to 5.
+    """
+
+    def __init__(
+        self,
+        n_fft: int = 512,
+        hop_length: int = 238,
+        mean: float = -5.0,
+        std: float = 5.0,
+    ) -> None:
+        transform = torchaudio_transforms().Spectrogram(
+            n_fft=n_fft, hop_length=hop_length, power=2
+        )
+        super().__init__(transform, mean, std)
+
+
+@MODELS.register_module()
+class LogMel(_LogFrontend):
+    """Log power on the mel scale, as VGGish (Hershey et al., ICASSP 2017) reads it.
+
+    At 16 kHz the defaults are VGGish's window of 25 ms, hop of 10 ms and 64
+    bands between 125 and 7500 Hz.
+
+    Args:
+        sample_rate (int): of the waveforms, in Hz. Defaults to 16000.
+        n_fft (int): size of the Fourier transform. Defaults to 512.
+        win_length (int): window in samples. Defaults to 400.
+        hop_length (int): samples between frames. Defaults to 160.
+        n_mels (int): bands. Defaults to 64.
+        f_min (float): lowest frequency in Hz. Defaults to 125.
+        f_max (float): highest frequency in Hz. Defaults to 7500.
+        mean (float): subtracted from the log power. Defaults to -3.
+        std (float): then divided by. Defaults to 5.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        n_fft: int = 512,
+        win_length: int = 400,
+        hop_length: int = 160,
+        n_mels: int = 64,
+        f_min: float = 125.0,
+        f_max: float = 7500.0,
+        mean: float = -3.0,
+        std: float = 5.0,
+    ) -> None:
+        if f_max > sample_rate / 2:
+            raise ValueError(
+                f'f_max ({f_max} Hz) is above half the sample rate ({sample_rate} Hz).'
+            )
+        transform = torchaudio_transforms().MelSpectrogram(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            power=2,
+        )
+        super().__init__(transform, mean, std)

@@ -1,0 +1,100 @@
+"""Random views of a training batch, the same whatever the number of ranks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmxpl.structures import compose_affine
+
+
+def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
+    """Draws uniform numbers that depend on seed, step and sample alone.
+
+    Neither the position in the batch nor the rank enters, so two processes
+    augment a clip exactly as one does, and a resumed run as an uninterrupted one.
+
+    Args:
+        seed (int): of the run.
+        step (int): training steps done.
+        keys (Sequence[int]): (B,) one non-negative number per sample.
+        count (int): numbers per sample.
+
+    Returns:
+        np.ndarray: (B, count) float32 in [0, 1).
+    """
+    draws = [np.random.default_rng([seed, step, key]).random(count) for key in keys]
+    return np.stack(draws).astype(np.float32)
+
+
+class Augmentation:
+    """One affine (crop, flip, scale) and one change of colours per sample.
+
+    Args:
+        min_area (float): smallest area of the crop as a share of the frame, in
+            (0, 1]; 1 switches cropping off. Defaults to 0.5.
+        max_stretch (float): largest ratio, at least 1, by which the crop's
+            aspect departs from the frame's. Defaults to 1.33.
+        flip (float): probability of a horizontal flip. Defaults to 0.5.
+        brightness (float): largest change of brightness, as a share.
+            Defaults to 0.3.
+        contrast (float): largest change of contrast. Defaults to 0.3.
+        saturation (float): largest change of saturation. Defaults to 0.3.
+    """
+
+    NUM_DRAWS = 8
+
+    def __init__(
+        self,
+        min_area: float = 0.5,
+        max_stretch: float = 1.33,
+        flip: float = 0.5,
+        brightness: float = 0.3,
+        contrast: float = 0.3,
+        saturation: float = 0.3,
+    ) -> None:
+        if not 0 < min_area <= 1:
+            raise ValueError(f'min_area must be in (0, 1], got {min_area}.')
+        if max_stretch < 1:
+            raise ValueError(f'max_stretch must be at least 1, got {max_stretch}.')
+        self.min_area, self.max_stretch, self.flip = min_area, max_stretch, flip
+        self.photometric = (brightness, contrast, saturation)
+
+    def affine(self, draws: Tensor) -> Tensor:
+        """Turns random numbers into affines.
+
+        Args:
+            draws (Tensor): (B, 8) in [0, 1); the first five are used.
+
+        Returns:
+            Tensor: (B, 2, 3), augmented to canonical coordinates; the view never
+            leaves the frame.
+        """
+        area = self.min_area + (1 - self.min_area) * draws[:, 0]
+        stretch = self.max_stretch ** (2 * draws[:, 1] - 1)
+        root = stretch.sqrt()
+        size = torch.stack([area.sqrt() * root, area.sqrt() / root], dim=1).clamp_max(1)
+        center = (1 - size) * (2 * draws[:, 2:4] - 1)
+        return compose_affine(center, size, draws[:, 4] < self.flip)
+
+    def recolour(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Changes brightness, contrast and saturation.
+
+        Args:
+            images (Tensor): (B, 3, H, W) in [0, 255], RGB.
+            draws (Tensor): (B, 8) in [0, 1); the last three are used.
+
+        Returns:
+            Tensor: (B, 3, H, W) in [0, 255].
+        """
+        strength = images.new_tensor(self.photometric)
+        factors = 1 + strength * (2 * draws[:, 5:8] - 1)
+        bright, contrast, colour = factors.view(-1, 3, 1, 1, 1).unbind(dim=1)
+        # luma of ITU-R BT.601
+        luma = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+        grey = (images * luma).sum(dim=1, keepdim=True)
+        mean = grey.mean(dim=(2, 3), keepdim=True)
+        images = grey + colour * (images - grey)
+        images = mean + contrast * (images - mean)
+        return (bright * images).clamp(0, 255)

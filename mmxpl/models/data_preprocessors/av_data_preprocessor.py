@@ -1,0 +1,145 @@
+"""From a collated batch to what the localizers read, on the device."""
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from mmengine.structures import PixelData
+from torch import Tensor, nn
+
+from mmxpl.registry import MODELS
+from mmxpl.structures import AVDataSample, warp
+
+from .augmentation import Augmentation, sample_draws
+
+
+class PreparedInputs(dict):
+    """Inputs on the device, normalised; a type of their own marks them as such."""
+
+
+@MODELS.register_module()
+class AVDataPreprocessor(BaseDataPreprocessor):
+    """Normalises frames, computes spectrograms and augments training batches.
+
+    It has two stages, so that a hook can look at the plain view of a batch
+    before it is augmented and nothing is computed twice:
+
+    - :meth:`prepare` moves the batch to the device, normalises the frames and
+      computes every audio front end; what is prepared already passes through.
+    - :meth:`augment` (training only) warps every frame by one affine of its own
+      and its ``gt_map`` and ``pseudo_label`` by the same, and changes colours.
+
+    Args:
+        audio (dict[str, dict]): name of an input to the config of the front end
+            that computes it from the waveform.
+        mean (Sequence[float]): RGB mean, in [0, 255]. Defaults to ImageNet's.
+        std (Sequence[float]): RGB deviation. Defaults to ImageNet's.
+        augment (dict, optional): arguments of :class:`Augmentation`. Defaults to
+            no augmentation.
+    """
+
+    def __init__(
+        self,
+        audio: dict[str, dict],
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        augment: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.audio = nn.ModuleDict(
+            {name: MODELS.build(front_end) for name, front_end in audio.items()}
+        )
+        for name, value in (('mean', mean), ('std', std)):
+            value = torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1)
+            self.register_buffer(name, value, persistent=False)
+        self.augmentation = None if augment is None else Augmentation(**augment)
+        # the seed that the runner set; views are drawn from it, the step and the clip
+        self._seed = torch.initial_seed() & (2**32 - 1)
+        # in the checkpoint, so that a resumed run draws the views that would come
+        self.register_buffer('num_steps', torch.zeros((), dtype=torch.long))
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepares a batch and, in training, augments it.
+
+        Args:
+            data (dict): ``inputs``, with ``img`` (B, 3, H, W) uint8 BGR and
+                ``audio`` (B, T) float32, stacked or as lists, and
+                ``data_samples``, a list of :class:`AVDataSample`; or a prepared
+                batch.
+            training (bool): whether to augment. Defaults to False.
+
+        Returns:
+            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W) and one
+            (B, 1, F, L) tensor per front end, and ``data_samples``.
+        """
+        data = self.prepare(data)
+        return self.augment(data) if training else data
+
+    def prepare(self, data: dict) -> dict:
+        """Moves to the device, normalises, computes spectrograms; idempotent.
+
+        Args:
+            data (dict): see :meth:`forward`.
+
+        Returns:
+            dict: the prepared batch, in the canonical frame.
+        """
+        if isinstance(data['inputs'], PreparedInputs):
+            return data
+        data = self.cast_data(data)
+        images, audio = (
+            torch.stack(list(value)) if isinstance(value, (list, tuple)) else value
+            for value in (data['inputs']['img'], data['inputs']['audio'])
+        )
+        inputs = PreparedInputs(img=(images.flip(1).float() - self.mean) / self.std)
+        for name, front_end in self.audio.items():
+            inputs[name] = front_end(audio)
+        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+
+    def augment(self, data: dict) -> dict:
+        """Draws a view of every sample and warps its targets along.
+
+        Data samples are changed in place: ``gt_map`` and ``pseudo_label`` are
+        those of the view, and ``affine`` leads back to the canonical frame.
+
+        Args:
+            data (dict): a prepared batch.
+
+        Returns:
+            dict: the augmented batch.
+        """
+        if self.augmentation is None:
+            return data
+        samples: list[AVDataSample] = data['data_samples']
+        images = data['inputs']['img']
+        keys = [2 * s.sample_idx + int(s.is_labelled) for s in samples]
+        draws = sample_draws(
+            self._seed, int(self.num_steps), keys, Augmentation.NUM_DRAWS
+        )
+        self.num_steps += 1
+        draws = torch.from_numpy(draws).to(images.device)
+        theta = self.augmentation.affine(draws)
+        images = self.augmentation.recolour(images * self.std + self.mean, draws)
+        images = warp((images - self.mean) / self.std, theta)
+        _warp_targets(samples, theta)
+        inputs = PreparedInputs(data['inputs'], img=images)
+        return dict(inputs=inputs, data_samples=samples)
+
+
+def _warp_targets(samples: list[AVDataSample], theta: Tensor) -> None:
+    """Warps ground truth and pseudo-labels in place, all of a kind at once."""
+    for sample, affine in zip(samples, theta, strict=True):
+        sample.set_metainfo(dict(affine=affine))
+    rows = [i for i, sample in enumerate(samples) if 'gt_map' in sample]
+    if rows:
+        maps = torch.stack([samples[i].gt_map for i in rows]).unsqueeze(1)
+        for i, gt_map in zip(rows, warp(maps, theta[rows]), strict=True):
+            samples[i].gt_map = gt_map[0]
+    rows = [i for i, sample in enumerate(samples) if 'pseudo_label' in sample]
+    if rows:
+        names = samples[rows[0]].pseudo_label.keys()
+        maps = torch.stack(
+            [torch.cat([samples[i].pseudo_label.get(n) for n in names]) for i in rows]
+        )
+        for i, labels in zip(rows, warp(maps, theta[rows]), strict=True):
+            samples[i].pseudo_label = PixelData(
+                **{name: labels[k : k + 1] for k, name in enumerate(names)}
+            )

@@ -1,0 +1,75 @@
+"""A plain convolutional audio encoder in the manner of VGGish."""
+
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmxpl.registry import MODELS
+
+
+@MODELS.register_module()
+class VGGishEncoder(BaseModule):
+    """Stages of 3x3 convolutions and max-pooling over a log-mel spectrogram.
+
+    With the default widths and depths the convolutions are those of VGGish
+    (Hershey et al., ICASSP 2017), its VGG variant for audio; normalisation is
+    added so that it trains from scratch, and the time axis is pooled at the end
+    instead of being cut into windows of 0.96 s, so any duration can be read.
+
+    Args:
+        channels (Sequence[int]): channels of each stage; the last is
+            ``out_channels``. Defaults to (64, 128, 256, 512).
+        depths (Sequence[int]): convolutions in each stage.
+            Defaults to (1, 1, 2, 2).
+        norm_cfg (dict): normalisation. Defaults to ``dict(type='BN')``.
+        init_cfg (dict, optional): how weights are initialised. Defaults to
+            Kaiming's normal for convolutions.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 256, 512),
+        depths: Sequence[int] = (1, 1, 2, 2),
+        norm_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
+        if len(channels) != len(depths):
+            raise ValueError(
+                f'channels {tuple(channels)} and depths {tuple(depths)} differ in '
+                'length.'
+            )
+        layers: list[nn.Module] = []
+        previous = 1
+        for width, depth in zip(channels, depths, strict=True):
+            for _ in range(depth):
+                layers.append(
+                    ConvModule(
+                        previous,
+                        width,
+                        3,
+                        padding=1,
+                        norm_cfg=norm_cfg or dict(type='BN'),
+                    )
+                )
+                previous = width
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        self.layers = nn.Sequential(*layers)
+        self.out_channels = previous
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Encodes sounds.
+
+        Args:
+            spectrogram (Tensor): (B, 1, F, L) log-mel.
+
+        Returns:
+            Tensor: (B, out_channels), the mean over frequency of the maximum
+            over time plus the mean over time.
+        """
+        features = self.layers(spectrogram)
+        pooled = torch.add(features.amax(dim=3), features.mean(dim=3))
+        return pooled.mean(dim=2)

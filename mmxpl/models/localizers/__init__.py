@@ -1,0 +1,5 @@
+"""Localizers."""
+
+from .av_localizer import AVLocalizer, Localization
+
+__all__ = ['AVLocalizer', 'Localization']

@@ -1,0 +1,5 @@
+"""Semi-supervised learners."""
+
+from .xpl import XPL
+
+__all__ = ['XPL']

@@ -1,0 +1,177 @@
+"""XPL: two localizers that learn from labels, from each other and from pairing."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from torch import Tensor, nn
+
+from mmxpl.registry import MODELS
+from mmxpl.structures import AVDataSample
+
+
+@MODELS.register_module()
+class XPL(BaseModel):
+    """Cross Pseudo-Labeling (Guo et al., ICASSP 2024, arXiv 2403.03095).
+
+    ``loss`` is a function of the batch alone: a localizer learns from ``gt_map``
+    where a data sample has one and is labelled, from its field of
+    ``pseudo_label`` where there is one, and from the pairing of frame and sound
+    everywhere. Who writes the pseudo-labels, when and from what is not its
+    concern (see :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`); the same
+    learner trains every baseline.
+
+    Args:
+        localizers (dict[str, dict]): name to config of each localizer, 'a' and
+            'b' for XPL. They should differ, in the audio encoder at least.
+        loss_supervised (dict): config of the loss against ground truth.
+        loss_pseudo (dict): config of the loss against pseudo-labels.
+        loss_contrastive (dict, optional): config of the loss on pairing.
+            Defaults to none.
+        data_preprocessor (dict, optional): config of the data preprocessor.
+        init_cfg (dict, optional): how weights are initialised.
+    """
+
+    def __init__(
+        self,
+        localizers: dict[str, dict],
+        loss_supervised: dict,
+        loss_pseudo: dict,
+        loss_contrastive: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        if isinstance(data_preprocessor, dict):
+            # by our registry, so that it is found outside of a runner too
+            data_preprocessor = MODELS.build(data_preprocessor)
+        super().__init__(data_preprocessor, init_cfg)
+        if 'ens' in localizers:
+            raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
+        self.localizers = nn.ModuleDict(
+            {name: MODELS.build(cfg) for name, cfg in localizers.items()}
+        )
+        self.loss_supervised = MODELS.build(loss_supervised)
+        self.loss_pseudo = MODELS.build(loss_pseudo)
+        self.loss_contrastive = (
+            None if loss_contrastive is None else MODELS.build(loss_contrastive)
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """list[str]: names of the localizers."""
+        return list(self.localizers)
+
+    def forward(
+        self,
+        inputs: dict[str, Tensor],
+        data_samples: list[AVDataSample] | None = None,
+        mode: str = 'tensor',
+    ):
+        """Runs the learner in one of MMEngine's three modes.
+
+        Args:
+            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            data_samples (list[AVDataSample], optional): one per input.
+            mode (str): 'loss', 'predict' or 'tensor'. Defaults to 'tensor'.
+
+        Returns:
+            dict | list[AVDataSample]: losses; data samples with ``pred_map``; or
+            the probability maps by localizer, see :meth:`predict_maps`.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.predict_maps(inputs)
+        raise RuntimeError(f'Invalid mode "{mode}".')
+
+    def loss(
+        self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]
+    ) -> dict[str, Tensor]:
+        """Computes the losses of every localizer.
+
+        Every sample receives its (detached) prediction of the augmented view as
+        ``pred_map``, for those who want labels without another forward.
+
+        Args:
+            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            data_samples (list[AVDataSample]): one per input, with targets.
+
+        Returns:
+            dict[str, Tensor]: ``NAME.loss_supervised``, ``NAME.loss_pseudo`` and
+            ``NAME.loss_contrastive``, which are summed, and
+            ``NAME.foreground``, the mean predicted probability.
+        """
+        labelled = [
+            i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
+        ]
+        pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
+        losses, maps = {}, {}
+        for name, localizer in self.localizers.items():
+            out = localizer(inputs)
+            size = out.logits.shape[1:]
+            target = _stack([data_samples[i].gt_map for i in labelled], out.logits)
+            # mean over the cell's pixels: the share of the cell that is covered
+            target = F.adaptive_avg_pool2d(target, size)
+            losses[f'{name}.loss_supervised'] = self.loss_supervised(
+                out.logits[labelled], target
+            )
+            target = _stack(
+                [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
+            )
+            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(out.logits[pseudo], target)
+            if self.loss_contrastive is not None:
+                losses[f'{name}.loss_contrastive'] = self.loss_contrastive(
+                    out.visual, out.audio
+                )
+            maps[name] = out.logits.detach().float().sigmoid()
+            losses[f'{name}.foreground'] = maps[name].mean()
+        _write_maps(data_samples, maps)
+        return losses
+
+    def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Predicts the map of every localizer.
+
+        Args:
+            inputs (dict[str, Tensor]): what the data preprocessor gives.
+
+        Returns:
+            dict[str, Tensor]: (B, h, w) float32 probabilities in [0, 1] by name.
+        """
+        return {
+            name: localizer(inputs).logits.float().sigmoid()
+            for name, localizer in self.localizers.items()
+        }
+
+    def predict(
+        self,
+        inputs: dict[str, Tensor],
+        data_samples: list[AVDataSample] | None = None,
+    ) -> list[AVDataSample]:
+        """Predicts the maps of every localizer and of their ensemble.
+
+        Args:
+            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            data_samples (list[AVDataSample], optional): one per input.
+
+        Returns:
+            list[AVDataSample]: with ``pred_map``; ``ens`` is the mean probability.
+        """
+        maps = self.predict_maps(inputs)
+        if data_samples is None:
+            data_samples = [AVDataSample() for _ in range(len(inputs['img']))]
+        maps['ens'] = torch.stack(list(maps.values())).mean(dim=0)
+        _write_maps(data_samples, maps)
+        return data_samples
+
+
+def _stack(maps: list[Tensor], like: Tensor) -> Tensor:
+    """Stacks maps, (B, h, w); an empty list gives no map of ``like``'s size."""
+    return torch.stack(maps) if maps else like.new_zeros(0, *like.shape[1:])
+
+
+def _write_maps(samples: list[AVDataSample], maps: dict[str, Tensor]) -> None:
+    """Writes (B, h, w) maps by name into the samples' ``pred_map``."""
+    for i, sample in enumerate(samples):
+        sample.pred_map = PixelData(**{name: m[i : i + 1] for name, m in maps.items()})

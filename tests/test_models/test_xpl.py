@@ -1,0 +1,152 @@
+import pytest
+import torch
+from mmengine.structures import PixelData
+
+from mmxpl.registry import MODELS
+from mmxpl.testing import tiny_batch, tiny_model_cfg
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return MODELS.build(tiny_model_cfg())
+
+
+def with_pseudo_labels(batch, requires_grad=False):
+    for sample in batch['data_samples']:
+        if not sample.is_labelled:
+            maps = torch.rand(2, 1, 6, 6, requires_grad=requires_grad)
+            sample.pseudo_label = PixelData(a=maps[0], b=maps[1])
+    return batch
+
+
+def grads(model, batch, keys):
+    model.zero_grad()
+    data = model.data_preprocessor(batch, False)
+    losses = model(**data, mode='loss')
+    sum(losses[key] for key in keys).backward()
+    return {
+        name: sum(
+            p.grad.abs().sum().item()
+            for p in localizer.parameters()
+            if p.grad is not None
+        )
+        for name, localizer in model.localizers.items()
+    }
+
+
+def test_every_parameter_of_both_localizers_learns(model):
+    batch = with_pseudo_labels(tiny_batch())
+    data = model.data_preprocessor(batch, True)
+    loss, log_vars = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    assert {f'{m}.loss_{k}' for m in 'ab' for k in ('supervised', 'pseudo')} <= set(
+        log_vars
+    )
+    # foreground is logged, not summed
+    total = sum(
+        float(v) for k, v in log_vars.items() if k.split('.')[-1].startswith('loss_')
+    )
+    assert float(log_vars['loss']) == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['supervised', 'pseudo', 'contrastive'])
+@pytest.mark.parametrize('name', ['a', 'b'])
+def test_a_localizer_s_loss_reaches_that_localizer_alone(model, kind, name):
+    got = grads(model, with_pseudo_labels(tiny_batch()), [f'{name}.loss_{kind}'])
+    other = 'b' if name == 'a' else 'a'
+    assert got[name] > 0
+    assert got[other] == 0
+
+
+def test_nothing_flows_through_pseudo_labels(model):
+    batch = with_pseudo_labels(tiny_batch(), requires_grad=True)
+    label = batch['data_samples'][-1].pseudo_label.a
+    data = model.data_preprocessor(batch, False)
+    losses = model(**data, mode='loss')
+    assert losses['a.loss_pseudo'].requires_grad
+    (grad,) = torch.autograd.grad(losses['a.loss_pseudo'], label, allow_unused=True)
+    assert grad is None
+
+
+def test_targets_decide_which_loss_there_is(model):
+    data = model.data_preprocessor(tiny_batch(), False)
+    losses = model(**data, mode='loss')
+    assert losses['a.loss_pseudo'].item() == 0
+    assert losses['a.loss_supervised'].item() > 0
+    # ground truth of a clip that is not labelled is not learnt from
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(is_labelled=False))
+    assert model(**data, mode='loss')['a.loss_supervised'].item() == 0
+
+
+def test_supervised_loss_equals_a_slow_reference(model):
+    model.eval()
+    data = model.data_preprocessor(tiny_batch(), False)
+    got = model(**data, mode='loss')['b.loss_supervised'].item()
+    with torch.no_grad():
+        logits = model.localizers['b'](data['inputs']).logits
+    total, cells = 0.0, 0
+    for i in range(2):
+        gt = data['data_samples'][i].gt_map
+        for r in range(6):
+            for c in range(6):
+                # adaptive pooling's cells of 224 / 6 pixels
+                rows = slice(r * 224 // 6, -(-(r + 1) * 224 // 6))
+                cols = slice(c * 224 // 6, -(-(c + 1) * 224 // 6))
+                share = gt[rows, cols].mean().item()
+                p = torch.sigmoid(logits[i, r, c])
+                total -= share * p.log().item() + (1 - share) * (1 - p).log().item()
+                cells += 1
+    assert got == pytest.approx(total / cells, rel=1e-4)
+
+
+def test_predict_writes_the_maps_and_their_mean(model):
+    model.eval()
+    batch = tiny_batch()
+    with torch.no_grad():
+        samples = model.test_step(batch)
+    for sample in samples:
+        maps = sample.pred_map
+        assert maps.a.shape == maps.b.shape == maps.ens.shape == (1, 6, 6)
+        torch.testing.assert_close(maps.ens, (maps.a + maps.b) / 2)
+        assert maps.ens.min() >= 0
+        assert maps.ens.max() <= 1
+    assert not torch.allclose(samples[0].pred_map.a, samples[0].pred_map.b)
+
+
+def test_prediction_does_not_depend_on_the_batch(model):
+    model.eval()
+    batch = tiny_batch()
+    with torch.no_grad():
+        together = model.test_step(batch)
+        alone = model.test_step(
+            dict(
+                inputs={k: v[1:2] for k, v in batch['inputs'].items()},
+                data_samples=batch['data_samples'][1:2],
+            )
+        )
+    torch.testing.assert_close(
+        together[1].pred_map.ens, alone[0].pred_map.ens, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_the_sound_matters(model):
+    model.eval()
+    batch = tiny_batch()
+    with torch.no_grad():
+        one = model.test_step(batch)[0].pred_map.ens
+        batch['inputs']['audio'] = batch['inputs']['audio'].flip(0)
+        other = model.test_step(batch)[0].pred_map.ens
+    assert not torch.allclose(one, other)
+
+
+def test_wrong_modes_and_names(model):
+    with pytest.raises(RuntimeError, match='Invalid mode "train"'):
+        model({}, mode='train')
+    cfg = tiny_model_cfg()
+    with pytest.raises(ValueError, match='ensemble'):
+        MODELS.build(dict(cfg, localizers=dict(ens=cfg['localizers']['a'])))
