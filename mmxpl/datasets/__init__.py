@@ -1,0 +1,29 @@
+"""Data sets of frames with sound, their pipelines and samplers."""
+
+from .av_dataset import AVDataset
+from .av_json import AVJsonDataset
+from .collate import av_collate
+from .id_list import hash_ids, read_id_list
+from .leaks import check_disjoint, collect_config_ids, collect_ids
+from .samplers import CurriculumSampler
+from .splits import select_subset
+from .transforms import LoadAudio, LoadFrame, PackAVInputs, RasterizeTargets
+from .vggss import VGGSSDataset
+
+__all__ = [
+    'AVDataset',
+    'AVJsonDataset',
+    'CurriculumSampler',
+    'LoadAudio',
+    'LoadFrame',
+    'PackAVInputs',
+    'RasterizeTargets',
+    'VGGSSDataset',
+    'av_collate',
+    'check_disjoint',
+    'collect_config_ids',
+    'collect_ids',
+    'hash_ids',
+    'read_id_list',
+    'select_subset',
+]

@@ -1,0 +1,323 @@
+"""What every data set of frames with sound has in common."""
+
+import logging
+import os.path as osp
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from mmxpl.registry import TRANSFORMS
+from mmxpl.utils import DataError
+
+from .boxes import clip_boxes, looks_like_pixels
+from .id_list import hash_ids, name_some, read_id_list
+from .missing import POLICIES, handle_missing
+from .splits import check_subset, select_subset
+
+
+class AVDataset(BaseDataset):
+    """Pairs of one video frame and its sound, with or without boxes.
+
+    A subclass reads annotations and finds the media files. This class selects
+    the ids, refuses what is incomplete, brings boxes into the frame and makes
+    the entries that the pipeline starts from: ``sample_id``, ``img_path``,
+    ``audio_path``, ``category`` (or None), ``is_labelled``, and, for a labelled
+    set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask`` (COCO RLE, or
+    None) and the annotation's other keys. An unlabelled set carries neither
+    boxes nor masks, so that nothing can learn from them by mistake.
+
+    Labelled clips none of whose boxes has an area within the frame cannot be
+    evaluated; they are left out, counted and named in the log.
+
+    With ``test_mode=True`` the meta information tells how many clips were asked
+    for (``num_expected``) and the fingerprint of their ids (``id_list_hash``).
+
+    Args:
+        data_root (str): folder that the other paths are relative to.
+        ann_file (str, optional): annotation file. Defaults to the layout's.
+        data_prefix (dict, optional): folders of frames (``img``) and sounds
+            (``audio``). Defaults to the layout's.
+        id_list (str, optional): text or csv file with one id a line. Defaults
+            to None: all clips that the layout holds.
+        labelled (bool): whether to carry boxes and masks. Defaults to False.
+        subset (str): 'labelled' or 'unlabelled' takes that part of the ids as
+            :func:`select_subset` divides them. Defaults to 'all'.
+        fraction (float, optional): share of labelled ids, for ``subset``.
+        split_seed (int): seed of that division. Defaults to 0.
+        missing (str): 'error' refuses ids that lack a file or, in a labelled
+            set, an annotation; 'skip' leaves them out for the whole run and
+            names them in the log. Defaults to 'error'.
+        metainfo (dict, optional): meta information of the set.
+        indices (int | Sequence[int], optional): use these entries only.
+        serialize_data (bool): keep the entries as one array that workers
+            share. Defaults to True.
+        pipeline (Sequence): transforms. Defaults to none.
+        test_mode (bool): whether the set is for evaluation. Defaults to False.
+        lazy_init (bool): read lists and annotations at the first use only.
+            Defaults to False.
+    """
+
+    default_ann_file = ''
+    default_prefix = {'img': 'frames', 'audio': 'audio'}
+
+    def __init__(
+        self,
+        data_root: str = '',
+        ann_file: str | None = None,
+        data_prefix: dict | None = None,
+        id_list: str | None = None,
+        labelled: bool = False,
+        subset: str = 'all',
+        fraction: float | None = None,
+        split_seed: int = 0,
+        missing: str = 'error',
+        metainfo: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+    ) -> None:
+        check_subset(subset, fraction)
+        if missing not in POLICIES:
+            raise ValueError(f"missing must be one of {POLICIES}, got '{missing}'.")
+        unknown = set(data_prefix or ()) - set(self.default_prefix)
+        if unknown:
+            raise ValueError(
+                f'data_prefix has the keys {sorted(self.default_prefix)}, got '
+                f'{sorted(unknown)}.'
+            )
+        self.id_list = osp.join(data_root, id_list) if id_list else None
+        self.labelled = labelled
+        self.subset = subset
+        self.fraction = fraction
+        self.split_seed = split_seed
+        self.missing = missing
+        super().__init__(
+            ann_file=self.default_ann_file if ann_file is None else ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix={**self.default_prefix, **(data_prefix or {})},
+            indices=indices,
+            serialize_data=serialize_data,
+            # by the registry of mmxpl, whatever the default scope is
+            pipeline=[
+                TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline
+            ],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+
+    @abstractmethod
+    def read_annotations(self) -> dict[str, dict]:
+        """Reads what is known of the clips.
+
+        Returns:
+            dict[str, dict]: By id: ``category``, ``bboxes`` (floats, perhaps
+            outside the frame) and ``mask``, each perhaps absent or None, and
+            further keys.
+        """
+
+    @abstractmethod
+    def default_ids(self, annotations: dict[str, dict]) -> list[str]:
+        """Names the clips that are used where no id list is given.
+
+        Args:
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            list[str]: Their ids.
+        """
+
+    @abstractmethod
+    def find_media(
+        self, ids: Sequence[str], annotations: dict[str, dict]
+    ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+        """Finds frame and sound of clips.
+
+        Args:
+            ids (Sequence[str]): the clips.
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            tuple[dict, dict]: Paths of frame and sound by id, of the clips that
+            have both; and ids by what they lack ('no frame in ...').
+        """
+
+    @property
+    def source(self) -> str:
+        """str: the list or folder that names the clips."""
+        return self.id_list or self.ann_file or self.data_prefix['img']
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """list[str]: id of every clip, in the order of the indices."""
+        self.full_init()
+        entries = self.data_address if self.serialize_data else self.data_list
+        # what holds the entries is replaced when a subset is taken
+        if getattr(self, '_ids_of', None) is not entries:
+            self._ids_of = entries
+            self._ids = [self.get_data_info(n)['sample_id'] for n in range(len(self))]
+        return self._ids
+
+    def list_ids(self) -> list[str]:
+        """Names the clips asked for, before looking whether they are complete.
+
+        Reads lists and, where there is no list, annotations or the folder of
+        frames, but no media file.
+
+        Returns:
+            list[str]: Their ids.
+        """
+        return self._select_ids({} if self.id_list else self.read_annotations())
+
+    def load_data_list(self) -> list[dict]:
+        """Makes the entries of all complete clips.
+
+        Returns:
+            list[dict]: See the class.
+
+        Raises:
+            DataError: If lists, annotations or files cannot be used.
+        """
+        annotations = self.read_annotations()
+        ids = self._select_ids(annotations)
+        if self.test_mode:
+            self._metainfo.update(num_expected=len(ids), id_list_hash=hash_ids(ids))
+        media, lacking = self.find_media(ids, annotations)
+        if self.labelled:
+            lacking[f'neither box nor mask in {self.ann_file}'] = [
+                i for i in media if not _has_label(annotations.get(i, {}))
+            ]
+        handle_missing(lacking, self.missing, len(ids), self.source)
+        left_out = set().union(*lacking.values())
+        kept = [i for i in ids if i not in left_out]
+        labels = self._bring_into_frame(kept, annotations) if self.labelled else {}
+        entries = [
+            self._make_entry(i, media[i], annotations.get(i, {}), labels.get(i))
+            for i in kept
+            if not self.labelled or i in labels
+        ]
+        # the complement of everything is asked for by that very setting
+        if not entries and not (self.subset == 'unlabelled' and self.fraction == 1):
+            raise DataError(
+                f'{self.source}: none of {len(ids)} clips is left for the '
+                f'{"labelled" if self.labelled else "unlabelled"} set (subset='
+                f"'{self.subset}'). The log names what was left out; check id_list, "
+                'ann_file and data_root.'
+            )
+        return entries
+
+    def prepare_data(self, idx: int) -> dict:
+        """Runs the pipeline on one clip.
+
+        Args:
+            idx (int): index of the clip.
+
+        Returns:
+            dict: What the pipeline makes of it.
+
+        Raises:
+            DataError: If that is None. Another clip in its place, which is the
+                base class's way, would falsify labels and scores.
+        """
+        data = super().prepare_data(idx)
+        if data is None:
+            sample_id = self.get_data_info(idx)['sample_id']
+            raise DataError(
+                f"{self.source}: the pipeline returned nothing for '{sample_id}'. Each "
+                'transform must return its results or raise.'
+            )
+        return data
+
+    def _select_ids(self, annotations: dict[str, dict]) -> list[str]:
+        """Applies list and subset."""
+        if self.id_list:
+            ids = read_id_list(self.id_list)
+        else:
+            ids = self.default_ids(annotations)
+        return select_subset(ids, self.subset, self.fraction, self.split_seed)
+
+    def _bring_into_frame(
+        self, ids: Sequence[str], annotations: dict[str, dict]
+    ) -> dict[str, dict]:
+        """Clips boxes to the frame and reports what that changed.
+
+        Args:
+            ids (Sequence[str]): labelled clips.
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            dict[str, dict]: ``bboxes`` and ``mask`` of each clip that has one
+            of them left.
+        """
+        given = [box for i in ids for box in annotations[i].get('bboxes') or ()]
+        if looks_like_pixels(given):
+            raise DataError(
+                f'{self.ann_file}: most boxes reach far beyond 1; they seem to be in '
+                'pixels. Divide x by the width and y by the height of the frame.'
+            )
+        labels, clipped, without_area, empty = {}, [], 0, []
+        for i in ids:
+            boxes, mask = annotations[i].get('bboxes'), annotations[i].get('mask')
+            kept, outside, dropped = clip_boxes(boxes or ())
+            without_area += dropped
+            if outside:
+                clipped.append(i)
+            if kept or mask is not None:
+                labels[i] = {'bboxes': kept or None, 'mask': mask}
+            else:
+                empty.append(i)
+        report = []
+        if clipped:
+            report.append(
+                f'boxes of {len(clipped)} clips reach out of the frame and were '
+                f'clipped ({name_some(clipped)})'
+            )
+        if without_area:
+            report.append(f'{without_area} boxes without area were dropped')
+        if empty:
+            report.append(
+                f'{len(empty)} clips have no box left and are left out: '
+                f'{", ".join(empty)}'
+            )
+        if report:
+            print_log(
+                f'{self.ann_file}: {"; ".join(report)}.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return labels
+
+    def _make_entry(
+        self,
+        sample_id: str,
+        paths: tuple[str, str],
+        annotation: dict,
+        label: dict | None,
+    ) -> dict:
+        """Makes what the pipeline starts from."""
+        entry = dict(annotation) if self.labelled else {}
+        entry.update(
+            sample_id=sample_id,
+            img_path=paths[0],
+            audio_path=paths[1],
+            category=annotation.get('category'),
+            is_labelled=self.labelled,
+        )
+        entry.update(label or {'bboxes': None, 'mask': None})
+        return entry
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Serializes the entries, also if there are none."""
+        if not self.data_list:
+            return np.empty(0, np.uint8), np.empty(0, np.int64)
+        return super()._serialize_data()
+
+
+def _has_label(annotation: dict) -> bool:
+    """Tells whether a clip was annotated at all."""
+    return bool(annotation.get('bboxes')) or annotation.get('mask') is not None

@@ -1,0 +1,140 @@
+"""Reads a JSON file in OpenMMLab's form."""
+
+from collections.abc import Sequence
+
+from mmxpl.registry import DATASETS
+from mmxpl.utils import DataError
+
+from .av_dataset import AVDataset
+from .boxes import parse_boxes
+from .id_list import refuse_duplicates
+from .json_file import read_json
+from .media import existing_paths, path_inside
+from .rle import check_rle
+
+
+@DATASETS.register_module()
+class AVJsonDataset(AVDataset):
+    """Clips of one's own, or of the synthetic world, listed in a JSON file.
+
+    .. code-block:: none
+
+        {
+            "metainfo": {"classes": ["bell", "drum"]},
+            "data_list": [
+                {
+                    "sample_id": "a",
+                    "img_path": "frames/a.jpg",
+                    "audio_path": "audio/a.wav",
+                    "category": "bell",
+                    "bboxes": [[0.1, 0.2, 0.5, 0.9]],
+                    "mask": {"size": [480, 640], "counts": "..."}
+                }
+            ]
+        }
+
+    ``category``, ``bboxes`` and ``mask`` may be absent or null. Boxes and the
+    mask (a COCO run-length encoding, of any size with the frame's aspect) cover
+    the *sounding* objects; boxes are normalised to [0, 1] of the frame as it is
+    displayed. Paths are relative to ``data_prefix`` and may not leave it. Other
+    keys are kept in a labelled set.
+
+    Args:
+        *args: see :class:`AVDataset`; ``ann_file`` defaults to
+            ``annotations.json`` and ``data_prefix`` to ``data_root`` itself.
+        **kwargs: see :class:`AVDataset`.
+    """
+
+    default_ann_file = 'annotations.json'
+    default_prefix = {'img': '', 'audio': ''}
+
+    def read_annotations(self) -> dict[str, dict]:
+        """Reads the JSON file, and its ``metainfo`` into the set's.
+
+        Returns:
+            dict[str, dict]: The checked entries by id, in the file's order.
+
+        Raises:
+            DataError: If the file has another form.
+        """
+        content = read_json(self.ann_file)
+        if not isinstance(content, dict):
+            content = {}
+        metainfo, data_list = content.get('metainfo'), content.get('data_list')
+        if not isinstance(metainfo, dict) or not isinstance(data_list, list):
+            raise DataError(
+                f"{self.ann_file} must be an object with 'metainfo' (an object) and "
+                "'data_list' (a list)."
+            )
+        for key, value in metainfo.items():
+            self._metainfo.setdefault(key, value)
+        entries = [self._parse_entry(raw, n) for n, raw in enumerate(data_list)]
+        refuse_duplicates((entry['sample_id'] for entry in entries), self.ann_file)
+        return {entry['sample_id']: entry for entry in entries}
+
+    def default_ids(self, annotations: dict[str, dict]) -> list[str]:
+        """Names all clips of the file.
+
+        Args:
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            list[str]: Ids in the file's order.
+        """
+        return list(annotations)
+
+    def find_media(
+        self, ids: Sequence[str], annotations: dict[str, dict]
+    ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+        """Looks whether the files of the entries exist.
+
+        Args:
+            ids (Sequence[str]): the clips.
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            tuple[dict, dict]: See :meth:`AVDataset.find_media`.
+        """
+        paths = {
+            i: (annotations[i]['img_path'], annotations[i]['audio_path'])
+            for i in ids
+            if i in annotations
+        }
+        existing = existing_paths(path for pair in paths.values() for path in pair)
+        media = {i: pair for i, pair in paths.items() if existing.issuperset(pair)}
+        lacking = {
+            f'no entry in {self.ann_file}': [i for i in ids if i not in paths],
+            f'no frame where {self.ann_file} has it': [
+                i for i, (img, _) in paths.items() if img not in existing
+            ],
+            f'no sound where {self.ann_file} has it': [
+                i for i, (_, audio) in paths.items() if audio not in existing
+            ],
+        }
+        return media, lacking
+
+    def _parse_entry(self, raw: object, number: int) -> dict:
+        """Checks one entry of ``data_list``."""
+        where = f'{self.ann_file}: data_list[{number}]'
+        if not isinstance(raw, dict):
+            raise DataError(f'{where} must be an object, got {type(raw).__name__}.')
+        sample_id, category = raw.get('sample_id'), raw.get('category')
+        if not isinstance(sample_id, str) or not sample_id:
+            raise DataError(
+                f"{where}, field 'sample_id' must be an id, got {sample_id!r}."
+            )
+        where = f"{where} ('{sample_id}')"
+        if category is not None and not isinstance(category, str):
+            raise DataError(
+                f"{where}, field 'category' must be text, got {category!r}."
+            )
+        entry = dict(raw)
+        for field, prefix in (('img_path', 'img'), ('audio_path', 'audio')):
+            entry[field] = path_inside(
+                self.data_prefix[prefix], raw.get(field), f"{where}, field '{field}'"
+            )
+        if raw.get('bboxes') is not None:
+            entry['bboxes'] = parse_boxes(raw['bboxes'], f"{where}, field 'bboxes'")
+        if raw.get('mask') is not None:
+            entry['mask'] = check_rle(raw['mask'], f"{where}, field 'mask'")
+        return entry

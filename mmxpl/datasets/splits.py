@@ -1,0 +1,66 @@
+"""Divides ids into a labelled and an unlabelled part."""
+
+import hashlib
+from collections.abc import Sequence
+
+SUBSETS = ('all', 'labelled', 'unlabelled')
+
+
+def select_subset(
+    ids: Sequence[str], subset: str, fraction: float | None = None, seed: int = 0
+) -> list[str]:
+    """Selects the labelled or the unlabelled part of a set of ids.
+
+    The part an id falls into depends on nothing but the set of ids, fraction
+    and seed: neither on their order, nor on the machine. Ids are ranked by a
+    hash of seed and id, and the first ``round(fraction * N)`` are labelled; at
+    least one is, and below a fraction of 1 at least one is not. The labelled
+    part of a smaller fraction lies within that of a larger one.
+
+    Args:
+        ids (Sequence[str]): N different ids.
+        subset (str): 'all', 'labelled' or 'unlabelled'.
+        fraction (float, optional): share of labelled ids in (0, 1]; needed
+            unless ``subset`` is 'all'.
+        seed (int): chooses among the possible splits. Defaults to 0.
+
+    Returns:
+        list[str]: The part's ids in the order of ``ids``.
+
+    Raises:
+        ValueError: If ``subset`` is unknown or ``fraction`` out of range.
+    """
+    check_subset(subset, fraction)
+    if subset == 'all':
+        return list(ids)
+    count = max(round(fraction * len(ids)), 1)
+    if fraction < 1:
+        count = min(count, max(len(ids) - 1, 1))
+    ranked = sorted(
+        ids, key=lambda i: (hashlib.sha256(f'{seed}:{i}'.encode()).digest(), i)
+    )
+    chosen = set(ranked[:count])
+    return [i for i in ids if (i in chosen) == (subset == 'labelled')]
+
+
+def check_subset(subset: str, fraction: float | None) -> None:
+    """Validates the arguments of :func:`select_subset`.
+
+    Args:
+        subset (str): 'all', 'labelled' or 'unlabelled'.
+        fraction (float, optional): share of labelled ids.
+
+    Raises:
+        ValueError: If ``subset`` is unknown, or ``fraction`` is not in (0, 1]
+            where it is needed.
+    """
+    if subset not in SUBSETS:
+        raise ValueError(f"subset must be one of {SUBSETS}, got '{subset}'.")
+    if subset == 'all':
+        return
+    numeric = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+    if not numeric or not 0 < fraction <= 1:
+        raise ValueError(
+            f"subset='{subset}' needs a fraction in (0, 1], the share of labelled "
+            f'clips, got {fraction!r}.'
+        )

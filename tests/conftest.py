@@ -1,0 +1,123 @@
+"""A world of a dozen clips on disk that every test can read."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+from mmengine.logging import MMLogger
+from pycocotools import mask as coco_mask
+
+CLASSES = ('bell', 'drum', 'horn')
+COLOURS = ((40, 200, 230), (60, 60, 220), (220, 120, 30))
+NUM_CLIPS = 12
+HEIGHT, WIDTH = 48, 64
+SAMPLE_RATE = 8000
+
+
+def write_tiny_world(root: Path) -> Path:
+    """Writes the world; the same bytes at every call.
+
+    Twelve clips of 48x64 px and 0.5 to 1 s: ``frames/``, ``audio/``,
+    ``vggss.json``, ``annotations.json`` and the lists ``train.txt`` (8 clips),
+    ``val.txt`` (2) and ``test.txt`` (2). Every frame shows two objects of
+    different classes; the first one sounds, in every fourth clip both do.
+    """
+    (root / 'frames').mkdir(parents=True)
+    (root / 'audio').mkdir()
+    clips = [_write_clip(root, index) for index in range(NUM_CLIPS)]
+    annotations = {
+        'metainfo': {'classes': list(CLASSES)},
+        'data_list': clips,
+    }
+    (root / 'annotations.json').write_text(json.dumps(annotations))
+    vggss = [
+        {'file': c['sample_id'], 'class': c['category'], 'bbox': c['bboxes']}
+        for c in clips
+    ]
+    (root / 'vggss.json').write_text(json.dumps(vggss))
+    ids = [clip['sample_id'] for clip in clips]
+    for name, part in (('train', ids[:8]), ('val', ids[8:10]), ('test', ids[10:])):
+        (root / f'{name}.txt').write_text('\n'.join(part) + '\n')
+    return root
+
+
+def _write_clip(root: Path, index: int) -> dict:
+    rng = np.random.default_rng(index)
+    sample_id = f'clip-{index:02d}'
+    coarse = rng.integers(60, 180, (6, 8, 3), dtype=np.uint8)
+    frame = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    union = np.zeros((HEIGHT, WIDTH), np.uint8)
+    objects = []
+    for place in range(2):
+        label = (index + place) % len(CLASSES)
+        sounding = place == 0 or index % 4 == 0
+        half = (int(rng.integers(8, 14)), int(rng.integers(8, 18)))
+        centre = (18 + 28 * place, int(rng.integers(20, 28)))
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        cv2.ellipse(mask, centre, half, 0, 0, 360, 1, thickness=-1)
+        frame[mask > 0] = COLOURS[label]
+        rows, columns = np.nonzero(mask)
+        box = [
+            columns.min() / WIDTH,
+            rows.min() / HEIGHT,
+            (columns.max() + 1) / WIDTH,
+            (rows.max() + 1) / HEIGHT,
+        ]
+        objects.append(
+            {
+                'category': CLASSES[label],
+                'bbox': [float(v) for v in box],
+                'sounding': sounding,
+            }
+        )
+        if sounding:
+            union |= mask
+    cv2.imwrite(str(root / 'frames' / f'{sample_id}.jpg'), frame)
+    _write_sound(root / 'audio' / f'{sample_id}.wav', index, rng)
+    rle = coco_mask.encode(np.asfortranarray(union))
+    return {
+        'sample_id': sample_id,
+        'img_path': f'frames/{sample_id}.jpg',
+        'audio_path': f'audio/{sample_id}.wav',
+        'category': objects[0]['category'],
+        'bboxes': [o['bbox'] for o in objects if o['sounding']],
+        'mask': {'size': rle['size'], 'counts': rle['counts'].decode('ascii')},
+        'objects': objects,
+    }
+
+
+def _write_sound(path: Path, index: int, rng: np.random.Generator) -> None:
+    time = np.arange(int(rng.uniform(0.5, 1.0) * SAMPLE_RATE)) / SAMPLE_RATE
+    pitch = 220.0 * 2 ** (index % len(CLASSES))
+    wave = 0.5 * np.sin(2 * np.pi * pitch * time) + 0.05 * rng.standard_normal(
+        len(time)
+    )
+    soundfile.write(path, wave.clip(-1, 1), SAMPLE_RATE, subtype='PCM_16')
+
+
+@pytest.fixture(scope='session')
+def tiny_world(tmp_path_factory) -> Path:
+    """Folder of the tiny world; shared by all tests, so only to be read."""
+    return write_tiny_world(tmp_path_factory.mktemp('tiny') / 'world')
+
+
+@pytest.fixture
+def spoilable_world(tiny_world, tmp_path) -> Path:
+    """A copy of the tiny world that the test may change."""
+    return Path(shutil.copytree(tiny_world, tmp_path / 'world'))
+
+
+@pytest.fixture
+def logged():
+    """Messages that MMEngine's current logger gets; a function returns them."""
+    logger, messages = MMLogger.get_current_instance(), []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger.addHandler(handler)
+    yield lambda: '\n'.join(messages)
+    logger.removeHandler(handler)

@@ -1,0 +1,194 @@
+import json
+import pickle
+
+import pytest
+from torch.utils.data import DataLoader
+
+from mmxpl.datasets import VGGSSDataset, hash_ids
+from mmxpl.registry import DATASETS
+from mmxpl.utils import DataError
+
+TRAIN = [f'clip-{n:02d}' for n in range(8)]
+
+
+def _train(root, **kwargs):
+    return VGGSSDataset(data_root=str(root), id_list='train.txt', **kwargs)
+
+
+def _edit_boxes(root, changes):
+    path = root / 'vggss.json'
+    items = json.loads(path.read_text())
+    for item in items:
+        if item['file'] in changes:
+            item['bbox'] = changes[item['file']]
+    path.write_text(json.dumps(items))
+
+
+def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
+    labelled, plain = _train(tiny_world, labelled=True), _train(tiny_world)
+    assert labelled.sample_ids == plain.sample_ids == TRAIN
+    entry, bare = labelled[3], plain[3]
+    assert set(bare) == {
+        'sample_id',
+        'sample_idx',
+        'img_path',
+        'audio_path',
+        'category',
+        'is_labelled',
+        'bboxes',
+        'mask',
+    }
+    assert entry['sample_idx'] == 3
+    assert entry['is_labelled']
+    assert entry['bboxes']
+    assert not bare['is_labelled']
+    assert bare['bboxes'] is None
+    assert bare['mask'] is None
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_sample_ids_follow_indices_and_subsets(tiny_world, serialize):
+    dataset = _train(tiny_world, indices=[5, 2, 7], serialize_data=serialize)
+    assert dataset.sample_ids == [TRAIN[5], TRAIN[2], TRAIN[7]]
+    assert dataset.get_subset([2, 0]).sample_ids == [TRAIN[7], TRAIN[5]]
+    assert dataset.sample_ids == [TRAIN[5], TRAIN[2], TRAIN[7]]
+    dataset.get_subset_([1])
+    assert dataset.sample_ids == [TRAIN[2]]
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.sample_ids == [TRAIN[2]]
+    assert copy[0]['sample_id'] == TRAIN[2]
+
+
+def test_lazy_set_reads_at_first_use(spoilable_world):
+    lists = spoilable_world / 'train.txt'
+    content = lists.read_text()
+    lists.unlink()
+    dataset = _train(spoilable_world, lazy_init=True)
+    lists.write_text(content)
+    assert dataset.list_ids() == TRAIN
+    assert not dataset._fully_initialized
+    assert dataset.sample_ids == TRAIN
+
+
+def test_subsets_by_fraction_are_complementary(tiny_world):
+    common = {'fraction': 0.25, 'split_seed': 1}
+    labelled = _train(tiny_world, subset='labelled', labelled=True, **common)
+    unlabelled = _train(tiny_world, subset='unlabelled', **common)
+    assert len(labelled) == 2
+    assert sorted(labelled.sample_ids + unlabelled.sample_ids) == TRAIN
+
+
+def test_complement_of_everything_is_empty(tiny_world):
+    dataset = _train(tiny_world, subset='unlabelled', fraction=1.0)
+    assert len(dataset) == 0
+    assert dataset.sample_ids == []
+
+
+def test_missing_files_are_counted_and_named(spoilable_world):
+    for n in range(1, 8):
+        (spoilable_world / 'frames' / f'clip-{n:02d}.jpg').unlink()
+    (spoilable_world / 'audio' / 'clip-03.wav').unlink()
+    with pytest.raises(DataError) as info:
+        _train(spoilable_world)
+    message = str(info.value)
+    assert '7 of 8 ids' in message
+    assert 'train.txt' in message
+    assert f'7 have no frame in {spoilable_world}/frames' in message
+    assert '(clip-01, clip-02, clip-03, clip-04, clip-05, ...)' in message
+    assert f'1 have no sound in {spoilable_world}/audio (clip-03)' in message
+    assert "missing='skip'" in message
+
+
+def test_skip_leaves_out_and_names(spoilable_world, logged):
+    (spoilable_world / 'frames' / 'clip-02.jpg').unlink()
+    (spoilable_world / 'audio' / 'clip-05.wav').unlink()
+    dataset = _train(spoilable_world, missing='skip')
+    assert dataset.sample_ids == [i for i in TRAIN if i not in ('clip-02', 'clip-05')]
+    log = logged()
+    assert '2 of 8 ids' in log
+    assert 'clip-02' in log
+    assert 'clip-05' in log
+
+
+def test_ids_without_annotation_follow_the_policy(spoilable_world):
+    path = spoilable_world / 'vggss.json'
+    items = json.loads(path.read_text())
+    path.write_text(json.dumps([i for i in items if i['file'] != 'clip-04']))
+    assert len(_train(spoilable_world)) == 8  # needs none
+    with pytest.raises(DataError, match=r'1 have neither box nor mask in .*clip-04'):
+        _train(spoilable_world, labelled=True)
+    dataset = _train(spoilable_world, labelled=True, missing='skip')
+    assert 'clip-04' not in dataset.sample_ids
+
+
+def test_nothing_left_is_an_error(spoilable_world):
+    for path in (spoilable_world / 'frames').iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match='none of 8 clips is left'):
+        _train(spoilable_world, missing='skip')
+
+
+def test_bad_boxes_are_clipped_and_empty_clips_left_out(spoilable_world, logged):
+    _edit_boxes(
+        spoilable_world,
+        {
+            'clip-01': [[-0.5, 0.25, 0.5, 1.5]],
+            'clip-02': [[0.5, 0.5, -2.88e16, 0.9], [0.1, 0.2, 0.3, 0.4]],
+            'clip-06': [[0.2, 1.0, 0.7, 1.0]],
+        },
+    )
+    dataset = _train(spoilable_world, labelled=True, test_mode=True)
+    assert dataset.sample_ids == [i for i in TRAIN if i != 'clip-06']
+    assert dataset[1]['bboxes'] == [[0.0, 0.25, 0.5, 1.0]]
+    assert dataset[2]['bboxes'] == [[0.1, 0.2, 0.3, 0.4]]
+    log = logged()
+    assert 'boxes of 2 clips reach out of the frame' in log
+    assert '2 boxes without area were dropped' in log
+    assert '1 clips have no box left and are left out: clip-06' in log
+    # the score table must not hide that one is not evaluated
+    assert dataset.metainfo['num_expected'] == 8
+    assert dataset.metainfo['id_list_hash'] == hash_ids(TRAIN)
+
+
+def test_boxes_in_pixels_are_refused(spoilable_world):
+    _edit_boxes(spoilable_world, {i: [[0, 0, 40, 30]] for i in TRAIN})
+    with pytest.raises(DataError, match='seem to be in pixels'):
+        _train(spoilable_world, labelled=True)
+
+
+def test_a_pipeline_that_returns_nothing_raises(tiny_world):
+    # the base class would fetch a random other clip
+    dataset = _train(tiny_world, pipeline=[lambda results: None])
+    with pytest.raises(DataError, match="nothing for 'clip-02'"):
+        dataset[2]
+
+
+def test_a_bad_sample_stops_the_loader_with_its_name(spoilable_world):
+    (spoilable_world / 'frames' / 'clip-03.jpg').write_bytes(b'')
+    dataset = _train(
+        spoilable_world,
+        pipeline=[
+            {'type': 'LoadFrame', 'size': (32, 32)},
+            {'type': 'LoadAudio', 'sample_rate': 8000, 'duration': 0.5},
+            {'type': 'PackAVInputs'},
+        ],
+    )
+    from mmxpl.datasets import av_collate
+
+    loader = DataLoader(dataset, 4, num_workers=1, collate_fn=av_collate)
+    with pytest.raises(DataError, match=r'clip-03\.jpg'):
+        list(loader)
+
+
+def test_options_are_checked(tiny_world):
+    with pytest.raises(ValueError, match='missing must be'):
+        _train(tiny_world, missing='ignore')
+    with pytest.raises(ValueError, match='data_prefix'):
+        _train(tiny_world, data_prefix={'image': 'frames'})
+    with pytest.raises(ValueError, match='needs a fraction'):
+        _train(tiny_world, subset='labelled')
+
+
+def test_sets_are_registered():
+    assert DATASETS.get('VGGSSDataset') is VGGSSDataset
+    assert DATASETS.get('AVJsonDataset') is not None

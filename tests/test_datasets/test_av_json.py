@@ -1,0 +1,129 @@
+import json
+
+import pytest
+
+from mmxpl.datasets import AVJsonDataset
+from mmxpl.utils import DataError
+
+
+def _rewrite(root, change):
+    path = root / 'annotations.json'
+    content = json.loads(path.read_text())
+    content = change(content) or content
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_reads_the_file(tiny_world):
+    dataset = AVJsonDataset(data_root=str(tiny_world), id_list='val.txt', labelled=True)
+    content = json.loads((tiny_world / 'annotations.json').read_text())
+    raw = content['data_list'][9]
+    entry = dataset[1]
+    assert dataset.metainfo['classes'] == content['metainfo']['classes']
+    assert entry['sample_id'] == raw['sample_id'] == 'clip-09'
+    assert entry['img_path'] == f'{tiny_world}/{raw["img_path"]}'
+    assert entry['audio_path'] == f'{tiny_world}/{raw["audio_path"]}'
+    for key in ('bboxes', 'mask', 'category', 'objects'):
+        assert entry[key] == raw[key]
+
+
+def test_an_unlabelled_set_carries_no_ground_truth(tiny_world):
+    entry = AVJsonDataset(data_root=str(tiny_world))[0]
+    assert entry['bboxes'] is None
+    assert entry['mask'] is None
+    assert 'objects' not in entry  # they tell which one sounds
+    assert entry['category'] == 'bell'
+
+
+def test_without_a_list_the_order_is_the_files(spoilable_world):
+    _rewrite(spoilable_world, lambda c: c['data_list'].reverse())
+    dataset = AVJsonDataset(data_root=str(spoilable_world))
+    assert dataset.sample_ids == [f'clip-{n:02d}' for n in reversed(range(12))]
+    assert AVJsonDataset(data_root=str(spoilable_world), lazy_init=True).list_ids() == (
+        dataset.sample_ids
+    )
+
+
+def test_a_mask_alone_is_a_label(spoilable_world):
+    def drop_boxes(content):
+        for raw in content['data_list']:
+            del raw['bboxes']
+
+    _rewrite(spoilable_world, drop_boxes)
+    dataset = AVJsonDataset(data_root=str(spoilable_world), labelled=True)
+    assert len(dataset) == 12
+    assert dataset[0]['bboxes'] is None
+    assert dataset[0]['mask'] is not None
+
+
+def test_ids_without_entry_or_file_are_named(spoilable_world):
+    (spoilable_world / 'train.txt').write_text('clip-00\nghost\nclip-01\nclip-02\n')
+    (spoilable_world / 'frames' / 'clip-01.jpg').unlink()
+    (spoilable_world / 'audio' / 'clip-02.wav').unlink()
+    options = {'data_root': str(spoilable_world), 'id_list': 'train.txt'}
+    with pytest.raises(DataError) as info:
+        AVJsonDataset(labelled=True, **options)
+    message = str(info.value)
+    assert '3 of 4 ids' in message
+    assert 'annotations.json (ghost)' in message
+    assert 'has it (clip-01)' in message
+    assert 'has it (clip-02)' in message
+    dataset = AVJsonDataset(labelled=True, missing='skip', **options)
+    assert dataset.sample_ids == ['clip-00']
+
+
+def test_own_prefix(spoilable_world):
+    def shorten(content):
+        for raw in content['data_list']:
+            raw['img_path'] = raw['img_path'].removeprefix('frames/')
+
+    _rewrite(spoilable_world, shorten)
+    dataset = AVJsonDataset(
+        data_root=str(spoilable_world), data_prefix={'img': 'frames'}
+    )
+    assert dataset[0]['img_path'] == f'{spoilable_world}/frames/clip-00.jpg'
+
+
+@pytest.mark.parametrize(
+    'content',
+    ['[]', '3', '{}', '{"metainfo": {}}', '{"metainfo": [], "data_list": []}'],
+)
+def test_another_structure_is_refused(spoilable_world, content):
+    (spoilable_world / 'annotations.json').write_text(content)
+    with pytest.raises(DataError, match=r"annotations\.json must be.*'metainfo'"):
+        AVJsonDataset(data_root=str(spoilable_world))
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('sample_id', None, "field 'sample_id'"),
+        ('sample_id', 5, "field 'sample_id'"),
+        ('sample_id', 'clip-00', r'more than once \(clip-00\)'),
+        ('category', ['bell'], r"\('clip-03'\), field 'category'"),
+        ('img_path', None, "field 'img_path' must be a file's path"),
+        ('img_path', '../frames/clip-03.jpg', "field 'img_path': .* leads out"),
+        ('audio_path', '/etc/passwd', "field 'audio_path': .* leads out"),
+        ('audio_path', 4, "field 'audio_path'"),
+        ('bboxes', 'all', "field 'bboxes'"),
+        ('bboxes', [[0, 0, float('nan'), 1]], r"field 'bboxes'\[0\] holds NaN"),
+        ('bboxes', [[0, 0, 1]], r"field 'bboxes'\[0\] must be four numbers"),
+        ('mask', 'abc', "field 'mask' must be a COCO"),
+        ('mask', {'size': [4, 'x'], 'counts': ''}, "field 'mask' must be a COCO"),
+    ],
+)
+def test_wrong_fields_are_named(spoilable_world, field, value, message):
+    path = _rewrite(
+        spoilable_world, lambda c: c['data_list'][3].__setitem__(field, value)
+    )
+    with pytest.raises(DataError, match=message) as info:
+        AVJsonDataset(data_root=str(spoilable_world), labelled=True)
+    assert str(path) in str(info.value)
+    if field != 'sample_id':
+        assert 'data_list[3]' in str(info.value)
+
+
+def test_an_entry_that_is_no_object_is_named(spoilable_world):
+    _rewrite(spoilable_world, lambda c: c['data_list'].insert(2, 'x'))
+    with pytest.raises(DataError, match=r'data_list\[2\] must be an object'):
+        AVJsonDataset(data_root=str(spoilable_world))

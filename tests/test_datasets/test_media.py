@@ -1,0 +1,54 @@
+import os
+
+import pytest
+
+from mmxpl.datasets.media import existing_paths, list_media, path_inside
+from mmxpl.utils import DataError
+
+
+def test_list_media_prefers_the_first_suffix(tmp_path):
+    for name in ('a.png', 'a.JPG', 'b.c.png', '-d.jpeg', 'e.txt', 'f'):
+        (tmp_path / name).touch()
+    found = list_media(str(tmp_path), ('.jpg', '.jpeg', '.png'))
+    assert found == {'a': 'a.JPG', 'b.c': 'b.c.png', '-d': '-d.jpeg'}
+
+
+def test_a_missing_folder_names_the_remedy(tmp_path):
+    with pytest.raises(DataError, match=r'gone.*MMXPL_DATA_ROOT'):
+        list_media(str(tmp_path / 'gone'), ('.jpg',))
+
+
+def test_existing_paths_lists_each_folder_once(tmp_path, monkeypatch):
+    (tmp_path / 'sub').mkdir()
+    there = [str(tmp_path / 'sub' / f'{n}.jpg') for n in range(5)]
+    for path in there[:3]:
+        open(path, 'w').close()
+    calls = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, 'scandir', lambda p: calls.append(p) or scandir(p))
+    gone = str(tmp_path / 'other' / 'x.jpg')
+    assert existing_paths([*there, gone]) == set(there[:3])
+    assert len(calls) == 2
+
+
+def test_path_inside_joins(tmp_path):
+    root = str(tmp_path)
+    assert path_inside(root, 'a/b.jpg', 'x') == f'{root}/a/b.jpg'
+    assert path_inside(root, './a/../b.jpg', 'x') == f'{root}/b.jpg'
+    assert path_inside(root, f'{root}/a.jpg', 'x') == f'{root}/a.jpg'
+    assert path_inside('', 'a.jpg', 'x') == 'a.jpg'
+    assert path_inside(root, '..a/b.jpg', 'x') == f'{root}/..a/b.jpg'
+
+
+@pytest.mark.parametrize(
+    'path', ['../a.jpg', 'a/../../b.jpg', '/etc/passwd', '.', '..', 'a/..']
+)
+def test_path_inside_refuses_to_leave(tmp_path, path):
+    with pytest.raises(DataError, match='f: .* leads out of the data folder'):
+        path_inside(str(tmp_path / 'root'), path, 'f')
+
+
+@pytest.mark.parametrize('path', [None, 3, '', 'a\0b', ['a']])
+def test_path_inside_refuses_what_is_no_path(tmp_path, path):
+    with pytest.raises(DataError, match="f must be a file's path"):
+        path_inside(str(tmp_path), path, 'f')
