@@ -1,6 +1,6 @@
 """Pseudo-labels: their making, exchange, memory and reliability."""
 
-from .bank import PseudoLabelBank, hash_ids
+from .bank import PseudoLabelBank, fingerprint
 from .exchange import EXCHANGES, exchange
 from .reliability import MEASURES, reliability
 from .sharpening import harden, sharpen
@@ -11,7 +11,7 @@ __all__ = [
     'PseudoLabelBank',
     'exchange',
     'harden',
-    'hash_ids',
+    'fingerprint',
     'reliability',
     'sharpen',
 ]

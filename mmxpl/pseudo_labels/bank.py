@@ -9,7 +9,7 @@ from torch import Tensor
 from .reliability import reliability
 
 
-def hash_ids(sample_ids: Sequence[str]) -> str:
+def fingerprint(sample_ids: Sequence[str]) -> str:
     """Fingerprint of a list of ids, order included.
 
     Args:
@@ -49,7 +49,7 @@ class PseudoLabelBank:
         if not 0 <= momentum < 1:
             raise ValueError(f'momentum must be in [0, 1), got {momentum}.')
         self.num_samples = len(sample_ids)
-        self.ids_hash = hash_ids(sample_ids)
+        self.ids_hash = fingerprint(sample_ids)
         self.names = list(names)
         self.momentum = momentum
         self.labels: Tensor | None = None  # (N, M, h, w) float16

@@ -45,7 +45,7 @@ class LogSpectrogram(_LogFrontend):
             Defaults to 512.
         hop_length (int): samples between frames. Defaults to 238.
         mean (float): subtracted from the log power. Defaults to -5.
-        std (float): then divided by. Defaults to 5.
+        std (float): then divided by. Defaults to 3.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LogSpectrogram(_LogFrontend):
         n_fft: int = 512,
         hop_length: int = 238,
         mean: float = -5.0,
-        std: float = 5.0,
+        std: float = 3.0,
     ) -> None:
         transform = torchaudio_transforms().Spectrogram(
             n_fft=n_fft, hop_length=hop_length, power=2
@@ -77,7 +77,7 @@ class LogMel(_LogFrontend):
         f_min (float): lowest frequency in Hz. Defaults to 125.
         f_max (float): highest frequency in Hz. Defaults to 7500.
         mean (float): subtracted from the log power. Defaults to -3.
-        std (float): then divided by. Defaults to 5.
+        std (float): then divided by. Defaults to 3.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class LogMel(_LogFrontend):
         f_min: float = 125.0,
         f_max: float = 7500.0,
         mean: float = -3.0,
-        std: float = 5.0,
+        std: float = 3.0,
     ) -> None:
         if f_max > sample_rate / 2:
             raise ValueError(

@@ -83,8 +83,13 @@ class AVLocalizer(BaseModule):
         Returns:
             Localization: log-odds and embeddings.
         """
-        visual = self.visual_projection(self.visual_backbone(inputs['img'])[-1])
-        audio = self.audio_projection(self.audio_encoder(inputs[self.audio_input]))
+        # convolutions are about a third faster on channels-last memory
+        img, sound = (
+            inputs[name].contiguous(memory_format=torch.channels_last)
+            for name in ('img', self.audio_input)
+        )
+        visual = self.visual_projection(self.visual_backbone(img)[-1])
+        audio = self.audio_projection(self.audio_encoder(sound))
         visual, audio = F.normalize(visual, dim=1), F.normalize(audio, dim=1)
         cosine = torch.einsum('bdhw,bd->bhw', visual, audio)
         threshold, log_temperature = self.calibration

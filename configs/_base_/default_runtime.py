@@ -1,0 +1,42 @@
+default_scope = 'mmxpl'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        interval=1,
+        max_keep_ckpts=2,
+        save_best='ens/CIoU@0.5_adaptive',  # of the validation split
+        rule='greater',
+        published_keys=['meta', 'state_dict'],
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='LocalizationVisualizationHook'),
+)
+custom_hooks = [
+    dict(type='CheckpointGuardHook'),
+    dict(type='DataLeakHook'),
+    dict(type='CheckInvalidLossHook', interval=1),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+vis_backends = [
+    dict(type='LocalVisBackend'),
+    # dict(type='TensorboardVisBackend'),
+    # dict(type='WandbVisBackend'),
+]
+visualizer = dict(type='AVLocVisualizer', vis_backends=vis_backends, name='visualizer')
+
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False
+# a fixed seed: samplers are built before a checkpoint's seed could be read
+randomness = dict(seed=0)

@@ -1,0 +1,46 @@
+# XPL on the synthetic world with 5 % labels, in minutes on two CPU cores.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/xpl_small.py',
+    '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/adamw_cosine.py',
+]
+
+# ---------------------------- frequently modified ----------------------------
+labelled_fraction = 0.05
+split_seed = 0  # which clips are labelled
+max_epochs, warmup_epochs = 15, 5
+base_lr = 1e-3
+batches_per_epoch = 70
+# ------------------------------------------------------------------------------
+
+split = dict(fraction=labelled_fraction, split_seed=split_seed)
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(_base_.labelled_dataset, **split),
+            dict(_base_.unlabelled_dataset, **split),
+        ]
+    ),
+    sampler=dict(
+        num_batches=batches_per_epoch,
+        curriculum=dict(start=0.5, end=1.0, begin=warmup_epochs, until=max_epochs),
+    ),
+)
+train_cfg = dict(max_epochs=max_epochs)
+optim_wrapper = dict(optimizer=dict(lr=base_lr))
+param_scheduler = [
+    _base_.warm_start,
+    dict(_base_.cosine, end=max_epochs, T_max=max_epochs),
+]
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        type='CrossPseudoLabelHook',
+        warmup_epochs=warmup_epochs,
+        exchange='cross',
+        temperature=0.5,
+        momentum=0.9,
+        reliability=('agreement',),
+    ),
+]

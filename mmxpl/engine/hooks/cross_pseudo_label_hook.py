@@ -1,0 +1,231 @@
+"""When pseudo-labels are made, remembered, exchanged and handed out."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_gather
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.pseudo_labels import EXCHANGES, PseudoLabelBank, exchange, harden, sharpen
+from mmxpl.registry import HOOKS
+from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
+
+VIEWS = ('canonical', 'train')
+
+
+@HOOKS.register_module()
+class CrossPseudoLabelHook(Hook):
+    """Cross pseudo-labelling of XPL (Guo et al., ICASSP 2024).
+
+    For ``warmup_epochs`` the learner sees no pseudo-label. Then one scoring pass
+    over the unlabelled set gives every clip its first label. From there on,
+    each epoch ranks the clips by reliability for the curriculum, and each
+    iteration labels the unlabelled clips of the batch from their plain view,
+    blends the labels into the bank (PL-EMA), exchanges them between the
+    localizers and writes them into the data samples as ``pseudo_label``.
+
+    The bank is kept equal on all ranks and travels in the checkpoint under a key
+    of its own, which a published model does not have.
+
+    Args:
+        warmup_epochs (int): epochs without pseudo-labels.
+        exchange (str): 'cross' (XPL), 'self' (self-training) or 'intersection'
+            (DMT's); see :func:`mmxpl.pseudo_labels.exchange`.
+            Defaults to 'cross'.
+        soft (bool): sharpened probabilities if True, else probabilities
+            thresholded at 0.5. Defaults to True.
+        temperature (float): T of the sharpening; 1 leaves the prediction as it
+            is. Defaults to 0.5.
+        momentum (float): of the average over visits; 0 keeps the newest label
+            alone. Defaults to 0.9.
+        reliability (Sequence[str]): measures that are multiplied to rank the
+            clips. Defaults to ('agreement',).
+        view (str): what is labelled: 'canonical', a forward of the plain view
+            in evaluation mode; 'train', the training forward itself, led back
+            to the canonical frame, which costs nothing but teaches each
+            localizer with the labels of former visits. Defaults to 'canonical'.
+    """
+
+    # after the sampler's epoch is set, before checkpoints are written
+    priority = 'NORMAL'
+    CHECKPOINT_KEY = 'pseudo_label_bank'
+
+    def __init__(
+        self,
+        warmup_epochs: int,
+        exchange: str = 'cross',
+        soft: bool = True,
+        temperature: float = 0.5,
+        momentum: float = 0.9,
+        reliability: Sequence[str] = ('agreement',),
+        view: str = 'canonical',
+    ) -> None:
+        if exchange not in EXCHANGES:
+            raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
+        if view not in VIEWS:
+            raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
+        if temperature <= 0:
+            raise ValueError(f'temperature must be positive, got {temperature}.')
+        self.warmup_epochs = warmup_epochs
+        self.exchange, self.soft, self.temperature = exchange, soft, temperature
+        self.momentum, self.reliability, self.view = momentum, reliability, view
+        self.bank: PseudoLabelBank | None = None
+        self._resumed: dict | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Sizes the bank by the unlabelled set, or restores it."""
+        model = runner.model
+        self.learner = model.module if is_model_wrapper(model) else model
+        loader = runner.train_dataloader
+        self.sampler = loader.sampler
+        if not isinstance(self.sampler, CurriculumSampler):
+            raise TypeError(
+                'CrossPseudoLabelHook needs train_dataloader.sampler to be a '
+                f'CurriculumSampler, got {type(self.sampler).__name__}.'
+            )
+        if loader.batch_size != self.sampler.batch_size:
+            raise ValueError(
+                f'train_dataloader.batch_size is {loader.batch_size}, but its sampler '
+                f'composes batches of {self.sampler.labelled_per_batch} labelled + '
+                f'{self.sampler.unlabelled_per_batch} unlabelled clips.'
+            )
+        self.unlabelled = loader.dataset.datasets[1]
+        self.bank = PseudoLabelBank(
+            self.unlabelled.sample_ids, self.learner.names, self.momentum
+        )
+        if self._resumed is not None:
+            self.bank.load_state_dict(self._resumed)
+            self._resumed = None
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Scores the unlabelled set once, then ranks it anew every epoch."""
+        if runner.epoch < self.warmup_epochs:
+            return
+        if not self.bank.is_complete:
+            self._scoring_pass(runner)
+        scores = self.bank.reliability(self.reliability)
+        self.sampler.set_reliability(scores)
+        print_log(
+            f'Curriculum: epoch {runner.epoch + 1} draws from '
+            f'{len(self.sampler.selected())} of {len(scores)} unlabelled clips '
+            f'(reliability {" x ".join(self.reliability)}: mean {scores.mean():.3f}, '
+            f'of the selected {scores[self.sampler.selected()].mean():.3f})',
+            logger='current',
+        )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Labels the unlabelled clips of the batch."""
+        if runner.epoch < self.warmup_epochs:
+            return
+        # prepared here once; train_step finds it done
+        data_batch.update(self.learner.data_preprocessor.prepare(data_batch))
+        samples: list[AVDataSample] = data_batch['data_samples']
+        rows = [i for i, sample in enumerate(samples) if not sample.is_labelled]
+        index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
+        if self.view == 'canonical':
+            inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
+            labels = self._remember(index, self._label(inputs))
+        else:
+            labels = self.bank.lookup(index)
+        targets = exchange(labels, self.exchange)
+        for i, target in zip(rows, targets, strict=True):
+            samples[i].pseudo_label = PixelData(
+                **{n: target[k : k + 1] for k, n in enumerate(self.learner.names)}
+            ).to(data_batch['inputs']['img'].device)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """With ``view='train'``, remembers what the training forward predicted."""
+        if runner.epoch < self.warmup_epochs or self.view != 'train':
+            return
+        samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
+        index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
+        maps = torch.stack(
+            [
+                torch.cat([s.pred_map.get(name) for name in self.learner.names])
+                for s in samples
+            ]
+        )
+        back = invert_affine(torch.stack([s.affine for s in samples]))
+        self._remember(
+            index, self._soften(warp(maps, back)), visible_cells(back, maps.shape[2:])
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
+        if self.bank is not None:
+            checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the bank of a resumed run until the data set is known."""
+        if not runner._resume:
+            return
+        if self.CHECKPOINT_KEY not in checkpoint:
+            raise ValueError(
+                f"The checkpoint to resume from has no '{self.CHECKPOINT_KEY}': it "
+                'was written by a run without CrossPseudoLabelHook, or published. '
+                'Start from its weights with load_from instead of resuming.'
+            )
+        self._resumed = checkpoint[self.CHECKPOINT_KEY]
+
+    @torch.no_grad()
+    def _label(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Labels prepared inputs in evaluation mode, (B, M, h, w)."""
+        training = self.learner.training
+        self.learner.eval()
+        maps = self.learner.predict_maps(inputs)
+        self.learner.train(training)
+        sizes = {tuple(m.shape[1:]) for m in maps.values()}
+        if len(sizes) > 1:
+            raise ValueError(
+                'Localizers that label for each other need maps of one size, got '
+                f'{ {name: tuple(m.shape[1:]) for name, m in maps.items()} }: change '
+                'the strides of their visual backbones.'
+            )
+        return self._soften(torch.stack(list(maps.values()), dim=1))
+
+    def _soften(self, maps: Tensor) -> Tensor:
+        """Makes labels of predicted probabilities."""
+        return sharpen(maps, self.temperature) if self.soft else harden(maps)
+
+    def _remember(
+        self, index: Tensor, labels: Tensor, valid: Tensor | None = None
+    ) -> Tensor:
+        """Blends labels of all ranks into every rank's bank; returns this rank's."""
+        device = labels.device
+        indices = torch.cat(all_gather(index.to(device)))
+        if valid is not None:
+            valid = torch.cat(all_gather(valid))
+        self.bank.update(indices, torch.cat(all_gather(labels)), valid)
+        return self.bank.lookup(index).to(device)
+
+    def _scoring_pass(self, runner: Runner) -> None:
+        """Gives every unlabelled clip its first label."""
+        loader = runner.train_dataloader
+        scoring = Runner.build_dataloader(
+            dict(
+                dataset=self.unlabelled,
+                batch_size=loader.batch_size,
+                num_workers=loader.num_workers,
+                collate_fn=loader.collate_fn,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+            ),
+            seed=self.sampler.seed,
+        )
+        for batch in scoring:
+            batch = self.learner.data_preprocessor.prepare(batch)
+            index = torch.tensor([s.sample_idx for s in batch['data_samples']])
+            self._remember(index, self._label(batch['inputs']))

@@ -1,0 +1,258 @@
+"""The hook in a real runner, on clips that live in memory."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+from torch.utils.data import ConcatDataset
+
+import mmxpl.engine
+import mmxpl.models  # noqa: F401
+from mmxpl.pseudo_labels import exchange, sharpen
+from mmxpl.registry import HOOKS, MODELS
+from mmxpl.testing import tiny_batch, tiny_model_cfg
+
+NUM_LABELLED, NUM_UNLABELLED = 4, 6
+
+
+class Clips(torch.utils.data.Dataset):
+    """Fixed noise clips."""
+
+    metainfo = {}
+
+    def __init__(self, labelled):
+        batch = tiny_batch(NUM_LABELLED, NUM_UNLABELLED)
+        rows = range(NUM_LABELLED) if labelled else range(NUM_LABELLED, 10)
+        self.items = [
+            dict(
+                inputs={k: v[i] for k, v in batch['inputs'].items()},
+                data_samples=batch['data_samples'][i],
+            )
+            for i in rows
+        ]
+        self.sample_ids = [i['data_samples'].sample_id for i in self.items]
+
+    def full_init(self):
+        pass
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return copy.deepcopy(self.items[index])
+
+
+def make_runner(tmp_path, hook, max_epochs=4, hooks=(), resume=False, curriculum=None):
+    for singleton in (MMLogger, MessageHub, Visualizer):
+        singleton._instance_dict.clear()
+    loader = dict(
+        dataset=ConcatDataset([Clips(True), Clips(False)]),
+        batch_size=5,
+        num_workers=0,
+        sampler=dict(
+            type='CurriculumSampler',
+            labelled_per_batch=2,
+            unlabelled_per_batch=3,
+            curriculum=curriculum,
+        ),
+        collate_fn=pseudo_collate,
+    )
+    runner = Runner(
+        model=MODELS.build(tiny_model_cfg()),
+        work_dir=str(tmp_path),
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
+        default_hooks=dict(logger=None, checkpoint=dict(type='CheckpointHook')),
+        custom_hooks=[dict(type='CrossPseudoLabelHook', **hook), *hooks],
+        default_scope='mmxpl',
+        experiment_name=f'{tmp_path.name}{max_epochs}{resume}',
+        randomness=dict(seed=7),
+        log_level='ERROR',
+        resume=resume,
+        cfg=ConfigDict(),
+    )
+    return runner
+
+
+class Watch(Hook):
+    """Keeps what each iteration's learner was given."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.targets, self.losses = [], []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.targets.append(
+            {
+                s.sample_idx: torch.cat([s.pseudo_label.a, s.pseudo_label.b]).clone()
+                for s in data_batch['data_samples']
+                if 'pseudo_label' in s
+            }
+        )
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses.append({k: float(v) for k, v in outputs.items()})
+
+
+def hook_of(runner):
+    (hook,) = (h for h in runner.hooks if type(h).__name__ == 'CrossPseudoLabelHook')
+    return hook
+
+
+def test_warm_up_then_pseudo_labels_for_every_unlabelled_clip(tmp_path):
+    watch = Watch()
+    runner = make_runner(tmp_path, dict(warmup_epochs=2), hooks=[watch])
+    runner.train()
+    assert [len(t) for t in watch.targets] == [0] * 4 + [3] * 4
+    pseudo = [losses['a.loss_pseudo'] for losses in watch.losses]
+    assert pseudo[:4] == [0] * 4
+    assert min(pseudo[4:]) > 0
+    bank = hook_of(runner).bank
+    # one visit by the scoring pass, one in each of two epochs
+    assert bank.visits.tolist() == [3] * NUM_UNLABELLED
+    assert bank.labels.shape == (NUM_UNLABELLED, 2, 6, 6)
+
+
+@pytest.mark.parametrize('mode', ['cross', 'self', 'intersection'])
+def test_targets_equal_labels_computed_by_hand(tmp_path, mode):
+    watch, seen = Watch(), []
+
+    class Predict(Hook):
+        """Before the hook: labels by hand from the same weights."""
+
+        priority = 'VERY_HIGH'
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            model = copy.deepcopy(runner.model).eval()
+            samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
+            rows = [
+                i for i, s in enumerate(data_batch['data_samples']) if not s.is_labelled
+            ]
+            inputs = {k: [v[i] for i in rows] for k, v in data_batch['inputs'].items()}
+            with torch.no_grad():
+                maps = model(
+                    **model.data_preprocessor(
+                        dict(inputs=inputs, data_samples=samples)
+                    ),
+                    mode='tensor',
+                )
+            soft = torch.stack([sharpen(maps[n], 0.5) for n in 'ab'], dim=1)
+            seen.append({s.sample_idx: x for s, x in zip(samples, soft, strict=True)})
+
+    hook = dict(warmup_epochs=0, exchange=mode, momentum=0.8, temperature=0.5)
+    runner = make_runner(tmp_path, hook, max_epochs=3, hooks=[watch, Predict()])
+    first = {}
+
+    class First(Hook):
+        priority = 'LOWEST'
+
+        def before_train_epoch(self, runner):
+            if runner.epoch == 0:
+                labels = hook_of(runner).bank.labels.float()
+                first.update(enumerate(labels.clone()))
+
+    runner.register_hook(First())
+    runner.train()
+    labels = dict(first)
+    for now, targets in zip(seen, watch.targets, strict=True):
+        for index, soft in now.items():
+            labels[index] = (0.8 * labels[index] + 0.2 * soft).half().float()
+            expected = exchange(labels[index][None], mode)[0]
+            torch.testing.assert_close(targets[index], expected, atol=2e-3, rtol=0)
+
+
+def test_hard_labels(tmp_path):
+    watch = Watch()
+    hook = dict(warmup_epochs=0, soft=False, momentum=0.0)
+    make_runner(tmp_path, hook, max_epochs=1, hooks=[watch]).train()
+    values = torch.cat([t.flatten() for d in watch.targets for t in d.values()])
+    assert set(values.tolist()) <= {0.0, 1.0}
+
+
+def test_train_view_learns_from_former_visits_in_the_canonical_frame(tmp_path):
+    watch = Watch()
+    hook = dict(warmup_epochs=0, view='train', momentum=0.5)
+    runner = make_runner(tmp_path, hook, max_epochs=2, hooks=[watch])
+    runner.train()
+    bank = hook_of(runner).bank
+    assert bank.visits.tolist() == [3] * NUM_UNLABELLED
+    assert all(torch.isfinite(t).all() for d in watch.targets for t in d.values())
+
+
+def test_curriculum_gets_the_bank_s_ranking(tmp_path):
+    watch = Watch()
+    curriculum = dict(start=0.5, end=1.0, begin=1, until=3)
+    runner = make_runner(
+        tmp_path, dict(warmup_epochs=1), hooks=[watch], curriculum=curriculum
+    )
+    runner.train()
+    drawn = [set().union(*watch.targets[2 * e : 2 * e + 2]) for e in range(4)]
+    assert [len(d) for d in drawn] == [0, 3, 5, 6]
+
+
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
+    hook = dict(warmup_epochs=1)
+    curriculum = dict(start=0.5, end=1.0, begin=1, until=4)
+    whole, part, rest = Watch(), Watch(), Watch()
+    straight = make_runner(
+        tmp_path / 'whole', hook, hooks=[whole], curriculum=curriculum
+    )
+    straight.train()
+    make_runner(
+        tmp_path / 'cut', hook, max_epochs=2, hooks=[part], curriculum=curriculum
+    ).train()
+    resumed = make_runner(
+        tmp_path / 'cut', hook, hooks=[rest], curriculum=curriculum, resume=True
+    )
+    resumed.train()
+    assert whole.losses == part.losses + rest.losses
+    for one, other in zip(
+        straight.model.state_dict().values(),
+        resumed.model.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+    assert torch.equal(hook_of(straight).bank.labels, hook_of(resumed).bank.labels)
+    assert torch.equal(hook_of(straight).bank.change, hook_of(resumed).bank.change)
+    state = torch.load(tmp_path / 'whole/epoch_4.pth', weights_only=False)
+    assert 'pseudo_label_bank' in state
+    assert not any('bank' in key for key in state['state_dict'])
+
+
+def test_resuming_without_a_bank_is_refused(tmp_path):
+    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    path = tmp_path / 'epoch_1.pth'
+    state = torch.load(path, weights_only=False)
+    del state['pseudo_label_bank']
+    torch.save(state, path)
+    runner = make_runner(tmp_path, dict(warmup_epochs=1), resume=True)
+    with pytest.raises(ValueError, match='load_from'):
+        runner.train()
+
+
+@pytest.mark.parametrize(
+    ('hook', 'message'),
+    [
+        (dict(exchange='swap'), 'exchange'),
+        (dict(view='strong'), 'view'),
+        (dict(temperature=0), 'temperature'),
+    ],
+)
+def test_wrong_settings_are_named(hook, message):
+    with pytest.raises(ValueError, match=message):
+        HOOKS.build(dict(type='CrossPseudoLabelHook', warmup_epochs=1, **hook))
+
+
+def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):
+    runner = make_runner(tmp_path, dict(warmup_epochs=0))
+    runner._train_dataloader['batch_size'] = 4
+    with pytest.raises(ValueError, match='2 labelled'):
+        runner.train()
