@@ -1,0 +1,246 @@
+"""What a world on disk is like, and how far one gets without listening."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations, permutations
+from pathlib import Path
+
+import numpy as np
+
+#: Side of the grid of the evaluation protocol, in pixels.
+GRID = 224
+
+#: Upper bounds of small, medium and large boxes on that grid, in pixels (the
+#: bounds that are in use for VGG-SS).
+AREA_BOUNDS = (32**2, 96**2, 144**2)
+
+#: Rules that turn a map into a region.
+RULES = ('adaptive', 'median', 'fixed')
+
+#: Side of the grid on which the image-only optimum chooses its maps.
+_COARSE = 32
+
+
+def load_entries(root: str | Path) -> dict[str, list[dict]]:
+    """Entries of ``annotations.json`` by split.
+
+    Args:
+        root (str | Path): Folder of a world.
+
+    Returns:
+        dict[str, list[dict]]: The split's name is what its ids begin with.
+    """
+    data = json.loads((Path(root) / 'annotations.json').read_text())
+    splits: dict[str, list[dict]] = {}
+    for entry in data['data_list']:
+        splits.setdefault(entry['sample_id'].split('_')[0], []).append(entry)
+    return splits
+
+
+def raster(boxes, grid: int = GRID) -> np.ndarray:
+    """Union of boxes as VGG-SS's evaluation draws it.
+
+    Args:
+        boxes (list[list[float]]): x1, y1, x2, y2 in shares of the frame.
+        grid (int): Side of the grid in pixels. Defaults to 224.
+
+    Returns:
+        np.ndarray: bool of shape (grid, grid).
+    """
+    union = np.zeros((grid, grid), bool)
+    for box in boxes:
+        x1, y1, x2, y2 = (int(grid * v) for v in box)
+        union[y1:y2, x1:x2] = True
+    return union
+
+
+def area_facts(areas) -> dict[str, float]:
+    """Distribution of areas.
+
+    Args:
+        areas (Sequence[float]): Shares of the frame.
+
+    Returns:
+        dict[str, float]: Number, mean, median, and the shares of small, medium,
+        large and huge ones.
+    """
+    areas = np.asarray(areas, float)
+    bins = np.digitize(areas, np.array(AREA_BOUNDS) / GRID**2)
+    shares = np.bincount(bins, minlength=4) / max(1, len(areas))
+    facts = dict(n=len(areas), mean=areas.mean(), median=np.median(areas))
+    return facts | dict(
+        zip(('small', 'medium', 'large', 'huge'), shares.tolist(), strict=True)
+    )
+
+
+def box_areas(entries: list[dict]) -> dict[str, list[float]]:
+    """Shares of the frame that boxes take.
+
+    Args:
+        entries (list[dict]): Of ``data_list``.
+
+    Returns:
+        dict[str, list[float]]: 'ground truth' (union of what sounds, per clip),
+        'sounding' and 'silent' (per object).
+    """
+    areas: dict[str, list[float]] = {'ground truth': [], 'sounding': [], 'silent': []}
+    for entry in entries:
+        if entry['bboxes']:
+            areas['ground truth'].append(raster(entry['bboxes']).mean())
+        for o in entry['objects']:
+            kind = 'sounding' if o['sounding'] else 'silent'
+            areas[kind].append(raster([o['bbox']]).mean())
+    return areas
+
+
+def consensus_iou(region: np.ndarray, truth: np.ndarray) -> float:
+    """CIoU of a region for a binary ground truth, both bool of one shape."""
+    hit = (region & truth).sum()
+    return float(hit / (truth.sum() + (region & ~truth).sum()))
+
+
+def threshold(score: np.ndarray, rule: str, truth: np.ndarray) -> np.ndarray:
+    """Region of a map under a rule.
+
+    Args:
+        score (np.ndarray): Map with values in [0, 1].
+        rule (str): 'adaptive' (as many pixels as the truth has; ties join),
+            'median' (half of the pixels; ties join) or 'fixed' (at least 0.5).
+        truth (np.ndarray): bool of the shape of ``score``, not empty.
+
+    Returns:
+        np.ndarray: bool of the shape of ``score``.
+    """
+    if rule == 'fixed':
+        return score >= 0.5
+    count = int(truth.sum()) if rule == 'adaptive' else score.size - score.size // 2
+    return score >= np.partition(score, score.size - count, None)[score.size - count]
+
+
+def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
+    """Share of clips with CIoU of at least 0.5 for maps that no model made.
+
+    'one object, at random' and 'largest object' mark one box, and what they mark
+    next counts only where the rule asks for more; 'all objects' marks every box.
+    The image-only optimum knows the boxes of all objects and the odds, but not
+    which object sounds. Per clip and rule it takes the map that is most often
+    right over everything that could sound there; under the adaptive rule it also
+    gains from the size of the ground truth, which that rule gives away.
+
+    Args:
+        entries (list[dict]): Of ``data_list``; those without a box are left out.
+        two_sounding (float): Odds of a second sounding object where there are
+            three or more.
+
+    Returns:
+        dict[str, dict]: Row name to rule to share in percent.
+    """
+    entries = [e for e in entries if e['bboxes']]
+    truths = [raster(e['bboxes']) for e in entries]
+    disc = _disc(float(np.mean([t.mean() for t in truths])))
+    resize = _bilinear(14, GRID)
+    rng = np.random.default_rng(0)
+    rows: dict[str, dict] = {}
+    for entry, truth in zip(entries, truths, strict=True):
+        boxes = [o['bbox'] for o in entry['objects']]
+        falling = sorted(range(len(boxes)), key=lambda i: -raster([boxes[i]]).sum())
+        pooled = truth.reshape(14, 16, 14, 16).mean((1, 3))
+        maps = {
+            'whole image': np.ones((GRID, GRID)),
+            'centred disc': disc,
+            'one object, at random': _one_first(boxes, rng.permutation(len(boxes))),
+            'largest object': _one_first(boxes, falling),
+            'all objects': 0.5 * raster(boxes) + 0.4 * disc,
+            'image-only optimum': _image_only(boxes, two_sounding),
+            'perfect map, 14x14': resize @ pooled @ resize.T,
+        }
+        for name, score in maps.items():
+            row = rows.setdefault(name, dict.fromkeys(RULES, 0.0))
+            for rule in RULES:
+                chosen = score[rule] if isinstance(score, dict) else score
+                region = threshold(chosen, rule, truth)
+                row[rule] += (consensus_iou(region, truth) >= 0.5) / len(entries)
+    return {n: {k: 100 * v for k, v in row.items()} for n, row in rows.items()}
+
+
+def _one_first(boxes, order) -> np.ndarray:
+    """Map of one box, with the others in their order below one half."""
+    below = 0.49 * _nested(boxes, order, 1.0, GRID)
+    return below + 0.51 * raster([boxes[order[0]]])
+
+
+def _disc(share: float) -> np.ndarray:
+    """Map that falls from the centre and passes 0.5 around a share of the frame."""
+    axis = (np.arange(GRID) + 0.5) / GRID - 0.5
+    return 0.5 ** (np.hypot(*np.meshgrid(axis, axis)) / np.sqrt(share / np.pi))
+
+
+def _bilinear(source: int, target: int) -> np.ndarray:
+    """Matrix of linear interpolation with aligned corners, (target, source)."""
+    place = np.linspace(0, source - 1, target)
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(source)))
+
+
+def _nested(boxes, order, core: float, grid: int) -> np.ndarray:
+    """Map with the boxes one after the other, each from its middle outwards.
+
+    Args:
+        boxes (list[list[float]]): x1, y1, x2, y2 in shares of the frame.
+        order (Sequence[int]): Which box comes first, second, …
+        core (float): Share of each box that comes before any box's remainder.
+        grid (int): Side of the grid in pixels.
+
+    Returns:
+        np.ndarray: float of shape (grid, grid) in [0, 1].
+    """
+    axis = (np.arange(grid) + 0.5) / grid
+    score = np.zeros((grid, grid))
+    for rank, index in enumerate(order):
+        x1, y1, x2, y2 = boxes[index]
+        x = np.abs(2 * (axis - x1) / (x2 - x1) - 1)
+        y = np.abs(2 * (axis - y1) / (y2 - y1) - 1)
+        inside = 1 - np.maximum(x[None, :], y[:, None])
+        layer = len(order) - rank - 1 + inside
+        layer = np.where(inside >= 1 - core**0.5, layer + len(order), layer)
+        score = np.where(inside > 0, np.maximum(score, layer), score)
+    return score / (2 * len(order))
+
+
+def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
+    """Best map per rule for someone who sees all but hears nothing."""
+    count = len(boxes)
+    pairs = list(combinations(range(count), 2)) if count > 2 else []
+    two = two_sounding if pairs else 0.0
+    cases = [((i,), (1 - two) / count) for i in range(count)]
+    cases += [(pair, two / len(pairs)) for pair in pairs]
+    odds = np.array([chance for _, chance in cases])
+    truths = np.stack(
+        [raster([boxes[i] for i in subset], _COARSE).ravel() for subset, _ in cases]
+    )
+    sizes = truths.sum(1)
+
+    plans = [(o, c) for o in permutations(range(count)) for c in (1.0, 0.7)]
+    scores = np.stack([_nested(boxes, *p, _COARSE).ravel() for p in plans])
+    ranked = np.argsort(-scores, 1, kind='stable')
+    best = {}
+    for rule in ('adaptive', 'median'):
+        taken = np.full_like(sizes, truths.shape[1] // 2)
+        if rule == 'adaptive':
+            taken = np.maximum(1, sizes)
+        hit = np.stack(
+            [t[ranked[:, :k]].sum(1) for t, k in zip(truths, taken, strict=True)], 1
+        )
+        right = 2 * hit >= sizes + taken - hit
+        plan = plans[int(np.argmax(right @ odds))]
+        best[rule] = _nested(boxes, *plan, GRID)
+
+    subsets = [s for k in range(1, count + 1) for s in combinations(range(count), k)]
+    regions = np.stack(
+        [raster([boxes[i] for i in s], _COARSE).ravel() for s in subsets]
+    )
+    hit = regions.astype(np.int32) @ truths.T.astype(np.int32)
+    right = 2 * hit >= sizes + regions.sum(1, keepdims=True) - hit
+    subset = subsets[int(np.argmax(right @ odds))]
+    best['fixed'] = raster([boxes[i] for i in subset]).astype(float)
+    return best

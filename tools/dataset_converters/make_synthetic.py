@@ -1,0 +1,113 @@
+"""Make the synthetic world: real JPEG and WAV files from a seed."""
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import fields
+
+from mmxpl.datasets.synthetic import (
+    DIFFICULTIES,
+    RULES,
+    SPLITS,
+    WorldConfig,
+    area_facts,
+    box_areas,
+    load_entries,
+    preset,
+    reference_rows,
+    write_world,
+)
+from mmxpl.utils import DataError
+
+_KNOBS = {
+    'seed': 'seed of all randomness',
+    'train': 'clips in the training split',
+    'val': 'clips in the validation split',
+    'test': 'clips in the test split',
+    'size': 'side of the frame in pixels',
+    'quality': 'JPEG quality',
+    'sample_rate': 'sample rate in Hz',
+    'duration': 'seconds of sound',
+    'objects': 'weights of 2, 3 and 4 objects a frame',
+    'two_sounding': 'share of frames with 3 or 4 objects where two sound',
+    'lookalikes': 'share of frames with two objects of one shape family',
+    'clutter': 'strength of the background, 0 to 3',
+    'jitter': 'within-class variety of looks and sounds, 0 to 2',
+    'snr': 'mean signal-to-noise ratio in dB',
+    'offscreen': 'share of training clips whose only sound is off-screen',
+    'unheard': 'classes left out of train_heard.txt',
+}
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Read the command line; knobs that are not given keep the difficulty's value."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', default='data/synthetic', help='folder to write')
+    parser.add_argument('--difficulty', choices=DIFFICULTIES, default='default')
+    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    for field in fields(WorldConfig):
+        several = dict(nargs=3) if field.name == 'objects' else {}
+        parser.add_argument(
+            '--' + field.name.replace('_', '-'),
+            type=int if isinstance(field.default, int) else float,
+            default=argparse.SUPPRESS,
+            help=f'{_KNOBS[field.name]} (default: {field.default})',
+            **several,
+        )
+    return parser.parse_args(argv)
+
+
+def print_facts(root: str, config: WorldConfig) -> None:
+    """Print counts, areas and reference rows of a world on disk."""
+    splits = load_entries(root)
+    print(
+        '\nclips        ' + '  '.join(f'{s} {len(splits.get(s, []))}' for s in SPLITS)
+    )
+    entries = [e for s in SPLITS for e in splits.get(s, [])]
+    if not entries:
+        return
+    count = [len(e['objects']) for e in entries]
+    sounding = [sum(o['sounding'] for o in e['objects']) for e in entries]
+    classes = {o['category'] for e in entries for o in e['objects']}
+    print(f'classes      {len(classes)}')
+    for name, values in (('objects', count), ('sounding', sounding)):
+        shares = (f'{v}: {100 * values.count(v) / len(values):.1f} %' for v in range(5))
+        print(f'{name:<12} ' + '  '.join(s for s in shares if ' 0.0 %' not in s))
+    keys = ('n', 'mean', 'median', 'small', 'medium', 'large', 'huge')
+    print('\nbox area / frame   ' + ''.join(f'{k:>8}' for k in keys))
+    for name, areas in box_areas(entries).items():
+        if areas:
+            facts = area_facts(areas)
+            row = ''.join(f'{facts[k]:8.3f}' for k in keys[1:])
+            print(f'{name:<19}{facts["n"]:8d}{row}')
+    if not splits.get('test'):
+        return
+    print(f'\n{"CIoU@0.5 on test":<23}' + ''.join(f'{rule:>10}' for rule in RULES))
+    for name, row in reference_rows(splits['test'], config.two_sounding).items():
+        print(f'{name:<23}' + ''.join(f'{row[rule]:10.1f}' for rule in RULES))
+
+
+def main(argv=None) -> int:
+    """Make the world, then say what it is like."""
+    args = vars(parse_args(argv))
+    out, workers = args.pop('out'), args.pop('workers')
+    try:
+        if 'objects' in args:
+            args['objects'] = tuple(args['objects'])
+        config = preset(args.pop('difficulty'), **args)
+        start = time.perf_counter()
+        written = write_world(out, config, workers)
+    except DataError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    if written:
+        print(f'{out}: written in {time.perf_counter() - start:.0f} s')
+    else:
+        print(f'{out}: this world is there already, nothing to do')
+    print_facts(out, config)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
