@@ -1,0 +1,205 @@
+"""Draws samples while a model is validated or tested."""
+
+import hashlib
+import os.path as osp
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from mmengine.dist import get_rank, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmxpl.registry import HOOKS
+from mmxpl.structures import AVDataSample
+from mmxpl.visualization import (
+    AVLocVisualizer,
+    contact_sheet,
+    load_frame,
+    write_picture,
+)
+
+SHEET_NAME = 'contact_sheet'
+
+
+@HOOKS.register_module()
+class LocalizationVisualizationHook(Hook):
+    """Draws samples through the runner's ``AVLocVisualizer``.
+
+    - In validation, a few samples, the same ones every time, go to the
+      visualizer's backends, with the number of finished epochs (iterations in
+      an iteration-based loop) as their step.
+    - In a test with ``show_dir``, samples are written to ``show_dir/ID.png``
+      and the first of them also to one ``show_dir/contact_sheet.png``. Without
+      ``show_dir`` a few go to the backends, as in validation.
+
+    A sample is chosen by its position in the data set, so the choice does not
+    change with batch size or number of processes. Every process writes its own
+    files; backends and the sheet get the samples of rank 0 only.
+
+    Args:
+        enable (bool): Whether to draw at all. Defaults to False.
+        interval (int): Only every ``interval``-th sample is drawn. Defaults
+            to 1.
+        max_samples (int, optional): At most so many files are written. None is
+            for no limit. Defaults to None.
+        max_backend_samples (int): At most so many samples go to the backends.
+            Defaults to 4.
+        show_dir (str, optional): Folder for the pictures of a test. Defaults to
+            None.
+        sheet_rows (int): At most so many samples on the contact sheet. Defaults
+            to 12.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        enable: bool = False,
+        interval: int = 1,
+        max_samples: int | None = None,
+        max_backend_samples: int = 4,
+        show_dir: str | None = None,
+        sheet_rows: int = 12,
+    ):
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, but is {interval}')
+        self.enable = enable
+        self.interval = interval
+        self.max_samples = max_samples
+        self.max_backend_samples = max_backend_samples
+        self.show_dir = show_dir
+        self.sheet_rows = sheet_rows
+        self._seen = 0  # samples of this process since the epoch began
+        self._sheet: list[np.ndarray] = []
+
+    def before_run(self, runner: Runner) -> None:
+        """Look whether the runner can draw.
+
+        Raises:
+            TypeError: If the runner's visualizer is of another kind.
+        """
+        if self.enable and not isinstance(runner.visualizer, AVLocVisualizer):
+            raise TypeError(
+                'LocalizationVisualizationHook draws through an AVLocVisualizer, '
+                f'but the visualizer is {type(runner.visualizer).__name__}; set '
+                "visualizer = dict(type='AVLocVisualizer', ...) in the config"
+            )
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Start counting anew."""
+        self._seen = 0
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Start counting anew and find out where the pictures go, once."""
+        self._seen = 0
+        self._sheet = []
+        if self.show_dir is not None:
+            self.show_dir = osp.abspath(osp.expanduser(self.show_dir))
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[AVDataSample] = (),
+    ) -> None:
+        """Send some samples of the batch to the backends.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the batch.
+            data_batch (dict, optional): The batch.
+            outputs (Sequence[AVDataSample]): Samples with their predictions.
+        """
+        self._to_backends(runner, 'val', outputs)
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[AVDataSample] = (),
+    ) -> None:
+        """Write some samples of the batch, or send them to the backends.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the batch.
+            data_batch (dict, optional): The batch.
+            outputs (Sequence[AVDataSample]): Samples with their predictions.
+        """
+        if self.show_dir is None:
+            self._to_backends(runner, 'test', outputs)
+            return
+        for sample in self._chosen(outputs, self.max_samples):
+            picture = runner.visualizer.draw(load_frame(sample), sample)
+            file_name = f'{safe_name(sample.sample_id)}.png'
+            write_picture(picture, osp.join(self.show_dir, file_name))
+            if len(self._sheet) < self.sheet_rows:
+                self._sheet.append(picture)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Write the contact sheet.
+
+        Args:
+            runner (Runner): The runner.
+            metrics (dict, optional): Scores of the test.
+        """
+        if self._sheet and is_main_process():
+            path = osp.join(self.show_dir, f'{SHEET_NAME}.png')
+            write_picture(contact_sheet(self._sheet, padding=4), path)
+            runner.logger.info(f'Pictures are in {self.show_dir}')
+        self._sheet = []
+
+    def _to_backends(
+        self, runner: Runner, split: str, outputs: Sequence[AVDataSample]
+    ) -> None:
+        """Send the chosen samples of a batch to the visualizer's backends."""
+        for sample in self._chosen(outputs, self.max_backend_samples):
+            if is_main_process():
+                runner.visualizer.add_datasample(
+                    f'{split}_{safe_name(sample.sample_id)}',
+                    load_frame(sample),
+                    sample,
+                    step=training_step(runner),
+                )
+
+    def _chosen(
+        self, outputs: Sequence[AVDataSample], limit: int | None
+    ) -> Iterator[AVDataSample]:
+        """Yield those samples of a batch that are to be drawn.
+
+        Processes take the samples of a data set in turn (``DefaultSampler``),
+        which gives the position of each.
+        """
+        for sample in outputs if self.enable else ():
+            position = self._seen * get_world_size() + get_rank()
+            self._seen += 1
+            number, rest = divmod(position, self.interval)
+            if rest == 0 and (limit is None or number < limit):
+                yield sample
+
+
+def training_step(runner: Runner) -> int:
+    """Finished epochs or iterations of the training, 0 where none is built."""
+    loop = runner._train_loop  # asking for ``train_loop`` would build it
+    if loop is None or isinstance(loop, dict):
+        return 0
+    return runner.epoch if isinstance(loop, EpochBasedTrainLoop) else runner.iter
+
+
+def safe_name(sample_id: str) -> str:
+    """Make a file name of an id.
+
+    Args:
+        sample_id (str): Any text.
+
+    Returns:
+        str: The id itself if it can be a file name anywhere; otherwise what is
+        usable of it, with a hash that keeps different ids apart.
+    """
+    name = re.sub(r'[^\w.-]|^\.+', '_', sample_id)[:100]
+    if name and name == sample_id and name != SHEET_NAME:
+        return name
+    return f'{name}-{hashlib.sha256(sample_id.encode()).hexdigest()[:8]}'

@@ -1,0 +1,204 @@
+"""One sample as a row of panels: frame, ground truth, maps."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.structures import PixelData
+from mmengine.visualization import Visualizer
+from torch import Tensor
+
+from mmxpl.evaluation.functional import RULES, GroundTruth, score_maps
+from mmxpl.registry import VISUALIZERS
+from mmxpl.structures import AVDataSample
+
+from .contact_sheet import contact_sheet
+from .heatmap import overlay_heatmap, upsample_map
+from .image_io import write_picture
+from .label_strip import map_title
+from .panel import (
+    colour_bar,
+    draw_boxes,
+    draw_region,
+    make_panel,
+    panel_size,
+    resize,
+)
+
+
+@VISUALIZERS.register_module()
+class AVLocVisualizer(Visualizer):
+    """Draws where a model hears the sound.
+
+    A row shows the frame with its ground truth, then every map of the sample,
+    laid over the frame. Colours stand for probabilities on a scale fixed to
+    0 ... 1, drawn at the end of the row, so pictures of different samples,
+    models and epochs can be compared by eye. A white line runs at 0.5. Where
+    the ground truth is known, each predicted map also states its CIoU.
+
+    Args:
+        name (str): Name of the instance. Defaults to 'visualizer'.
+        rule (str): How maps are thresholded for the CIoU in the titles:
+            a name out of ``mmxpl.evaluation.functional.RULES``. Defaults to
+            'adaptive'.
+        **kwargs: Further arguments of :class:`mmengine.visualization.Visualizer`,
+            such as ``vis_backends`` and ``save_dir``.
+
+    Examples:
+        >>> visualizer = AVLocVisualizer()
+        >>> visualizer.add_datasample(
+        ...     'clip', frame, data_sample, out_file='clip.png')
+    """
+
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        rule: str = 'adaptive',
+        **kwargs,
+    ):
+        if rule not in RULES:
+            raise ValueError(f'rule must be one of {sorted(RULES)}, but is {rule!r}')
+        super().__init__(name, **kwargs)
+        self.rule = rule
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: AVDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+        draw_pseudo_label: bool = False,
+    ) -> np.ndarray:
+        """Draw a sample and show it, write it, or hand it to the backends.
+
+        On ranks other than 0 nothing is done.
+
+        Args:
+            name (str): Name of the picture.
+            image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
+            data_sample (AVDataSample, optional): What is known and predicted of
+                it. Defaults to None.
+            draw_gt (bool): Whether to draw the ground truth. Defaults to True.
+            draw_pred (bool): Whether to draw predictions. Defaults to True.
+            show (bool): Whether to open a window. Defaults to False.
+            wait_time (float): Seconds the window stays, 0 for until a key is
+                pressed. Defaults to 0.
+            out_file (str, optional): PNG to write. Without it and without
+                ``show`` the picture goes to the visualizer's backends.
+                Defaults to None.
+            step (int): Step that backends record. Defaults to 0.
+            draw_pseudo_label (bool): Whether to draw the pseudo-labels.
+                Defaults to False.
+
+        Returns:
+            np.ndarray: The picture, RGB uint8.
+        """
+        picture = self.draw(image, data_sample, draw_gt, draw_pred, draw_pseudo_label)
+        if show:
+            self.show(picture, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            write_picture(picture, out_file)
+        elif not show:
+            self.add_image(name, picture, step)
+        return picture
+
+    def draw(
+        self,
+        image: np.ndarray,
+        data_sample: AVDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        draw_pseudo_label: bool = False,
+    ) -> np.ndarray:
+        """Draw a sample, on any rank and without leaving a trace.
+
+        Args:
+            image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
+            data_sample (AVDataSample, optional): What is known and predicted of
+                it. Defaults to None.
+            draw_gt (bool): Whether to draw the ground truth. Defaults to True.
+            draw_pred (bool): Whether to draw predictions. Defaults to True.
+            draw_pseudo_label (bool): Whether to draw the pseudo-labels.
+                Defaults to False.
+
+        Returns:
+            np.ndarray: The picture, RGB uint8.
+
+        Raises:
+            ValueError: If ``image`` is not RGB uint8.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                'image must be RGB uint8 of shape (H, W, 3), but is '
+                f'{image.dtype} of shape {image.shape}'
+            )
+        sample = AVDataSample() if data_sample is None else data_sample
+        size = panel_size(image.shape[:2])
+        image = resize(image, size)
+        boxes = ground_truth_boxes(sample) if draw_gt else np.zeros((0, 4))
+
+        frame = draw_boxes(image, boxes)
+        if draw_gt and not len(boxes) and 'gt_map' in sample:
+            frame = draw_region(frame, upsample_map(sample.gt_map, size) >= 0.5)
+        title, detail = sample.get('sample_id'), sample.get('category')
+        panels = [make_panel(frame, title or 'Frame', detail or '')]
+        for title, detail, prob in self._maps(
+            sample, draw_gt, draw_pred, draw_pseudo_label
+        ):
+            picture = draw_boxes(overlay_heatmap(image, prob), boxes)
+            panels.append(make_panel(picture, title, detail))
+        if len(panels) > 1:
+            panels.append(colour_bar(size))
+        return contact_sheet(panels, columns=len(panels))
+
+    def _maps(
+        self,
+        sample: AVDataSample,
+        draw_gt: bool,
+        draw_pred: bool,
+        draw_pseudo_label: bool,
+    ) -> Iterator[tuple[str, str, Tensor]]:
+        """Yield title, detail and map of each panel after the first."""
+        if draw_pred and 'pred_map' in sample:
+            for name, prob in in_order(sample.pred_map):
+                detail = ''
+                if draw_gt and 'gt_map' in sample and sample.gt_map.any():
+                    score = sample_ciou(prob, sample.gt_map, self.rule)
+                    detail = f'CIoU {score:.2f} ({self.rule})'
+                yield map_title(name), detail, prob
+        if draw_pseudo_label and 'pseudo_label' in sample:
+            for name, label in in_order(sample.pseudo_label):
+                yield map_title(name), 'pseudo-label', label
+
+
+def in_order(maps: PixelData) -> list[tuple[str, Tensor]]:
+    """List maps by name: the fields themselves come in any order."""
+    return sorted(maps.items(), key=lambda item: item[0])
+
+
+def ground_truth_boxes(sample: AVDataSample) -> np.ndarray:
+    """Return the boxes of a sample, (N, 4) normalised; N may be 0."""
+    if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
+        return np.zeros((0, 4))
+    return sample.gt_instances.bboxes.cpu().numpy()
+
+
+def sample_ciou(prob: Tensor, gt_map: Tensor, rule: str) -> float:
+    """Score one map as the evaluation does.
+
+    Args:
+        prob (Tensor): Map of shape (1, h, w) in [0, 1].
+        gt_map (Tensor): Ground truth of shape (S, S) in [0, 1].
+        rule (str): Name of the rule that thresholds the map.
+
+    Returns:
+        float: CIoU in [0, 1].
+    """
+    gt = GroundTruth(gt_map.detach().cpu()[None])
+    return score_maps(prob.detach().cpu(), gt, [rule]).item()

@@ -1,0 +1,177 @@
+"""Scores over epochs, from the scalars that MMEngine logs."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from mmxpl.utils import DataError
+
+Source = str | os.PathLike | Sequence[Mapping] | Sequence[str | os.PathLike]
+
+# Okabe and Ito (2008), told apart with any kind of colour vision
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
+LINE_STYLES = ('-', (0, (5, 1.5)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
+REFERENCE_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)), (0, (1, 3)))
+
+
+def read_scalars(path: str | os.PathLike) -> list[dict]:
+    """Read what MMEngine's local backend logs: one JSON object a line.
+
+    Args:
+        path (str | os.PathLike): A ``vis_data/scalars.json``.
+
+    Returns:
+        list[dict]: The records, in the order of the file.
+
+    Raises:
+        DataError: If the file is missing or a line is not a JSON object.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError as error:
+        raise DataError(
+            f'{path}: no such file; give the vis_data/scalars.json of a run'
+        ) from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            # the last line of a run that was killed may be cut off
+            if number == len(lines):
+                break
+            raise DataError(
+                f'{path}: line {number} is not a JSON object; give the file that '
+                'LocalVisBackend writes, one record a line'
+            )
+        records.append(record)
+    return records
+
+
+def score_curve(records: Sequence[Mapping], key: str) -> tuple[list, list]:
+    """Pick one score out of a run's records.
+
+    Args:
+        records (Sequence[Mapping]): Records with ``step`` and scores.
+        key (str): Name of the score.
+
+    Returns:
+        tuple[list, list]: Steps, rising, and the score at each. Of a step that
+        was recorded twice, as after a resume, the later record counts.
+    """
+    points = {record['step']: record[key] for record in records if key in record}
+    steps = sorted(points)
+    return steps, [points[step] for step in steps]
+
+
+def plot_learning_curves(
+    runs: Source | Mapping[str, Source],
+    keys: str | Sequence[str],
+    out_file: str | os.PathLike,
+    reference: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    title: str = '',
+    xlabel: str = 'Epoch',
+    ylabel: str = 'CIoU@0.5 (%)',
+    scale: float = 1.0,
+) -> None:
+    """Plot scores over epochs, of one run or of several.
+
+    Several runs differ by colour and, if there are several keys, keys by line
+    style; the keys of a single run differ by colour.
+
+    Args:
+        runs (Source | Mapping[str, Source]): A run, or runs by name. A run is
+            the path of its ``scalars.json``, a list of such paths (one run that
+            was resumed, oldest first) or a list of records.
+        keys (str | Sequence[str]): Scores to plot, such as
+            'ens/CIoU@0.5_adaptive'.
+        out_file (str | os.PathLike): PNG to write.
+        reference (Mapping[str, float], optional): Rows that do not depend on
+            training, by name, drawn as flat dashed lines. Defaults to None.
+        labels (Mapping[str, str], optional): What to call a key in the legend.
+            Defaults to the key itself.
+        title (str): Title. Defaults to none.
+        xlabel (str): Label of the steps. Defaults to 'Epoch'.
+        ylabel (str): Label of the scores. Defaults to 'CIoU@0.5 (%)'.
+        scale (float): Factor from the scores and references as given to the
+            unit of ``ylabel``. Defaults to 1.
+
+    Raises:
+        DataError: If a file cannot be read or a run lacks a key.
+    """
+    # these classes draw into memory: no window system, no global state
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    keys = [keys] if isinstance(keys, str) else list(keys)
+    runs = runs if isinstance(runs, Mapping) else {'': runs}
+    many = len(runs) > 1
+    labels = labels or {}
+    figure = Figure(figsize=(8, 4.2), dpi=150, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for i, (run, source) in enumerate(runs.items()):
+        records = _records(source)
+        for j, key in enumerate(keys):
+            steps, scores = score_curve(records, key)
+            if not steps:
+                raise _missing_key(run, source, records, key)
+            label = labels.get(key, key)
+            if run:
+                label = f'{run}, {label}' if len(keys) > 1 else run
+            axes.plot(
+                steps,
+                [scale * score for score in scores],
+                color=COLOURS[(i if many else j) % len(COLOURS)],
+                linestyle=LINE_STYLES[j % len(LINE_STYLES)] if many else '-',
+                marker='o',
+                markersize=3.5,
+                linewidth=1.8,
+                label=label,
+            )
+    for i, (name, score) in enumerate((reference or {}).items()):
+        axes.axhline(
+            scale * score,
+            color='0.45',
+            linestyle=REFERENCE_DASHES[i % len(REFERENCE_DASHES)],
+            linewidth=1.2,
+            label=f'{name} ({scale * score:.1f})',
+            zorder=1,
+        )
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title, loc='left', fontweight='bold', fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis='y', color='0.9')
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.legend(loc='outside right upper', frameon=False, fontsize=9, handlelength=3)
+    os.makedirs(os.path.dirname(os.path.abspath(out_file)), exist_ok=True)
+    figure.savefig(out_file)
+
+
+def _records(source: Source) -> list[Mapping]:
+    """Read a run, whatever it was given as."""
+    if isinstance(source, (str, os.PathLike)):
+        return read_scalars(source)
+    records = []
+    for item in source:
+        records.extend([item] if isinstance(item, Mapping) else read_scalars(item))
+    return records
+
+
+def _missing_key(
+    run: str, source: Source, records: Sequence[Mapping], key: str
+) -> DataError:
+    """Say which run lacks which key and what it has instead."""
+    known = sorted({name for record in records for name in record} - {'step'})
+    where = source if isinstance(source, (str, os.PathLike)) else run or 'the run'
+    return DataError(
+        f'{where}: no record has the score {key!r}; it has {", ".join(known) or "none"}'
+    )

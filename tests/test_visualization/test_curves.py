@@ -1,0 +1,174 @@
+import json
+
+import cv2
+import pytest
+from matplotlib.figure import Figure
+
+from mmxpl.utils import DataError
+from mmxpl.visualization import plot_learning_curves
+from mmxpl.visualization.curves import read_scalars, score_curve
+
+KEY = 'ens/CIoU@0.5_adaptive'
+
+
+def records(scores, key=KEY):
+    """What MMEngine logs: losses by iteration, scores by epoch."""
+    log = []
+    for epoch, score in enumerate(scores, start=1):
+        log.append({'loss': 1.0, 'epoch': epoch, 'iter': epoch * 9, 'step': epoch * 9})
+        log.append({key: score, 'time': 0.1, 'step': epoch})
+    return log
+
+
+def write_scalars(path, log):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(''.join(json.dumps(record) + '\n' for record in log))
+    return path
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Figures that were saved, to look at what they hold."""
+    saved = []
+    save = Figure.savefig
+
+    def spy(figure, *args, **kwargs):
+        saved.append(figure)
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, 'savefig', spy)
+    return saved
+
+
+def lines(figure):
+    """Steps and values of each line, by name."""
+    return {
+        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
+        for line in figure.axes[0].lines
+    }
+
+
+def test_scores_are_found_among_the_losses():
+    assert score_curve(records([3.0, 5.0]), KEY) == ([1, 2], [3.0, 5.0])
+
+
+def test_steps_rise_whatever_the_order_of_the_records():
+    assert score_curve(records([3.0, 5.0])[::-1], KEY) == ([1, 2], [3.0, 5.0])
+
+
+def test_a_repeated_step_counts_once_and_last():
+    log = records([1.0, 2.0, 3.0]) + [{KEY: 9.0, 'step': 2}]
+    assert score_curve(log, KEY) == ([1, 2, 3], [1.0, 9.0, 3.0])
+
+
+def test_runs_by_name(tmp_path, figures):
+    out_file = tmp_path / 'new' / 'curves.png'
+    path = write_scalars(
+        tmp_path / 'xpl' / 'vis_data' / 'scalars.json', records([1, 4])
+    )
+    plot_learning_curves(
+        {'XPL': path, 'supervised': records([1, 3])},
+        KEY,
+        out_file,
+        reference={'centred disc': 2.5},
+        title='5 % labels',
+    )
+    assert min(cv2.imread(str(out_file)).shape[:2]) > 400
+    drawn = lines(figures[0])
+    assert drawn['XPL'] == ([1, 2], [1, 4])
+    assert drawn['supervised'] == ([1, 2], [1, 3])
+    assert drawn['centred disc (2.5)'][1] == [2.5, 2.5]
+    axes = figures[0].axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ('Epoch', 'CIoU@0.5 (%)')
+    assert axes.get_title(loc='left') == '5 % labels'
+    colours = [line.get_color() for line in axes.lines]
+    assert len(set(colours)) == 3
+    assert axes.lines[-1].get_linestyle() == '--'
+
+
+def test_keys_of_one_run(tmp_path, figures):
+    log = records([1, 2]) + records([3, 4], 'a/CIoU@0.5_adaptive')
+    plot_learning_curves(
+        log,
+        [KEY, 'a/CIoU@0.5_adaptive'],
+        tmp_path / 'curves.png',
+        labels={KEY: 'ensemble'},
+    )
+    assert set(lines(figures[0])) == {'ensemble', 'a/CIoU@0.5_adaptive'}
+    assert len({line.get_color() for line in figures[0].axes[0].lines}) == 2
+
+
+def test_keys_of_several_runs_share_the_colour_of_their_run(tmp_path, figures):
+    log = records([1, 2]) + records([3, 4], 'a')
+    plot_learning_curves({'x': log, 'y': log}, [KEY, 'a'], tmp_path / 'curves.png')
+    drawn = figures[0].axes[0].lines
+    assert [line.get_label() for line in drawn] == [
+        f'x, {KEY}',
+        'x, a',
+        f'y, {KEY}',
+        'y, a',
+    ]
+    colours = [line.get_color() for line in drawn]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    assert drawn[0].get_linestyle() != drawn[1].get_linestyle()
+
+
+def test_a_resumed_run_is_one_line(tmp_path, figures):
+    first = write_scalars(tmp_path / '1.json', records([1, 2]))
+    second = write_scalars(
+        tmp_path / '2.json', [{KEY: 5, 'step': 2}, {KEY: 6, 'step': 3}]
+    )
+    plot_learning_curves({'run': [first, second]}, KEY, tmp_path / 'curves.png')
+    assert lines(figures[0])['run'] == ([1, 2, 3], [1, 5, 6])
+
+
+def test_scale_reaches_scores_and_references(tmp_path, figures):
+    plot_learning_curves(
+        records([0.1, 0.2]), KEY, tmp_path / 'c.png', {'oracle': 0.9}, scale=100
+    )
+    drawn = lines(figures[0])
+    assert drawn[KEY][1] == pytest.approx([10, 20])
+    assert drawn['oracle (90.0)'][1] == pytest.approx([90, 90])
+
+
+def test_legend_lies_outside_the_data(tmp_path, figures):
+    plot_learning_curves(
+        {f'a rather long name of run {i}': records([i, 2]) for i in range(5)},
+        KEY,
+        tmp_path / 'curves.png',
+        {'centred disc': 1.0},
+    )
+    figure = figures[0]
+    legend = figure.legends[0].get_window_extent()
+    data = figure.axes[0].get_window_extent()
+    assert legend.x0 >= data.x1
+    assert legend.x1 <= figure.bbox.x1
+    assert data.width > 0.4 * figure.bbox.width
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match='scalars.json: no such file'):
+        plot_learning_curves(tmp_path / 'scalars.json', KEY, tmp_path / 'c.png')
+
+
+def test_missing_score_is_named_with_those_there(tmp_path):
+    path = write_scalars(tmp_path / 'scalars.json', records([1]))
+    with pytest.raises(
+        DataError, match=r"scalars.json.*'b/AUC'.*ens/CIoU@0.5_adaptive"
+    ):
+        plot_learning_curves(path, 'b/AUC', tmp_path / 'c.png')
+    with pytest.raises(DataError, match="my run: .*'b/AUC'"):
+        plot_learning_curves({'my run': records([1])}, 'b/AUC', tmp_path / 'c.png')
+
+
+def test_a_spoilt_line_is_named(tmp_path):
+    path = tmp_path / 'scalars.json'
+    path.write_text('{"step": 1}\n[2]\n{"step": 3}\n')
+    with pytest.raises(DataError, match='line 2 is not a JSON object'):
+        read_scalars(path)
+
+
+def test_the_torn_last_line_of_a_killed_run_is_dropped(tmp_path):
+    path = tmp_path / 'scalars.json'
+    path.write_text('{"step": 1}\n\n{"step": 2, "lo')
+    assert read_scalars(path) == [{'step': 1}]
