@@ -18,7 +18,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='CheckpointGuardHook'),
     dict(type='DataLeakHook'),
-    dict(type='CheckInvalidLossHook', interval=1),
+    dict(type='InvalidLossHook'),
 ]
 
 env_cfg = dict(

@@ -1,0 +1,56 @@
+# A folder in the layout of VGG-SS:
+#   frames/ID.jpg  audio/ID.wav  vggss.json  and lists of ids.
+data_root = '{{$MMXPL_DATA_ROOT:data/vggss}}'
+labelled_list = 'labelled.txt'  # clips whose boxes are trained on
+unlabelled_list = 'unlabelled.txt'
+val_list = 'val.txt'
+test_list = 'test.txt'
+missing = 'error'  # 'skip' leaves out, counts and names clips that are incomplete
+img_size = (224, 224)
+sample_rate = 16000
+duration = 3.0  # seconds, from the middle of the recording
+
+labelled_per_batch, unlabelled_per_batch = 32, 96
+batch_size = labelled_per_batch + unlabelled_per_batch  # of one process
+num_workers = 8
+
+load = [
+    dict(type='LoadFrame', size=img_size),
+    dict(type='LoadAudio', sample_rate=sample_rate, duration=duration),
+    dict(type='RasterizeTargets', size=224),
+    dict(type='PackAVInputs'),
+]
+clips = dict(
+    type='VGGSSDataset', data_root=data_root, missing=missing, pipeline=load
+)
+labelled_dataset = dict(clips, id_list=labelled_list, labelled=True)
+unlabelled_dataset = dict(clips, id_list=unlabelled_list)
+evaluated_dataset = dict(clips, labelled=True, test_mode=True)
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=True,
+    sampler=dict(
+        type='CurriculumSampler',
+        labelled_per_batch=labelled_per_batch,
+        unlabelled_per_batch=unlabelled_per_batch,
+    ),
+    collate_fn=dict(type='mmxpl.av_collate'),
+    dataset=dict(
+        type='ConcatDataset', datasets=[labelled_dataset, unlabelled_dataset]
+    ),
+)
+val_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='mmxpl.av_collate'),
+    dataset=dict(evaluated_dataset, id_list=val_list),
+)
+test_dataloader = dict(
+    val_dataloader, dataset=dict(evaluated_dataset, id_list=test_list)
+)
+val_evaluator = dict(type='CIoUMetric')
+test_evaluator = val_evaluator

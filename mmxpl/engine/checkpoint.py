@@ -1,0 +1,111 @@
+"""Reads checkpoints without running code that may hide in them."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+from mmxpl.utils.errors import DataError
+
+_OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+
+
+def load_weights_only() -> None:
+    """Makes every checkpoint of this process load with ``weights_only=True``.
+
+    Without it some releases of MMEngine load whatever a pickle holds, at once
+    or after a warning. Local files are read by :func:`read_checkpoint`; for all
+    other sources PyTorch's own switch is set, which overrides the argument.
+    PyTorch's opposite switch, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed:
+    it is for a file that one trusts. Tools call this function; importing mmxpl
+    changes nothing.
+    """
+    if os.environ.get(_OPT_OUT, '0').lower() in {'1', 'y', 'yes', 'true'}:
+        return
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+
+    # MMEngine prints the end of this name as the kind of source
+    def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
+        return read_checkpoint(filename, map_location)
+
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+
+
+def read_checkpoint(
+    filename: str, map_location: str | torch.device | Callable | None = None
+) -> dict[str, Any]:
+    """Reads a checkpoint that may hold tensors, plain Python and log history.
+
+    Args:
+        filename (str): The file; ``~`` is expanded.
+        map_location (str | torch.device | Callable, optional): As for
+            ``torch.load``.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        DataError: If the file does not exist, is no checkpoint, is damaged, or
+            holds objects that would run code when read.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise DataError(f"checkpoint '{filename}' does not exist.")
+    try:
+        with torch.serialization.safe_globals(_allowed_globals()):
+            checkpoint = torch.load(path, map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(_refusal(filename, error)) from error
+    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise DataError(
+            f"checkpoint '{filename}' cannot be read, it is damaged or no "
+            f'checkpoint ({str(error).splitlines()[0] if str(error) else error!r}).'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise DataError(
+            f"checkpoint '{filename}' holds a {type(checkpoint).__name__}, not a "
+            'dict of weights.'
+        )
+    return checkpoint
+
+
+def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
+    """Words the refusal of a file that safe unpickling cannot read."""
+    text = str(error)
+    marker = 'GLOBAL '
+    if marker not in text:
+        return (
+            f"checkpoint '{filename}' cannot be read, it is damaged or no PyTorch "
+            'checkpoint.'
+        )
+    name = text.split(marker, 1)[1].split()[0]
+    return (
+        f"checkpoint '{filename}' holds a '{name}', not weights and plain values "
+        'alone; such objects can run code when they are read. Save it again as '
+        f'tensors, or, if you trust the file, set {_OPT_OUT}=1.'
+    )
+
+
+def _allowed_globals() -> list[Any]:
+    """Lists what MMEngine's message hub puts into every checkpoint.
+
+    Its ``HistoryBuffer`` is an object with NumPy arrays and, by way of
+    ``getattr``, references to its own methods.
+    """
+    core = np._core if hasattr(np, '_core') else np.core
+    dtypes = ('float32', 'float64', 'int32', 'int64', 'uint32')
+    return [
+        HistoryBuffer,
+        getattr,
+        np.ndarray,
+        np.dtype,
+        core.multiarray._reconstruct,
+        core.multiarray.scalar,
+        *(type(np.dtype(name)) for name in dtypes),
+    ]

@@ -1,0 +1,129 @@
+"""Refuses a checkpoint that belongs to another model."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, find_latest_checkpoint
+from torch import Tensor
+
+from mmxpl.registry import HOOKS
+from mmxpl.utils.errors import DataError
+
+_NAMED = 3
+_FOR_RESUME = ('meta', 'message_hub', 'optimizer')
+
+
+class Mismatch(NamedTuple):
+    """How the weights of a checkpoint differ from those of a model."""
+
+    missing: list[str]
+    unexpected: list[str]
+    mis_shaped: list[str]
+
+    def __str__(self) -> str:
+        kinds = (
+            ('missing', self.missing),
+            ('unexpected', self.unexpected),
+            ('of another shape', self.mis_shaped),
+        )
+        return '; '.join(
+            f'{len(keys)} {kind} ({", ".join(keys[:_NAMED])}'
+            f'{", ..." if len(keys) > _NAMED else ""})'
+            for kind, keys in kinds
+            if keys
+        )
+
+
+def compare_weights(
+    model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
+) -> Mismatch:
+    """Compares the names and shapes of two state dicts.
+
+    Args:
+        model (Mapping[str, Tensor]): State dict of the model.
+        checkpoint (Mapping[str, Tensor]): State dict to load. A prefix
+            ``module.``, which wrappers add, does not count.
+
+    Returns:
+        Mismatch: Names that only one of them has, or both in other shapes.
+    """
+    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
+    return Mismatch(
+        missing=[key for key in model if key not in given],
+        unexpected=[key for key in given if key not in model],
+        mis_shaped=[
+            f'{key}: {_shape(given[key])} for {_shape(value)}'
+            for key, value in model.items()
+            if key in given and _shape(given[key]) != _shape(value)
+        ],
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+@HOOKS.register_module()
+class CheckpointGuardHook(Hook):
+    """Stops a run whose checkpoint does not fit its model.
+
+    MMEngine loads what fits and logs the rest, so that a run with the weights
+    of another model goes on with random ones. This hook compares names and
+    shapes before anything is loaded. It also stops a resume from a file that
+    holds weights alone.
+
+    Args:
+        partial (bool): Whether a checkpoint may fit in part, as in fine-tuning
+            from another model; at least one weight must fit. Defaults to False.
+    """
+
+    # before hooks that read their own entries from the checkpoint
+    priority = 'VERY_HIGH'
+
+    def __init__(self, partial: bool = False) -> None:
+        self.partial = partial
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compares a checkpoint with the model that is about to load it.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What the file held.
+
+        Raises:
+            DataError: If the checkpoint does not fit.
+        """
+        name = _checkpoint_name(runner)
+        wrapped = is_model_wrapper(runner.model)
+        model = runner.model.module if wrapped else runner.model
+        expected = model.state_dict()
+        mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
+        misfits = len(mismatch.missing) + len(mismatch.mis_shaped)
+        if self.partial:
+            if expected and misfits == len(expected):
+                raise DataError(f'{name} shares no weight with this model.')
+        elif any(mismatch):
+            raise DataError(
+                f'{name} belongs to another model than this config builds. Of '
+                f'{len(expected)} weights: {mismatch}. Use the config that it was '
+                'trained with, or, to start from what fits, set '
+                'partial=True of CheckpointGuardHook.'
+            )
+        lacking = [key for key in _FOR_RESUME if key not in checkpoint]
+        if runner._resume and lacking:
+            raise DataError(
+                f'{name} cannot be resumed from, it has no '
+                f'{", ".join(lacking)}. To start from its weights set load_from '
+                'and leave resume out.'
+            )
+
+
+def _checkpoint_name(runner: Runner) -> str:
+    """Names the file that a runner is loading."""
+    path = runner._load_from
+    if path is None and runner._resume:
+        path = find_latest_checkpoint(runner.work_dir)
+    return f"checkpoint '{path}'" if path else 'the checkpoint'

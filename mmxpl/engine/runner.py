@@ -1,0 +1,29 @@
+"""Builds the Runner of a config, on any machine."""
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmxpl.utils.setup_env import register_all_modules
+
+from .checkpoint import load_weights_only
+from .dist import use_cpu_dist
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Builds a Runner, with what the machine needs and safe checkpoints.
+
+    In this order: every module of mmxpl is imported, so that one that cannot be
+    shows its traceback; checkpoints load with ``weights_only=True``; a
+    distributed run without GPUs gets a gloo process group.
+
+    Args:
+        cfg (Config): Config of the run, changed in place.
+
+    Returns:
+        Runner: The runner, or what the config's ``runner_type`` names.
+    """
+    register_all_modules(init_default_scope=False)
+    load_weights_only()
+    use_cpu_dist(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
