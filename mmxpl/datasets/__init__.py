@@ -3,7 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
-from .id_list import hash_ids, read_id_list
+from .id_list import read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .samplers import CurriculumSampler
 from .splits import select_subset
@@ -23,7 +23,6 @@ __all__ = [
     'check_disjoint',
     'collect_config_ids',
     'collect_ids',
-    'hash_ids',
     'read_id_list',
     'select_subset',
 ]

@@ -10,10 +10,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmxpl.registry import TRANSFORMS
-from mmxpl.utils import DataError
+from mmxpl.utils import DataError, hash_ids
 
 from .boxes import clip_boxes, looks_like_pixels
-from .id_list import hash_ids, name_some, read_id_list
+from .id_list import name_some, read_id_list
 from .missing import POLICIES, handle_missing
 from .splits import check_subset, select_subset
 
@@ -33,7 +33,7 @@ class AVDataset(BaseDataset):
     evaluated; they are left out, counted and named in the log.
 
     With ``test_mode=True`` the meta information tells how many clips were asked
-    for (``num_expected``) and the fingerprint of their ids (``id_list_hash``).
+    for (``n_expected``) and the fingerprint of their ids (``id_list_hash``).
 
     Args:
         data_root (str): folder that the other paths are relative to.
@@ -186,7 +186,7 @@ class AVDataset(BaseDataset):
         annotations = self.read_annotations()
         ids = self._select_ids(annotations)
         if self.test_mode:
-            self._metainfo.update(num_expected=len(ids), id_list_hash=hash_ids(ids))
+            self._metainfo.update(n_expected=len(ids), id_list_hash=hash_ids(ids))
         media, lacking = self.find_media(ids, annotations)
         if self.labelled:
             lacking[f'neither box nor mask in {self.ann_file}'] = [

@@ -1,7 +1,6 @@
 """Reads lists of clip ids."""
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -90,19 +89,6 @@ def name_some(ids: Sequence[str], limit: int = 5) -> str:
     """
     more = ', ...' if len(ids) > limit else ''
     return ', '.join(ids[:limit]) + more
-
-
-def hash_ids(ids: Iterable[str]) -> str:
-    """Fingerprint of a set of ids, whatever their order.
-
-    Args:
-        ids (Iterable[str]): the ids.
-
-    Returns:
-        str: First 12 hexadecimal digits of the SHA-256 of the sorted ids, one a
-        line.
-    """
-    return hashlib.sha256('\n'.join(sorted(ids)).encode()).hexdigest()[:12]
 
 
 def _parse_id(field: str, where: str) -> str:

@@ -1,5 +1,6 @@
 """Small helpers."""
 
 from .errors import DataError
+from .ids import hash_ids
 
-__all__ = ['DataError']
+__all__ = ['DataError', 'hash_ids']

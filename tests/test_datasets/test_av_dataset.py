@@ -4,9 +4,9 @@ import pickle
 import pytest
 from torch.utils.data import DataLoader
 
-from mmxpl.datasets import VGGSSDataset, hash_ids
+from mmxpl.datasets import VGGSSDataset
 from mmxpl.registry import DATASETS
-from mmxpl.utils import DataError
+from mmxpl.utils import DataError, hash_ids
 
 TRAIN = [f'clip-{n:02d}' for n in range(8)]
 
@@ -146,7 +146,7 @@ def test_bad_boxes_are_clipped_and_empty_clips_left_out(spoilable_world, logged)
     assert '2 boxes without area were dropped' in log
     assert '1 clips have no box left and are left out: clip-06' in log
     # the score table must not hide that one is not evaluated
-    assert dataset.metainfo['num_expected'] == 8
+    assert dataset.metainfo['n_expected'] == 8
     assert dataset.metainfo['id_list_hash'] == hash_ids(TRAIN)
 
 

@@ -102,7 +102,7 @@ def test_published_annotations(tmp_path, logged):
         test_mode=True,
     )
     empty = {'M1P1xla8rg0_000000', 'MKC9LvRivTM_000030'}
-    assert dataset.metainfo['num_expected'] == 5158
+    assert dataset.metainfo['n_expected'] == 5158
     assert dataset.sample_ids == [i for i in ids if i not in empty]
     log = logged()
     assert 'boxes of 12 clips reach out of the frame' in log

@@ -5,8 +5,7 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from mmxpl.datasets import hash_ids
-from mmxpl.utils import DataError
+from mmxpl.utils import DataError, hash_ids
 
 PIPELINE = [
     {'type': 'LoadFrame', 'size': 8},

@@ -3,9 +3,9 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmxpl.datasets.id_list import hash_ids
 from mmxpl.datasets.leaks import check_disjoint, collect_ids
 from mmxpl.registry import HOOKS
+from mmxpl.utils import hash_ids
 
 
 @HOOKS.register_module()

@@ -1,7 +1,6 @@
 """Pictures of how the pseudo-labels of a few clips change over a training."""
 
 import os.path as osp
-import re
 
 import torch
 from mmengine.dist import master_only
@@ -12,6 +11,7 @@ from mmxpl.registry import HOOKS
 from mmxpl.visualization import load_frame, pseudo_label_strip, write_picture
 
 from .cross_pseudo_label_hook import CrossPseudoLabelHook
+from .visualization_hook import safe_name
 
 
 @HOOKS.register_module()
@@ -64,7 +64,7 @@ class PseudoLabelStripHook(Hook):
                 [self.visits[n] for n in shown],
                 title=sample.sample_id,
             )
-            name = re.sub(r'[^\w.-]', '_', sample.sample_id)
+            name = safe_name(sample.sample_id)
             write_picture(
                 strip, osp.join(runner.work_dir, 'pseudo_labels', f'{name}.png')
             )

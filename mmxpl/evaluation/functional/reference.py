@@ -1,0 +1,111 @@
+"""What a score is worth: rows that know the ground truth or nothing at all."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ciou import ciou_of_sums
+from .ground_truth import GroundTruth
+from .scoring import score_shared_map
+from .thresholds import RULES, Rule
+
+
+def centred_disc(size: int = 224) -> Tensor:
+    """Map that grows towards the centre: the guess of one who sees nothing.
+
+    Pixels are ranked by distance (ties in raster order) and the rank is spread
+    over (0, 1): no two pixels are equal, and a fixed threshold of 0.5 takes half
+    the frame, as the median does.
+
+    Args:
+        size (int): Side in pixels. Defaults to 224.
+
+    Returns:
+        Tensor: (size, size) float32 in (0, 1).
+    """
+    return _disc(size).clone()
+
+
+@lru_cache(maxsize=4)
+def _disc(size: int) -> Tensor:
+    offset = (2 * torch.arange(size) - (size - 1)) ** 2
+    distance = (offset[:, None] + offset).flatten()
+    disc = torch.empty(size**2, dtype=torch.float64)
+    nearest_first = distance.argsort(stable=True)
+    disc[nearest_first] = (torch.arange(size**2).double() + 0.5) / -(size**2) + 1
+    return disc.reshape(size, size).float()
+
+
+def mean_gt_map(gt_maps: Iterable[Tensor]) -> Tensor:
+    """Mean of ground-truth maps: the guess of one who knows the habit.
+
+    Take the training labels: the mean of the evaluated set itself is fitted to
+    the test.
+
+    Args:
+        gt_maps (Iterable[Tensor]): (S, S) in [0, 1], at least one.
+
+    Returns:
+        Tensor: (S, S) float32 in [0, 1].
+    """
+    total, count = 0, 0
+    for gt_map in gt_maps:
+        total = total + gt_map.double()
+        count += 1
+    return (total / count).float()
+
+
+def reference_cious(
+    gt: GroundTruth, rules: Sequence[str], prior: Tensor | None = None
+) -> dict[str, Tensor]:
+    """CIoU of the reference rows under the rules of the models beside them.
+
+    - ``disc``: :func:`centred_disc`, binarised by each rule like a prediction.
+    - ``whole``: every pixel positive, whatever the rule.
+    - ``prior``: a given map, binarised by each rule like a prediction.
+    - ``oracle``: the best mask of as many pixels as the rule gives to a map whose
+      pixels all differ: the ground truth's pixels, its highest values first, then
+      others. Ties can beat it: under a strict sign a map that is constant over
+      most of the frame gets a smaller mask than the rule's name says.
+
+    Args:
+        gt (GroundTruth): N samples.
+        rules (Sequence[str]): R names out of :data:`RULES`.
+        prior (Tensor, optional): (S, S) probabilities, for example from
+            :func:`mean_gt_map`. There is no such row without it.
+
+    Returns:
+        dict[str, Tensor]: (N, R) float64 in [0, 1] for each row.
+    """
+    rows = {
+        'disc': score_shared_map(_disc(gt.size), gt, rules),
+        'whole': _whole_image(gt).repeat(1, len(rules)),
+    }
+    if prior is not None:
+        rows['prior'] = score_shared_map(prior, gt, rules)
+    rows['oracle'] = torch.cat([_oracle(gt, RULES[name]) for name in rules], 1)
+    return rows
+
+
+def _whole_image(gt: GroundTruth) -> Tensor:
+    """CIoU of the whole frame, (N, 1)."""
+    return ciou_of_sums(gt.total, gt.size**2 - gt.area, gt.total)[:, None]
+
+
+def _oracle(gt: GroundTruth, rule: Rule) -> Tensor:
+    """CIoU of the best mask of the rule's number of pixels, (N, 1)."""
+    if rule.rank is None:
+        num_positive = gt.area
+    else:
+        num_positive = gt.size**2 - rule.rank(gt.area, gt.size**2) - int(rule.strict)
+    intersection = torch.minimum(num_positive.double(), gt.total)
+    # fractional ground truth that does not fit in: its highest values do
+    for i in (~gt.binary & (num_positive < gt.area)).nonzero().flatten().tolist():
+        ascending = np.sort(gt.values[i])
+        best = ascending[len(ascending) - int(num_positive[i]) :]
+        intersection[i] = best.sum(dtype=np.float64)
+    false_positive = (num_positive - gt.area).clamp(min=0)
+    return ciou_of_sums(intersection, false_positive, gt.total)[:, None]

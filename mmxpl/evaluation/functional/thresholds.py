@@ -1,0 +1,152 @@
+"""Rules that turn a localization map into a mask.
+
+Published scores differ by rule and by comparison sign, so each has a name here
+and the names are part of every score's key.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .rows import map_rows
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one protocol binarises a map.
+
+    Attributes:
+        about (str): The threshold in words.
+        strict (bool): Whether a pixel must exceed the threshold (``>``) or may
+            equal it (``>=``).
+        rank (Callable, optional): Takes the number of non-zero ground-truth
+            pixels (N,) and the number of pixels in the map; gives the threshold's
+            place (N,) among the map's pixels in ascending order, from 0.
+        level (float, optional): The threshold itself, for maps of probabilities;
+            used where there is no ``rank``.
+    """
+
+    about: str
+    strict: bool
+    rank: Callable[[Tensor, int], Tensor] | None = None
+    level: float | None = None
+
+    @property
+    def sign(self) -> str:
+        """str: the comparison, ``'>'`` or ``'>='``."""
+        return '>' if self.strict else '>='
+
+    @property
+    def compare(self) -> Callable:
+        """Callable: the comparison of map and threshold."""
+        return operator.gt if self.strict else operator.ge
+
+
+def _median_rank(gt_area: Tensor, num_pixels: int) -> Tensor:
+    return torch.full_like(gt_area, num_pixels // 2)
+
+
+def _adaptive_rank(gt_area: Tensor, num_pixels: int) -> Tensor:
+    # SSLalignment falls back to the median where nothing is annotated
+    return torch.where(gt_area > 0, num_pixels - gt_area, num_pixels // 2)
+
+
+RULES = {
+    # EZ-VSL, FNAC, SLAVC
+    'median': Rule('upper median', strict=False, rank=_median_rank),
+    # LVS, SSL-TIE, SSLalignment
+    'median_strict': Rule('upper median', strict=True, rank=_median_rank),
+    # cIoU-adap of SSLalignment: the strict sign leaves k - 1 pixels, fewer where
+    # they tie
+    'adaptive': Rule('k-th largest for k GT pixels', strict=True, rank=_adaptive_rank),
+    # the probability itself
+    'fixed': Rule('probability 0.5', strict=False, level=0.5),
+}
+"""dict[str, Rule]: the rules by name."""
+
+
+def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
+    """Values at given places of each row's ascending order.
+
+    Selection, not sorting: NumPy's vectorised quickselect works on ever shorter
+    parts of the row.
+
+    Args:
+        values (Tensor): (N, P), finite.
+        ranks (Tensor): (N, R) int64 in [0, P).
+
+    Returns:
+        Tensor: (N, R), of the dtype and on the device of ``values``.
+    """
+    found = map_rows(_select, values.detach().cpu().numpy(), ranks.tolist())
+    return torch.from_numpy(np.stack(found)).to(values.device)
+
+
+def _select(row: np.ndarray, ranks: list[int]) -> np.ndarray:
+    """Pick the values at ascending places of one row, (P,) to (R,)."""
+    part = row.copy()
+    start = 0
+    for rank in sorted(set(ranks)):
+        # what stands before `start` is in its place or smaller than all after it
+        part[start:].partition(rank - start)
+        start = rank + 1
+    return part[ranks]
+
+
+def rule_ranks(gt_area: Tensor, num_pixels: int, rules: Sequence[str]) -> Tensor:
+    """Places that the rules which have one look at, (N,) to (N, R') int64."""
+    having = (RULES[name].rank for name in rules if RULES[name].rank)
+    ranks = [rank(gt_area, num_pixels) for rank in having]
+    return torch.stack(ranks, 1) if ranks else gt_area.new_empty(len(gt_area), 0)
+
+
+def rule_levels(selected: Tensor, rules: Sequence[str]) -> Tensor:
+    """Thresholds (N, R) from the values at :func:`rule_ranks`, (N, R')."""
+    column = iter(selected.unbind(1))
+    fixed = selected.new_ones(len(selected))
+    levels = [
+        next(column) if RULES[name].rank else fixed * RULES[name].level
+        for name in rules
+    ]
+    return torch.stack(levels, 1)
+
+
+def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
+    """Threshold of each map under each rule.
+
+    Args:
+        maps (Tensor): (N, S, S) float32, finite; probabilities if a rule is
+            ``'fixed'``.
+        gt_area (Tensor): (N,) int64, how many ground-truth pixels are non-zero.
+        rules (Sequence[str]): R names out of :data:`RULES`.
+
+    Returns:
+        Tensor: (N, R) float32.
+    """
+    flat = maps.flatten(1)
+    if not any(RULES[name].rank for name in rules):
+        return rule_levels(flat[:, :0], rules)
+    ranks = rule_ranks(gt_area, flat.shape[1], rules)
+    return rule_levels(order_statistics(flat, ranks), rules)
+
+
+def binarise(maps: Tensor, levels: Tensor, rules: Sequence[str]) -> Tensor:
+    """Masks of maps under several rules.
+
+    Args:
+        maps (Tensor): (N, S, S) float32.
+        levels (Tensor): (N, R), see :func:`thresholds`.
+        rules (Sequence[str]): The R names, for their comparison signs.
+
+    Returns:
+        Tensor: (N, R, S, S) bool.
+    """
+    masks = [
+        RULES[name].compare(maps, levels[:, i, None, None])
+        for i, name in enumerate(rules)
+    ]
+    return torch.stack(masks, 1)

@@ -1,0 +1,245 @@
+"""CIoU of one or several localizers, beside what knows nothing and everything."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmxpl.registry import METRICS
+from mmxpl.utils import DataError, hash_ids
+
+from ..functional import (
+    RULES,
+    evaluate_maps,
+    format_card,
+    format_table,
+    summarise,
+)
+
+
+@METRICS.register_module()
+class CIoUMetric(BaseMetric):
+    """Consensus IoU under every threshold rule, in one pass over the maps.
+
+    Each data sample brings ``sample_id``, ``gt_map`` (S, S) in [0, 1] and
+    ``pred_map`` with a field (1, h, w) of probabilities for each model. The
+    scores are in per cent::
+
+        <row>/CIoU@0.5_<rule>   <row>/AUC_<rule>   n_evaluated   n_expected
+
+    with the models and ``ref/disc``, ``ref/whole``, ``ref/oracle`` (and
+    ``ref/prior``) as rows, and the rules of
+    :data:`mmxpl.evaluation.functional.RULES`: ``median``, ``median_strict``,
+    ``adaptive``, ``fixed``. A table with the protocol is logged besides. To keep
+    the best checkpoint, write ``save_best='ens/CIoU@0.5_adaptive',
+    rule='greater'`` in ``CheckpointHook``.
+
+    A few numbers are kept of each sample, never its maps. That is why the mean of
+    the evaluated ground truth is no row by default: scoring it takes a second
+    pass over ground truth that is gone by then. It would also be fitted to the
+    test. A prior from the *training* labels is known beforehand and can be given.
+
+    Args:
+        models (Sequence[str]): Fields of ``pred_map`` to score. Defaults to
+            ``('a', 'b', 'ens')``.
+        prior (str, optional): .npy file with a map (S, S) of probabilities, such
+            as :func:`mmxpl.evaluation.functional.mean_gt_map` of the training
+            labels; adds the rows ``ref/prior``. Defaults to None.
+        n_expected (int, optional): How many samples the protocol's list has. By
+            default ``n_expected`` of the data set's meta information, else the
+            length of the data set.
+        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
+        prefix (str, optional): Put before all keys. Defaults to None: the keys
+            already name the model.
+        collect_dir (str, optional): See ``BaseMetric``. Defaults to None.
+    """
+
+    default_prefix = ''
+
+    def __init__(
+        self,
+        models: Sequence[str] = ('a', 'b', 'ens'),
+        prior: str | None = None,
+        n_expected: int | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        self.models = tuple(models)
+        self.prior = None if prior is None else _load_prior(prior)
+        self.n_expected = n_expected
+        self._dataset_size: int | None = None
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Score a batch; one item of ``results`` for each sample.
+
+        Args:
+            data_batch (object): Not used.
+            data_samples (Sequence[dict]): The samples as plain dictionaries.
+
+        Raises:
+            DataError: If a map is missing, not finite, not in [0, 1], or of
+                another shape than its neighbours.
+        """
+        gt_maps = _stack_ground_truth(data_samples)
+        maps = {model: _stack_predictions(data_samples, model) for model in self.models}
+        if self.prior is not None and self.prior.shape != gt_maps.shape[1:]:
+            raise DataError(
+                f'The prior has the shape {tuple(self.prior.shape)}, the ground '
+                f'truth {tuple(gt_maps.shape[1:])}: make the prior at that size.'
+            )
+        rows = evaluate_maps(maps, gt_maps, prior=self.prior)
+        for i, sample in enumerate(data_samples):
+            cious = {row: values[i].tolist() for row, values in rows.items()}
+            size = gt_maps.shape[-1]
+            self.results.append(
+                dict(sample_id=sample['sample_id'], cious=cious, size=size)
+            )
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather the results of all processes and score them.
+
+        Args:
+            size (int): Length of the data set.
+
+        Returns:
+            dict[str, float]: See the class.
+        """
+        self._dataset_size = size
+        return super().evaluate(size)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Scores of all samples, also logged as a table.
+
+        Args:
+            results (list[dict]): Items made by :meth:`process`.
+
+        Returns:
+            dict[str, float]: See the class.
+
+        Raises:
+            DataError: If there is nothing to score or a sample came twice.
+        """
+        if not results:
+            raise DataError(
+                'CIoUMetric has no sample to score: check that the evaluated list '
+                'and the data on disk have ids in common.'
+            )
+        ids = [item['sample_id'] for item in results]
+        _check_unique(ids)
+        rows = list(results[0]['cious'])
+        cious = {
+            row: torch.tensor(
+                [item['cious'][row] for item in results], dtype=torch.float64
+            )
+            for row in rows
+        }
+        scores = summarise(cious, tuple(RULES))
+        n_expected = self._count_expected(len(ids))
+        card = format_card(results[0]['size'], len(ids), n_expected, hash_ids(ids))
+        print_log(f'\n{format_table(scores, rows)}\n{card}', logger='current')
+        return scores | dict(n_evaluated=len(ids), n_expected=n_expected)
+
+    def _count_expected(self, n_evaluated: int) -> int:
+        """Number of samples the protocol's list has."""
+        counts = (
+            self.n_expected,
+            (self.dataset_meta or {}).get('n_expected'),
+            self._dataset_size,
+            n_evaluated,
+        )
+        return next(count for count in counts if count is not None)
+
+
+def _stack_ground_truth(data_samples: Sequence[dict]) -> Tensor:
+    """Ground-truth maps of a batch, (N, S, S)."""
+    maps = []
+    for sample in data_samples:
+        gt_map = sample.get('gt_map')
+        if gt_map is None or gt_map.ndim != 2 or gt_map.shape[0] != gt_map.shape[1]:
+            found = 'none' if gt_map is None else f'the shape {tuple(gt_map.shape)}'
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has no square gt_map but '
+                f'{found}: put RasterizeTargets into the pipeline and evaluate on '
+                'annotated samples.'
+            )
+        maps.append(gt_map)
+    return _stack(maps, data_samples, 'gt_map')
+
+
+def _stack_predictions(data_samples: Sequence[dict], model: str) -> Tensor:
+    """Predicted maps of one model, (N, h, w)."""
+    maps = []
+    for sample in data_samples:
+        predicted = sample.get('pred_map') or {}
+        if model not in predicted:
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has no pred_map.{model} but '
+                f'{sorted(predicted)}: set `models` of CIoUMetric to what the '
+                'learner predicts.'
+            )
+        one = predicted[model]
+        if one.ndim != 3 or one.shape[0] != 1:
+            raise DataError(
+                f'pred_map.{model} of sample {sample.get("sample_id")!r} has the '
+                f'shape {tuple(one.shape)}: it must be (1, h, w).'
+            )
+        maps.append(one[0].detach())
+    return _stack(maps, data_samples, f'pred_map.{model}')
+
+
+def _stack(maps: list[Tensor], data_samples: Sequence[dict], field: str) -> Tensor:
+    """Stack checked maps as float32; an error names the first bad sample."""
+    ids = [sample.get('sample_id') for sample in data_samples]
+    for sample_id, one in zip(ids, maps, strict=True):
+        if one.shape != maps[0].shape:
+            raise DataError(
+                f'{field} of sample {sample_id!r} has the shape {tuple(one.shape)}, '
+                f'that of {ids[0]!r} {tuple(maps[0].shape)}: maps of a batch must '
+                'agree.'
+            )
+    stacked = torch.stack(maps).float()
+    low, high = stacked.flatten(1).aminmax(dim=1)
+    # a comparison with NaN is false, so NaN is caught as well
+    good = (low >= 0) & (high <= 1)
+    if not good.all():
+        i = int((~good).nonzero()[0])
+        raise DataError(
+            f'{field} of sample {ids[i]!r} is not in [0, 1]: its values go from '
+            f'{float(low[i]):g} to {float(high[i]):g}. If they are not finite, look '
+            'for the cause in training; else turn them into probabilities.'
+        )
+    return stacked
+
+
+def _check_unique(ids: Sequence[str]) -> None:
+    """Refuse a sample that was scored twice."""
+    twice = sorted(i for i, count in Counter(ids).items() if count > 1)
+    if twice:
+        shown = ', '.join(map(str, twice[:10])) + (' ...' if len(twice) > 10 else '')
+        raise DataError(
+            f'{len(twice)} sample ids were evaluated more than once: {shown}. Remove '
+            'the duplicates from the list, or use DefaultSampler for evaluation.'
+        )
+
+
+def _load_prior(path: str) -> Tensor:
+    """Read a prior map (S, S) in [0, 1]."""
+    try:
+        prior = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f'The prior {path} cannot be read as .npy ({error}): write it with '
+            'numpy.save.'
+        ) from error
+    if prior.ndim != 2 or not ((prior >= 0) & (prior <= 1)).all():
+        raise DataError(
+            f'The prior {path} must be a map (S, S) of values in [0, 1], but has the '
+            f'shape {prior.shape}: write the mean of the training ground truth.'
+        )
+    return torch.from_numpy(prior).float()

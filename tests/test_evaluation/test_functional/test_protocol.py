@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from mmxpl.evaluation.functional import (
+    RULES,
+    format_card,
+    format_table,
+    summarise,
+)
+
+
+def test_summary_is_in_per_cent():
+    cious = {'a': torch.tensor([[0.5, 0.1], [0.2, 0.1], [0.9, 0.5], [0.0, 0.0]])}
+    scores = summarise(cious, ('median', 'fixed'))
+    assert list(scores) == [
+        'a/CIoU@0.5_median',
+        'a/CIoU@0.5_fixed',
+        'a/AUC_median',
+        'a/AUC_fixed',
+    ]
+    assert scores['a/CIoU@0.5_median'] == 50
+    assert scores['a/CIoU@0.5_fixed'] == 25
+    assert all(isinstance(score, float) for score in scores.values())
+
+
+def test_table_marks_what_the_disc_beats():
+    rules = tuple(RULES)
+    cious = {
+        'a': torch.tensor([[0.9, 0.9, 0.1, 0.5]]),
+        'ref/disc': torch.full((1, 4), 0.5),
+        'ref/whole': torch.full((1, 4), 0.1),
+    }
+    table = format_table(summarise(cious, rules), list(cious))
+    lines = table.splitlines()
+    a = next(line for line in lines if line.startswith('a '))
+    assert a.count('*') == 2  # CIoU and AUC under `adaptive`
+    assert '0.00*' in a
+    names = [line.split('  ')[0] for line in lines]
+    # references stand beneath the models and are never marked
+    assert names.index('a') < names.index('centred disc') < names.index('whole image')
+    assert not any('*' in line for line in lines if line.startswith(('cent', 'whole')))
+
+
+@pytest.mark.parametrize(('expected', 'note'), [(10, ''), (12, '(2 MISSING)')])
+def test_card_names_the_protocol(expected, note):
+    card = format_card(224, 10, expected, '0123abcd')
+    assert f'10 evaluated of {expected} expected' in card
+    assert ('MISSING' in card) == bool(note)
+    assert note in card
+    assert '0123abcd' in card
+    assert 'median_strict: > upper median' in card
+    assert 'align_corners=True' in card
