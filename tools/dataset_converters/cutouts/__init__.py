@@ -1,0 +1,1 @@
+"""Scenes with exact masks from photo cut-outs and their recordings."""

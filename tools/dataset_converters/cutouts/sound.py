@@ -1,0 +1,192 @@
+"""Recordings: read, compare, cut into excerpts and mix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+#: Sample rate of everything that is written, in Hz.
+RATE = 16000
+
+#: A recording whose root mean square is below this holds nothing (full scale 1).
+SILENCE = 0.003
+
+#: Largest normalised cross-correlation of two recordings that are not one and the
+#: same sound. Between re-encoded, cut or louder copies it is above 0.6, between
+#: different recordings of the Tux Paint stamps below 0.35.
+SAME = 0.5
+
+_COMPARE_RATE = 4000
+_COMPARE_SECONDS = 8
+_FADE = 0.004
+_MAX_GAP = 0.35
+
+
+def read_recording(path: Path) -> np.ndarray:
+    """Read a sound file as mono at :data:`RATE`, without its DC offset.
+
+    Args:
+        path (Path): A file that libsndfile decodes (WAV, OGG, FLAC).
+
+    Returns:
+        np.ndarray: float32 of shape (T,).
+
+    Raises:
+        ValueError: The file cannot be decoded, is empty or holds a NaN.
+    """
+    try:
+        wave, rate = soundfile.read(str(path), dtype='float32', always_2d=True)
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f'unreadable sound ({error})') from error
+    if not len(wave):
+        raise ValueError('empty sound')
+    if not np.isfinite(wave).all():
+        raise ValueError('sound with NaN or infinity')
+    wave = wave.mean(1)
+    return stretch(wave - wave.mean(), RATE / rate)
+
+
+def stretch(wave: np.ndarray, factor: float) -> np.ndarray:
+    """Resample band-limited by a factor, through the Fourier transform.
+
+    Played at the old rate the result lasts ``factor`` times as long and is lower
+    by the same factor.
+
+    Args:
+        wave (np.ndarray): Samples of shape (T,).
+        factor (float): Samples after for one sample before.
+
+    Returns:
+        np.ndarray: float32 of shape (round(T * factor),), at least one sample.
+    """
+    length = max(1, round(len(wave) * factor))
+    if length == len(wave):
+        return wave.astype(np.float32)
+    spectrum = np.fft.rfft(wave.astype(np.float64))
+    result = np.fft.irfft(spectrum[: length // 2 + 1], length)
+    return (result * (length / len(wave))).astype(np.float32)
+
+
+def rms(wave: np.ndarray) -> float:
+    """Root mean square; 0 for nothing."""
+    return (
+        float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0
+    )
+
+
+def trim(wave: np.ndarray, floor_db: float = -40.0) -> np.ndarray:
+    """Cut the silence before and after a sound.
+
+    Args:
+        wave (np.ndarray): Samples of shape (T,).
+        floor_db (float): Level under the loudest 10 ms that counts as silence.
+
+    Returns:
+        np.ndarray: A slice of ``wave``, never empty for a sound that is not silent.
+    """
+    step = RATE // 100
+    frames = np.pad(wave, (0, -len(wave) % step)).reshape(-1, step)
+    level = np.sqrt(np.square(frames, dtype=np.float64).mean(1))
+    loud = np.flatnonzero(level > level.max() * 10 ** (floor_db / 20))
+    if not len(loud):
+        return wave
+    return wave[loud[0] * step : (loud[-1] + 1) * step]
+
+
+def find_copies(waves: list[np.ndarray]) -> dict[int, int]:
+    """Find recordings that are an earlier one over again.
+
+    Cross-correlation over all delays, so that cut, louder and re-encoded copies
+    are found too.
+
+    Args:
+        waves (list[np.ndarray]): Recordings at :data:`RATE`, none silent.
+
+    Returns:
+        dict[int, int]: Index of a copy -> index of the first of its likes.
+    """
+    length = _COMPARE_RATE * _COMPARE_SECONDS
+    spectra, copies = [], {}
+    for i, wave in enumerate(waves):
+        low = stretch(wave, _COMPARE_RATE / RATE)[:length]
+        low = low / max(np.linalg.norm(low), 1e-9)
+        spectrum = np.fft.rfft(low, 2 * length).astype(np.complex64)
+        spectra.append(spectrum)
+        for j in range(i):
+            if j in copies:
+                continue
+            product = np.fft.irfft(spectrum * spectra[j].conj(), 2 * length)
+            if np.abs(product).max() > SAME:
+                copies[i] = j
+                break
+    return copies
+
+
+def excerpt(wave: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut a window from a long recording or repeat a short one with pauses.
+
+    Args:
+        wave (np.ndarray): Recording of shape (T,).
+        length (int): Samples wanted.
+        rng (np.random.Generator): Source of all randomness.
+
+    Returns:
+        np.ndarray: float32 of shape (length,).
+    """
+    if len(wave) >= length:
+        starts = rng.integers(0, len(wave) - length + 1, 8)
+        levels = [rms(wave[s : s + length]) for s in starts]
+        # The first that is not mostly a pause between two calls.
+        start = next(
+            s for s, v in zip(starts, levels, strict=True) if v >= max(levels) / 2
+        )
+        return wave[start : start + length].astype(np.float32)
+    fade = min(int(_FADE * RATE), len(wave) // 2)
+    window = np.ones(len(wave), np.float32)
+    if fade:
+        window[:fade] = np.linspace(0, 1, fade, endpoint=False)
+        window[-fade:] = window[:fade][::-1]
+    once = wave * window
+    out = np.zeros(length, np.float32)
+    gap = int(rng.uniform(0, _MAX_GAP) * RATE)
+    at = -int(rng.integers(0, len(once)))
+    while at < length:
+        piece = once[max(0, -at) : length - at]
+        out[max(0, at) : max(0, at) + len(piece)] += piece
+        at += len(once) + gap
+    return out
+
+
+def mix(
+    sources: list[np.ndarray], length: int, rng: np.random.Generator
+) -> tuple[np.ndarray, list[float]]:
+    """Play recordings at once, with jitter of speed, level and a low noise.
+
+    Args:
+        sources (list[np.ndarray]): One or more recordings at :data:`RATE`.
+        length (int): Samples wanted.
+        rng (np.random.Generator): Source of all randomness.
+
+    Returns:
+        tuple[np.ndarray, list[float]]: float32 of shape (length,) within [-1, 1],
+        and the level of each source in dB of full scale before the limiter.
+    """
+    base = rng.uniform(-28, -16)
+    levels = [base] + [base + rng.uniform(-4, 4) for _ in sources[1:]]
+    out = np.zeros(length, np.float64)
+    for wave, level in zip(sources, levels, strict=True):
+        part = excerpt(stretch(wave, 2 ** rng.uniform(-0.1, 0.1)), length, rng)
+        out += part * (10 ** (level / 20) / max(rms(part), 1e-6))
+    out += _noise(length, rng) * 10 ** ((base - rng.uniform(20, 35)) / 20)
+    return (out * min(1.0, 0.98 / np.abs(out).max())).astype(np.float32), levels
+
+
+def _noise(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise between white and brown, as of rooms and microphones, of RMS 1."""
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    spectrum /= np.maximum(np.arange(len(spectrum)), 20) ** rng.uniform(0, 1)
+    spectrum[0] = 0
+    wave = np.fft.irfft(spectrum, length)
+    return wave / rms(wave)
