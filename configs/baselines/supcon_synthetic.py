@@ -2,4 +2,6 @@
 # pseudo-labels. Settings are inherited, so a change of the budget reaches both.
 _base_ = '../xpl/xpl_synthetic.py'
 
-custom_hooks = [hook for hook in _base_.custom_hooks if 'warmup_epochs' not in hook]
+custom_hooks = [
+    hook for hook in _base_.custom_hooks if 'PseudoLabel' not in hook['type']
+]

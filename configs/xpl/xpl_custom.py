@@ -23,9 +23,7 @@ base_lr = 1e-3
 batch_size = labelled_per_batch + unlabelled_per_batch
 load = [dict(type='LoadFrame', size=(80, 80)), *_base_.load[1:]]
 clips = dict(_base_.clips, data_root=data_root, pipeline=load)
-train_set = dict(
-    clips, id_list=train_list, fraction=labelled_fraction, split_seed=seed
-)
+train_set = dict(clips, id_list=train_list, fraction=labelled_fraction, split_seed=seed)
 evaluated_set = dict(clips, labelled=True, test_mode=True)
 train_dataloader = dict(
     batch_size=batch_size,
@@ -64,5 +62,6 @@ custom_hooks = [
         momentum=0.9,
         reliability=('agreement',),
     ),
+    dict(type='PseudoLabelStripHook'),
 ]
 randomness = dict(seed=seed)

@@ -35,4 +35,5 @@ custom_hooks = [
         momentum=0.9,
         reliability=('agreement',),
     ),
+    dict(type='PseudoLabelStripHook'),
 ]

@@ -20,9 +20,7 @@ load = [
     dict(type='RasterizeTargets', size=224),
     dict(type='PackAVInputs'),
 ]
-clips = dict(
-    type='VGGSSDataset', data_root=data_root, missing=missing, pipeline=load
-)
+clips = dict(type='VGGSSDataset', data_root=data_root, missing=missing, pipeline=load)
 labelled_dataset = dict(clips, id_list=labelled_list, labelled=True)
 unlabelled_dataset = dict(clips, id_list=unlabelled_list)
 evaluated_dataset = dict(clips, labelled=True, test_mode=True)
@@ -37,9 +35,7 @@ train_dataloader = dict(
         unlabelled_per_batch=unlabelled_per_batch,
     ),
     collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(
-        type='ConcatDataset', datasets=[labelled_dataset, unlabelled_dataset]
-    ),
+    dataset=dict(type='ConcatDataset', datasets=[labelled_dataset, unlabelled_dataset]),
 )
 val_dataloader = dict(
     batch_size=batch_size,
