@@ -1,6 +1,6 @@
 import pytest
 
-from mmxpl.datasets.id_list import read_id_list
+from mmxpl.datasets.id_list import name_some, read_id_list
 from mmxpl.utils import DataError
 
 

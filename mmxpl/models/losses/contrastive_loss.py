@@ -1,12 +1,31 @@
 """Audio-visual contrastive losses."""
 
 import torch
-import torch.distributed.nn.functional as dist_fn
 import torch.nn.functional as F
-from mmengine.dist import get_world_size
+from mmengine.dist import all_gather, all_reduce, get_rank
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+
+
+class _GatherWithGrad(torch.autograd.Function):
+    """Concatenation over ranks whose gradient is the sum over ranks.
+
+    PyTorch's own differentiable ``all_gather`` returns wrong gradients with gloo
+    where the incoming gradient is not contiguous (2.13), as it is here.
+    """
+
+    @staticmethod
+    def forward(ctx, tensor: Tensor) -> Tensor:
+        ctx.size = len(tensor)
+        return torch.cat(all_gather(tensor.contiguous()))
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        grad = grad.clone(memory_format=torch.contiguous_format)
+        all_reduce(grad, op='sum')
+        first = get_rank() * ctx.size
+        return grad[first : first + ctx.size]
 
 
 def gather_with_grad(tensor: Tensor) -> Tensor:
@@ -18,9 +37,7 @@ def gather_with_grad(tensor: Tensor) -> Tensor:
     Returns:
         Tensor: (W * B, ...), the same on every rank.
     """
-    if get_world_size() == 1:
-        return tensor
-    return torch.cat(dist_fn.all_gather(tensor.contiguous()))
+    return _GatherWithGrad.apply(tensor)
 
 
 @MODELS.register_module()

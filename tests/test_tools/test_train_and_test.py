@@ -1,0 +1,218 @@
+"""The command-line tools as a user calls them, on a world of a dozen clips."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = 'configs/xpl/xpl_custom.py'
+OPTIONS = (
+    'train_cfg.max_epochs=3',
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+    'train_dataloader.sampler.labelled_per_batch=2',
+    'train_dataloader.sampler.unlabelled_per_batch=2',
+    'train_dataloader.sampler.curriculum.begin=1',
+    'custom_hooks.3.warmup_epochs=1',
+)
+
+
+def call(world, *command, check=True, **env):
+    env = dict(
+        os.environ,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS='1',
+        MMXPL_DATA_ROOT=str(world),
+        MMXPL_LABELLED_FRACTION='0.5',
+        **env,
+    )
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500
+    )
+    if check and done.returncode:
+        raise AssertionError(done.stdout[-3000:] + done.stderr[-3000:])
+    return done
+
+
+def train(world, work_dir, *args, options=(), **kwargs):
+    return call(
+        world,
+        sys.executable,
+        'tools/train.py',
+        CONFIG,
+        '--work-dir',
+        str(work_dir),
+        *args,
+        '--cfg-options',
+        *OPTIONS,
+        *options,
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(tiny_world, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('trained')
+    train(tiny_world, work_dir)
+    return work_dir
+
+
+def read_losses(work_dir):
+    (path,) = work_dir.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{k: v for k, v in r.items() if 'loss' in k} for r in rows if 'loss' in r]
+
+
+def test_train_leaves_checkpoints_scores_and_strips(trained):
+    assert (trained / 'epoch_3.pth').exists()
+    losses = read_losses(trained)
+    assert losses[0]['a.loss_pseudo'] == 0
+    assert losses[-1]['a.loss_pseudo'] > 0
+    assert len(list((trained / 'pseudo_labels').glob('*.png'))) == 4
+
+
+def test_test_scores_dumps_and_draws(trained, tiny_world, tmp_path):
+    done = call(
+        tiny_world,
+        sys.executable,
+        'tools/test.py',
+        CONFIG,
+        str(trained / 'epoch_3.pth'),
+        '--work-dir',
+        str(tmp_path),
+        '--out',
+        str(tmp_path / 'maps.pkl'),
+        '--show-dir',
+        str(tmp_path / 'show'),
+    )
+    assert '2 evaluated of 2 expected' in done.stdout + done.stderr
+    (path,) = tmp_path.glob('*/*.json')
+    scores = json.loads(path.read_text())
+    for model in ('a', 'b', 'ens', 'ref/disc', 'ref/oracle'):
+        for rule in ('median', 'median_strict', 'adaptive', 'fixed'):
+            assert 0 <= scores[f'{model}/CIoU@0.5_{rule}'] <= 100
+            assert 0 <= scores[f'{model}/AUC_{rule}'] <= 100
+    with open(tmp_path / 'maps.pkl', 'rb') as file:
+        assert len(pickle.load(file)) == 2
+    assert (tmp_path / 'show/contact_sheet.png').exists()
+    assert (tmp_path / 'show/clip-10.png').exists()
+
+
+def test_resume_auto_goes_on_where_it_was(tiny_world, tmp_path, trained):
+    train(tiny_world, tmp_path, options=['train_cfg.max_epochs=2'])
+    done = train(tiny_world, tmp_path, '--resume')
+    assert 'resumed epoch: 2' in done.stdout + done.stderr
+    import torch
+
+    one = torch.load(trained / 'epoch_3.pth', weights_only=False)
+    other = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)
+    for key, value in one['state_dict'].items():
+        assert torch.equal(value, other['state_dict'][key]), key
+    assert torch.equal(
+        one['pseudo_label_bank']['labels'], other['pseudo_label_bank']['labels']
+    )
+
+
+def test_two_processes_train_and_test(tiny_world, tmp_path):
+    call(
+        tiny_world,
+        'bash',
+        'tools/dist_train.sh',
+        CONFIG,
+        '2',
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        *OPTIONS,
+        'train_dataloader.batch_size=2',
+        'train_dataloader.sampler.labelled_per_batch=1',
+        'train_dataloader.sampler.unlabelled_per_batch=1',
+        PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+    )
+    assert read_losses(tmp_path)[-1]['b.loss_pseudo'] > 0
+    done = call(
+        tiny_world,
+        'bash',
+        'tools/dist_test.sh',
+        CONFIG,
+        str(tmp_path / 'epoch_3.pth'),
+        '2',
+        '--work-dir',
+        str(tmp_path / 'test'),
+        PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+    )
+    assert '2 evaluated of 2 expected' in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['model.localisers.a.embed_dim=8'], ['model.localisers', 'localizers']),
+        (['train_dataloader.dataset.datasets.0.id_list=none.txt'], ['none.txt']),
+        (
+            ['train_dataloader.dataset.datasets.1.id_list=test.txt'],
+            ['test', 'clip-1'],
+        ),
+    ],
+)
+def test_bad_settings_give_one_clear_error(tiny_world, tmp_path, options, words):
+    done = train(tiny_world, tmp_path, options=options, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'Traceback' not in last
+    for word in words:
+        assert word in last
+
+
+def test_a_checkpoint_of_another_model_is_refused(trained, tiny_world, tmp_path):
+    done = call(
+        tiny_world,
+        sys.executable,
+        'tools/test.py',
+        CONFIG,
+        str(trained / 'epoch_3.pth'),
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        'model.localizers.a.embed_dim=64',
+        check=False,
+    )
+    assert done.returncode != 0
+    assert 'epoch_3.pth' in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize('damage', ['missing', 'empty', 'truncated'])
+@pytest.mark.parametrize('kind', ['frames', 'audio'])
+def test_a_bad_file_is_named(spoilable_world, tmp_path, kind, damage):
+    (path,) = (spoilable_world / kind).glob('clip-10.*')
+    if damage == 'missing':
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(b'' if damage == 'empty' else content[: len(content) // 2])
+    done = call(
+        spoilable_world,
+        sys.executable,
+        '-c',
+        'from mmengine.config import Config\n'
+        'from mmxpl.registry import DATASETS\n'
+        f'cfg = Config.fromfile({CONFIG!r})\n'
+        'DATASETS.build(cfg.test_dataloader.dataset)[0]\n',
+        check=False,
+    )
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'DataError' in last
+    assert 'clip-10' in last
