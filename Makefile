@@ -1,0 +1,51 @@
+# `make demo` and `make test` need nothing but Python 3.10 to 3.12, pip and a network.
+# Everything is installed into $(VENV), which is made for this project alone.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= 2.13.0
+JOBS ?= auto
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-torch-$(TORCH)
+
+.PHONY: help env demo test test-fast lint format clean
+
+help:
+	@echo 'make env        install everything into $(VENV)'
+	@echo 'make demo       make data, train, test and draw'
+	@echo 'make test       run all tests'
+	@echo 'make test-fast  run the tests that train nothing'
+	@echo 'make lint       check style'
+	@echo 'make format     apply style'
+	@echo 'make clean      remove caches and build products'
+	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV) TORCH=$(TORCH) JOBS=$(JOBS)'
+
+env: $(READY)
+
+$(READY): setup.py requirements/tested.txt tools/setup_env.py
+	@rm -f $(VENV)/.ready-torch-*
+	@$(PYTHON) tools/setup_env.py --venv '$(VENV)' --torch '$(TORCH)'
+	@touch $@
+
+demo: env
+	@$(BIN)/python tools/run_demo.py
+
+# one thread for each process: the processes already fill the cores
+test: env
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+test-fast: env
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+
+lint: env
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: env
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	@rm -rf build dist .pytest_cache .ruff_cache
+	@find mmxpl configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,11 @@
+"""Bridges over what an installation may lack."""
+
+from .mmcv_ops import ensure_mmcv_ops, has_mmcv_ops
+from .torchaudio import has_native_torchaudio, torchaudio_transforms
+
+__all__ = [
+    'ensure_mmcv_ops',
+    'has_mmcv_ops',
+    'has_native_torchaudio',
+    'torchaudio_transforms',
+]

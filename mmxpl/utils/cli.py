@@ -1,0 +1,131 @@
+"""What the command-line tools share."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+from .config_options import merge_options
+from .errors import DataError
+
+
+class OptionAction(DictAction):
+    """Parses ``KEY=VALUE`` pairs and says so where one is none."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Adds the pairs to the namespace."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f"--cfg-options: '{value}' is not KEY=VALUE")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_config_options(parser: ArgumentParser) -> None:
+    """Adds ``--cfg-options`` to a parser."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config. A key is dotted, with indices for '
+        'lists (param_scheduler.0.end=5), and must exist in the config. A list is '
+        'written key="[a,b]" or key=a,b, without white space.',
+    )
+
+
+def add_launcher(parser: ArgumentParser) -> None:
+    """Adds ``--launcher`` and the argument that some launchers pass."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none, a single process)',
+    )
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='set by launchers that do not set LOCAL_RANK',
+    )
+
+
+def export_local_rank(args: Namespace) -> None:
+    """Puts the launcher's local rank where MMEngine looks for it."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+
+def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Reads a config and merges options from the command line.
+
+    Args:
+        path (str): The config file.
+        options (dict, optional): Parsed ``--cfg-options``.
+
+    Returns:
+        Config: The config, with ``mmxpl`` as default scope if it sets none.
+
+    Raises:
+        DataError: If the file does not exist or an option is unknown.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"config '{path}' does not exist.")
+    cfg = Config.fromfile(path)
+    cfg.setdefault('default_scope', 'mmxpl')
+    if options:
+        merge_options(cfg, options)
+    return cfg
+
+
+def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
+    """Sets the work directory: command line, else config, else from its name.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        config_path (str): The config file, which names the default directory
+            ``./work_dirs/NAME``.
+        work_dir (str, optional): The directory from the command line.
+    """
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(config_path).stem))
+
+
+@contextmanager
+def one_clear_error() -> Iterator[None]:
+    """Turns a DataError into one message on standard error and exit code 2.
+
+    Every other exception passes with its traceback.
+
+    Yields:
+        None: Control to the tool's work.
+
+    Raises:
+        SystemExit: With code 2 after a DataError.
+    """
+    try:
+        yield
+    except DataError as error:
+        print(f'error: {_message(error)}', file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _message(error: DataError) -> str:
+    """Returns the error's message without a data loader worker's traceback."""
+    text = str(error)
+    # torch.utils.data re-raises a worker's error with its traceback as message
+    if 'Original Traceback' in text:
+        text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
+    return text.strip()

@@ -1,0 +1,170 @@
+"""Merges ``--cfg-options`` into a config and refuses what would do nothing."""
+
+import inspect
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from .errors import DataError
+
+# What a run reads beside the arguments of Runner.
+_READ_BY_RUNNER = {
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+}
+_MAX_HINTS = 4
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Merges command-line options into a config that must know their keys.
+
+    MMEngine merges any key, so that a misspelt one changes nothing and says
+    nothing. Here a key must exist in the config, or be an argument of the
+    Runner that the config leaves at its default.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        options (dict): Dotted keys, indices for lists, and their values, as
+            MMEngine's ``DictAction`` parses them.
+
+    Raises:
+        DataError: If a key is unknown, or if it is a variable of the config
+            file whose value was already used where it counts.
+    """
+    for key in options:
+        _check_key(cfg, key)
+    cfg.merge_from_dict(options)
+
+
+def _check_key(cfg: Config, key: str) -> None:
+    """Raises a DataError if setting ``key`` would not have an effect."""
+    top, *rest = key.split('.')
+    read = top in _read_keys()
+    if top not in cfg:
+        if not read:
+            raise _unknown(cfg, key, parent='')
+        return
+    if not read:
+        raise _plain_variable(cfg, key)
+    node, parent = cfg[top], top
+    for part in rest:
+        children = dict(_children(node))
+        if part not in children:
+            raise _unknown(cfg, key, parent)
+        node, parent = children[part], f'{parent}.{part}'
+
+
+def _read_keys() -> set[str]:
+    """Names the top-level keys of a config that a Runner reads."""
+    arguments = set(inspect.signature(Runner.__init__).parameters)
+    return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
+
+
+def _children(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the keys under a dict, or the indices of a list, with values."""
+    if isinstance(node, dict):
+        yield from node.items()
+    elif isinstance(node, list | tuple):
+        yield from ((str(index), item) for index, item in enumerate(node))
+
+
+def _paths(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key of a config with its value."""
+    for name, value in _children(node):
+        path = f'{prefix}{name}'
+        yield path, value
+        yield from _paths(value, f'{path}.')
+
+
+def _read_paths(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """Yields those dotted keys, with values, that have an effect."""
+    read = _read_keys()
+    return (
+        item
+        for item in _paths(cfg._cfg_dict.to_dict())
+        if item[0].split('.')[0] in read
+    )
+
+
+def _unknown(cfg: Config, key: str, parent: str) -> DataError:
+    """Words the refusal of a key that is not in the config."""
+    hints = _nearest(cfg, key, parent)
+    message = f"--cfg-options: unknown key '{key}'"
+    if hints:
+        message += f'; did you mean {" or ".join(repr(hint) for hint in hints)}?'
+    return DataError(message + ' To add a key, write it into a config file.')
+
+
+def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
+    """Lists the existing keys that look most like an unknown one.
+
+    Args:
+        cfg (Config): The config.
+        key (str): The unknown key.
+        parent (str): Its longest part that exists, or an empty string.
+
+    Returns:
+        list[str]: At most a few keys: siblings first, then keys elsewhere with
+        the same or a similar last name, then keys that look alike as a whole.
+    """
+    paths = [path for path, _ in _read_paths(cfg)]
+    depth = parent.count('.') + 1 if parent else 0
+    wrong = key.split('.')[depth]
+    siblings = {
+        path.split('.')[depth]: path
+        for path in paths
+        if path.count('.') == depth and path.startswith(f'{parent}.' if parent else '')
+    }
+    rest = key.split('.')[depth + 1 :]
+    hints = [
+        '.'.join([siblings[name], *rest])
+        for name in get_close_matches(wrong, siblings, _MAX_HINTS)
+    ]
+    hints = [hint for hint in hints if hint in paths]
+    last_names: dict[str, list[str]] = {}
+    for path in paths:
+        last_names.setdefault(path.rsplit('.', 1)[-1], []).append(path)
+    for name in get_close_matches(key.rsplit('.', 1)[-1], last_names, 2, 0.8):
+        hints += get_close_matches(key, last_names[name], 2, 0.0)
+    hints += get_close_matches(key, paths, _MAX_HINTS, 0.8)
+    return list(dict.fromkeys(hints))[:_MAX_HINTS]
+
+
+def _plain_variable(cfg: Config, key: str) -> DataError:
+    """Words the refusal of a variable that nothing reads after loading."""
+    name = key.split('.')[0]
+    message = (
+        f"--cfg-options: '{name}' is a variable of the config file; its value was "
+        'used while the file was read, so setting it now would change nothing. '
+    )
+    places = _uses(cfg, name)
+    if places:
+        return DataError(message + f'Set {", ".join(places)} instead.')
+    return DataError(message + 'Set it in a config file, or set what it was used for.')
+
+
+def _uses(cfg: Config, name: str) -> list[str]:
+    """Lists the keys that probably got their value from a variable.
+
+    Args:
+        cfg (Config): The config.
+        name (str): The variable.
+
+    Returns:
+        list[str]: Keys of the same name and value; if there are none, keys of
+        the same value, unless it is too common for a guess.
+    """
+    same_value = [
+        path for path, value in _read_paths(cfg) if path != name and value == cfg[name]
+    ]
+    same_name = [path for path in same_value if path.rsplit('.', 1)[-1] == name]
+    guess = same_name or same_value
+    return guess if len(guess) <= _MAX_HINTS else same_name

@@ -1,0 +1,109 @@
+"""Every shipped config builds, and its learner learns from its preprocessor."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmxpl.engine
+import mmxpl.models  # noqa: F401
+from mmxpl.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, VISUALIZERS
+from mmxpl.testing import tiny_batch
+
+ROOT = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = sorted(
+    str(path.relative_to(ROOT))
+    for path in ROOT.glob('*/*.py')
+    if path.parent.name != '_base_'
+)
+
+
+def types_of(node):
+    if isinstance(node, dict):
+        if 'type' in node:
+            yield node['type']
+        for value in node.values():
+            yield from types_of(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from types_of(value)
+
+
+def test_configs_are_found():
+    assert 'xpl/xpl_vggss.py' in CONFIGS
+    assert 'xpl/xpl_synthetic.py' in CONFIGS
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_model_trains_on_the_config_s_input(path):
+    cfg = Config.fromfile(ROOT / path)
+    model = MODELS.build(cfg.model)
+    load = cfg.train_dataloader.dataset.datasets[0].pipeline
+    (frame,) = (step for step in load if step['type'] == 'LoadFrame')
+    (audio,) = (step for step in load if step['type'] == 'LoadAudio')
+    batch = tiny_batch(2, 1)
+    batch['inputs'] = dict(
+        img=torch.randint(0, 256, (3, 3, *frame['size'])).to(torch.uint8),
+        audio=torch.randn(3, int(audio['sample_rate'] * audio['duration'])) / 10,
+    )
+    data = model.data_preprocessor(batch, True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    assert torch.isfinite(loss)
+    maps = model(**model.data_preprocessor(tiny_like(batch), False), mode='tensor')
+    sizes = {tuple(m.shape[1:]) for m in maps.values()}
+    assert len(sizes) == 1  # they label for each other
+    mel = model.data_preprocessor.audio.get_submodule('log_mel').spectrogram
+    assert mel.sample_rate == audio['sample_rate']
+
+
+def tiny_like(batch):
+    return dict(
+        inputs={k: v[:2] for k, v in batch['inputs'].items()},
+        data_samples=batch['data_samples'][:2],
+    )
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_every_type_is_registered(path):
+    cfg = Config.fromfile(ROOT / path)
+    for loader in ('train', 'val', 'test'):
+        node = cfg[f'{loader}_dataloader']
+        assert node.sampler.type in (*DATA_SAMPLERS.module_dict, 'DefaultSampler')
+        for name in types_of(node.dataset):
+            if name != 'ConcatDataset':
+                from mmxpl.registry import TRANSFORMS
+
+                assert DATASETS.get(name) or TRANSFORMS.get(name), name
+    for hook in [*cfg.default_hooks.values(), *cfg.custom_hooks]:
+        assert HOOKS.get(hook['type']), hook
+    assert METRICS.get(cfg.test_evaluator.type)
+    assert VISUALIZERS.get(cfg.visualizer.type)
+    sampler = cfg.train_dataloader.sampler
+    assert cfg.train_dataloader.batch_size == (
+        sampler.labelled_per_batch + sampler.unlabelled_per_batch
+    )
+
+
+def test_baselines_differ_from_xpl_in_what_they_leave_out_alone():
+    xpl, supcon, supervised = (
+        Config.fromfile(ROOT / path)
+        for path in (
+            'xpl/xpl_synthetic.py',
+            'baselines/supcon_synthetic.py',
+            'baselines/supervised_synthetic.py',
+        )
+    )
+    for other in (supcon, supervised):
+        for key in ('train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader'):
+            assert other[key] == xpl[key]
+        assert other.model.localizers == xpl.model.localizers
+        assert (
+            other.train_dataloader.sampler.num_batches
+            == xpl.train_dataloader.sampler.num_batches
+        )
+        assert 'CrossPseudoLabelHook' not in list(types_of(other.custom_hooks))
+    assert supcon.model == xpl.model
+    assert supcon.train_dataloader == xpl.train_dataloader
+    assert supervised.model.loss_contrastive is None

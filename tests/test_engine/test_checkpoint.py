@@ -1,0 +1,116 @@
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from mmengine.runner import CheckpointLoader
+
+from mmxpl.engine.checkpoint import load_weights_only, read_checkpoint
+from mmxpl.utils import DataError
+
+
+class Payload:
+    """Leaves a trace if it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), 'w'))
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    """Restores what load_weights_only changes in this process."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
+    # set and deleted, so that it is deleted again at the end
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD')
+    return CheckpointLoader
+
+
+def test_what_a_runner_saves_is_read(tmp_path):
+    hub = MessageHub.get_instance('test_checkpoint')
+    for value in (1.5, 2.5):
+        hub.update_scalar('train/loss', value)
+    hub.update_info('epoch', 3)
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(
+        {
+            'state_dict': torch.nn.Linear(2, 2).state_dict(),
+            'message_hub': hub.state_dict(),
+            'meta': {'epoch': 1, 'seed': None},
+        },
+        path,
+    )
+    checkpoint = read_checkpoint(str(path), 'cpu')
+    history = checkpoint['message_hub']['log_scalars']['train/loss']
+    assert history.mean() == 2.0
+    assert checkpoint['meta'] == {'epoch': 1, 'seed': None}
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'meta': Payload(trace)}, path)
+    with pytest.raises(DataError) as caught:
+        read_checkpoint(str(path))
+    assert not trace.exists()
+    message = str(caught.value)
+    assert str(path) in message
+    assert "'io.open'" in message or "'_io.open'" in message
+    assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in message
+
+
+def damaged_files(folder):
+    whole = folder / 'whole.pth'
+    torch.save({'state_dict': {'w': torch.zeros(1000)}}, whole)
+    cut = folder / 'cut.pth'
+    cut.write_bytes(whole.read_bytes()[:2000])
+    empty = folder / 'empty.pth'
+    empty.touch()
+    text = folder / 'text.pth'
+    text.write_text('<html>not found</html>')
+    plain = folder / 'plain.pth'
+    plain.write_bytes(pickle.dumps([1, 2], protocol=2))
+    tensor = folder / 'tensor.pth'
+    torch.save(torch.zeros(2), tensor)
+    return [folder / 'none.pth', cut, empty, text, plain, tensor]
+
+
+@pytest.mark.parametrize('index', range(6))
+def test_damaged_files_are_named(tmp_path, index):
+    path = damaged_files(tmp_path)[index]
+    with pytest.raises(DataError) as caught:
+        read_checkpoint(str(path))
+    assert str(path) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_every_load_of_the_process_becomes_safe(tmp_path, loader):
+    path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'meta': Payload(trace)}, path)
+    load_weights_only()
+    with pytest.raises(DataError):
+        loader.load_checkpoint(str(path))
+    # sources other than local files end in torch.load with its argument unset or off
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=False)
+    assert not trace.exists()
+
+
+def test_other_sources_keep_their_loader(loader):
+    before = loader._get_checkpoint_loader('torchvision://resnet18')
+    load_weights_only()
+    assert loader._get_checkpoint_loader('torchvision://resnet18') is before
+
+
+def test_opting_out_is_obeyed(tmp_path, loader, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    load_weights_only()
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+    path, trace = tmp_path / 'trusted.pth', tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'meta': Payload(trace)}, path)
+    torch.load(path)['meta'].close()
+    assert trace.exists()

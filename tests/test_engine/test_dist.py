@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmxpl.engine import dist as module
+from mmxpl.utils import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TOY = """
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS
+from torch.utils.data import Dataset
+
+
+@DATASETS.register_module()
+class ToyData(Dataset):
+    metainfo = {}
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return dict(inputs=torch.tensor([index / 8, 1.0]))
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+        )
+
+    def forward(self, inputs, mode='tensor'):
+        return dict(loss=(self.net(torch.stack(inputs)) - 1).square().mean())
+"""
+
+CONFIG = """
+custom_imports = dict(imports=['toy'], allow_failed_imports=False)
+model = dict(type='ToyModel')
+train_dataloader = dict(
+    batch_size={batch_size},
+    num_workers=0,
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type='ToyData'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
+train_cfg = dict(by_epoch=True, max_epochs=3)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.5, momentum=0.9))
+randomness = dict(seed=1)
+"""
+
+
+@pytest.fixture
+def cpu_only(monkeypatch):
+    """Pretends that there is no accelerator and starts no process group."""
+    started = []
+    monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(module, '_init_gloo', started.append)
+    return started
+
+
+def test_single_process_and_accelerators_are_left_alone(cpu_only, monkeypatch):
+    cfg = Config({'launcher': 'none'})
+    assert not module.use_cpu_dist(cfg)
+    monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
+    cfg.launcher = 'pytorch'
+    assert not module.use_cpu_dist(cfg)
+    assert cfg.to_dict() == {'launcher': 'pytorch'}
+    assert cpu_only == []
+
+
+def test_wrapper_and_backend_on_the_cpu(cpu_only):
+    cfg = Config(
+        {
+            'launcher': 'pytorch',
+            'find_unused_parameters': True,
+            'env_cfg': {'dist_cfg': {'backend': 'nccl', 'timeout': 60}},
+        }
+    )
+    assert module.use_cpu_dist(cfg)
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+    assert cpu_only == [60]
+    assert cfg.model_wrapper_cfg.to_dict() == {
+        'type': 'mmxpl.CPUDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': True,
+    }
+
+
+@pytest.mark.parametrize(
+    ('given', 'kind'),
+    [
+        ({'static_graph': True}, 'mmxpl.CPUDistributedDataParallel'),
+        (
+            {'type': 'MMDistributedDataParallel', 'static_graph': True},
+            'mmxpl.CPUDistributedDataParallel',
+        ),
+        ({'type': 'Own', 'static_graph': True}, 'Own'),
+    ],
+)
+def test_the_configs_own_wrapper_keeps_its_settings(cpu_only, given, kind):
+    cfg = Config({'launcher': 'pytorch', 'model_wrapper_cfg': given})
+    module.use_cpu_dist(cfg)
+    assert cfg.model_wrapper_cfg.to_dict() == {'type': kind, 'static_graph': True}
+
+
+def test_other_launchers_are_refused_on_the_cpu(cpu_only):
+    with pytest.raises(DataError, match='dist_train'):
+        module.use_cpu_dist(Config({'launcher': 'slurm'}))
+
+
+def test_nothing_to_close_in_a_single_process():
+    module.close_dist()
+
+
+def train(folder, command, batch_size):
+    """Trains the toy model and returns its weights."""
+    (folder / 'toy.py').write_text(TOY)
+    config = folder / 'config.py'
+    config.write_text(CONFIG.format(batch_size=batch_size))
+    env = dict(
+        os.environ,
+        PYTHON=sys.executable,
+        PYTHONPATH=f'{folder}{os.pathsep}{ROOT}',
+        OMP_NUM_THREADS='1',
+        # on a machine with GPUs too
+        CUDA_VISIBLE_DEVICES='',
+    )
+    result = subprocess.run(
+        [*command[:1], str(config), *command[1:], '--work-dir', str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=env,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return torch.load(folder / 'epoch_3.pth', weights_only=False)['state_dict']
+
+
+@pytest.mark.slow
+def test_two_processes_on_the_cpu_train_as_one(tmp_path):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    one.mkdir()
+    two.mkdir()
+    launcher = str(ROOT / 'tools' / 'dist_train.sh')
+    alone = train(one, [launcher, '1'], batch_size=4)
+    together = train(two, [launcher, '2'], batch_size=2)
+    assert alone.keys() == together.keys()
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,96 @@
+import argparse
+
+import pytest
+from mmengine.config import Config
+
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_launcher,
+    export_local_rank,
+    load_config,
+    one_clear_error,
+    set_work_dir,
+)
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / 'tiny.py'
+    path.write_text("model = dict(type='M', depth=18)\n")
+    return str(path)
+
+
+def test_options_are_parsed_and_a_lone_word_is_refused(capsys):
+    parser = argparse.ArgumentParser()
+    add_config_options(parser)
+    args = parser.parse_args(['--cfg-options', 'a.b=1', 'c=[x,2]', 'd=e=f'])
+    assert args.cfg_options == {'a.b': 1, 'c': ['x', 2], 'd': 'e=f'}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'model.depth'])
+    assert "'model.depth' is not KEY=VALUE" in capsys.readouterr().err
+
+
+def test_local_rank_is_exported_unless_the_launcher_did(monkeypatch):
+    parser = argparse.ArgumentParser()
+    add_launcher(parser)
+    args = parser.parse_args(['--local-rank', '3'])
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    export_local_rank(args)
+    export_local_rank(parser.parse_args(['--local_rank', '1']))
+    import os
+
+    assert os.environ['LOCAL_RANK'] == '3'
+
+
+def test_config_gets_scope_and_options(config_file, tmp_path):
+    cfg = load_config(config_file, {'model.depth': 50})
+    assert cfg.default_scope == 'mmxpl'
+    assert cfg.model.depth == 50
+    own = tmp_path / 'own.py'
+    own.write_text("default_scope = 'mmdet'\n")
+    assert load_config(str(own)).default_scope == 'mmdet'
+
+
+def test_missing_config_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.py' does not exist"):
+        load_config(str(tmp_path / 'nowhere.py'))
+
+
+def test_work_dir_order():
+    cfg = Config({})
+    set_work_dir(cfg, 'configs/xpl/tiny.py', None)
+    assert cfg.work_dir == 'work_dirs/tiny'
+    cfg = Config({'work_dir': 'of_config'})
+    set_work_dir(cfg, 'tiny.py', None)
+    assert cfg.work_dir == 'of_config'
+    set_work_dir(cfg, 'tiny.py', 'of_user')
+    assert cfg.work_dir == 'of_user'
+
+
+def test_data_error_becomes_one_message(capsys):
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        raise DataError('x.wav is empty.')
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == 'error: x.wav is empty.\n'
+
+
+def test_error_of_a_data_loader_worker_loses_its_traceback(capsys):
+    torch_data = pytest.importorskip('torch.utils.data')
+
+    class Broken(torch_data.Dataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            raise DataError(f'clip {index} is corrupt.')
+
+    loader = torch_data.DataLoader(Broken(), num_workers=1)
+    with pytest.raises(SystemExit), one_clear_error():
+        next(iter(loader))
+    assert capsys.readouterr().err == 'error: clip 0 is corrupt.\n'
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(KeyError), one_clear_error():
+        raise KeyError('x')

@@ -1,0 +1,88 @@
+"""Tests a checkpoint as a config describes it."""
+
+import argparse
+
+from mmengine.config import Config
+
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_launcher,
+    export_local_rank,
+    load_config,
+    one_clear_error,
+    set_work_dir,
+)
+from mmxpl.utils.errors import DataError
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--work-dir',
+        help='directory for the log and the scores (default: ./work_dirs/CONFIG_NAME)',
+    )
+    parser.add_argument(
+        '--out', metavar='FILE.pkl', help='write all predictions to a pickle file'
+    )
+    parser.add_argument(
+        '--show-dir',
+        help='draw frames, ground truth and predictions into this directory',
+    )
+    add_config_options(parser)
+    add_launcher(parser)
+    args = parser.parse_args()
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f"--out: '{args.out}' must end in .pkl or .pickle")
+    return args
+
+
+def enable_drawing(cfg: Config, show_dir: str) -> None:
+    """Turns on the visualization hook.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        show_dir (str): Directory for the pictures.
+
+    Raises:
+        DataError: If the config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise DataError(
+            '--show-dir: the config has no default_hooks.visualization to draw with.'
+        )
+    hook.enable = True
+    hook.show_dir = show_dir
+
+
+def main() -> None:
+    """Tests."""
+    args = parse_args()
+    export_local_rank(args)
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    set_work_dir(cfg, args.config, args.work_dir)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.show_dir:
+        enable_drawing(cfg, args.show_dir)
+
+    # imported late: a wrong argument is then answered at once
+    from mmengine.evaluator import DumpResults
+
+    from mmxpl.engine.dist import close_dist
+    from mmxpl.engine.runner import build_runner
+
+    runner = build_runner(cfg)
+    if args.out:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.test()
+    close_dist()
+
+
+if __name__ == '__main__':
+    with one_clear_error():
+        main()

@@ -1,0 +1,114 @@
+"""Trains a model as a config describes it."""
+
+import argparse
+
+from mmengine.config import Config
+
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_launcher,
+    export_local_rank,
+    load_config,
+    one_clear_error,
+    set_work_dir,
+)
+from mmxpl.utils.errors import DataError
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir',
+        help='directory for logs and checkpoints (default: ./work_dirs/CONFIG_NAME)',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision; needs a GPU'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size of all processes',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='resume from a checkpoint; without a path, from the latest in the work '
+        'directory, or from the start if there is none',
+    )
+    add_config_options(parser)
+    add_launcher(parser)
+    return parser.parse_args()
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turns on automatic mixed precision.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        DataError: If there is no accelerator, or the config's optimizer wrapper
+            is of a kind that has no mixed-precision counterpart.
+    """
+    from mmengine.device import get_device
+
+    if get_device() == 'cpu':
+        raise DataError('--amp: mixed precision needs a GPU, and none is usable here.')
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise DataError(
+            f"--amp: optim_wrapper is a '{kind}', only an OptimWrapper can be "
+            'replaced by its mixed-precision version.'
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Turns on the scaling of the learning rate.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        DataError: If the config does not say for which batch size its learning
+            rate was chosen.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise DataError(
+            '--auto-scale-lr: the config lacks auto_scale_lr.base_batch_size, the '
+            'batch size that its learning rate is meant for.'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def main() -> None:
+    """Trains."""
+    args = parse_args()
+    export_local_rank(args)
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    set_work_dir(cfg, args.config, args.work_dir)
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+    # imported late: a wrong argument is then answered at once
+    from mmxpl.engine.dist import close_dist
+    from mmxpl.engine.runner import build_runner
+
+    build_runner(cfg).train()
+    close_dist()
+
+
+if __name__ == '__main__':
+    with one_clear_error():
+        main()
