@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ TITLES = {
     'supcon': 'supervised + contrastive',
     XPL: 'XPL',
 }
-MODELS = {'a': 'A', 'b': 'B', 'ens': 'ensemble'}
+MODELS = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
 REFERENCES = {
     'ref/whole': 'whole image',
     'ref/disc': 'centred disc',
@@ -42,7 +43,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', default='data/synthetic', help='the world')
     parser.add_argument('--out', default='work_dirs/demo', help='runs and results')
-    parser.add_argument('--seed', type=int, default=0, help='of weights and batches')
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        help='each chooses the labelled clips, the weights and the batches',
+    )
     parser.add_argument(
         '--methods', nargs='+', choices=list(METHODS), default=list(METHODS)
     )
@@ -81,6 +88,10 @@ def train(method: str, work_dir: Path, data: Path, seed: int) -> Path:
             '--resume',
             '--cfg-options',
             f'randomness.seed={seed}',
+            *(
+                f'train_dataloader.dataset.datasets.{part}.split_seed={seed}'
+                for part in (0, 1)
+            ),
             data=data,
         )
         (work_dir / 'finished').touch()
@@ -94,49 +105,61 @@ def newest(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
-def test(method: str, checkpoint: Path, out: Path, data: Path) -> dict:
-    """Scores the last checkpoint of a method on the test split."""
-    work_dir = out / f'{method}_test'
+def test(method: str, checkpoint: Path, work_dir: Path, data: Path) -> dict:
+    """Scores a checkpoint of a method on the test split, XPL's with pictures."""
     command = ['tools/test.py', METHODS[method], str(checkpoint)]
     command += ['--work-dir', str(work_dir)]
     if method == XPL:
-        command += ['--show-dir', str(out / 'pictures/test')]
+        command += ['--show-dir', str(work_dir / 'pictures')]
     run(*command, data=data)
-    return json.loads(newest(work_dir, '*/*.json')[-1].read_text())
+    scores = json.loads(newest(work_dir, '*/*.json')[-1].read_text())
+    for score in SCORES:
+        values = [scores[f'{model}/{score}'] for model in ('a', 'b')]
+        scores[f'single/{score}'] = sum(values) / len(values)
+    return scores
 
 
-def table(scores: dict[str, dict]) -> str:
-    """Writes the scores as a Markdown table, in per cent."""
+def table(runs: list[dict[str, dict]]) -> str:
+    """Writes the scores of one run per seed as a Markdown table, in per cent."""
     lines = [
         '| method | model | ' + ' | '.join(SCORES.values()) + ' |',
         '| --- | --- |' + ' ---: |' * len(SCORES),
     ]
     rows = [
-        (TITLES[method], title, values, model)
-        for method, values in scores.items()
+        (method, TITLES[method], model, title)
+        for method in runs[0]
         for model, title in MODELS.items()
     ]
-    any_scores = next(iter(scores.values()))
-    rows += [('reference', t, any_scores, row) for row, t in REFERENCES.items()]
-    for method, model, values, key in rows:
-        cells = [f'{values[f"{key}/{score}"]:.1f}' for score in SCORES]
-        lines.append(f'| {method} | {model} | ' + ' | '.join(cells) + ' |')
+    any_method = next(iter(runs[0]))
+    rows += [(any_method, 'reference', row, t) for row, t in REFERENCES.items()]
+    for method, title, model, name in rows:
+        cells = [
+            cell([run[method][f'{model}/{key}'] for run in runs]) for key in SCORES
+        ]
+        lines.append(f'| {title} | {name} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
 
 
-def draw(scores: dict[str, dict], out: Path) -> Path:
-    """Draws the curves and gathers the pictures of the run."""
+def cell(values: list[float]) -> str:
+    """Writes a score, with its standard deviation where there are several."""
+    if len(values) == 1:
+        return f'{values[0]:.1f}'
+    return f'{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}'
+
+
+def draw(scores: dict[str, dict], folder: Path) -> Path:
+    """Draws the curves and gathers the pictures of one seed's runs."""
     from mmxpl.visualization import plot_learning_curves
 
-    pictures = out / 'pictures'
+    pictures = folder / 'pictures'
     key = 'CIoU@0.5_adaptive'
     any_scores = next(iter(scores.values()))
-    for model, title in MODELS.items():
+    for model in ('a', 'b', 'ens'):
         plot_learning_curves(
             {
                 TITLES[method]: [
                     str(path)
-                    for path in newest(out / method, '*/vis_data/scalars.json')
+                    for path in newest(folder / method, '*/vis_data/scalars.json')
                 ]
                 for method in scores
             },
@@ -147,12 +170,12 @@ def draw(scores: dict[str, dict], out: Path) -> Path:
                 for row, title in REFERENCES.items()
                 if row != 'ref/oracle'
             },
-            title=f'Validation, {title}',
+            title=f'Validation, {MODELS[model]}',
             ylabel='CIoU@0.5, adaptive rule (%)',
         )
-    for strip in newest(out / XPL, 'pseudo_labels/*.png'):
+    for strip in newest(folder / XPL, 'pseudo_labels/*.png'):
         shutil.copy(strip, pictures / f'pseudo_labels_{strip.name}')
-    sheet = pictures / 'test/contact_sheet.png'
+    sheet = folder / f'{XPL}_test/pictures/contact_sheet.png'
     if sheet.exists():
         shutil.copy(sheet, pictures / 'contact_sheet.png')
     return pictures
@@ -161,25 +184,26 @@ def draw(scores: dict[str, dict], out: Path) -> Path:
 def main() -> None:
     """Runs the demonstration; what is finished already is not done again."""
     args = parse_args()
+    sys.path.insert(0, str(ROOT))
     start = time.time()
     data, out = Path(args.data).resolve(), Path(args.out).resolve()
     run('tools/dataset_converters/make_synthetic.py', '--out', str(data), data=data)
-    scores, seconds = {}, {}
-    for method in args.methods:
-        begin = time.time()
-        checkpoint = train(method, out / method, data, args.seed)
-        scores[method] = test(method, checkpoint, out, data)
-        seconds[method] = time.time() - begin
-    (out / 'scores.json').write_text(json.dumps(scores, indent=2))
-    sys.path.insert(0, str(ROOT))
-    pictures = draw(scores, out)
-    text = table(scores)
+    runs = []
+    for seed in args.seeds:
+        folder, scores = out / f'seed{seed}', {}
+        for method in args.methods:
+            checkpoint = train(method, folder / method, data, seed)
+            scores[method] = test(method, checkpoint, folder / f'{method}_test', data)
+        runs.append(scores)
+        pictures = draw(scores, folder)
+    by_seed = dict(zip(args.seeds, runs, strict=True))
+    (out / 'scores.json').write_text(json.dumps(by_seed, indent=2))
+    text = table(runs)
     (out / 'scores.md').write_text(text + '\n')
-    print(f'\nTest split, per cent, last checkpoint of each run, seed {args.seed}:\n')
-    print(text)
-    spent = ', '.join(f'{m} {s:.0f} s' for m, s in seconds.items())
-    print(f'\nScores: {out / "scores.json"}\nPictures: {pictures}')
-    print(f'{time.time() - start:.0f} s in all ({spent}).')
+    seeds = ', '.join(map(str, args.seeds))
+    print('\nTest split, per cent, last checkpoint of each run; seeds:', seeds)
+    print(f'\n{text}\n\nScores: {out / "scores.json"}\nPictures: {pictures}')
+    print(f'{time.time() - start:.0f} s in all.')
 
 
 if __name__ == '__main__':

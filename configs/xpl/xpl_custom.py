@@ -15,9 +15,9 @@ val_list = '{{$MMXPL_VAL_LIST:val.txt}}'
 test_list = '{{$MMXPL_TEST_LIST:test.txt}}'
 labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.1}}')
 seed = int('{{$MMXPL_SEED:0}}')
-max_epochs, warmup_epochs = 12, 4
+max_epochs, warmup_epochs = 12, 5
 labelled_per_batch, unlabelled_per_batch = 16, 40
-base_lr = 1e-3
+base_lr = 2e-3
 # ---------------------------------------------------------------------------------
 
 batch_size = labelled_per_batch + unlabelled_per_batch
@@ -59,7 +59,7 @@ custom_hooks = [
         warmup_epochs=warmup_epochs,
         exchange='cross',
         temperature=0.5,
-        momentum=0.9,
+        momentum=0.5,
         reliability=('agreement',),
     ),
     dict(type='PseudoLabelStripHook'),

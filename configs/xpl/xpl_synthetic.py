@@ -9,9 +9,9 @@ _base_ = [
 # ---------------------------- frequently modified ----------------------------
 labelled_fraction = 0.05
 split_seed = 0  # which clips are labelled
-max_epochs, warmup_epochs = 15, 5
-base_lr = 1e-3
-batches_per_epoch = 70
+max_epochs, warmup_epochs = 12, 5
+base_lr = 2e-3
+batches_per_epoch = 50
 # ------------------------------------------------------------------------------
 
 split = dict(fraction=labelled_fraction, split_seed=split_seed)
@@ -27,7 +27,7 @@ train_dataloader = dict(
         curriculum=dict(start=0.5, end=1.0, begin=warmup_epochs, until=max_epochs),
     ),
 )
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 optim_wrapper = dict(optimizer=dict(lr=base_lr))
 param_scheduler = [
     _base_.warm_start,
@@ -40,7 +40,7 @@ custom_hooks = [
         warmup_epochs=warmup_epochs,
         exchange='cross',
         temperature=0.5,
-        momentum=0.9,
+        momentum=0.5,
         reliability=('agreement',),
     ),
     dict(type='PseudoLabelStripHook'),

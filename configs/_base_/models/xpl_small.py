@@ -58,6 +58,6 @@ model = dict(
     loss_supervised=dict(type='MapBCELoss', pos_weight=1.0),
     loss_pseudo=dict(type='MapBCELoss', pos_weight=1.0, loss_weight=1.0),
     loss_contrastive=dict(
-        type='MaxMILContrastiveLoss', temperature=0.2, loss_weight=0.1
+        type='MaxMILContrastiveLoss', temperature=0.1, loss_weight=0.5
     ),
 )

@@ -1,6 +1,6 @@
 # AdamW with a short linear warm-up and a cosine decay over `max_epochs`.
-max_epochs = 15
-base_lr = 1e-3
+max_epochs = 12
+base_lr = 2e-3
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')

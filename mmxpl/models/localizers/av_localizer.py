@@ -43,7 +43,7 @@ class AVLocalizer(BaseModule):
         audio_input (str): name of the preprocessor's front end that it reads.
         embed_dim (int): size D of the common space. Defaults to 512.
         threshold (float): initial cosine at which the probability is 0.5.
-            Defaults to 0.3.
+            Defaults to 0.1.
         temperature (float): initial width of the sigmoid. Defaults to 0.1.
         learn_calibration (bool): whether threshold and temperature are
             trained. Defaults to True.
@@ -57,7 +57,7 @@ class AVLocalizer(BaseModule):
         audio_encoder: dict,
         audio_input: str,
         embed_dim: int = 512,
-        threshold: float = 0.3,
+        threshold: float = 0.1,
         temperature: float = 0.1,
         learn_calibration: bool = True,
         init_cfg: dict | None = None,
