@@ -15,7 +15,7 @@ val_list = '{{$MMXPL_VAL_LIST:val.txt}}'
 test_list = '{{$MMXPL_TEST_LIST:test.txt}}'
 labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.1}}')
 seed = int('{{$MMXPL_SEED:0}}')
-max_epochs, warmup_epochs = 12, 5
+max_epochs, warmup_epochs = 12, 6
 labelled_per_batch, unlabelled_per_batch = 16, 40
 base_lr = 2e-3
 # ---------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ custom_hooks = [
         exchange='cross',
         temperature=0.5,
         momentum=0.5,
-        reliability=('agreement',),
+        reliability=('agreement', 'confidence'),
     ),
     dict(type='PseudoLabelStripHook'),
 ]

@@ -9,7 +9,7 @@ _base_ = [
 # ---------------------------- frequently modified ----------------------------
 labelled_fraction = 0.05
 split_seed = 0  # which clips are labelled
-max_epochs, warmup_epochs = 12, 5
+max_epochs, warmup_epochs = 12, 6
 base_lr = 2e-3
 batches_per_epoch = 50
 # ------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ custom_hooks = [
         exchange='cross',
         temperature=0.5,
         momentum=0.5,
-        reliability=('agreement',),
+        reliability=('agreement', 'confidence'),
     ),
     dict(type='PseudoLabelStripHook'),
 ]

@@ -52,8 +52,8 @@ model = dict(
             embed_dim=512,
         ),
     ),
-    loss_supervised=dict(type='MapBCELoss', pos_weight=1.0),
-    loss_pseudo=dict(type='MapBCELoss', pos_weight=1.0, loss_weight=1.0),
+    loss_supervised=dict(type='MapBCELoss'),
+    loss_pseudo=dict(type='MapBCELoss'),
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.07, loss_weight=1.0
     ),

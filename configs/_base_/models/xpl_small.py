@@ -55,8 +55,8 @@ model = dict(
             embed_dim=128,
         ),
     ),
-    loss_supervised=dict(type='MapBCELoss', pos_weight=1.0),
-    loss_pseudo=dict(type='MapBCELoss', pos_weight=1.0, loss_weight=1.0),
+    loss_supervised=dict(type='MapBCELoss'),
+    loss_pseudo=dict(type='MapBCELoss', loss_weight=2.0),
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.1, loss_weight=0.5
     ),
