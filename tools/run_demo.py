@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,21 +54,47 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--methods', nargs='+', choices=list(METHODS), default=list(METHODS)
     )
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
+    )
     return parser.parse_args()
 
 
-def run(*command: str, data: Path) -> None:
-    """Prints a command and runs it; the demonstration ends where one fails."""
-    print(f'\n$ {shlex.join(("python", *command))}', flush=True)
+def run(name: str, command: list[str], log: Path, data: Path, threads: int) -> None:
+    """Runs a command; shows how it gets on and writes all it says to a file.
+
+    Raises:
+        SystemExit: with the end of what it said, if it fails.
+    """
+    print(f'[{name}] python {shlex.join(command)}', flush=True)
     paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
     env = dict(
         os.environ,
         PYTHONPATH=os.pathsep.join(p for p in paths if p),
+        PYTHONUNBUFFERED='1',
+        OMP_NUM_THREADS=str(threads),
         MMXPL_DATA_ROOT=str(data),
     )
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=env)
-    if done.returncode:
-        sys.exit(f'The command above failed with status {done.returncode}.')
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    with (
+        open(log, 'a', encoding='utf-8') as file,
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        for line in process.stdout:
+            file.write(line)
+            lines = [*lines[-20:], line]
+            if 'Epoch(train)' in line or 'Curriculum:' in line:
+                print(f'[{name}] {line.split(" - ", 3)[-1].strip()[:150]}', flush=True)
+    if process.returncode:
+        sys.exit(f'[{name}] failed, its log is {log}:\n{"".join(lines)}')
 
 
 def final_checkpoint(work_dir: Path) -> Path | None:
@@ -77,26 +104,20 @@ def final_checkpoint(work_dir: Path) -> Path | None:
     return Path(pointer.read_text().strip()) if done else None
 
 
-def train(method: str, work_dir: Path, data: Path, seed: int) -> Path:
+def train(method: str, folder: Path, data: Path, seed: int, threads: int) -> Path:
     """Trains a method, or takes the training that was finished before."""
+    work_dir, name = folder / method, f'{method}, seed {seed}'
     if final_checkpoint(work_dir) is None:
-        run(
-            'tools/train.py',
-            METHODS[method],
-            '--work-dir',
-            str(work_dir),
-            '--resume',
-            '--cfg-options',
-            f'randomness.seed={seed}',
-            *(
-                f'train_dataloader.dataset.datasets.{part}.split_seed={seed}'
-                for part in (0, 1)
-            ),
-            data=data,
-        )
+        command = ['tools/train.py', METHODS[method], '--work-dir', str(work_dir)]
+        command += ['--resume', '--cfg-options', f'randomness.seed={seed}']
+        command += [
+            f'train_dataloader.dataset.datasets.{part}.split_seed={seed}'
+            for part in (0, 1)
+        ]
+        run(name, command, folder / f'{method}.log', data, threads)
         (work_dir / 'finished').touch()
     else:
-        print(f'\n{work_dir}: finished before; remove the folder to train anew.')
+        print(f'[{name}] was finished before; remove {work_dir} to train anew')
     return final_checkpoint(work_dir)
 
 
@@ -105,13 +126,16 @@ def newest(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
-def test(method: str, checkpoint: Path, work_dir: Path, data: Path) -> dict:
+def test(
+    method: str, checkpoint: Path, folder: Path, data: Path, seed: int, threads: int
+) -> dict:
     """Scores a checkpoint of a method on the test split, XPL's with pictures."""
+    work_dir = folder / f'{method}_test'
     command = ['tools/test.py', METHODS[method], str(checkpoint)]
     command += ['--work-dir', str(work_dir)]
     if method == XPL:
         command += ['--show-dir', str(work_dir / 'pictures')]
-    run(*command, data=data)
+    run(f'{method}, seed {seed}', command, folder / f'{method}.log', data, threads)
     scores = json.loads(newest(work_dir, '*/*.json')[-1].read_text())
     for score in SCORES:
         values = [scores[f'{model}/{score}'] for model in ('a', 'b')]
@@ -187,18 +211,29 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     start = time.time()
     data, out = Path(args.data).resolve(), Path(args.out).resolve()
-    run('tools/dataset_converters/make_synthetic.py', '--out', str(data), data=data)
-    runs = []
-    for seed in args.seeds:
-        folder, scores = out / f'seed{seed}', {}
-        for method in args.methods:
-            checkpoint = train(method, folder / method, data, seed)
-            scores[method] = test(method, checkpoint, folder / f'{method}_test', data)
-        runs.append(scores)
-        pictures = draw(scores, folder)
-    by_seed = dict(zip(args.seeds, runs, strict=True))
+    make = [sys.executable, 'tools/dataset_converters/make_synthetic.py']
+    subprocess.run([*make, '--out', str(data)], cwd=ROOT, check=True)
+    # the longest first, one after the other on as many cores as there are
+    tasks = [(seed, method) for seed in args.seeds for method in reversed(args.methods)]
+    jobs = min(args.jobs, len(tasks))
+    threads = max(args.jobs // jobs, 1)
+
+    def work(task: tuple[int, str]) -> dict:
+        seed, method = task
+        folder = out / f'seed{seed}'
+        checkpoint = train(method, folder, data, seed, threads)
+        return test(method, checkpoint, folder, data, seed, threads)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        results = dict(zip(tasks, pool.map(work, tasks), strict=True))
+    by_seed = {
+        seed: {method: results[seed, method] for method in args.methods}
+        for seed in args.seeds
+    }
+    for seed, scores in by_seed.items():
+        pictures = draw(scores, out / f'seed{seed}')
     (out / 'scores.json').write_text(json.dumps(by_seed, indent=2))
-    text = table(runs)
+    text = table(list(by_seed.values()))
     (out / 'scores.md').write_text(text + '\n')
     seeds = ', '.join(map(str, args.seeds))
     print('\nTest split, per cent, last checkpoint of each run; seeds:', seeds)
