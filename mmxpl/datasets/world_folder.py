@@ -2,8 +2,8 @@
 
 A folder holds ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``annotations.json`` (everything), ``vggss.json`` (boxes in the layout of VGG-SS),
-``train.txt``, ``val.txt``, ``test.txt`` (ids) and ``world.json`` (the settings it
-was made with).
+``train.txt``, ``val.txt``, ``test.txt`` (ids; with groups also
+``SPLIT_GROUP.txt``) and ``world.json`` (the settings it was made with).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +52,26 @@ class MadeClip(Protocol):
 #: Makes a clip from its split and its index there, and from nothing else.
 Maker = Callable[[str, int], MadeClip]
 
+#: Name -> whether an entry of ``data_list`` belongs to the group.
+Groups = Mapping[str, Callable[[dict], bool]]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How refusals speak of a folder.
+
+    Args:
+        option (str): Command-line option that names the folder. Defaults to none.
+        made (str): What the folder should hold.
+        other (str): What it holds if it was made with other settings.
+        files (str): What it lacks if it is incomplete.
+    """
+
+    option: str = ''
+    made: str = 'made clips'
+    other: str = 'other clips'
+    files: str = 'files'
+
 
 def clip_id(split: str, index: int) -> str:
     """Stable id of a clip, e.g. 'train_00012'."""
@@ -66,6 +87,9 @@ def write_folder(
     *,
     sample_rate: int,
     quality: int = 92,
+    groups: Groups | None = None,
+    about: dict[str, Any] | None = None,
+    wording: Wording | None = None,
     workers: int = 1,
     progress: bool = True,
 ) -> bool:
@@ -83,6 +107,10 @@ def write_folder(
         metainfo (dict): For ``annotations.json``, with ``classes``.
         sample_rate (int): Of the audio, in Hz.
         quality (int): JPEG quality. Defaults to 92.
+        groups (Groups, optional): Each adds an id list ``SPLIT_GROUP.txt`` for
+            every split; follows from ``settings`` like everything that is written.
+        about (dict, optional): For ``world.json``, beside ``settings``.
+        wording (Wording, optional): For the messages of errors.
         workers (int): Processes; the files do not depend on it. Defaults to 1.
         progress (bool): Show a progress bar. Defaults to True.
 
@@ -93,7 +121,9 @@ def write_folder(
         DataError: ``root`` holds something else, or not all of this.
     """
     root = Path(root).absolute()
-    if _is_written(root, counts, settings):
+    groups = groups or {}
+    expected = _expected(counts, groups)
+    if _is_written(root, expected, settings, wording or Wording()):
         return False
     root.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f'.{root.name}.', dir=root.parent))
@@ -107,7 +137,10 @@ def write_folder(
             for split, info in _map_in_order(state, jobs, workers):
                 infos[split].append(info)
                 advance()
-        _write_lists(work, infos, settings, metainfo)
+        _write_annotations(work, infos, metainfo)
+        _write_ids(work, infos, groups)
+        world = dict(settings=settings, **(about or {}))
+        (work / 'world.json').write_text(json.dumps(world, indent=2) + '\n')
         # mkdtemp hides its folder from everyone else; a data folder is no secret.
         work.chmod(0o755)
         if root.is_dir():
@@ -182,39 +215,46 @@ def _bar(title: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(row)
 
 
-def _is_written(root: Path, counts: dict[str, int], settings: dict) -> bool:
+def _is_written(
+    root: Path, expected: list[str], settings: dict, wording: Wording
+) -> bool:
     """Whether this very folder is there; raise if something else is."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    remedy = 'choose another folder or remove it first'
+    where = f'{wording.option} {root}'.lstrip()
+    remedy = f'choose another {wording.option or "folder"} or remove it first'
     try:
         found = json.loads((root / 'world.json').read_text())['settings']
         found = dict(found)
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f'{root}: exists and holds no made clips; {remedy}') from None
+        raise DataError(
+            f'{where}: exists and holds no {wording.made}; {remedy}'
+        ) from None
     wanted = json.loads(json.dumps(settings))
     if found != wanted:
         names = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
         change = ', '.join(
             f'{k} {found.get(k)} (asked: {wanted.get(k)})' for k in names
         )
-        raise DataError(f'{root}: holds other clips: {change}; {remedy}')
-    missing = [name for name in _expected(counts) if not (root / name).is_file()]
+        raise DataError(f'{where}: holds {wording.other}: {change}; {remedy}')
+    missing = [name for name in expected if not (root / name).is_file()]
     if missing:
         raise DataError(
-            f'{root}: {len(missing)} files are missing, such as {missing[0]}; {remedy}'
+            f'{where}: {len(missing)} {wording.files} are missing, such as '
+            f'{missing[0]}; {remedy}'
         )
     return True
 
 
-def _expected(counts: dict[str, int]) -> list[str]:
+def _expected(counts: dict[str, int], groups: Groups) -> list[str]:
     names = ['annotations.json', 'vggss.json', *(f'{split}.txt' for split in counts)]
+    names += [f'{split}_{group}.txt' for split in counts for group in groups]
     ids = [clip_id(split, i) for split, count in counts.items() for i in range(count)]
     return names + [n for i in ids for n in (f'frames/{i}.jpg', f'audio/{i}.wav')]
 
 
-def _write_lists(work: Path, infos, settings, metainfo) -> None:
-    entries = [info for split in infos.values() for info in split]
+def _write_annotations(work: Path, infos: dict[str, list[dict]], metainfo) -> None:
+    entries = [info for part in infos.values() for info in part]
     boxes = [
         {'file': e['sample_id'], 'class': e['category'], 'bbox': e['bboxes']}
         for e in entries
@@ -224,8 +264,13 @@ def _write_lists(work: Path, infos, settings, metainfo) -> None:
     for name, value in (('annotations', annotations), ('vggss', boxes)):
         text = json.dumps(value, separators=(',', ':'))
         (work / f'{name}.json').write_text(text + '\n')
+
+
+def _write_ids(work: Path, infos: dict[str, list[dict]], groups: Groups) -> None:
+    lists = dict(infos)
     for split, part in infos.items():
+        for group, belongs in groups.items():
+            lists[f'{split}_{group}'] = [info for info in part if belongs(info)]
+    for name, part in lists.items():
         ids = ''.join(info['sample_id'] + '\n' for info in part)
-        (work / f'{split}.txt').write_text(ids)
-    text = json.dumps(dict(settings=settings), indent=2)
-    (work / 'world.json').write_text(text + '\n')
+        (work / f'{name}.txt').write_text(ids)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmxpl.datasets.world_folder import clip_id, write_folder
+from mmxpl.datasets.world_folder import Wording, clip_id, write_folder
 from mmxpl.utils import DataError
 
 COUNTS = {'train': 11, 'val': 1, 'test': 2}
@@ -86,6 +86,39 @@ def test_files(tmp_path):
         assert rate == 8000
         np.testing.assert_array_equal(audio, made.audio)
         assert soundfile.info(root / entry['audio_path']).subtype == 'PCM_16'
+
+
+def test_groups_and_what_else_is_told(tmp_path):
+    def with_groups(*names):
+        every = dict(boxed=lambda e: bool(e['bboxes']), never=lambda e: False)
+        return write_folder(
+            tmp_path / 'world',
+            NoiseMaker(),
+            COUNTS,
+            dict(seed=0),
+            dict(classes=['noise']),
+            sample_rate=8000,
+            groups={name: every[name] for name in names},
+            about=dict(kinds=['white']),
+            wording=Wording('--to', 'noise', 'another noise', 'files of this noise'),
+            progress=False,
+        )
+
+    root = tmp_path / 'world'
+    assert with_groups('boxed', 'never')
+    boxed = (root / 'train_boxed.txt').read_text().split()
+    assert boxed == [f'train_{i:05d}' for i in range(0, 11, 2)]
+    assert (root / 'test_boxed.txt').read_text() == 'test_00000\n'
+    assert (root / 'test_never.txt').read_text() == ''
+    assert len((root / 'train.txt').read_text().split()) == 11
+    told = json.loads((root / 'world.json').read_text())
+    assert told == {'settings': {'seed': 0}, 'kinds': ['white']}
+    assert not with_groups('boxed', 'never')
+    (root / 'val_never.txt').unlink()
+    assert not with_groups('boxed')
+    message = r'^--to .*: 1 files of this noise are missing, such as val_never\.txt; '
+    with pytest.raises(DataError, match=message + 'choose another --to or remove'):
+        with_groups('boxed', 'never')
 
 
 def test_same_bytes_for_any_workers(tmp_path):

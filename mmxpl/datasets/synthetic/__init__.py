@@ -7,7 +7,7 @@ A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 """
 
 from .classes import CLASSES, WorldClass
-from .clip import Clip, clip_id, clip_layout, describe, make_clip
+from .clip import Clip, clip_layout, describe, make_clip
 from .config import DIFFICULTIES, SPLITS, WORLD_VERSION, WorldConfig, preset
 from .facts import RULES, area_facts, box_areas, load_entries, reference_rows
 from .layout import Layout, PlacedObject, mask_box, sample_layout, visible_masks
@@ -26,7 +26,6 @@ __all__ = [
     'WorldConfig',
     'area_facts',
     'box_areas',
-    'clip_id',
     'clip_layout',
     'describe',
     'load_entries',

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mmxpl.datasets.world_folder import clip_id
+
 from .classes import CLASSES
 from .config import SPLITS, WORLD_VERSION, WorldConfig
 from .layout import Layout, mask_box, sample_layout, visible_masks
@@ -47,11 +49,6 @@ def clip_rng(
     return np.random.default_rng(
         [WORLD_VERSION, config.seed, SPLITS.index(split), index, stream]
     )
-
-
-def clip_id(split: str, index: int) -> str:
-    """Stable id of a clip, e.g. 'train_00012'."""
-    return f'{split}_{index:05d}'
 
 
 def clip_layout(config: WorldConfig, split: str, index: int) -> Layout:
