@@ -9,7 +9,7 @@ _base_ = [
 # ---------------------------- frequently modified ----------------------------
 labelled_fraction = 0.05
 split_seed = 0  # which clips are labelled
-max_epochs, warmup_epochs = 12, 6
+max_epochs, warmup_epochs = 16, 6
 base_lr = 2e-3
 batches_per_epoch = 50
 # ------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ train_dataloader = dict(
         curriculum=dict(start=0.5, end=1.0, begin=warmup_epochs, until=max_epochs),
     ),
 )
-train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 optim_wrapper = dict(optimizer=dict(lr=base_lr))
 param_scheduler = [
     _base_.warm_start,
