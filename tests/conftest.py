@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
 CLASSES = ('bell', 'drum', 'horn')
@@ -98,6 +99,13 @@ def _write_sound(path: Path, index: int, rng: np.random.Generator) -> None:
         len(time)
     )
     soundfile.write(path, wave.clip(-1, 1), SAMPLE_RATE, subtype='PCM_16')
+
+
+@pytest.fixture(autouse=True)
+def no_scope_left_behind():
+    """Forgets the default scope that a test's Runner set for its process."""
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')
