@@ -154,6 +154,12 @@ def table(runs: list[dict[str, dict]]) -> str:
         for method in runs[0]
         for model, title in MODELS.items()
     ]
+    if len(runs) > 1 and {'supcon', XPL} <= set(runs[0]):
+        runs = [{**run, 'lead': difference(run[XPL], run['supcon'])} for run in runs]
+        rows += [
+            ('lead', f'{TITLES[XPL]} - {TITLES["supcon"]}', model, title)
+            for model, title in MODELS.items()
+        ]
     any_method = next(iter(runs[0]))
     rows += [(any_method, 'reference', row, t) for row, t in REFERENCES.items()]
     for method, title, model, name in rows:
@@ -162,6 +168,11 @@ def table(runs: list[dict[str, dict]]) -> str:
         ]
         lines.append(f'| {title} | {name} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def difference(scores: dict[str, float], others: dict[str, float]) -> dict[str, float]:
+    """Subtracts the scores of one run from those of another of the same seed."""
+    return {key: value - others[key] for key, value in scores.items()}
 
 
 def cell(values: list[float]) -> str:
