@@ -172,7 +172,8 @@ def table(runs: list[dict[str, dict]]) -> str:
 
 def difference(scores: dict[str, float], others: dict[str, float]) -> dict[str, float]:
     """Subtracts the scores of one run from those of another of the same seed."""
-    return {key: value - others[key] for key, value in scores.items()}
+    keys = [f'{model}/{score}' for model in MODELS for score in SCORES]
+    return {key: scores[key] - others[key] for key in keys}
 
 
 def cell(values: list[float]) -> str:
