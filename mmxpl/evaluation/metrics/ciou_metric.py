@@ -143,7 +143,9 @@ class CIoUMetric(BaseMetric):
         n_expected = self._count_expected(len(ids))
         card = format_card(results[0]['size'], len(ids), n_expected, hash_ids(ids))
         print_log(f'\n{format_table(scores, rows)}\n{card}', logger='current')
-        return scores | dict(n_evaluated=len(ids), n_expected=n_expected)
+        # floats: MMEngine's logger writes null for integers
+        counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
+        return scores | counts
 
     def _count_expected(self, n_evaluated: int) -> int:
         """Number of samples the protocol's list has."""
