@@ -256,3 +256,11 @@ def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):
     runner._train_dataloader['batch_size'] = 4
     with pytest.raises(ValueError, match='2 labelled'):
         runner.train()
+
+
+def test_batches_without_unlabelled_clips_are_refused(tmp_path):
+    runner = make_runner(tmp_path, dict(warmup_epochs=0))
+    runner._train_dataloader['batch_size'] = 2
+    runner._train_dataloader['sampler']['unlabelled_per_batch'] = 0
+    with pytest.raises(ValueError, match='without any'):
+        runner.train()

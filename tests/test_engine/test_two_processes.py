@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 
 import pytest
 import torch
@@ -122,7 +121,6 @@ def process(rank, world_size, port, folder):
         dist.destroy_process_group()
 
 
-@pytest.mark.skipif(sys.platform == 'win32', reason='gloo through fork')
 def test_two_processes_equal_one(tmp_path):
     for world_size in (1, 2):
         with socket.socket() as server:

@@ -95,6 +95,12 @@ class CrossPseudoLabelHook(Hook):
                 f'composes batches of {self.sampler.labelled_per_batch} labelled + '
                 f'{self.sampler.unlabelled_per_batch} unlabelled clips.'
             )
+        if not self.sampler.unlabelled_per_batch:
+            raise ValueError(
+                'CrossPseudoLabelHook labels unlabelled clips, and the sampler '
+                'composes batches without any: raise unlabelled_per_batch, or leave '
+                'the hook out.'
+            )
         self.unlabelled = loader.dataset.datasets[1]
         self.bank = PseudoLabelBank(
             self.unlabelled.sample_ids, self.learner.names, self.momentum
