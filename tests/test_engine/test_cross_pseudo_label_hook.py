@@ -63,6 +63,7 @@ def make_runner(tmp_path, hook, max_epochs=4, hooks=(), resume=False, curriculum
         ),
         collate_fn=pseudo_collate,
     )
+    torch.manual_seed(7)
     runner = Runner(
         model=MODELS.build(tiny_model_cfg()),
         work_dir=str(tmp_path),
@@ -198,8 +199,9 @@ def test_curriculum_gets_the_bank_s_ranking(tmp_path):
     assert [len(d) for d in drawn] == [0, 3, 5, 6]
 
 
-def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
-    hook = dict(warmup_epochs=1)
+@pytest.mark.parametrize('align_area', [False, True])
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, align_area):
+    hook = dict(warmup_epochs=1, align_area=align_area)
     curriculum = dict(start=0.5, end=1.0, begin=1, until=4)
     whole, part, rest = Watch(), Watch(), Watch()
     straight = make_runner(
@@ -238,9 +240,35 @@ def test_resuming_without_a_bank_is_refused(tmp_path):
         runner.train()
 
 
+@pytest.mark.parametrize('view', ['canonical', 'train'])
+def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
+    hook = dict(warmup_epochs=1, momentum=0.0, view=view)
+    areas = {}
+    for align_area in (False, True):
+        runner = make_runner(
+            tmp_path / str(align_area), dict(hook, align_area=align_area), max_epochs=2
+        )
+        runner.train()
+        areas[align_area] = hook_of(runner).bank.labels.float().mean(dim=(0, 2, 3))
+    clips = Clips(labelled=True)
+    annotated = torch.stack([i['data_samples'].gt_map.mean() for i in clips.items])
+    alignment = hook_of(runner).alignment
+    assert alignment.area == pytest.approx(float(annotated.mean()))
+    gap = {k: (v - annotated.mean()).abs() for k, v in areas.items()}
+    assert (gap[True] < 0.6 * gap[False]).all()
+
+
+def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
+    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    hook = dict(warmup_epochs=1, align_area=True)
+    with pytest.raises(ValueError, match='align_area=False'):
+        make_runner(tmp_path, hook, resume=True).train()
+
+
 @pytest.mark.parametrize(
     ('hook', 'message'),
     [
+        (dict(warmup_epochs=0, align_area=True), 'warmup_epochs'),
         (dict(exchange='swap'), 'exchange'),
         (dict(view='strong'), 'view'),
         (dict(temperature=0), 'temperature'),
@@ -248,7 +276,7 @@ def test_resuming_without_a_bank_is_refused(tmp_path):
 )
 def test_wrong_settings_are_named(hook, message):
     with pytest.raises(ValueError, match=message):
-        HOOKS.build(dict(type='CrossPseudoLabelHook', warmup_epochs=1, **hook))
+        HOOKS.build({'type': 'CrossPseudoLabelHook', 'warmup_epochs': 1, **hook})
 
 
 def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):

@@ -88,7 +88,10 @@ def train(world_size, work_dir):
         train_cfg=dict(by_epoch=True, max_epochs=EPOCHS),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05)),
         default_hooks=dict(logger=None, checkpoint=None),
-        custom_hooks=[dict(type='CrossPseudoLabelHook', warmup_epochs=1), record],
+        custom_hooks=[
+            dict(type='CrossPseudoLabelHook', warmup_epochs=1, align_area=True),
+            record,
+        ],
         default_scope='mmxpl',
         randomness=dict(seed=5),
         experiment_name=f'world{world_size}',
@@ -103,6 +106,7 @@ def train(world_size, work_dir):
         losses=record.losses,
         weights=model.state_dict(),
         labels=hook.bank.labels,
+        alignment=hook.alignment.state_dict(),
         selected=hook.sampler.selected(),
     )
 
@@ -139,6 +143,8 @@ def test_two_processes_equal_one(tmp_path):
     assert torch.equal(one['selected'], first['selected'])
     assert torch.equal(first['labels'], second['labels'])
     assert (one['labels'].float() - first['labels'].float()).abs().max() < 2e-3
+    for key, value in one['alignment'].items():
+        assert first['alignment'][key] == pytest.approx(value, abs=1e-3), key
     for name, weight in one['weights'].items():
         assert torch.equal(first['weights'][name], second['weights'][name]), name
         torch.testing.assert_close(

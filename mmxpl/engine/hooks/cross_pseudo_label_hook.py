@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_gather
+from mmengine.dist import all_gather, all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -12,7 +12,14 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
-from mmxpl.pseudo_labels import EXCHANGES, PseudoLabelBank, exchange, harden, sharpen
+from mmxpl.pseudo_labels import (
+    EXCHANGES,
+    AreaAlignment,
+    PseudoLabelBank,
+    exchange,
+    harden,
+    sharpen,
+)
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 
@@ -50,11 +57,15 @@ class CrossPseudoLabelHook(Hook):
             in evaluation mode; 'train', the training forward itself, led back
             to the canonical frame, which costs nothing but teaches each
             localizer with the labels of former visits. Defaults to 'canonical'.
+        align_area (bool): whether the mean area of the labels is kept at that of
+            the annotated maps seen so far; see
+            :class:`mmxpl.pseudo_labels.AreaAlignment`. Defaults to False.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
     priority = 'NORMAL'
     CHECKPOINT_KEY = 'pseudo_label_bank'
+    ALIGNMENT_KEY = 'area_alignment'
 
     def __init__(
         self,
@@ -65,6 +76,7 @@ class CrossPseudoLabelHook(Hook):
         momentum: float = 0.9,
         reliability: Sequence[str] = ('agreement',),
         view: str = 'canonical',
+        align_area: bool = False,
     ) -> None:
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
@@ -72,10 +84,19 @@ class CrossPseudoLabelHook(Hook):
             raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}.')
+        if align_area and warmup_epochs < 1:
+            raise ValueError(
+                'align_area learns the area of the annotations in the warm-up: set '
+                'warmup_epochs to 1 at least.'
+            )
         self.warmup_epochs = warmup_epochs
         self.exchange, self.soft, self.temperature = exchange, soft, temperature
         self.momentum, self.reliability, self.view = momentum, reliability, view
+        self.align_area = align_area
         self.bank: PseudoLabelBank | None = None
+        self.alignment: AreaAlignment | None = None
+        # sum of this epoch's annotated areas on this rank, and their number
+        self._annotated = torch.zeros(2, dtype=torch.float64)
         self._resumed: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -105,8 +126,10 @@ class CrossPseudoLabelHook(Hook):
         self.bank = PseudoLabelBank(
             self.unlabelled.sample_ids, self.learner.names, self.momentum
         )
+        if self.align_area:
+            self.alignment = AreaAlignment(len(self.learner.names))
         if self._resumed is not None:
-            self.bank.load_state_dict(self._resumed)
+            self._restore(self._resumed)
             self._resumed = None
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -129,6 +152,8 @@ class CrossPseudoLabelHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Labels the unlabelled clips of the batch."""
+        if self.align_area:
+            self._count_annotated(data_batch['data_samples'])
         if runner.epoch < self.warmup_epochs:
             return
         # prepared here once; train_step finds it done
@@ -138,7 +163,7 @@ class CrossPseudoLabelHook(Hook):
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
         if self.view == 'canonical':
             inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
-            labels = self._remember(index, self._label(inputs))
+            labels = self._remember(index, self._predict(inputs))
         else:
             labels = self.bank.lookup(index)
         targets = exchange(labels, self.exchange)
@@ -166,14 +191,21 @@ class CrossPseudoLabelHook(Hook):
             ]
         )
         back = invert_affine(torch.stack([s.affine for s in samples]))
-        self._remember(
-            index, self._soften(warp(maps, back)), visible_cells(back, maps.shape[2:])
-        )
+        self._remember(index, warp(maps, back), visible_cells(back, maps.shape[2:]))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Adds up what the ranks have seen of the annotations."""
+        if self.align_area:
+            all_reduce(self._annotated)
+            self.alignment.count(self._annotated)
+            self._annotated = torch.zeros(2, dtype=torch.float64)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
+        if self.alignment is not None:
+            checkpoint[self.ALIGNMENT_KEY] = self.alignment.state_dict()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""
@@ -185,11 +217,28 @@ class CrossPseudoLabelHook(Hook):
                 'was written by a run without CrossPseudoLabelHook, or published. '
                 'Start from its weights with load_from instead of resuming.'
             )
-        self._resumed = checkpoint[self.CHECKPOINT_KEY]
+        if self.align_area and self.ALIGNMENT_KEY not in checkpoint:
+            raise ValueError(
+                f"The checkpoint to resume from has no '{self.ALIGNMENT_KEY}': it was "
+                'written by a run with align_area=False. Resume with the config '
+                'that the run was started with.'
+            )
+        self._resumed = checkpoint
+
+    def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
+        """Adds the coverage of the labelled clips' maps, in [0, 1]."""
+        areas = [float(s.gt_map.mean()) for s in samples if s.is_labelled]
+        self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
+
+    def _restore(self, checkpoint: dict) -> None:
+        """Takes up a former run."""
+        self.bank.load_state_dict(checkpoint[self.CHECKPOINT_KEY])
+        if self.align_area:
+            self.alignment.load_state_dict(checkpoint[self.ALIGNMENT_KEY])
 
     @torch.no_grad()
-    def _label(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Labels prepared inputs in evaluation mode, (B, M, h, w)."""
+    def _predict(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Maps of prepared inputs in evaluation mode, (B, M, h, w)."""
         training = self.learner.training
         self.learner.eval()
         maps = self.learner.predict_maps(inputs)
@@ -201,21 +250,26 @@ class CrossPseudoLabelHook(Hook):
                 f'{ {name: tuple(m.shape[1:]) for name, m in maps.items()} }: change '
                 'the strides of their visual backbones.'
             )
-        return self._soften(torch.stack(list(maps.values()), dim=1))
+        return torch.stack(list(maps.values()), dim=1)
 
     def _soften(self, maps: Tensor) -> Tensor:
         """Makes labels of predicted probabilities."""
         return sharpen(maps, self.temperature) if self.soft else harden(maps)
 
     def _remember(
-        self, index: Tensor, labels: Tensor, valid: Tensor | None = None
+        self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
-        """Blends labels of all ranks into every rank's bank; returns this rank's."""
-        device = labels.device
+        """Blends the maps of all ranks into every rank's bank; returns this rank's."""
+        device = maps.device
         indices = torch.cat(all_gather(index.to(device)))
         if valid is not None:
             valid = torch.cat(all_gather(valid))
-        self.bank.update(indices, torch.cat(all_gather(labels)), valid)
+        maps = torch.cat(all_gather(maps.contiguous()))
+        if self.align_area:
+            labels = self.alignment(maps, self._soften, valid)
+        else:
+            labels = self._soften(maps)
+        self.bank.update(indices, labels, valid)
         return self.bank.lookup(index).to(device)
 
     def _scoring_pass(self, runner: Runner) -> None:
@@ -234,4 +288,4 @@ class CrossPseudoLabelHook(Hook):
         for batch in scoring:
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
-            self._remember(index, self._label(batch['inputs']))
+            self._remember(index, self._predict(batch['inputs']))

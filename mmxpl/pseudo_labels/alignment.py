@@ -1,0 +1,141 @@
+"""Pseudo-labels whose foreground is as large as the annotators'."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def shift_logits(maps: Tensor, shift: Tensor) -> Tensor:
+    """Lowers the logits of probabilities.
+
+    Args:
+        maps (Tensor): (B, M, h, w) probabilities of M localizers.
+        shift (Tensor): (M,) what is subtracted from their logits.
+
+    Returns:
+        Tensor: (B, M, h, w) probabilities.
+    """
+    eps = 1e-6  # fp32 keeps both p and 1 - p apart from 0 at this distance
+    logits = maps.float().clamp(eps, 1 - eps).logit()
+    return (logits - shift.to(logits).view(1, -1, 1, 1)).sigmoid()
+
+
+def solve_area_shift(
+    maps: Tensor,
+    area: float,
+    soften: Callable[[Tensor], Tensor],
+    valid: Tensor | None = None,
+    bound: float = 12.0,
+    steps: int = 20,
+) -> Tensor:
+    """Finds the shift of the logits that gives labels a wanted mean area.
+
+    The mean of the labels falls as the shift grows, so bisection finds it.
+
+    Args:
+        maps (Tensor): (B, M, h, w) probabilities of M localizers.
+        area (float): wanted mean of the labels in [0, 1].
+        soften (Callable): makes labels of probabilities, such as sharpening.
+        valid (Tensor, optional): (B, h, w) bool, cells that count; at least one.
+        bound (float): largest shift in absolute value. Defaults to 12.
+        steps (int): halvings; the error is ``2 * bound / 2**steps``.
+            Defaults to 20.
+
+    Returns:
+        Tensor: (M,) float32 shifts.
+    """
+    low = maps.new_full((maps.shape[1],), -bound, dtype=torch.float32)
+    high = -low
+    weight = torch.ones_like(maps[:, 0]) if valid is None else valid.to(maps)
+    weight = weight.unsqueeze(1) / weight.sum()
+    for _ in range(steps):
+        middle = (low + high) / 2
+        labels = soften(shift_logits(maps, middle))
+        too_large = (labels * weight).sum(dim=(0, 2, 3)) > area
+        low = torch.where(too_large, middle, low)
+        high = torch.where(too_large, high, middle)
+    return (low + high) / 2
+
+
+class AreaAlignment:
+    """Keeps the mean area of the pseudo-labels at that of the annotations.
+
+    Localizers that teach each other let the foreground of their labels drift: no
+    annotation holds it, and sharpening enlarges whatever bias there is. This is
+    distribution alignment (ReMixMatch, Berthelot et al., ICLR 2020, §3.1) with
+    two classes, foreground and background: before a label is made, the logits of
+    each localizer are lowered by one number, chosen such that the mean of its
+    labels is the mean coverage of the annotated maps. Which cells rank first in a
+    map does not change, and neither does which of two clips has the larger
+    object. Not part of the XPL paper.
+
+    The number is a moving average of what each batch asks for, a plain mean
+    until ``1 / (1 - momentum)`` batches were seen.
+
+    Args:
+        num_localizers (int): M.
+        momentum (float): weight of the past in [0, 1). Defaults to 0.98.
+    """
+
+    def __init__(self, num_localizers: int, momentum: float = 0.98) -> None:
+        self.momentum = momentum
+        self.shift = torch.zeros(num_localizers)
+        self.updates = 0
+        # sum of the annotated areas and their number
+        self.annotated = torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def area(self) -> float:
+        """float: mean coverage of the annotated maps in [0, 1]."""
+        return float(self.annotated[0] / self.annotated[1])
+
+    def count(self, annotated: Tensor) -> None:
+        """Adds annotated maps.
+
+        Args:
+            annotated (Tensor): (2,) sum of the coverages of some maps, each in
+                [0, 1], and the number of the maps.
+        """
+        self.annotated += annotated.to(self.annotated)
+
+    def __call__(
+        self,
+        maps: Tensor,
+        soften: Callable[[Tensor], Tensor],
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """Corrects the moving average by a batch and makes its labels.
+
+        Args:
+            maps (Tensor): (B, M, h, w) probabilities, of all ranks, so that all
+                ranks keep the same average.
+            soften (Callable): makes labels of probabilities.
+            valid (Tensor, optional): (B, h, w) bool, cells that were seen.
+
+        Returns:
+            Tensor: (B, M, h, w) labels in [0, 1].
+        """
+        wanted = solve_area_shift(maps, self.area, soften, valid).cpu()
+        self.updates += 1
+        weight = max(1 / self.updates, 1 - self.momentum)
+        self.shift = self.shift.lerp(wanted, weight)
+        return soften(shift_logits(maps, self.shift))
+
+    def state_dict(self) -> dict:
+        """Everything that a resumed run needs.
+
+        Returns:
+            dict: tensors and plain values.
+        """
+        return dict(shift=self.shift, updates=self.updates, annotated=self.annotated)
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restores what :meth:`state_dict` gave.
+
+        Args:
+            state (dict): a former state.
+        """
+        self.shift = state['shift'].cpu().clone()
+        self.updates = state['updates']
+        self.annotated = state['annotated'].cpu().clone()
