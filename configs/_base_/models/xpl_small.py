@@ -1,6 +1,8 @@
 # Two small localizers for small machines: 10 x 10 cells at 80 pixels, trained from
-# scratch. As in xpl_r18.py, A hears a log-spectrogram through a ResNet-18 and B a
-# log-mel one through a VGGish network, both narrow and coarse in time.
+# scratch. As in xpl_r18.py, A hears through a ResNet-18 and B through a VGGish
+# network, both narrow and coarse in time. Other than there, both hear a log-mel
+# spectrogram: from few clips A learns little from one with linear frequencies, and
+# a localizer teaches its peer no more than it knows.
 visual_backbone = dict(
     type='mmdet.ResNet',
     depth=18,
@@ -17,10 +19,7 @@ model = dict(
     type='XPL',
     data_preprocessor=dict(
         type='AVDataPreprocessor',
-        audio=dict(
-            log_spectrogram=dict(type='LogSpectrogram', n_fft=256, hop_length=640),
-            log_mel=dict(type='LogMel', hop_length=640, n_mels=40),
-        ),
+        audio=dict(log_mel=dict(type='LogMel', hop_length=640, n_mels=40)),
         augment=dict(min_area=0.5, flip=0.5),
     ),
     localizers=dict(
@@ -34,14 +33,18 @@ model = dict(
                     type='mmdet.ResNet',
                     depth=18,
                     in_channels=1,
-                    out_indices=(3,),
-                    base_channels=8,
-                    stem_channels=8,
+                    num_stages=3,
+                    strides=(1, 2, 2),
+                    dilations=(1, 1, 1),
+                    out_indices=(2,),
+                    base_channels=16,
+                    stem_channels=16,
                     norm_eval=False,
                 ),
                 out_channels=64,
+                pool='avg',
             ),
-            audio_input='log_spectrogram',
+            audio_input='log_mel',
             embed_dim=128,
         ),
         b=dict(
@@ -49,7 +52,7 @@ model = dict(
             visual_backbone=visual_backbone,
             visual_channels=64,
             audio_encoder=dict(
-                type='VGGishEncoder', channels=(16, 32, 64, 128), depths=(1, 1, 1, 1)
+                type='VGGishEncoder', channels=(16, 32, 64, 128), depths=(1, 1, 2, 2)
             ),
             audio_input='log_mel',
             embed_dim=128,
