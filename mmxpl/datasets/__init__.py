@@ -5,6 +5,7 @@ from .av_json import AVJsonDataset
 from .collate import av_collate
 from .id_list import read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
+from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
 from .splits import select_subset
 from .transforms import LoadAudio, LoadFrame, PackAVInputs, RasterizeTargets
@@ -16,6 +17,7 @@ __all__ = [
     'CurriculumSampler',
     'LoadAudio',
     'LoadFrame',
+    'NegativeAudioDataset',
     'PackAVInputs',
     'RasterizeTargets',
     'VGGSSDataset',

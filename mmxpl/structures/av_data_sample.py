@@ -22,6 +22,8 @@ class AVDataSample(BaseDataElement):
     - ``img_path``, ``audio_path`` (str): the files that were read.
     - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
       file's frame and of the image given to the model.
+    - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
+      was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 
