@@ -1,11 +1,16 @@
 """What holds for every metric beyond single-source CIoU."""
 
+import json
 import math
+import os
 import pickle
+import socket
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 import torch.nn.functional as F
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
@@ -123,6 +128,43 @@ def test_two_processes(metric):
     merged = metric(models=MODELS, **ALL[metric]).compute_metrics(gathered)
     prefix = metric.default_prefix
     assert {f'{prefix}/{key}': value for key, value in merged.items()} == expected
+
+
+def evaluate_a_share(rank, world_size, port, folder):
+    """One of several processes, each with its share of the samples."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world_size),
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    found = {}
+    for metric in ALL:
+        samples = make_samples(metric, 7)
+        padded = [*samples, samples[0]]
+        share = padded[rank::world_size]
+        found[metric.__name__] = evaluate(metric, share, size=7)
+    with open(f'{folder}/{rank}.json', 'w') as file:
+        json.dump(found, file)
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_real_processes(tmp_path):
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        port = server.getsockname()[1]
+    mp.start_processes(
+        evaluate_a_share, (2, port, str(tmp_path)), nprocs=2, start_method='spawn'
+    )
+    expected = {
+        metric.__name__: evaluate(metric, make_samples(metric, 7)) for metric in ALL
+    }
+    for rank in range(2):
+        assert json.loads((tmp_path / f'{rank}.json').read_text()) == expected
 
 
 @every
