@@ -3,6 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
+from .extended import ExtendedDataset
 from .id_list import read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .negative_audio import NegativeAudioDataset
@@ -15,6 +16,7 @@ __all__ = [
     'AVDataset',
     'AVJsonDataset',
     'CurriculumSampler',
+    'ExtendedDataset',
     'LoadAudio',
     'LoadFrame',
     'NegativeAudioDataset',

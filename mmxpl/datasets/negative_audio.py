@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -161,19 +162,11 @@ class NegativeAudioDataset(Dataset):
         """
         info = self.get_data_info(idx)
         kind, sample_id = info['audio_kind'], info['sample_id']
-        packed = self.dataset.pipeline(info)
-        if packed is None or 'gt_map' not in packed['data_samples']:
-            raise DataError(
-                f"The pipeline gave '{sample_id}' no ground truth: it must have "
-                'RasterizeTargets and end with PackAVInputs.'
-            )
-        sample = packed['data_samples']
-        sample.set_metainfo(dict(audio_kind=kind))
         if kind == ORIGINAL:
+            packed = self.dataset[idx // len(self.kinds)]
+            packed['data_samples'].set_metainfo(dict(audio_kind=kind))
             return packed
-        sample.gt_map = torch.zeros_like(sample.gt_map)
-        if 'gt_instances' in sample:
-            sample.gt_instances = sample.gt_instances[:0]
+        packed = remove_source(self.dataset.pipeline(info), sample_id, kind)
         audio = packed['inputs']['audio']
         if kind == 'silence':
             packed['inputs']['audio'] = torch.zeros_like(audio)
@@ -190,6 +183,32 @@ class NegativeAudioDataset(Dataset):
         """Random numbers of one sample and kind, whichever come before."""
         digest = hashlib.sha256(f'{self.seed}\n{kind}\n{sample_id}'.encode()).digest()
         return np.random.default_rng(int.from_bytes(digest, 'little'))
+
+
+def remove_source(packed: dict | None, sample_id: str, kind: str) -> dict:
+    """Empties the ground truth of a sample whose sound comes from elsewhere.
+
+    Args:
+        packed (dict): What the pipeline made, changed in place.
+        sample_id (str): For the message.
+        kind (str): Becomes the meta information ``audio_kind``.
+
+    Returns:
+        dict: The same.
+
+    Raises:
+        DataError: If the pipeline drew no ground truth.
+    """
+    if packed is None or 'gt_map' not in packed['data_samples']:
+        raise DataError(
+            f"The pipeline gave '{sample_id}' no ground truth: it must have "
+            'RasterizeTargets and end with PackAVInputs.'
+        )
+    sample = packed['data_samples']
+    sample.set_metainfo(dict(audio_kind=kind))
+    sample.gt_map = torch.zeros_like(sample.gt_map)
+    sample.gt_instances = InstanceData(bboxes=torch.zeros(0, 4))
+    return packed
 
 
 class _Classes(NamedTuple):

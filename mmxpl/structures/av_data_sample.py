@@ -23,7 +23,8 @@ class AVDataSample(BaseDataElement):
     - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
       file's frame and of the image given to the model.
     - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
-      was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
+      was given; from :class:`mmxpl.datasets.NegativeAudioDataset` or
+      :class:`mmxpl.datasets.ExtendedDataset`.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 

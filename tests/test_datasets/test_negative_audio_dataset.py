@@ -175,7 +175,7 @@ def test_bad_settings(tiny_world):
     pipeline = inner_cfg(tiny_world)['pipeline']
     del pipeline[2]
     with pytest.raises(DataError, match='RasterizeTargets'):
-        build(tiny_world, inner=dict(pipeline=pipeline))[0]
+        build(tiny_world, inner=dict(pipeline=pipeline))[1]
 
 
 def test_no_sound_from_off_screen(spoilable_world):
