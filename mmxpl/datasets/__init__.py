@@ -3,6 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
+from .duet import DuetDataset
 from .extended import ExtendedDataset
 from .id_list import read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
@@ -16,6 +17,7 @@ __all__ = [
     'AVDataset',
     'AVJsonDataset',
     'CurriculumSampler',
+    'DuetDataset',
     'ExtendedDataset',
     'LoadAudio',
     'LoadFrame',

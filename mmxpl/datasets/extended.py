@@ -166,12 +166,12 @@ def read_pairs(path: str) -> list[tuple[str, str]]:
     """
     try:
         text = Path(path).read_bytes().decode('utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
+        rows = [[f.strip() for f in row] for row in csv.reader(text.splitlines())]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f'{path}: the list of pairs cannot be read ({error}). Set pairs to a csv '
             'file, absolute or below data_root.'
         ) from error
-    rows = [[field.strip() for field in row] for row in csv.reader(text.splitlines())]
     if not rows or rows[0] != COLUMNS:
         raise DataError(
             f'{path}: the first row must be {",".join(COLUMNS)}, got '

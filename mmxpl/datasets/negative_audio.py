@@ -1,8 +1,6 @@
 """The clips of a test set, once more with sounds that nothing in them makes."""
 
-import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
+from .partners import choose_partners, clip_classes, rng_of
 
 AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')
 
@@ -91,31 +90,16 @@ class NegativeAudioDataset(Dataset):
             DataError: If there is no sound for a clip.
         """
         self.dataset.full_init()
-        swapped = {'shuffled', 'offscreen'}.intersection(self.kinds)
-        if not swapped - set(self._partners):
+        missing = {'shuffled', 'offscreen'}.intersection(self.kinds) - set(
+            self._partners
+        )
+        if not missing:
             return
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
-        # the choice must not depend on the order of the list
-        order = sorted(range(len(infos)), key=lambda i: infos[i]['sample_id'])
-        for kind in sorted(swapped):
-            # a shuffled sound suits every frame
-            classes = [_classes(i) if kind == 'offscreen' else _NONE for i in infos]
-            partners = []
-            for i, info in enumerate(infos):
-                candidates = self._rng(info['sample_id'], kind).permutation(order)
-                shown = classes[i].shown
-                fits = (
-                    j for j in candidates if j != i and not shown & classes[j].heard
-                )
-                partner = next(fits, None)
-                if partner is None:
-                    raise DataError(
-                        f"NegativeAudioDataset: no clip of the set sounds '{kind}' to "
-                        f"'{info['sample_id']}' (in the frame: {sorted(shown)}). Use "
-                        'a set of more classes, or leave that kind out.'
-                    )
-                partners.append(int(partner))
-            self._partners[kind] = partners
+        ids = [info['sample_id'] for info in infos]
+        for kind in missing:
+            suits = _any_clip if kind == 'shuffled' else _foreign_sounds(infos)
+            self._partners[kind] = choose_partners(ids, suits, kind, self.seed)
 
     @property
     def sample_ids(self) -> list[str]:
@@ -176,13 +160,10 @@ class NegativeAudioDataset(Dataset):
 
     def _noise(self, sample_id: str, like: Tensor) -> Tensor:
         """Noise of the shape of a waveform."""
-        values = self._rng(sample_id, 'noise').standard_normal(like.shape, np.float32)
+        values = rng_of(sample_id, 'noise', self.seed).standard_normal(
+            like.shape, np.float32
+        )
         return torch.from_numpy(values * np.float32(self.noise_std))
-
-    def _rng(self, sample_id: str, kind: str) -> np.random.Generator:
-        """Random numbers of one sample and kind, whichever come before."""
-        digest = hashlib.sha256(f'{self.seed}\n{kind}\n{sample_id}'.encode()).digest()
-        return np.random.default_rng(int.from_bytes(digest, 'little'))
 
 
 def remove_source(packed: dict | None, sample_id: str, kind: str) -> dict:
@@ -211,26 +192,12 @@ def remove_source(packed: dict | None, sample_id: str, kind: str) -> dict:
     return packed
 
 
-class _Classes(NamedTuple):
-    """Classes in a clip's frame, and those that sound in it."""
-
-    shown: frozenset[str]
-    heard: frozenset[str]
+def _any_clip(clip: int, candidate: int) -> bool:
+    """Every sound will do."""
+    return True
 
 
-_NONE = _Classes(frozenset(), frozenset())
-
-
-def _classes(info: dict) -> _Classes:
-    """What the annotation tells of a clip's classes."""
-    objects = info.get('objects') or []
-    category = info.get('category')
-    if category is None:
-        raise DataError(
-            f"'{info['sample_id']}' has no category, which NegativeAudioDataset needs "
-            "for the kind 'offscreen'. Add it to the annotation."
-        )
-    return _Classes(
-        frozenset([category, *(o['category'] for o in objects)]),
-        frozenset([category, *(o['category'] for o in objects if o['sounding'])]),
-    )
+def _foreign_sounds(infos: Sequence[dict]) -> Callable[[int, int], bool]:
+    """Whether nothing that is heard in the candidate is in the clip's frame."""
+    classes = [clip_classes(info) for info in infos]
+    return lambda clip, other: not classes[clip].shown & classes[other].heard

@@ -31,7 +31,8 @@ class AVDataSample(BaseDataElement):
     Data fields:
 
     - ``gt_instances`` (InstanceData): ``bboxes`` (N, 4) of the sounding
-      objects, x1 y1 x2 y2 normalised to [0, 1].
+      objects, x1 y1 x2 y2 normalised to [0, 1]; perhaps ``source_ids`` (N,), equal
+      for boxes of one source.
     - ``gt_map`` (Tensor): (S, S) in [0, 1], the ground truth as the evaluation
       protocol rasterises it; fractional where annotators disagree.
     - ``pseudo_label`` (PixelData): for each localizer the soft target that it

@@ -29,10 +29,12 @@ AP_NAMES = {'class': ('CAP', 'PIAP'), 'permutation': ('PIAP',), 'shared': ('AP',
 class MultiSourceMetric(MapMetric):
     """CAP, PIAP and CIoU@0.3 of frames with several sources.
 
-    Every box of ``gt_instances`` is one source. ``pred_map.<model>`` is (P, h, w).
+    Every box of ``gt_instances`` is one source, unless its ``source_ids`` (K,) tell
+    which boxes belong together; sources are in the order of these numbers.
+    ``pred_map.<model>`` is (P, h, w).
     Keys, per cent::
 
-        <model>/CAP     assignment='class': map k is the prediction for box k
+        <model>/CAP     assignment='class': map k is the prediction for source k
         <model>/PIAP    'class' or 'permutation': the best one-to-one assignment
         <model>/AP      'shared': one map held against every source
         <row>/CIoU@0.3_<rule>         share of sources that reach it
@@ -83,11 +85,15 @@ class MultiSourceMetric(MapMetric):
         # so that what single precision rounded down is not truncated to the pixel
         # before
         boxes = read_gt_boxes(sample).double() + 1e-7
-        gt_maps = [rasterize_boxes(box[None], self.size) for box in boxes]
+        sources = sample['gt_instances'].get('source_ids', torch.arange(len(boxes)))
+        gt_maps = [
+            rasterize_boxes(boxes[sources == source], self.size)
+            for source in sources.unique()
+        ]
         if not gt_maps or not all(gt_map.any() for gt_map in gt_maps):
             raise DataError(
-                f'Sample {sample.get("sample_id")!r} has {len(gt_maps)} boxes, one at '
-                f'least of which covers no pixel of {self.size}x{self.size}: leave '
+                f'Sample {sample.get("sample_id")!r} has {len(gt_maps)} sources, one '
+                f'at least of which covers no pixel of {self.size}x{self.size}: leave '
                 'clips without a visible source to ExtendedMetric.'
             )
         gt_maps = torch.stack(gt_maps)
@@ -146,8 +152,8 @@ class MultiSourceMetric(MapMetric):
         if len(maps) != expected:
             raise DataError(
                 f'pred_map.{model} of sample {sample.get("sample_id")!r} holds '
-                f"{len(maps)} maps for {sources} boxes, assignment='{self.assignment}' "
-                f"takes {expected}: set `assignment` to 'permutation', or to 'shared' "
+                f'{len(maps)} maps for {sources} sources, '
+                f"assignment='{self.assignment}' takes {expected}: set `assignment` to 'permutation', or to 'shared' "
                 'for one map.'
             )
         return maps

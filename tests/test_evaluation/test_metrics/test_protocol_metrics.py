@@ -335,8 +335,21 @@ def test_one_map_for_several_sources():
     assert shared['multi_source/a/AP'] == pytest.approx(100 * np.mean(aps))
     # the second source of an image is left without a map
     assert free['multi_source/a/PIAP'] == pytest.approx(100 * sum(best) / len(aps))
-    with pytest.raises(DataError, match=r"clip_001.*1 maps for 2 boxes.*'class'"):
+    with pytest.raises(DataError, match=r"clip_001.*1 maps for 2 sources.*'class'"):
         evaluate(MultiSourceMetric, samples, assignment='class')
+
+
+def test_boxes_that_belong_together():
+    samples = with_a_map_for_each_box(make_samples(MultiSourceMetric))
+    for sample in samples:
+        boxes = sample.gt_instances.bboxes
+        sample.gt_instances.source_ids = torch.zeros(len(boxes), dtype=torch.long)
+        halves = F.interpolate(sample.pred_map.b[None], SIZE)[0]
+        sample.pred_map = PixelData(a=0.9 * sample.gt_map[None], b=halves)
+    scores = evaluate(MultiSourceMetric, samples, rule='adaptive')
+    assert scores['multi_source/a/PIAP'] == pytest.approx(100)
+    # one map of the two covers one box of the two
+    assert scores['multi_source/b/PIAP'] < 99
 
 
 def test_source_without_a_pixel():
