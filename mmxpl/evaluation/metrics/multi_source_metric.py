@@ -85,10 +85,9 @@ class MultiSourceMetric(MapMetric):
         # so that what single precision rounded down is not truncated to the pixel
         # before
         boxes = read_gt_boxes(sample).double() + 1e-7
-        sources = sample['gt_instances'].get('source_ids', torch.arange(len(boxes)))
+        ids = sample['gt_instances'].get('source_ids', torch.arange(len(boxes))).cpu()
         gt_maps = [
-            rasterize_boxes(boxes[sources == source], self.size)
-            for source in sources.unique()
+            rasterize_boxes(boxes[ids == source], self.size) for source in ids.unique()
         ]
         if not gt_maps or not all(gt_map.any() for gt_map in gt_maps):
             raise DataError(
@@ -153,8 +152,8 @@ class MultiSourceMetric(MapMetric):
             raise DataError(
                 f'pred_map.{model} of sample {sample.get("sample_id")!r} holds '
                 f'{len(maps)} maps for {sources} sources, '
-                f"assignment='{self.assignment}' takes {expected}: set `assignment` to 'permutation', or to 'shared' "
-                'for one map.'
+                f"assignment='{self.assignment}' takes {expected}: set "
+                "`assignment` to 'permutation', or to 'shared' for one map."
             )
         return maps
 

@@ -176,11 +176,15 @@ def _chunks(
     """Items and their maps at full resolution, a few at a time."""
     for start in range(0, len(items), CHUNK):
         part = items[start : start + CHUNK]
-        maps = [
-            upsample_maps(torch.from_numpy(i['maps'][model])[None], i['size'])
-            for i in part
-        ]
-        yield part, torch.cat(maps)
+        yield part, torch.cat([_upsample(i['maps'][model], i['size']) for i in part])
+
+
+def _upsample(one: np.ndarray, size: int) -> Tensor:
+    """One map at full resolution, (1, size, size)."""
+    full = upsample_maps(torch.from_numpy(one)[None], size)
+    # rounding may lift a pixel above the map's highest value, and that of a flat
+    # map is the very threshold
+    return full.clamp(float(one.min()), float(one.max()))
 
 
 def _unpack(items: Sequence[dict]) -> Tensor:

@@ -438,6 +438,21 @@ def test_negative_audio_scores(threshold):
     assert scores['negative/ref/whole/F'] == 0
 
 
+def test_flat_maps_do_not_exceed_their_own_value():
+    samples = make_samples(NegativeAudioMetric)
+    for sample in samples:
+        # 0.3 comes out of the interpolation with other last bits
+        sample.pred_map = PixelData(a=torch.full((1, 7, 7), 0.3), b=sample.pred_map.b)
+    for sample in samples[:1]:
+        full = upsample_maps(sample.pred_map.a, SIZE)
+        assert full.max() > 0.3
+    scores = evaluate(NegativeAudioMetric, samples)
+    assert scores['negative/a/pIA_silence'] == 0
+    assert scores['negative/a/AUC_N_silence'] == pytest.approx(100)
+    assert scores['negative/a/cIoU'] == 0
+    assert scores['negative/a/F'] == 0
+
+
 def test_negative_audio_needs_both_kinds():
     samples = make_samples(NegativeAudioMetric)
     for kept in ('original', 'silence'):
