@@ -3,8 +3,11 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
+from .duet import DuetDataset
+from .extended import ExtendedDataset
 from .id_list import read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
+from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
 from .splits import select_subset
 from .transforms import LoadAudio, LoadFrame, PackAVInputs, RasterizeTargets
@@ -14,8 +17,11 @@ __all__ = [
     'AVDataset',
     'AVJsonDataset',
     'CurriculumSampler',
+    'DuetDataset',
+    'ExtendedDataset',
     'LoadAudio',
     'LoadFrame',
+    'NegativeAudioDataset',
     'PackAVInputs',
     'RasterizeTargets',
     'VGGSSDataset',

@@ -49,7 +49,7 @@ def read_id_list(path: str | Path) -> list[str]:
             'one id a line.'
         ) from error
     ids = [
-        _parse_id(row[0], f'{path}, row {number}')
+        clean_id(row[0], f'{path}, row {number}')
         for number, row in enumerate(rows, 1)
         if row and row[0].strip()
     ]
@@ -91,8 +91,19 @@ def name_some(ids: Sequence[str], limit: int = 5) -> str:
     return ', '.join(ids[:limit]) + more
 
 
-def _parse_id(field: str, where: str) -> str:
-    """Cleans one field of a list and refuses what is no id."""
+def clean_id(field: str, where: str) -> str:
+    """Cleans one field of a list and refuses what is no id.
+
+    Args:
+        field (str): as it stands in the file.
+        where (str): file and row, for the message.
+
+    Returns:
+        str: The id, without spaces and a media file's ending.
+
+    Raises:
+        DataError: If it would lead out of the data folder or is no text.
+    """
     sample_id = field.strip()
     for suffix in MEDIA_SUFFIXES:
         if sample_id.lower().endswith(suffix):

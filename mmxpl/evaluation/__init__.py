@@ -1,5 +1,21 @@
 """Scores of localization maps: pure functions and MMEngine metrics."""
 
-from .metrics import CIoUMetric
+from .metrics import (
+    BoxAPMetric,
+    CIoUMetric,
+    ExtendedMetric,
+    InteractiveMetric,
+    MultiSourceMetric,
+    NegativeAudioMetric,
+    SegmentationMetric,
+)
 
-__all__ = ['CIoUMetric']
+__all__ = [
+    'BoxAPMetric',
+    'CIoUMetric',
+    'ExtendedMetric',
+    'InteractiveMetric',
+    'MultiSourceMetric',
+    'NegativeAudioMetric',
+    'SegmentationMetric',
+]

@@ -22,13 +22,17 @@ class AVDataSample(BaseDataElement):
     - ``img_path``, ``audio_path`` (str): the files that were read.
     - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
       file's frame and of the image given to the model.
+    - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
+      was given; from :class:`mmxpl.datasets.NegativeAudioDataset` or
+      :class:`mmxpl.datasets.ExtendedDataset`.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 
     Data fields:
 
     - ``gt_instances`` (InstanceData): ``bboxes`` (N, 4) of the sounding
-      objects, x1 y1 x2 y2 normalised to [0, 1].
+      objects, x1 y1 x2 y2 normalised to [0, 1]; perhaps ``source_ids`` (N,), equal
+      for boxes of one source.
     - ``gt_map`` (Tensor): (S, S) in [0, 1], the ground truth as the evaluation
       protocol rasterises it; fractional where annotators disagree.
     - ``pseudo_label`` (PixelData): for each localizer the soft target that it

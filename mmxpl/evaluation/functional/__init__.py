@@ -1,29 +1,71 @@
 """Scores as pure functions of tensors, whatever their device."""
 
 from .ciou import AUC_THRESHOLDS, auc, ciou, success_rate
+from .coco_ap import COCO_NAMES, coco_ap
+from .confidence import map_confidence
 from .evaluate import evaluate_maps
+from .extended import extended_ap, localization_accuracy, max_f1, precision_recall
 from .ground_truth import GroundTruth
+from .interactive import worst_of_group
+from .map_boxes import BOX_MODES, MapBoxes, boxes_from_map
+from .multi_source import (
+    ASSIGNMENTS,
+    assigned_scores,
+    pairwise_ap,
+    pairwise_ciou,
+)
+from .negative_audio import (
+    ORIGINAL,
+    active_area,
+    area_auc,
+    harmonic_mean,
+    universal_threshold,
+)
+from .pixel_ap import pixel_ap
 from .protocol import format_card, format_table, summarise
 from .rasterize import rasterize_boxes, rasterize_consensus
 from .reference import centred_disc, mean_gt_map, reference_cious
 from .scoring import score_maps, score_shared_map
+from .segmentation import F_THRESHOLDS, f_scores, mask_iou
 from .thresholds import RULES, Rule, binarise, order_statistics, thresholds
 from .upsample import upsample_maps
 
 __all__ = [
+    'ASSIGNMENTS',
     'AUC_THRESHOLDS',
+    'BOX_MODES',
+    'COCO_NAMES',
+    'F_THRESHOLDS',
+    'ORIGINAL',
     'RULES',
     'GroundTruth',
+    'MapBoxes',
     'Rule',
+    'active_area',
+    'area_auc',
+    'assigned_scores',
     'auc',
     'binarise',
+    'boxes_from_map',
     'centred_disc',
     'ciou',
+    'coco_ap',
     'evaluate_maps',
+    'extended_ap',
+    'f_scores',
     'format_card',
     'format_table',
+    'harmonic_mean',
+    'localization_accuracy',
+    'map_confidence',
+    'mask_iou',
+    'max_f1',
     'mean_gt_map',
     'order_statistics',
+    'pairwise_ap',
+    'pairwise_ciou',
+    'pixel_ap',
+    'precision_recall',
     'rasterize_boxes',
     'rasterize_consensus',
     'reference_cious',
@@ -32,5 +74,7 @@ __all__ = [
     'success_rate',
     'summarise',
     'thresholds',
+    'universal_threshold',
     'upsample_maps',
+    'worst_of_group',
 ]

@@ -1,0 +1,124 @@
+"""Scores of sets in which some pairs have no visible source (SLAVC's rules).
+
+At a threshold on the confidence, a pair without visible source that passes is a
+false positive, and nothing otherwise. A pair with one that passes is a true
+positive if its CIoU reaches 0.5 and a false positive if not; one that does not
+pass is a false negative (``EvaluatorFull`` of stoneMo/SLAVC, utils.py).
+"""
+
+import torch
+from torch import Tensor
+
+
+def precision_recall(
+    confidences: Tensor,
+    cious: Tensor,
+    visible: Tensor,
+    thresholds: Tensor,
+    ciou_threshold: float = 0.5,
+) -> tuple[Tensor, Tensor]:
+    """Precision and recall at thresholds on the confidence.
+
+    Args:
+        confidences (Tensor): (N,) float, finite.
+        cious (Tensor): (N,) in [0, 1]; not looked at where nothing is visible.
+        visible (Tensor): (N,) bool, whether the source is in the frame.
+        thresholds (Tensor): (T,) of the dtype of ``confidences``; a pair passes
+            that reaches one.
+        ciou_threshold (float): CIoU from which a place is right. Defaults to 0.5.
+
+    Returns:
+        tuple[Tensor, Tensor]: (T,) float64 each, in [0, 1]. Precision is 1 where
+        nothing passes, recall is 1 where nothing is visible.
+    """
+    hit = visible & (cious >= ciou_threshold)
+    true_positive = _count_passing(confidences[hit], thresholds)
+    positive = _count_passing(confidences, thresholds)
+    false_negative = visible.sum() - _count_passing(confidences[visible], thresholds)
+    found = true_positive + false_negative
+    precision = torch.where(positive > 0, true_positive / positive, 1.0)
+    return precision, torch.where(found > 0, true_positive / found, 1.0)
+
+
+def extended_ap(
+    confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
+) -> Tensor:
+    r"""Average precision over about 200 confidences, as SLAVC computes it.
+
+    Thresholds are every ``max(1, N // 200)``-th confidence, downwards from the
+    second highest, and
+
+    .. math:: AP = \sum_i \max_{j \ge i} P_j \, (R_{i+1} - R_i)
+
+    The part before the first threshold counts nothing, so confidences that are
+    all equal give 0.
+
+    Args:
+        confidences (Tensor): (N,), see :func:`precision_recall`.
+        cious (Tensor): (N,)
+        visible (Tensor): (N,)
+        ciou_threshold (float): Defaults to 0.5.
+
+    Returns:
+        Tensor: () float64 in [0, 1].
+    """
+    step = max(1, len(confidences) // 200)
+    thresholds = confidences.sort().values[:-1].flip(0)[::step]
+    precision, recall = precision_recall(
+        confidences, cious, visible, thresholds, ciou_threshold
+    )
+    if len(recall) < 2:
+        return recall.new_zeros(())
+    envelope = precision.flip(0).cummax(0).values.flip(0)
+    return (envelope[:-1] * recall.diff()).sum()
+
+
+def max_f1(
+    confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
+) -> Tensor:
+    """Best F1 over the deciles of the confidence, as SLAVC computes it.
+
+    Thresholds are every ``max(1, N // 10)``-th confidence, upwards from the
+    lowest.
+
+    Args:
+        confidences (Tensor): (N,) with N > 0, see :func:`precision_recall`.
+        cious (Tensor): (N,)
+        visible (Tensor): (N,)
+        ciou_threshold (float): Defaults to 0.5.
+
+    Returns:
+        Tensor: () float64 in [0, 1].
+    """
+    thresholds = confidences.sort().values[:: max(1, len(confidences) // 10)]
+    precision, recall = precision_recall(
+        confidences, cious, visible, thresholds, ciou_threshold
+    )
+    total = precision + recall
+    f1 = torch.where(total > 0, 2 * precision * recall / total, 0.0)
+    return f1.max()
+
+
+def localization_accuracy(
+    cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
+) -> Tensor:
+    """Share of the pairs with a visible source whose CIoU exceeds a threshold.
+
+    SLAVC's ``precision_at_50``; it asks for more than 0.5, where the average
+    precision is content with 0.5.
+
+    Args:
+        cious (Tensor): (N,) in [0, 1].
+        visible (Tensor): (N,) bool.
+        ciou_threshold (float): Defaults to 0.5.
+
+    Returns:
+        Tensor: () float64 in [0, 1]; NaN where nothing is visible.
+    """
+    return (cious[visible] > ciou_threshold).double().mean()
+
+
+def _count_passing(values: Tensor, thresholds: Tensor) -> Tensor:
+    """How many values (M,) reach each threshold (T,), float64."""
+    below = torch.searchsorted(values.sort().values, thresholds.contiguous())
+    return (len(values) - below).double()

@@ -1,0 +1,73 @@
+"""Boxes read off the maps, scored as detections."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from mmxpl.registry import METRICS
+
+from ..functional import boxes_from_map, centred_disc, coco_ap, upsample_maps
+from .checks import read_gt_boxes, read_pred_map
+from .map_metric import MapMetric
+
+
+@METRICS.register_module()
+class BoxAPMetric(MapMetric):
+    """COCO's box AP of the regions that a map marks, of one class, 'sounding'.
+
+    Keys: ``<model>/bbox_mAP``, ``_mAP_50``, ``_mAP_75``, ``_mAP_s``, ``_mAP_m``
+    and ``_mAP_l``, per cent, the figures of ``mmdet.CocoMetric``; -100 where there
+    is no box of that size to be found, as COCO has -1. The row ``ref/disc`` is the
+    box of a centred disc, the same everywhere.
+
+    Args:
+        box_cfg (dict, optional): Options of
+            :func:`mmxpl.evaluation.functional.boxes_from_map`: ``threshold``,
+            ``mode``, ``normalise``, ``min_area``, ``connectivity``. Defaults to
+            its own.
+        size (int): Side in pixels of the frame on which boxes are read and
+            small, medium and large are told apart. Defaults to 224.
+        **kwargs: See :class:`MapMetric`.
+    """
+
+    default_prefix = 'coco'
+
+    def __init__(self, box_cfg: dict | None = None, size: int = 224, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.box_cfg = dict(box_cfg or {})
+        self.size = size
+
+    def measure(self, sample: dict) -> dict:
+        """Takes the boxes of each model and of the ground truth."""
+        found = {}
+        for name in self.models:
+            full = upsample_maps(read_pred_map(sample, name)[None], self.size)[0]
+            found[name] = self._boxes_of(full)
+        return dict(found=found, gt=read_gt_boxes(sample).numpy())
+
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples."""
+        # ties of scores are broken by the order, which must not be the list's
+        items = sorted(items, key=lambda item: item['sample_id'])
+        truth = [item['gt'] for item in items]
+        disc = self._boxes_of(centred_disc(self.size))
+        rows, boxes = {}, []
+        for name in (*self.models, 'ref/disc'):
+            found = [item['found'].get(name, disc) for item in items]
+            scores = coco_ap(found, truth, self.size)
+            rows[name] = {f'bbox_{key}': 100 * value for key, value in scores.items()}
+            boxes.append(f'{sum(len(b) for b, _ in found)} of {name}')
+        options = ', '.join(f'{k}={v}' for k, v in self.box_cfg.items()) or 'default'
+        return rows, [
+            f'boxes from maps: {options}; frame {self.size}x{self.size}; score: '
+            'highest probability in the region',
+            f'boxes: {sum(map(len, truth))} in the ground truth, ' + ', '.join(boxes),
+        ]
+
+    def _boxes_of(self, full: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes and scores of a map (S, S)."""
+        bboxes, scores = boxes_from_map(full, **self.box_cfg)
+        return bboxes.numpy(), scores.numpy()

@@ -1,0 +1,98 @@
+"""Test sets in which some sounds have no source in the frame."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mmxpl.registry import METRICS
+from mmxpl.utils import DataError
+
+from ..functional import (
+    RULES,
+    evaluate_maps,
+    extended_ap,
+    localization_accuracy,
+    map_confidence,
+    max_f1,
+)
+from .checks import read_gt_map, read_pred_map
+from .map_metric import MapMetric
+
+
+@METRICS.register_module()
+class ExtendedMetric(MapMetric):
+    """AP, max-F1 and LocAcc of extended sets (SLAVC, NeurIPS 2022).
+
+    A sample whose ``gt_map`` is empty has no visible source. The confidence of a
+    prediction is the mean of its map's highest quarter. Keys, per cent::
+
+        <model>/AP   <model>/max-F1   <model>/LocAcc   ref/<name>/LocAcc
+
+    The reference rows ``disc``, ``whole`` and ``oracle`` have no confidence, so
+    they have LocAcc alone.
+
+    Args:
+        rule (str): How maps become masks, a name out of
+            :data:`mmxpl.evaluation.functional.RULES`. Defaults to 'median',
+            SLAVC's.
+        **kwargs: See :class:`MapMetric`.
+    """
+
+    default_prefix = 'extended'
+
+    def __init__(self, rule: str = 'median', **kwargs) -> None:
+        super().__init__(**kwargs)
+        if rule not in RULES:
+            raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}.')
+        self.rule = rule
+
+    def measure(self, sample: dict) -> dict:
+        """Takes CIoU and confidence of each model."""
+        gt_map = read_gt_map(sample)
+        maps = {name: read_pred_map(sample, name)[None] for name in self.models}
+        cious = evaluate_maps(maps, gt_map[None], [self.rule])
+        size = gt_map.shape[-1]
+        return dict(
+            visible=bool(gt_map.any()),
+            cious={row: float(values) for row, values in cious.items()},
+            confidences={n: float(map_confidence(m, size)) for n, m in maps.items()},
+        )
+
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples.
+
+        Raises:
+            DataError: If no sample has a visible source.
+        """
+        visible = torch.tensor([item['visible'] for item in items])
+        if not visible.any():
+            raise DataError(
+                'ExtendedMetric got no sample with a visible source (every gt_map is '
+                'empty): evaluate pairs with and without one together.'
+            )
+        rows = {}
+        for row in items[0]['cious']:
+            cious = _column(items, 'cious', row)
+            scores = {}
+            if row in self.models:
+                confidences = _column(items, 'confidences', row)
+                scores['AP'] = extended_ap(confidences, cious, visible)
+                scores['max-F1'] = max_f1(confidences, cious, visible)
+            scores['LocAcc'] = localization_accuracy(cious, visible)
+            rows[row] = {name: 100 * float(value) for name, value in scores.items()}
+        rule = RULES[self.rule]
+        return rows, [
+            f'masks: {self.rule}, {rule.sign} {rule.about}; confidence: mean of the '
+            'highest quarter of pixels',
+            'AP and max-F1: CIoU >= 0.5 over all pairs; LocAcc: CIoU > 0.5 where a '
+            'source is visible',
+            f'pairs: {int(visible.sum())} with and {int((~visible).sum())} without a '
+            'visible source',
+        ]
+
+
+def _column(items: Sequence[dict], field: str, row: str) -> torch.Tensor:
+    """One number of every item, (N,) float64."""
+    return torch.tensor([item[field][row] for item in items], dtype=torch.float64)

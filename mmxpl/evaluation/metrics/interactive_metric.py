@@ -1,0 +1,101 @@
+"""Several sounds of one image, one after the other."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+
+from mmxpl.registry import METRICS
+from mmxpl.utils import DataError
+
+from ..functional import RULES, auc, evaluate_maps, success_rate, worst_of_group
+from .checks import read_gt_map, read_pred_map
+from .map_metric import MapMetric
+
+
+@METRICS.register_module()
+class InteractiveMetric(MapMetric):
+    """IIoU and IAUC (Senocak et al., ICCV 2023).
+
+    A sample is one image with one of its sounds and that sound's ground truth;
+    samples of one image belong together. An image counts only if every one of
+    its sounds is localized. Keys, per cent, for models and reference rows::
+
+        <row>/IIoU_<rule>   <row>/IAUC_<rule>
+
+    Args:
+        rules (Sequence[str]): Names out of
+            :data:`mmxpl.evaluation.functional.RULES`. Defaults to
+            ``('median_strict', 'adaptive')``, SSLalignment's.
+        group_by (str): Meta information that is equal for the samples of one
+            image. Defaults to 'img_path'.
+        **kwargs: See :class:`MapMetric`.
+    """
+
+    default_prefix = 'interactive'
+
+    def __init__(
+        self,
+        rules: Sequence[str] = ('median_strict', 'adaptive'),
+        group_by: str = 'img_path',
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        unknown = set(rules) - set(RULES)
+        if unknown or not rules:
+            raise ValueError(f'rules must be out of {tuple(RULES)}, got {rules!r}.')
+        self.rules = tuple(rules)
+        self.group_by = group_by
+
+    def measure(self, sample: dict) -> dict:
+        """Takes CIoU under each rule."""
+        if sample.get(self.group_by) is None:
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has no {self.group_by!r}, which '
+                'tells what image it belongs to: set `group_by` of InteractiveMetric '
+                'to one of the meta keys of PackAVInputs.'
+            )
+        gt_map = read_gt_map(sample)
+        maps = {name: read_pred_map(sample, name)[None] for name in self.models}
+        cious = evaluate_maps(maps, gt_map[None], self.rules)
+        return dict(
+            group=str(sample[self.group_by]),
+            cious={row: values[0].tolist() for row, values in cious.items()},
+        )
+
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples.
+
+        Raises:
+            DataError: If no image has two sounds.
+        """
+        groups = [item['group'] for item in items]
+        sizes = Counter(Counter(groups).values())
+        if set(sizes) == {1}:
+            raise DataError(
+                f'InteractiveMetric: none of {len(items)} images has more than one '
+                f'sound. Samples of one image must have the same {self.group_by!r}.'
+            )
+        rows = {}
+        for row in items[0]['cious']:
+            cious = torch.tensor(
+                [item['cious'][row] for item in items], dtype=torch.float64
+            )
+            worst = worst_of_group(cious, groups)
+            rows[row] = {
+                f'{name}_{rule}': 100 * float(value)
+                for name, values in (
+                    ('IIoU', success_rate(worst.T)),
+                    ('IAUC', auc(worst.T)),
+                )
+                for rule, value in zip(self.rules, values, strict=True)
+            }
+        rules = '; '.join(f'{r}: {RULES[r].sign} {RULES[r].about}' for r in self.rules)
+        return rows, [
+            f'masks: {rules}; IIoU: the worst CIoU of an image >= 0.5; IAUC over 0, '
+            '0.05 ... 1',
+            'images: '
+            + ', '.join(f'{n} of {k} sounds' for k, n in sorted(sizes.items())),
+        ]

@@ -1,0 +1,163 @@
+"""Several sources that sound at once, each with a map of its own."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mmxpl.registry import METRICS
+from mmxpl.utils import DataError
+
+from ..functional import (
+    ASSIGNMENTS,
+    RULES,
+    GroundTruth,
+    assigned_scores,
+    auc,
+    pairwise_ap,
+    pairwise_ciou,
+    rasterize_boxes,
+    reference_cious,
+    success_rate,
+)
+from .checks import read_gt_boxes, read_pred_maps
+from .map_metric import MapMetric
+
+AP_NAMES = {'class': ('CAP', 'PIAP'), 'permutation': ('PIAP',), 'shared': ('AP',)}
+
+
+@METRICS.register_module()
+class MultiSourceMetric(MapMetric):
+    """CAP, PIAP and CIoU@0.3 of frames with several sources.
+
+    Every box of ``gt_instances`` is one source, unless its ``source_ids`` (K,) tell
+    which boxes belong together; sources are in the order of these numbers.
+    ``pred_map.<model>`` is (P, h, w).
+    Keys, per cent::
+
+        <model>/CAP     assignment='class': map k is the prediction for source k
+        <model>/PIAP    'class' or 'permutation': the best one-to-one assignment
+        <model>/AP      'shared': one map held against every source
+        <row>/CIoU@0.3_<rule>         share of sources that reach it
+        <row>/image-CIoU@0.3_<rule>   share of images whose mean over sources does
+        <row>/AUC_<rule>              over sources
+
+    CIoU follows ``assignment``; with 'permutation' it is the one that makes the
+    sum of CIoU largest. Sources without a map count 0. Rows are the models and
+    the references of CIoU, scored on each source alone.
+
+    Args:
+        assignment (str): One of
+            :data:`mmxpl.evaluation.functional.ASSIGNMENTS`. Defaults to
+            'permutation'.
+        rule (str): How maps become masks, a name out of
+            :data:`mmxpl.evaluation.functional.RULES`. Defaults to
+            'median_strict', NoPrior's.
+        ciou_threshold (float): Defaults to 0.3.
+        size (int): Side in pixels at which boxes and maps are compared. Defaults
+            to 224.
+        **kwargs: See :class:`MapMetric`.
+    """
+
+    default_prefix = 'multi_source'
+
+    def __init__(
+        self,
+        assignment: str = 'permutation',
+        rule: str = 'median_strict',
+        ciou_threshold: float = 0.3,
+        size: int = 224,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if assignment not in ASSIGNMENTS:
+            raise ValueError(
+                f'assignment must be one of {ASSIGNMENTS}, got {assignment!r}.'
+            )
+        if rule not in RULES:
+            raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}.')
+        self.assignment = assignment
+        self.rule = rule
+        self.ciou_threshold = ciou_threshold
+        self.size = size
+
+    def measure(self, sample: dict) -> dict:
+        """Takes AP and CIoU of every source."""
+        # so that what single precision rounded down is not truncated to the pixel
+        # before
+        boxes = read_gt_boxes(sample).double() + 1e-7
+        ids = sample['gt_instances'].get('source_ids', torch.arange(len(boxes))).cpu()
+        gt_maps = [
+            rasterize_boxes(boxes[ids == source], self.size) for source in ids.unique()
+        ]
+        if not gt_maps or not all(gt_map.any() for gt_map in gt_maps):
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has {len(gt_maps)} sources, one '
+                f'at least of which covers no pixel of {self.size}x{self.size}: leave '
+                'clips without a visible source to ExtendedMetric.'
+            )
+        gt_maps = torch.stack(gt_maps)
+        aps, cious = {}, {}
+        for name in self.models:
+            maps = self._maps_of(sample, name, len(gt_maps))
+            pairs = pairwise_ap(maps, gt_maps)
+            aps[name] = {
+                key: assigned_scores(
+                    pairs, 'permutation' if key == 'PIAP' else self.assignment
+                ).tolist()
+                for key in AP_NAMES[self.assignment]
+            }
+            pairs = pairwise_ciou(maps, gt_maps, self.rule)
+            cious[name] = assigned_scores(pairs, self.assignment).tolist()
+        references = reference_cious(GroundTruth(gt_maps), [self.rule])
+        for name, values in references.items():
+            cious[f'ref/{name}'] = values[:, 0].tolist()
+        return dict(aps=aps, cious=cious)
+
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples."""
+        rows = {}
+        for row in items[0]['cious']:
+            parts = [_vector(item['cious'][row]) for item in items]
+            sources = torch.cat(parts)
+            means = torch.stack([part.mean() for part in parts])
+            scores = {
+                key: torch.cat(
+                    [_vector(item['aps'][row][key]) for item in items]
+                ).mean()
+                for key in items[0]['aps'].get(row, ())
+            }
+            at = f'@{self.ciou_threshold:g}_{self.rule}'
+            scores[f'CIoU{at}'] = success_rate(sources, self.ciou_threshold)
+            scores[f'image-CIoU{at}'] = success_rate(means, self.ciou_threshold)
+            scores[f'AUC_{self.rule}'] = auc(sources)
+            rows[row] = {name: 100 * float(value) for name, value in scores.items()}
+        counts = [len(item['cious'][row]) for item in items]
+        rule = RULES[self.rule]
+        return rows, [
+            f'assignment of maps to sources: {self.assignment}; masks: {self.rule}, '
+            f'{rule.sign} {rule.about}; AP per pixel, mean over sources',
+            f'sources: {sum(counts)}; '
+            + ', '.join(
+                f'{counts.count(k)} images of {k}' for k in sorted(set(counts))
+            ),
+        ]
+
+    def _maps_of(self, sample: dict, model: str, sources: int) -> torch.Tensor:
+        """Predicted maps of a sample, as many as the assignment takes."""
+        maps = read_pred_maps(sample, model)
+        expected = {'class': sources, 'shared': 1}.get(self.assignment, len(maps))
+        if len(maps) != expected:
+            raise DataError(
+                f'pred_map.{model} of sample {sample.get("sample_id")!r} holds '
+                f'{len(maps)} maps for {sources} sources, '
+                f"assignment='{self.assignment}' takes {expected}: set "
+                "`assignment` to 'permutation', or to 'shared' for one map."
+            )
+        return maps
+
+
+def _vector(values: Sequence[float]) -> torch.Tensor:
+    """Numbers as (N,) float64."""
+    return torch.tensor(values, dtype=torch.float64)

@@ -1,0 +1,198 @@
+"""What a localizer marks when nothing in the frame sounds."""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmxpl.registry import METRICS
+from mmxpl.utils import DataError
+
+from ..functional import (
+    ORIGINAL,
+    active_area,
+    area_auc,
+    auc,
+    ciou,
+    harmonic_mean,
+    success_rate,
+    universal_threshold,
+    upsample_maps,
+)
+from .checks import read_gt_map, read_pred_map
+from .map_metric import MapMetric
+
+CHUNK = 32
+
+
+@METRICS.register_module()
+class NegativeAudioMetric(MapMetric):
+    """Marked area under negative audio, and F-scores at a universal threshold.
+
+    The protocol of vssl_eval (Juanola et al., ICASSP 2025). Every sample tells
+    its ``audio_kind``: 'original', or the name of a kind of negative audio, as
+    :class:`mmxpl.datasets.NegativeAudioDataset` makes them. One threshold t on
+    the probability, the same for all samples, must find the source of an original
+    sound and mark nothing for a negative one. Keys, for each model::
+
+        threshold                    t, a probability (not per cent)
+        cIoU   CIoU@0.5   AUC        of the original sounds at t; cIoU is the mean
+        pIA_<kind>   AUC_N_<kind>    marked share of the frame, and the area under
+                                     the share of samples that mark at most that
+        F_<kind>   F                 harmonic mean of cIoU and 100 - pIA; F of all
+                                     kinds takes the mean of the 100 - pIA
+        F_AUC_<kind>   F_AUC         the same of AUC and AUC_N
+
+    A pixel is marked if it exceeds t. The row ``ref/whole`` marks every pixel,
+    whatever sounds.
+
+    Maps are kept at the resolution that they have, ground truth compressed: the
+    threshold is known only when all samples are seen.
+
+    Args:
+        threshold (float, optional): The threshold t, chosen beforehand. Defaults
+            to None: the quantile.
+        quantile (float): Without ``threshold``, t is this quantile of the highest
+            values of the evaluated maps of negative audio, all kinds together; so
+            it is fitted to the evaluated set. Defaults to 0.75, the third
+            quartile.
+        **kwargs: See :class:`MapMetric`.
+    """
+
+    default_prefix = 'negative'
+
+    def __init__(
+        self, threshold: float | None = None, quantile: float = 0.75, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= quantile <= 1:
+            raise ValueError(f'quantile must be in [0, 1], got {quantile!r}.')
+        self.threshold = threshold
+        self.quantile = quantile
+
+    def measure(self, sample: dict) -> dict:
+        """Takes the maps and, for original sounds, the ground truth."""
+        kind = sample.get('audio_kind')
+        if kind is None:
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has no audio_kind: evaluate on a '
+                'NegativeAudioDataset.'
+            )
+        gt_map = read_gt_map(sample)
+        packed = None
+        if kind == ORIGINAL:
+            if not gt_map.any():
+                raise DataError(
+                    f'gt_map of sample {sample.get("sample_id")!r} is empty, though '
+                    'its sound is the original one: leave clips without a visible '
+                    'source out.'
+                )
+            packed = zlib.compress(gt_map.contiguous().numpy().tobytes(), 1)
+        maps = {name: read_pred_map(sample, name).numpy() for name in self.models}
+        return dict(kind=kind, size=len(gt_map), gt_map=packed, maps=maps)
+
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples.
+
+        Raises:
+            DataError: If there is no original or no negative sound.
+        """
+        counts = Counter(item['kind'] for item in items)
+        kinds = sorted(set(counts) - {ORIGINAL})
+        if not kinds or not counts[ORIGINAL]:
+            raise DataError(
+                f'NegativeAudioMetric needs original and negative sounds, got '
+                f'{dict(counts)}: give NegativeAudioDataset both in `kinds`.'
+            )
+        rows = {name: self._score_model(items, kinds, name) for name in self.models}
+        # every pixel of every map
+        whole = [dict(item, maps={'whole': np.ones((1, 1))}) for item in items]
+        rows['ref/whole'] = _score_at(whole, kinds, 'whole', 0.0)
+        fitted = (
+            f'quantile {self.quantile:g} of the highest values under negative audio '
+            'of THIS set'
+            if self.threshold is None
+            else 'given'
+        )
+        return rows, [
+            f'threshold: {fitted}; a pixel is marked if it exceeds it; per cent but '
+            'for the threshold',
+            'sounds: ' + ', '.join(f'{counts[k]} {k}' for k in (ORIGINAL, *kinds)),
+        ]
+
+    def _score_model(
+        self, items: Sequence[dict], kinds: Sequence[str], model: str
+    ) -> dict[str, float]:
+        """Scores of one model."""
+        threshold = self.threshold
+        if threshold is None:
+            maxima = [i['maps'][model].max() for i in items if i['kind'] != ORIGINAL]
+            threshold = universal_threshold(torch.tensor(maxima), self.quantile)
+        scores = _score_at(items, kinds, model, threshold)
+        return dict(threshold=threshold) | scores
+
+
+def _score_at(
+    items: Sequence[dict], kinds: Sequence[str], model: str, threshold: float
+) -> dict[str, float]:
+    """Scores of one model at a threshold, per cent."""
+    originals = [item for item in items if item['kind'] == ORIGINAL]
+    cious = torch.cat(
+        [
+            ciou(maps > threshold, _unpack(part))
+            for part, maps in _chunks(originals, model)
+        ]
+    )
+    # by NumPy, as a sum of that many numbers must not depend on threads
+    mean = 100 * float(np.mean(cious.numpy()))
+    area = 100 * float(auc(cious))
+    at_half = 100 * float(success_rate(cious))
+    scores = {'cIoU': mean, 'CIoU@0.5': at_half, 'AUC': area}
+    silent, silent_auc = [], []
+    for kind in kinds:
+        chosen = [item for item in items if item['kind'] == kind]
+        areas = torch.cat(
+            [active_area(maps, threshold) for _, maps in _chunks(chosen, model)]
+        )
+        scores[f'pIA_{kind}'] = 100 * float(np.mean(areas.numpy()))
+        scores[f'AUC_N_{kind}'] = 100 * float(area_auc(areas))
+        silent.append(100 - scores[f'pIA_{kind}'])
+        silent_auc.append(scores[f'AUC_N_{kind}'])
+        scores[f'F_{kind}'] = harmonic_mean(mean, silent[-1])
+        scores[f'F_AUC_{kind}'] = harmonic_mean(area, silent_auc[-1])
+    scores['F'] = harmonic_mean(mean, float(np.mean(silent)))
+    scores['F_AUC'] = harmonic_mean(area, float(np.mean(silent_auc)))
+    return scores
+
+
+def _chunks(
+    items: Sequence[dict], model: str
+) -> Iterator[tuple[Sequence[dict], Tensor]]:
+    """Items and their maps at full resolution, a few at a time."""
+    for start in range(0, len(items), CHUNK):
+        part = items[start : start + CHUNK]
+        yield part, torch.cat([_upsample(i['maps'][model], i['size']) for i in part])
+
+
+def _upsample(one: np.ndarray, size: int) -> Tensor:
+    """One map at full resolution, (1, size, size)."""
+    full = upsample_maps(torch.from_numpy(one)[None], size)
+    # rounding may lift a pixel above the map's highest value, and that of a flat
+    # map is the very threshold
+    return full.clamp(float(one.min()), float(one.max()))
+
+
+def _unpack(items: Sequence[dict]) -> Tensor:
+    """Ground-truth maps, (N, S, S)."""
+    maps = [
+        np.frombuffer(zlib.decompress(item['gt_map']), np.float32).reshape(
+            item['size'], item['size']
+        )
+        for item in items
+    ]
+    return torch.from_numpy(np.stack(maps))
