@@ -189,8 +189,9 @@ class CIoUMetric(BaseMetric):
         card = format_card(size, len(ids), n_expected, hash_ids(ids), self.rules)
         table = format_table(scores, rows, self.rules)
         print_log(f'\n{table}\n{card}', logger='current')
-        for group in sorted({name for item in results for name in item['groups']}):
-            chosen = [n for n, item in enumerate(results) if group in item['groups']]
+        groups = [item.get('groups', ()) for item in results]
+        for group in sorted(set().union(*groups)):
+            chosen = [n for n, names in enumerate(groups) if group in names]
             part = {f'{row}/{group}': values[chosen] for row, values in cious.items()}
             scores |= summarise(part, self.rules, self.ciou_thresholds)
             scores[f'n/{group}'] = float(len(chosen))
