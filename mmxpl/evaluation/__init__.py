@@ -1,5 +1,5 @@
 """Scores of localization maps: pure functions and MMEngine metrics."""
 
-from .metrics import CIoUMetric
+from .metrics import CIoUMetric, MapDumper
 
-__all__ = ['CIoUMetric']
+__all__ = ['CIoUMetric', 'MapDumper']

@@ -1,5 +1,6 @@
 """Metrics for MMEngine's evaluator."""
 
 from .ciou_metric import CIoUMetric
+from .map_dumper import MapDumper
 
-__all__ = ['CIoUMetric']
+__all__ = ['CIoUMetric', 'MapDumper']
