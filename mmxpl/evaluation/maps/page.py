@@ -7,10 +7,7 @@ from mmxpl.datasets.id_list import name_some
 from ..functional import ALL_RULES, REFERENCE_NAMES
 from .report import MEASURES, REFERENCES
 
-_FOOTNOTE = (
-    '\\* below the centred disc, which neither looks nor listens: no sign that sound '
-    'was localized.'
-)
+_FOOTNOTE = '\\* below the centred disc, which neither looks nor listens.'
 
 
 def format_markdown(report: Mapping, classes: bool = False) -> str:
@@ -137,6 +134,10 @@ def format_protocol(protocol: Mapping) -> str:
     return '\n'.join(lines)
 
 
+def _p_value(value: float) -> str:
+    return f'{value:.4f}' if value >= 0.00005 else '< 0.0001'
+
+
 def format_comparison(report: Mapping) -> str:
     """Writes the result of a paired test.
 
@@ -154,7 +155,7 @@ def format_comparison(report: Mapping) -> str:
             mcnemar = '-'
             if 'p_mcnemar' in found:
                 mcnemar = (
-                    f'{found["p_mcnemar"]:.4f} '
+                    f'{_p_value(found["p_mcnemar"])} '
                     f'({found["only_first"]}:{found["only_second"]})'
                 )
             rows.append(
@@ -164,7 +165,7 @@ def format_comparison(report: Mapping) -> str:
                     f'{found["first"]:.2f}',
                     f'{found["second"]:.2f}',
                     f'{found["difference"]:+.2f} [{low:+.2f}, {high:+.2f}]',
-                    f'{found["p_sign_flip"]:.4f}',
+                    _p_value(found['p_sign_flip']),
                     mcnemar,
                 ]
             )
