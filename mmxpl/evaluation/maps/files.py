@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmxpl.datasets.id_list import refuse_duplicates
 from mmxpl.utils import DataError
 
 
@@ -48,6 +49,11 @@ class MapFiles:
                 f'{where} cannot be read ({error}). Write it anew with numpy.save or '
                 'numpy.savez.'
             ) from error
+        if not isinstance(array, np.ndarray):
+            raise DataError(
+                f'{where} is no array but {type(array).__name__}: write it with '
+                'numpy.save or numpy.savez.'
+            )
         if array.ndim != 2 or array.size == 0:
             raise DataError(
                 f'{where} has the shape {array.shape}: it must be two-dimensional, '
@@ -94,8 +100,7 @@ def open_maps(path: str) -> MapFiles:
         }
         found = MapFiles(path, frozenset(files), lambda i: _load(files[i]))
     elif source.is_file() and zipfile.is_zipfile(source):
-        archive = _load(source)
-        found = MapFiles(path, frozenset(archive.files), archive.__getitem__)
+        found = _open_archive(path)
     else:
         raise DataError(
             f'{path}: is neither a folder of ID.npy files nor an .npz archive of id to '
@@ -104,6 +109,19 @@ def open_maps(path: str) -> MapFiles:
     if not found.ids:
         raise DataError(f'{path}: holds no map. Write one ID.npy, or entry, per clip.')
     return found
+
+
+def _open_archive(path: str) -> MapFiles:
+    """Lists the entries of an archive."""
+    try:
+        archive = _load(Path(path))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f'{path}: the archive cannot be read ({error}). Write it anew with '
+            'numpy.savez.'
+        ) from error
+    refuse_duplicates(archive.files, path)
+    return MapFiles(path, frozenset(archive.files), archive.__getitem__)
 
 
 def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:

@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,20 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / 'x.npz').write_bytes(data)
     with pytest.raises(DataError, match="'clip' cannot be read"):
         open_maps(str(tmp_path / 'x.npz')).read('clip')
+
+
+def test_archive_of_something_else(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'x.npz', 'w') as archive:
+        archive.writestr('clip', b'text')
+    with pytest.raises(DataError, match="'clip' is no array"):
+        open_maps(str(tmp_path / 'x.npz')).read('clip')
+    with (
+        pytest.warns(UserWarning, match='clip'),
+        zipfile.ZipFile(tmp_path / 'x.npz', 'a') as archive,
+    ):
+        archive.writestr('clip', b'text')
+    with pytest.raises(DataError, match='more than once'):
+        open_maps(str(tmp_path / 'x.npz'))
 
 
 def test_nothing_to_open(tmp_path):
