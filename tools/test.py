@@ -31,6 +31,12 @@ def parse_args() -> argparse.Namespace:
         '--show-dir',
         help='draw frames, ground truth and predictions into this directory',
     )
+    parser.add_argument(
+        '--dump-maps',
+        metavar='DIR',
+        help='write the maps of each model as DIR/MODEL/ID.npy, which '
+        'tools/analysis_tools/eval_maps.py scores',
+    )
     add_config_options(parser)
     add_launcher(parser)
     args = parser.parse_args()
@@ -75,10 +81,15 @@ def main() -> None:
 
     from mmxpl.engine.dist import close_dist
     from mmxpl.engine.runner import build_runner
+    from mmxpl.evaluation import MapDumper
 
+    # before any work: a folder with other maps in it is refused
+    dumper = MapDumper(args.dump_maps) if args.dump_maps else None
     runner = build_runner(cfg)
     if args.out:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    if dumper:
+        runner.test_evaluator.metrics.append(dumper)
     runner.test()
     close_dist()
 

@@ -54,7 +54,7 @@ def config(tmp_path):
             'train.py',
             '--work-dir --amp --auto-scale-lr --resume --cfg-options --launcher',
         ),
-        ('test.py', '--work-dir --out --show-dir --cfg-options --launcher'),
+        ('test.py', '--work-dir --out --show-dir --dump-maps --cfg-options --launcher'),
         ('misc/print_config.py', '--save-path --cfg-options'),
     ],
 )

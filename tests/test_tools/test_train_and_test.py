@@ -110,6 +110,47 @@ def test_test_scores_dumps_and_draws(trained, tiny_world, tmp_path):
     assert (tmp_path / 'show/clip-10.png').exists()
 
 
+def test_dumped_maps_score_as_the_test_did(trained, tiny_world, tmp_path):
+    call(
+        tiny_world,
+        sys.executable,
+        'tools/test.py',
+        CONFIG,
+        str(trained / 'epoch_3.pth'),
+        '--work-dir',
+        str(tmp_path / 'work'),
+        '--dump-maps',
+        str(tmp_path / 'maps'),
+    )
+    (path,) = tmp_path.glob('work/*/*.json')
+    scores = json.loads(path.read_text())
+    for model in ('a', 'b', 'ens'):
+        call(
+            tiny_world,
+            sys.executable,
+            'tools/analysis_tools/eval_maps.py',
+            str(tmp_path / 'maps' / model),
+            '--ann',
+            str(tiny_world / 'annotations.json'),
+            '--ann-format',
+            'json',
+            '--list',
+            str(tiny_world / 'test.txt'),
+            '--json',
+            str(tmp_path / 'out.json'),
+        )
+        report = json.loads((tmp_path / 'out.json').read_text())
+        for row, values in (
+            (model, report['scores']),
+            ('ref/disc', report['reference']['disc']),
+            ('ref/oracle', report['reference']['oracle']),
+        ):
+            for rule in ('median', 'median_strict', 'adaptive', 'fixed'):
+                for name in ('CIoU@0.5', 'AUC'):
+                    logged = scores[f'{row}/{name}_{rule}']
+                    assert values[rule][name] == pytest.approx(logged, abs=1e-9)
+
+
 def test_resume_auto_goes_on_where_it_was(tiny_world, tmp_path, trained):
     train(tiny_world, tmp_path, options=['train_cfg.max_epochs=2'])
     done = train(tiny_world, tmp_path, '--resume')

@@ -24,7 +24,8 @@ def evaluate_maps(
         maps (Mapping[str, Tensor]): For each model (N, h, w); the resolution may
             differ between models.
         gt_maps (Tensor): (N, S, S) in [0, 1], with N > 0.
-        rules (Sequence[str]): R names out of :data:`RULES`. Defaults to all.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`. Defaults to
+            :data:`RULES`.
         prior (Tensor, optional): (S, S), see :func:`reference_cious`.
         chunk (int): How many samples are held at full resolution at once.
             Defaults to 32; the result does not depend on it.

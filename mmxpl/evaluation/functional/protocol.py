@@ -1,11 +1,13 @@
 """What must stand beside a score for it to mean something."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 
 from .ciou import auc, success_rate
-from .thresholds import RULES
+from .thresholds import ALL_RULES, RULES
+from .upsample import INTERPOLATIONS
 
 REFERENCE_NAMES = {
     'ref/disc': 'centred disc',
@@ -16,19 +18,27 @@ REFERENCE_NAMES = {
 """dict[str, str]: reference rows as the table calls them."""
 
 
-def summarise(cious: Mapping[str, Tensor], rules: Sequence[str]) -> dict[str, float]:
+def summarise(
+    cious: Mapping[str, Tensor],
+    rules: Sequence[str],
+    ciou_thresholds: Sequence[float] = (0.5,),
+) -> dict[str, float]:
     """Scores of each row under each rule, in per cent.
 
     Args:
         cious (Mapping[str, Tensor]): (N, R) for each row, with N > 0.
         rules (Sequence[str]): The R names.
+        ciou_thresholds (Sequence[float]): The t of CIoU@t. Defaults to (0.5,).
 
     Returns:
-        dict[str, float]: ``<row>/CIoU@0.5_<rule>`` and ``<row>/AUC_<rule>``.
+        dict[str, float]: ``<row>/CIoU@<t>_<rule>`` and ``<row>/AUC_<rule>``.
     """
+    measures = {
+        f'CIoU@{t:g}': partial(success_rate, threshold=t) for t in ciou_thresholds
+    } | {'AUC': auc}
     scores = {}
     for row, values in cious.items():
-        for name, score in (('CIoU@0.5', success_rate), ('AUC', auc)):
+        for name, score in measures.items():
             per_rule = (100 * score(values.T)).tolist()
             scores |= {
                 f'{row}/{name}_{rule}': value
@@ -37,36 +47,43 @@ def summarise(cious: Mapping[str, Tensor], rules: Sequence[str]) -> dict[str, fl
     return scores
 
 
-def format_table(scores: Mapping[str, float], rows: Sequence[str]) -> str:
+def format_table(
+    scores: Mapping[str, float],
+    rows: Sequence[str],
+    rules: Sequence[str] = tuple(RULES),
+) -> str:
     """Scores of models, the reference rows beneath.
 
     Args:
-        scores (Mapping[str, float]): What :func:`summarise` gave for all rules.
+        scores (Mapping[str, float]): What :func:`summarise` gave.
         rows (Sequence[str]): Models and references in the order of the table,
             ``'ref/disc'`` among them.
+        rules (Sequence[str]): The rules to show. Defaults to :data:`RULES`.
 
     Returns:
         str: Several lines. A score below the centred disc's is marked.
     """
     width = max(map(len, [*rows, *REFERENCE_NAMES.values()])) + 2
-    titles = ''.join(f'{f"{name} ({rule.sign})":^22}' for name, rule in RULES.items())
+    titles = ''.join(f'{f"{name} ({ALL_RULES[name].sign})":^22}' for name in rules)
     lines = [
         ' ' * width + titles,
-        ' ' * width + f'{"CIoU@0.5":>10} {"AUC":>8}   ' * len(RULES),
+        ' ' * width + f'{"CIoU@0.5":>10} {"AUC":>8}   ' * len(rules),
     ]
     models = [row for row in rows if row not in REFERENCE_NAMES]
     references = [row for row in rows if row in REFERENCE_NAMES]
-    lines += [_format_row(scores, row, width) for row in models]
+    lines += [_format_row(scores, row, width, rules) for row in models]
     lines.append('-' * (width + len(titles)))
-    lines += [_format_row(scores, row, width) for row in references]
+    lines += [_format_row(scores, row, width, rules) for row in references]
     lines.append('* below the centred disc, which neither looks nor listens')
     return '\n'.join(line.rstrip() for line in lines)
 
 
-def _format_row(scores: Mapping[str, float], row: str, width: int) -> str:
+def _format_row(
+    scores: Mapping[str, float], row: str, width: int, rules: Sequence[str]
+) -> str:
     """One line of the table."""
     line = f'{REFERENCE_NAMES.get(row, row):<{width}}'
-    for rule in RULES:
+    for rule in rules:
         for key, space in ((f'CIoU@0.5_{rule}', 10), (f'AUC_{rule}', 8)):
             score = scores[f'{row}/{key}']
             below = row not in REFERENCE_NAMES and score < scores[f'ref/disc/{key}']
@@ -75,7 +92,14 @@ def _format_row(scores: Mapping[str, float], row: str, width: int) -> str:
     return line
 
 
-def format_card(size: int, n_evaluated: int, n_expected: int, ids_hash: str) -> str:
+def format_card(
+    size: int,
+    n_evaluated: int,
+    n_expected: int,
+    ids_hash: str,
+    rules: Sequence[str] = tuple(RULES),
+    interpolation: str = 'bilinear',
+) -> str:
     """How the scores of :func:`format_table` came about.
 
     Args:
@@ -83,16 +107,20 @@ def format_card(size: int, n_evaluated: int, n_expected: int, ids_hash: str) -> 
         n_evaluated (int): How many samples were scored.
         n_expected (int): How many there should have been.
         ids_hash (str): See :func:`mmxpl.utils.hash_ids`.
+        rules (Sequence[str]): The rules that were used. Defaults to :data:`RULES`.
+        interpolation (str): How maps came to that size, see
+            :data:`INTERPOLATIONS`. Defaults to ``'bilinear'``.
 
     Returns:
         str: Several lines.
     """
-    rules = '; '.join(f'{n}: {r.sign} {r.about}' for n, r in RULES.items())
+    mode, align_corners = INTERPOLATIONS[interpolation]
+    about = '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)
     missing = n_expected - n_evaluated
     return '\n'.join(
         [
-            f'maps: {size}x{size}, bilinear, align_corners=True',
-            f'rules: {rules}',
+            f'maps: {size}x{size}, {mode}, align_corners={align_corners}',
+            f'rules: {about}',
             'scores: per cent; AUC over the thresholds 0, 0.05 ... 1',
             f'samples: {n_evaluated} evaluated of {n_expected} expected'
             + (f' ({missing} MISSING)' if missing > 0 else '')

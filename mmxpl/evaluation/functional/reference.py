@@ -10,7 +10,7 @@ from torch import Tensor
 from .ciou import ciou_of_sums
 from .ground_truth import GroundTruth
 from .scoring import score_shared_map
-from .thresholds import RULES, Rule
+from .thresholds import ALL_RULES, Rule
 
 
 def centred_disc(size: int = 224) -> Tensor:
@@ -73,7 +73,7 @@ def reference_cious(
 
     Args:
         gt (GroundTruth): N samples.
-        rules (Sequence[str]): R names out of :data:`RULES`.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
         prior (Tensor, optional): (S, S) probabilities, for example from
             :func:`mean_gt_map`. There is no such row without it.
 
@@ -86,7 +86,7 @@ def reference_cious(
     }
     if prior is not None:
         rows['prior'] = score_shared_map(prior, gt, rules)
-    rows['oracle'] = torch.cat([_oracle(gt, RULES[name]) for name in rules], 1)
+    rows['oracle'] = torch.cat([_oracle(gt, ALL_RULES[name]) for name in rules], 1)
     return rows
 
 

@@ -10,7 +10,14 @@ from torch import Tensor
 from .ciou import ciou_of_sums
 from .ground_truth import GroundTruth
 from .rows import map_rows
-from .thresholds import RULES, order_statistics, rule_levels, rule_ranks, thresholds
+from .thresholds import (
+    ALL_RULES,
+    RULES,
+    order_statistics,
+    rule_levels,
+    rule_ranks,
+    thresholds,
+)
 from .upsample import upsample_maps
 
 
@@ -27,7 +34,8 @@ def score_maps(
     Args:
         maps (Tensor): (N, h, w), finite; probabilities if a rule is ``'fixed'``.
         gt (GroundTruth): The N samples' ground truth, which sets the size.
-        rules (Sequence[str]): R names out of :data:`RULES`. Defaults to all.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`. Defaults to
+            :data:`RULES`.
 
     Returns:
         Tensor: (N, R) float64 in [0, 1], on the CPU.
@@ -45,7 +53,8 @@ def score_shared_map(
     Args:
         shared (Tensor): (S, S), finite; probabilities if a rule is ``'fixed'``.
         gt (GroundTruth): N samples of that size.
-        rules (Sequence[str]): R names out of :data:`RULES`. Defaults to all.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`. Defaults to
+            :data:`RULES`.
 
     Returns:
         Tensor: (N, R) float64 in [0, 1], on the CPU.
@@ -55,7 +64,7 @@ def score_shared_map(
     places = rule_ranks(gt.area, flat.shape[1], rules)
     unique, back = places.unique(return_inverse=True)
     selected = order_statistics(flat, unique[None])[0]
-    levels = rule_levels(selected[back], rules)
+    levels = rule_levels(flat, selected[back], rules)
     return _ciou_at(flat.expand(len(gt), -1), levels, gt, rules)
 
 
@@ -64,7 +73,7 @@ def _ciou_at(
 ) -> Tensor:
     """CIoU of flat maps (N, P) at thresholds (N, R)."""
     sums = map_rows(
-        partial(_sums, [RULES[name].compare for name in rules]),
+        partial(_sums, [ALL_RULES[name].compare for name in rules]),
         flat.numpy(),
         levels.numpy(),
         gt.values,

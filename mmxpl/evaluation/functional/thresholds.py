@@ -28,12 +28,18 @@ class Rule:
             place (N,) among the map's pixels in ascending order, from 0.
         level (float, optional): The threshold itself, for maps of probabilities;
             used where there is no ``rank``.
+        minmax (bool): Whether ``level`` is meant for the map after its values
+            were stretched to [0, 1]. A constant map then has an empty mask.
+        keep_maximum (bool): Whether the map's maximum is positive even where the
+            threshold equals it, in spite of the strict sign.
     """
 
     about: str
     strict: bool
     rank: Callable[[Tensor, int], Tensor] | None = None
     level: float | None = None
+    minmax: bool = False
+    keep_maximum: bool = False
 
     @property
     def sign(self) -> str:
@@ -66,7 +72,28 @@ RULES = {
     # the probability itself
     'fixed': Rule('probability 0.5', strict=False, level=0.5),
 }
-"""dict[str, Rule]: the rules by name."""
+"""dict[str, Rule]: the rules by name that every evaluation uses."""
+
+SWEEP = tuple(f'fixed_{0.05 * i:.2f}' for i in range(1, 20))
+"""tuple[str]: the rules of ACL-SSL's sweep, thresholds 0.05, 0.10 ... 0.95."""
+
+ALL_RULES = RULES | {
+    # SSPL
+    'fixed_minmax': Rule('0.5 after min-max', strict=False, level=0.5, minmax=True),
+    # LVS and SSL-TIE set what exceeds the median to 1, then what is below 1 to 0;
+    # the maximum is 1 by then
+    'median_lvs': Rule(
+        'upper median, and the maximum always in',
+        strict=True,
+        rank=_median_rank,
+        keep_maximum=True,
+    ),
+    **{
+        name: Rule(f'probability {name[6:]}', strict=False, level=float(name[6:]))
+        for name in SWEEP
+    },
+}
+"""dict[str, Rule]: :data:`RULES` and those that only some protocols use."""
 
 
 def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
@@ -99,19 +126,41 @@ def _select(row: np.ndarray, ranks: list[int]) -> np.ndarray:
 
 def rule_ranks(gt_area: Tensor, num_pixels: int, rules: Sequence[str]) -> Tensor:
     """Places that the rules which have one look at, (N,) to (N, R') int64."""
-    having = (RULES[name].rank for name in rules if RULES[name].rank)
+    having = (ALL_RULES[name].rank for name in rules if ALL_RULES[name].rank)
     ranks = [rank(gt_area, num_pixels) for rank in having]
     return torch.stack(ranks, 1) if ranks else gt_area.new_empty(len(gt_area), 0)
 
 
-def rule_levels(selected: Tensor, rules: Sequence[str]) -> Tensor:
-    """Thresholds (N, R) from the values at :func:`rule_ranks`, (N, R')."""
+def rule_levels(flat: Tensor, selected: Tensor, rules: Sequence[str]) -> Tensor:
+    """Thresholds of maps from the values at their places.
+
+    Args:
+        flat (Tensor): (N, P) or (1, P), the maps.
+        selected (Tensor): (N, R'), their values at :func:`rule_ranks`.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
+
+    Returns:
+        Tensor: (N, R) float32.
+    """
+    used = [ALL_RULES[name] for name in rules]
+    low = high = None
+    if any(rule.minmax or rule.keep_maximum for rule in used):
+        low, high = flat.aminmax(dim=1)
     column = iter(selected.unbind(1))
-    fixed = selected.new_ones(len(selected))
-    levels = [
-        next(column) if RULES[name].rank else fixed * RULES[name].level
-        for name in rules
-    ]
+    levels = []
+    for rule in used:
+        if rule.rank:
+            level = next(column)
+        elif rule.minmax:
+            middle = low.double() + rule.level * (high.double() - low.double())
+            level = torch.where(high > low, middle.float(), torch.inf)
+        else:
+            level = torch.tensor(rule.level, device=flat.device)
+        if rule.keep_maximum:
+            level = torch.where(
+                level == high, level.nextafter(level.new_tensor(-torch.inf)), level
+            )
+        levels.append(level.expand(len(selected)))
     return torch.stack(levels, 1)
 
 
@@ -122,16 +171,15 @@ def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
         maps (Tensor): (N, S, S) float32, finite; probabilities if a rule is
             ``'fixed'``.
         gt_area (Tensor): (N,) int64, how many ground-truth pixels are non-zero.
-        rules (Sequence[str]): R names out of :data:`RULES`.
+        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
 
     Returns:
         Tensor: (N, R) float32.
     """
     flat = maps.flatten(1)
-    if not any(RULES[name].rank for name in rules):
-        return rule_levels(flat[:, :0], rules)
     ranks = rule_ranks(gt_area, flat.shape[1], rules)
-    return rule_levels(order_statistics(flat, ranks), rules)
+    selected = order_statistics(flat, ranks) if ranks.shape[1] else flat[:, :0]
+    return rule_levels(flat, selected, rules)
 
 
 def binarise(maps: Tensor, levels: Tensor, rules: Sequence[str]) -> Tensor:
@@ -146,7 +194,7 @@ def binarise(maps: Tensor, levels: Tensor, rules: Sequence[str]) -> Tensor:
         Tensor: (N, R, S, S) bool.
     """
     masks = [
-        RULES[name].compare(maps, levels[:, i, None, None])
+        ALL_RULES[name].compare(maps, levels[:, i, None, None])
         for i, name in enumerate(rules)
     ]
     return torch.stack(masks, 1)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -13,12 +12,17 @@ from mmxpl.registry import METRICS
 from mmxpl.utils import DataError, hash_ids
 
 from ..functional import (
+    ALL_RULES,
     RULES,
+    GroundTruth,
     evaluate_maps,
     format_card,
     format_table,
+    size_groups,
     summarise,
 )
+from ..prior import load_prior
+from .batch import stack_ground_truth, stack_predictions
 
 
 @METRICS.register_module()
@@ -29,7 +33,7 @@ class CIoUMetric(BaseMetric):
     ``pred_map`` with a field (1, h, w) of probabilities for each model. The
     scores are in per cent::
 
-        <row>/CIoU@0.5_<rule>   <row>/AUC_<rule>   n_evaluated   n_expected
+        <row>/CIoU@<t>_<rule>   <row>/AUC_<rule>   n_evaluated   n_expected
 
     with the models and ``ref/disc``, ``ref/whole``, ``ref/oracle`` (and
     ``ref/prior``) as rows, and the rules of
@@ -49,6 +53,15 @@ class CIoUMetric(BaseMetric):
         prior (str, optional): .npy file with a map (S, S) of probabilities, such
             as :func:`mmxpl.evaluation.functional.mean_gt_map` of the training
             labels; adds the rows ``ref/prior``. Defaults to None.
+        rules (Sequence[str]): Threshold rules out of
+            :data:`mmxpl.evaluation.functional.ALL_RULES`. Defaults to the four of
+            ``RULES``.
+        ciou_thresholds (Sequence[float]): The t of ``CIoU@t``; 0.5 stays among
+            them for the table. Defaults to ``(0.5,)``.
+        group_by (Sequence[str]): Scores of groups besides: ``'size'`` (SLAVC's
+            small, medium, large, huge) or meta information of the samples such as
+            ``'category'``. Adds the keys ``<row>/<group>=<name>/CIoU@<t>_<rule>``
+            with the number of samples as ``n/<group>=<name>``. Defaults to none.
         n_expected (int, optional): How many samples the protocol's list has. By
             default ``n_expected`` of the data set's meta information, else the
             length of the data set.
@@ -64,14 +77,26 @@ class CIoUMetric(BaseMetric):
         self,
         models: Sequence[str] = ('a', 'b', 'ens'),
         prior: str | None = None,
+        rules: Sequence[str] = tuple(RULES),
+        ciou_thresholds: Sequence[float] = (0.5,),
+        group_by: Sequence[str] = (),
         n_expected: int | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
+        unknown = sorted(set(rules) - set(ALL_RULES))
+        if unknown or not rules:
+            raise ValueError(
+                f'CIoUMetric: rules must be some of {list(ALL_RULES)}, got '
+                f'{list(rules)}.'
+            )
         self.models = tuple(models)
-        self.prior = None if prior is None else _load_prior(prior)
+        self.rules = tuple(rules)
+        self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))
+        self.group_by = tuple(group_by)
+        self.prior = None if prior is None else load_prior(prior)
         self.n_expected = n_expected
         self._dataset_size: int | None = None
 
@@ -86,20 +111,40 @@ class CIoUMetric(BaseMetric):
             DataError: If a map is missing, not finite, not in [0, 1], or of
                 another shape than its neighbours.
         """
-        gt_maps = _stack_ground_truth(data_samples)
-        maps = {model: _stack_predictions(data_samples, model) for model in self.models}
+        gt_maps = stack_ground_truth(data_samples)
+        maps = {model: stack_predictions(data_samples, model) for model in self.models}
         if self.prior is not None and self.prior.shape != gt_maps.shape[1:]:
             raise DataError(
                 f'The prior has the shape {tuple(self.prior.shape)}, the ground '
                 f'truth {tuple(gt_maps.shape[1:])}: make the prior at that size.'
             )
-        rows = evaluate_maps(maps, gt_maps, prior=self.prior)
+        rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)
+        groups = self._groups_of(data_samples, gt_maps)
         for i, sample in enumerate(data_samples):
             cious = {row: values[i].tolist() for row, values in rows.items()}
             size = gt_maps.shape[-1]
             self.results.append(
-                dict(sample_id=sample['sample_id'], cious=cious, size=size)
+                dict(
+                    sample_id=sample['sample_id'],
+                    cious=cious,
+                    size=size,
+                    groups=groups[i],
+                )
             )
+
+    def _groups_of(
+        self, data_samples: Sequence[dict], gt_maps: Tensor
+    ) -> list[list[str]]:
+        """Names of the groups that each sample is in."""
+        names = [[] for _ in data_samples]
+        for key in self.group_by:
+            if key == 'size':
+                values = size_groups(GroundTruth(gt_maps))
+            else:
+                values = [_meta(sample, key) for sample in data_samples]
+            for groups, value in zip(names, values, strict=True):
+                groups.append(f'{key}={value}')
+        return names
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the results of all processes and score them.
@@ -139,10 +184,18 @@ class CIoUMetric(BaseMetric):
             )
             for row in rows
         }
-        scores = summarise(cious, tuple(RULES))
+        scores = summarise(cious, self.rules, self.ciou_thresholds)
         n_expected = self._count_expected(len(ids))
-        card = format_card(results[0]['size'], len(ids), n_expected, hash_ids(ids))
-        print_log(f'\n{format_table(scores, rows)}\n{card}', logger='current')
+        size = results[0]['size']
+        card = format_card(size, len(ids), n_expected, hash_ids(ids), self.rules)
+        table = format_table(scores, rows, self.rules)
+        print_log(f'\n{table}\n{card}', logger='current')
+        groups = [item.get('groups', ()) for item in results]
+        for group in sorted(set().union(*groups)):
+            chosen = [n for n, names in enumerate(groups) if group in names]
+            part = {f'{row}/{group}': values[chosen] for row, values in cious.items()}
+            scores |= summarise(part, self.rules, self.ciou_thresholds)
+            scores[f'n/{group}'] = float(len(chosen))
         # floats: MMEngine's logger writes null for integers
         counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
         return scores | counts
@@ -158,65 +211,14 @@ class CIoUMetric(BaseMetric):
         return next(count for count in counts if count is not None)
 
 
-def _stack_ground_truth(data_samples: Sequence[dict]) -> Tensor:
-    """Ground-truth maps of a batch, (N, S, S)."""
-    maps = []
-    for sample in data_samples:
-        gt_map = sample.get('gt_map')
-        if gt_map is None or gt_map.ndim != 2 or gt_map.shape[0] != gt_map.shape[1]:
-            found = 'none' if gt_map is None else f'the shape {tuple(gt_map.shape)}'
-            raise DataError(
-                f'Sample {sample.get("sample_id")!r} has no square gt_map but '
-                f'{found}: put RasterizeTargets into the pipeline and evaluate on '
-                'annotated samples.'
-            )
-        maps.append(gt_map)
-    return _stack(maps, data_samples, 'gt_map')
-
-
-def _stack_predictions(data_samples: Sequence[dict], model: str) -> Tensor:
-    """Predicted maps of one model, (N, h, w)."""
-    maps = []
-    for sample in data_samples:
-        predicted = sample.get('pred_map') or {}
-        if model not in predicted:
-            raise DataError(
-                f'Sample {sample.get("sample_id")!r} has no pred_map.{model} but '
-                f'{sorted(predicted)}: set `models` of CIoUMetric to what the '
-                'learner predicts.'
-            )
-        one = predicted[model]
-        if one.ndim != 3 or one.shape[0] != 1:
-            raise DataError(
-                f'pred_map.{model} of sample {sample.get("sample_id")!r} has the '
-                f'shape {tuple(one.shape)}: it must be (1, h, w).'
-            )
-        maps.append(one[0].detach())
-    return _stack(maps, data_samples, f'pred_map.{model}')
-
-
-def _stack(maps: list[Tensor], data_samples: Sequence[dict], field: str) -> Tensor:
-    """Stack checked maps as float32; an error names the first bad sample."""
-    ids = [sample.get('sample_id') for sample in data_samples]
-    for sample_id, one in zip(ids, maps, strict=True):
-        if one.shape != maps[0].shape:
-            raise DataError(
-                f'{field} of sample {sample_id!r} has the shape {tuple(one.shape)}, '
-                f'that of {ids[0]!r} {tuple(maps[0].shape)}: maps of a batch must '
-                'agree.'
-            )
-    stacked = torch.stack(maps).float()
-    low, high = stacked.flatten(1).aminmax(dim=1)
-    # a comparison with NaN is false, so NaN is caught as well
-    good = (low >= 0) & (high <= 1)
-    if not good.all():
-        i = int((~good).nonzero()[0])
+def _meta(sample: dict, key: str) -> object:
+    """Meta information of a sample that it is grouped by."""
+    if key not in sample:
         raise DataError(
-            f'{field} of sample {ids[i]!r} is not in [0, 1]: its values go from '
-            f'{float(low[i]):g} to {float(high[i]):g}. If they are not finite, look '
-            'for the cause in training; else turn them into probabilities.'
+            f'Sample {sample.get("sample_id")!r} has no {key!r}, which group_by of '
+            "CIoUMetric names: add it to PackAVInputs' meta_keys."
         )
-    return stacked
+    return sample[key]
 
 
 def _check_unique(ids: Sequence[str]) -> None:
@@ -228,20 +230,3 @@ def _check_unique(ids: Sequence[str]) -> None:
             f'{len(twice)} sample ids were evaluated more than once: {shown}. Remove '
             'the duplicates from the list, or use DefaultSampler for evaluation.'
         )
-
-
-def _load_prior(path: str) -> Tensor:
-    """Read a prior map (S, S) in [0, 1]."""
-    try:
-        prior = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f'The prior {path} cannot be read as .npy ({error}): write it with '
-            'numpy.save.'
-        ) from error
-    if prior.ndim != 2 or not ((prior >= 0) & (prior <= 1)).all():
-        raise DataError(
-            f'The prior {path} must be a map (S, S) of values in [0, 1], but has the '
-            f'shape {prior.shape}: write the mean of the training ground truth.'
-        )
-    return torch.from_numpy(prior).float()

@@ -1,0 +1,117 @@
+"""How sure a score, or the difference of two, is.
+
+CIoU@t and AUC are means over samples of numbers that depend on one sample alone,
+so resampling these numbers is all that is needed.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import comb
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ciou import AUC_THRESHOLDS
+
+# how many resampled indices are held at once
+_BLOCK = 2**20
+
+
+def per_sample_scores(
+    cious: Tensor, ciou_thresholds: Sequence[float] = (0.5,)
+) -> Tensor:
+    """What each sample adds to CIoU@t and to AUC.
+
+    Args:
+        cious (Tensor): (N,) in [0, 1].
+        ciou_thresholds (Sequence[float]): T values of t. Defaults to (0.5,).
+
+    Returns:
+        Tensor: (N, T + 1) float64 in [0, 1]. Its mean over N is
+        :func:`success_rate` at each t and, in the last column, :func:`auc`.
+    """
+    cious = cious.double()[:, None]
+    grid = cious.new_tensor(AUC_THRESHOLDS)
+    area = torch.trapezoid((cious >= grid).double(), grid)
+    hits = (cious >= cious.new_tensor(list(ciou_thresholds))).double()
+    return torch.cat([hits, area[:, None]], 1)
+
+
+def bootstrap_intervals(
+    values: Tensor, resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> Tensor:
+    """Percentile bootstrap intervals of means over samples.
+
+    Samples are drawn with replacement, the same for every column (Efron &
+    Tibshirani, An Introduction to the Bootstrap, 1993). The difference of two
+    models on the same samples is resampled in pairs by passing the differences.
+
+    Args:
+        values (Tensor): (N, M), M numbers of each sample, with N > 0.
+        resamples (int): How often the samples are drawn. Defaults to 2000.
+        seed (int): Seed of the draws. Defaults to 0.
+        level (float): Share of resampled means within. Defaults to 0.95.
+
+    Returns:
+        Tensor: (M, 2) float64, lower and upper end.
+    """
+    array, rng = values.double().numpy(), np.random.default_rng(seed)
+    means = []
+    for size in _blocks(resamples, len(array)):
+        drawn = rng.integers(len(array), size=(size, len(array)))
+        drawn += len(array) * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * len(array))
+        means.append(counts.reshape(size, -1) @ array / len(array))
+    tail = (1 - level) / 2
+    return torch.from_numpy(np.quantile(np.concatenate(means), [tail, 1 - tail], 0).T)
+
+
+def sign_flip_p_values(
+    differences: Tensor, permutations: int = 10000, seed: int = 0
+) -> Tensor:
+    """Two-sided p-values of the means of paired differences.
+
+    If two models were exchangeable, each sample's difference could as well have
+    the other sign (Fisher's randomisation test). The observed signs count as one
+    of the permutations, so p is never 0.
+
+    Args:
+        differences (Tensor): (N, M), with N > 0.
+        permutations (int): How many random signs are tried. Defaults to 10000.
+        seed (int): Seed of the signs. Defaults to 0.
+
+    Returns:
+        Tensor: (M,) float64 in (0, 1].
+    """
+    array, rng = differences.double().numpy(), np.random.default_rng(seed)
+    # sums that are equal but for rounding must count as equal
+    observed = np.abs(array.sum(0)) - 1e-9
+    reached = np.zeros(array.shape[1])
+    for size in _blocks(permutations, len(array)):
+        signs = rng.integers(2, size=(size, len(array)), dtype=np.int8)
+        sums = (2.0 * signs - 1) @ array
+        reached += (np.abs(sums) >= observed).sum(0)
+    return torch.from_numpy((reached + 1) / (permutations + 1))
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value of McNemar's test.
+
+    Args:
+        only_first (int): Samples at which the first model alone succeeds.
+        only_second (int): Samples at which the second model alone succeeds.
+
+    Returns:
+        float: In (0, 1]; 1 if the models succeed at the same samples.
+    """
+    total = only_first + only_second
+    smaller = min(only_first, only_second)
+    tail = sum(comb(total, k) for k in range(smaller + 1))
+    return min(1.0, 2 * tail / 2**total)
+
+
+def _blocks(total: int, row: int) -> Iterator[int]:
+    """Split a number of rows into parts that are small in memory."""
+    step = max(_BLOCK // row, 1)
+    for start in range(0, total, step):
+        yield min(step, total - start)

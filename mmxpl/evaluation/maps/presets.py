@@ -1,0 +1,150 @@
+"""What each public evaluator does, as data.
+
+Each was read in its repository; ``source`` names the files. None of the quirks
+below changes a score unless it is listed as a field.
+"""
+
+from dataclasses import dataclass
+
+from ..functional import ALL_RULES, INTERPOLATIONS, RULES, SWEEP
+
+STANDARD = (*RULES, 'fixed_minmax')
+"""tuple[str]: rules of the full table."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One public recipe for scoring a map.
+
+    Attributes:
+        title (str): Method and year.
+        rules (tuple[str, ...]): Its threshold rules out of
+            :data:`mmxpl.evaluation.functional.ALL_RULES`; :data:`SWEEP` if the
+            best of many is reported.
+        interpolation (str): How it brings maps to 224x224, out of
+            :data:`mmxpl.evaluation.functional.INTERPOLATIONS`.
+        normalisation (str): What it does to the values before the threshold.
+            Min-max per map keeps the order of the pixels, so a rule that takes
+            a share of them does not see it.
+        lists (str): Ids that its published scores are over.
+        source (str): Where this was read.
+        quirks (str): What else a reader of its scores should know.
+    """
+
+    title: str
+    rules: tuple[str, ...]
+    interpolation: str
+    normalisation: str
+    lists: str
+    source: str
+    quirks: str = ''
+
+    def describe(self) -> str:
+        """Writes the recipe in words.
+
+        Returns:
+            str: Several lines.
+        """
+        if self.rules == SWEEP:
+            rule = 'best of the thresholds 0.05, 0.10 ... 0.95 (>=), chosen on the test'
+        else:
+            rule = '; '.join(
+                f'{name}: {ALL_RULES[name].sign} {ALL_RULES[name].about}'
+                for name in self.rules
+            )
+        mode, align_corners = INTERPOLATIONS[self.interpolation]
+        lines = [
+            f'recipe: {self.title}',
+            f'  threshold: {rule}',
+            f'  resize: {mode}, align_corners={align_corners}',
+            f'  values: {self.normalisation}',
+            f'  list: {self.lists}',
+            f'  source: {self.source}',
+        ]
+        return '\n'.join(lines + ([f'  note: {self.quirks}'] if self.quirks else []))
+
+
+_MINMAX = 'min-max per map after resizing'
+
+PRESETS = {
+    'lvs': Preset(
+        title='LVS (Chen et al., CVPR 2021)',
+        rules=('median_lvs',),
+        interpolation='bilinear_half_pixel',
+        normalisation=_MINMAX,
+        lists='VGG-SS 5,158; Flickr-SoundNet 249',
+        source='https://github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way '
+        'test.py',
+        quirks='frames are resized and centre-cropped but boxes are not, so frames '
+        'that are not square are mis-registered there',
+    ),
+    'ezvsl': Preset(
+        title='EZ-VSL (Mo & Morgado, ECCV 2022)',
+        rules=('median',),
+        interpolation='bilinear',
+        normalisation=_MINMAX,
+        lists='vggss_test.csv 5,158; flickr_test.csv 249; heard and unheard lists',
+        source='https://github.com/stoneMo/EZ-VSL test.py, utils.py, datasets.py',
+        quirks='validation while training is bicubic with align_corners=False; OGL '
+        'scores mix in an image-only map (alpha 0.4)',
+    ),
+    'slavc': Preset(
+        title='SLAVC (Mo & Morgado, NeurIPS 2022) with --relative_prediction',
+        rules=('median',),
+        interpolation='bicubic',
+        normalisation='fixed range -1/tau ... 1/tau, then ' + _MINMAX,
+        lists='vggss_test.csv 5,158; flickr_test.csv 250; extended lists',
+        source='https://github.com/stoneMo/SLAVC test.py, utils.py (EvaluatorFull)',
+        quirks='its Prec@50 (LocAcc) counts CIoU > 0.5, this table CIoU >= 0.5; '
+        'without the flag the threshold is 0.5 of the fixed range',
+    ),
+    'fnac': Preset(
+        title='FNAC (Sun et al., CVPR 2023)',
+        rules=('median',),
+        interpolation='bilinear',
+        normalisation=_MINMAX,
+        lists='VGG-SS 5,158; Flickr-SoundNet 249',
+        source='https://github.com/OpenNLPLab/FNAC_AVL test.py (validate)',
+        quirks='a second pass (validate2) is bicubic with align_corners=False: '
+        '--interpolation bicubic_half_pixel',
+    ),
+    'ssl-tie': Preset(
+        title='SSL-TIE (Liu et al., ACM MM 2022)',
+        rules=('median_lvs',),
+        interpolation='bilinear_half_pixel',
+        normalisation=_MINMAX,
+        lists='VGG-SS 4,911 that were available; Flickr-SoundNet 249',
+        source='https://github.com/jinxiang-liu/SSL-TIE main.py (test)',
+        quirks='its heard and unheard lists are not those of EZ-VSL',
+    ),
+    'sspl': Preset(
+        title='SSPL (Song et al., CVPR 2022)',
+        rules=('fixed_minmax',),
+        interpolation='bilinear_half_pixel',
+        normalisation=_MINMAX,
+        lists='VGG-SS 4,692 that were available; Flickr-SoundNet 249',
+        source='https://github.com/zjsong/SSPL sspl_wo_pcm/test.py, utils.py',
+        quirks='a constant map has no mask (0 / 0 in min-max)',
+    ),
+    'sslalignment': Preset(
+        title='SSLalignment (Senocak et al., ICCV 2023)',
+        rules=('median_strict', 'adaptive'),
+        interpolation='bilinear',
+        normalisation=_MINMAX,
+        lists='VGG-SS 4,654 that were available; Flickr-SoundNet 250',
+        source='https://github.com/kaistmm/SSLalignment test.py, utils.py',
+        quirks='adaptive (cIoU-adap) knows the size of the ground truth',
+    ),
+    'acl': Preset(
+        title='ACL-SSL (Park et al., WACV 2024)',
+        rules=SWEEP,
+        interpolation='bicubic_half_pixel',
+        normalisation='none: probabilities',
+        lists='vggss_test.csv and flickr_test.csv, as far as available',
+        source='https://github.com/swimmiing/ACL-SSL Eval.py, VGGSS/eval_utils.py, '
+        'modules/models.py',
+        quirks='it resizes logits, before the sigmoid: give maps at 224x224 to '
+        'reproduce it',
+    ),
+}
+"""dict[str, Preset]: recipes by the name of ``--preset``."""

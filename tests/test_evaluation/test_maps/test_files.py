@@ -1,0 +1,78 @@
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from mmxpl.evaluation.maps import open_maps
+from mmxpl.utils import DataError
+
+
+def test_folder_and_archive_hold_the_same(tmp_path):
+    maps = {'a': np.random.rand(3, 4), 'sub/b': np.eye(5) > 0}
+    for name, one in maps.items():
+        path = tmp_path / 'maps' / f'{name}.npy'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, one)
+    np.savez_compressed(tmp_path / 'maps.npz', **maps)
+    for source in ('maps', 'maps.npz'):
+        found = open_maps(str(tmp_path / source))
+        assert found.ids == {'a', 'sub/b'}
+        for name, one in maps.items():
+            assert torch.equal(found.read(name), torch.from_numpy(one).float())
+
+
+@pytest.mark.parametrize(
+    ('array', 'said'),
+    [
+        (np.zeros((1, 7, 7)), r'shape \(1, 7, 7\)'),
+        (np.zeros((0, 7)), r'shape \(0, 7\)'),
+        (np.array([[0.1, np.nan]]), '1 values that are NaN'),
+        (np.array([[0.1, np.inf]]), 'NaN or infinite'),
+        (np.array([[-0.5, 0.5]]), r'in \[-0.5, 0.5\]'),
+        (np.array([[0, 255]], np.uint8), 'x / 255'),
+        (np.array([[0j]]), 'real numbers'),
+        (np.array([['x']]), 'real numbers'),
+        (np.array([[{}]]), 'cannot be read'),  # would be unpickled
+    ],
+)
+def test_bad_map_is_named(tmp_path, array, said):
+    np.save(tmp_path / 'clip.npy', array)
+    with pytest.raises(DataError, match=said) as caught:
+        open_maps(str(tmp_path)).read('clip')
+    assert "'clip'" in str(caught.value)
+
+
+def test_damaged_files_are_named(tmp_path):
+    (tmp_path / 'clip.npy').write_bytes(b'\x93NUMPY\x01\x00')
+    with pytest.raises(DataError, match="'clip' cannot be read"):
+        open_maps(str(tmp_path)).read('clip')
+    np.savez(tmp_path / 'x.npz', clip=np.zeros((40, 40)))
+    data = bytearray((tmp_path / 'x.npz').read_bytes())
+    data[400:500] = b'\xff' * 100
+    (tmp_path / 'x.npz').write_bytes(data)
+    with pytest.raises(DataError, match="'clip' cannot be read"):
+        open_maps(str(tmp_path / 'x.npz')).read('clip')
+
+
+def test_archive_of_something_else(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'x.npz', 'w') as archive:
+        archive.writestr('clip', b'text')
+    with pytest.raises(DataError, match="'clip' is no array"):
+        open_maps(str(tmp_path / 'x.npz')).read('clip')
+    with (
+        pytest.warns(UserWarning, match='clip'),
+        zipfile.ZipFile(tmp_path / 'x.npz', 'a') as archive,
+    ):
+        archive.writestr('clip', b'text')
+    with pytest.raises(DataError, match='more than once'):
+        open_maps(str(tmp_path / 'x.npz'))
+
+
+def test_nothing_to_open(tmp_path):
+    with pytest.raises(DataError, match='holds no map'):
+        open_maps(str(tmp_path))
+    for name in ('missing', 'text.npz'):
+        (tmp_path / 'text.npz').write_text('no archive')
+        with pytest.raises(DataError, match=f'{name}.*neither'):
+            open_maps(str(tmp_path / name))

@@ -1,0 +1,157 @@
+"""Scores heat maps of any method against published annotations.
+
+MAPS is a folder of ID.npy files or an .npz archive of id to map; each map is
+two-dimensional, of any size, with values in [0, 1]. Prints a Markdown page with
+CIoU and AUC under every threshold rule, what a guess would score beside them, and
+the protocol.
+"""
+
+import argparse
+import json
+import sys
+
+from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.errors import DataError
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    from mmxpl.evaluation.functional import INTERPOLATIONS
+    from mmxpl.evaluation.maps import PRESETS
+    from mmxpl.evaluation.maps.arguments import add_truth_arguments
+
+    recipes = '\n\n'.join(
+        f'--preset {name}\n{preset.describe()}' for name, preset in PRESETS.items()
+    )
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f'Recipes of the public evaluators:\n\n{recipes}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('maps', metavar='MAPS', help='folder of ID.npy, or .npz')
+    add_truth_arguments(parser)
+    parser.add_argument(
+        '--preset',
+        choices=list(PRESETS),
+        help='also score by the recipe of a public evaluator; sets --interpolation',
+    )
+    parser.add_argument(
+        '--interpolation',
+        choices=list(INTERPOLATIONS),
+        help='how maps come to 224x224 (default: bilinear, that is with aligned '
+        'corners, or what the preset does)',
+    )
+    parser.add_argument(
+        '--group',
+        action='append',
+        default=[],
+        metavar='NAME=LIST',
+        help='score the ids of a list apart, for example heard=vggss_heard_test.csv; '
+        'may be repeated',
+    )
+    parser.add_argument(
+        '--prior',
+        metavar='FILE',
+        help='adds the mean-GT row: a map .npy, or a list of training ids that the '
+        'annotations have',
+    )
+    parser.add_argument(
+        '--bootstrap',
+        type=int,
+        default=1000,
+        metavar='N',
+        help='resamples for 95%% intervals, 0 for none (default: %(default)s)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the resampling')
+    parser.add_argument(
+        '--missing',
+        choices=['report', 'error'],
+        default='report',
+        help='score the maps that are there and count the missing ones, or refuse '
+        '(default: report)',
+    )
+    parser.add_argument(
+        '--per-class', action='store_true', help='also print a table of the classes'
+    )
+    parser.add_argument('--json', metavar='OUT', help='write all scores to this file')
+    parser.add_argument('--md', metavar='OUT', help='write the page to this file')
+    args = parser.parse_args()
+    if args.bootstrap < 0:
+        parser.error('--bootstrap: the number of resamples cannot be negative')
+    for group in args.group:
+        if not all(group.partition('=')):
+            parser.error(f"--group: '{group}' is not NAME=LIST")
+    return args
+
+
+def main() -> None:
+    """Scores the maps."""
+    args = parse_args()
+    from mmxpl.datasets.id_list import name_some, read_id_list
+    from mmxpl.evaluation.functional import SWEEP
+    from mmxpl.evaluation.maps import (
+        PRESETS,
+        build_report,
+        format_markdown,
+        open_maps,
+        score_files,
+    )
+    from mmxpl.evaluation.maps.arguments import (
+        common_ids,
+        read_prior,
+        read_truth,
+        write_output,
+    )
+    from mmxpl.evaluation.maps.presets import STANDARD
+
+    preset = PRESETS[args.preset] if args.preset else None
+    interpolation = args.interpolation
+    if interpolation is None:
+        interpolation = preset.interpolation if preset else 'bilinear'
+    lists = {
+        name: read_id_list(path)
+        for name, _, path in (group.partition('=') for group in args.group)
+    }
+    maps = open_maps(args.maps)
+    truth, expected = read_truth(args)
+    ids = common_ids(expected, maps)
+    missing = sorted(set(expected) - maps.ids)
+    if missing:
+        notice = (
+            f'{args.maps}: {len(missing)} of {len(expected)} expected ids have no map '
+            f'({name_some(missing)})'
+        )
+        if args.missing == 'error':
+            raise DataError(
+                f'{notice}. Make these maps, or name a --list of what you have.'
+            )
+        print(f'warning: {notice}', file=sys.stderr)
+    prior = read_prior(args.prior, truth, ids) if args.prior else None
+    rules = dict.fromkeys((*STANDARD, *(preset.rules if preset else ()), *SWEEP))
+    scores = score_files({'maps': maps}, truth, ids, tuple(rules), interpolation, prior)
+    report = build_report(
+        scores,
+        expected,
+        {
+            'maps': args.maps,
+            'annotations': f'{args.ann} ({args.ann_format}, {args.target})',
+            'list': args.list or 'all annotated ids',
+        },
+        interpolation,
+        surplus=len(maps.ids - set(expected)),
+        lists=lists,
+        resamples=args.bootstrap,
+        seed=args.seed,
+        preset=preset,
+    )
+    page = format_markdown(report, args.per_class)
+    print(page, end='')
+    if args.json:
+        write_output(args.json, json.dumps(report, indent=2) + '\n')
+    if args.md:
+        write_output(args.md, page)
+
+
+if __name__ == '__main__':
+    with one_clear_error():
+        main()
