@@ -3,7 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
-from .id_list import read_id_list
+from .id_list import read_clip_list, read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .samplers import CurriculumSampler
 from .splits import select_subset
@@ -23,6 +23,7 @@ __all__ = [
     'check_disjoint',
     'collect_config_ids',
     'collect_ids',
+    'read_clip_list',
     'read_id_list',
     'select_subset',
 ]

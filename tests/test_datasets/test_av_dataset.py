@@ -35,6 +35,7 @@ def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
         'audio_path',
         'category',
         'is_labelled',
+        'is_sounding',
         'bboxes',
         'mask',
     }
