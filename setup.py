@@ -15,6 +15,7 @@ MIM_FILES = ('tools', 'configs', 'demo', 'model-index.yml')
 # over an upstream MMCV, or the reverse, and replace a PyTorch built for one's GPU.
 # OpenCV comes with MMCV, in whichever of its four distributions.
 INSTALL_REQUIRES = [
+    'defusedxml',
     'matplotlib',
     'numpy',
     'pycocotools',

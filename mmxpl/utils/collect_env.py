@@ -25,6 +25,7 @@ _PACKAGES = (
     ('MMDetection', 'mmdet'),
     ('NumPy', 'numpy'),
     ('OpenCV', 'cv2'),
+    ('defusedxml', 'defusedxml'),
     ('soundfile', 'soundfile'),
     ('pycocotools', 'pycocotools'),
 )
