@@ -3,6 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
+from .flickr_soundnet import FlickrSoundNetDataset
 from .id_list import read_clip_list, read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .samplers import CurriculumSampler
@@ -14,6 +15,7 @@ __all__ = [
     'AVDataset',
     'AVJsonDataset',
     'CurriculumSampler',
+    'FlickrSoundNetDataset',
     'LoadAudio',
     'LoadFrame',
     'PackAVInputs',
