@@ -21,6 +21,7 @@ from .id_list import (
     refuse_duplicates,
 )
 from .missing import POLICIES, handle_missing
+from .published import name_list
 from .splits import check_subset, select_subset
 
 # ground truth of a pair that does not sound
@@ -46,7 +47,9 @@ class AVDataset(BaseDataset):
     evaluated; they are left out, counted and named in the log.
 
     With ``test_mode=True`` the meta information tells how many clips were asked
-    for (``n_expected``) and the fingerprint of their ids (``id_list_hash``).
+    for (``n_expected``), the fingerprint of their ids (``id_list_hash``) and
+    which published test list that is (``id_list_name``; None for a part of one,
+    whose scores do not compare with published ones). The log says so too.
 
     Args:
         data_root (str): folder that the other paths are relative to.
@@ -205,7 +208,7 @@ class AVDataset(BaseDataset):
         clips = self._select_clips(annotations)
         ids = [clip.sample_id for clip in clips]
         if self.test_mode:
-            self._metainfo.update(n_expected=len(ids), id_list_hash=hash_ids(ids))
+            self._describe_list(ids)
         media, lacking = self.find_media(clips, annotations)
         sounding = [c.sample_id for c in clips if c.is_sounding]
         if self.labelled:
@@ -274,6 +277,18 @@ class AVDataset(BaseDataset):
         by_id = {clip.sample_id: clip for clip in clips}
         ids = select_subset(list(by_id), self.subset, self.fraction, self.split_seed)
         return [by_id[i] for i in ids]
+
+    def _describe_list(self, ids: Sequence[str]) -> None:
+        """Writes into meta information and log what the scores will be of."""
+        facts = dict(
+            n_expected=len(ids), id_list_hash=hash_ids(ids), id_list_name=name_list(ids)
+        )
+        self._metainfo.update(facts)
+        print_log(
+            f'{self.source}: {len(ids)} clips, id hash {facts["id_list_hash"]}: '
+            f'{facts["id_list_name"] or "no published test list, or a part of one"}.',
+            logger='current',
+        )
 
     def _bring_into_frame(
         self, ids: Sequence[str], annotations: dict[str, dict]

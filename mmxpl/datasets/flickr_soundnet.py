@@ -3,6 +3,7 @@
 from mmxpl.registry import DATASETS
 
 from .flickr_xml import list_flickr_xml, normalise_annotators, read_flickr_xml
+from .id_list import read_clip_list
 from .vggss import VGGSSDataset
 
 
@@ -37,7 +38,7 @@ class FlickrSoundNetDataset(VGGSSDataset):
     default_ann_file = 'Annotations'
 
     def read_annotations(self) -> dict[str, dict]:
-        """Reads the XML files of the folder.
+        """Reads the XML files of the clips that the lists name, else all.
 
         Returns:
             dict[str, dict]: ``annotators`` and ``bboxes`` by id; empty for an
@@ -48,8 +49,14 @@ class FlickrSoundNetDataset(VGGSSDataset):
         """
         if not self.labelled:
             return {}
+        files = list_flickr_xml(self.ann_file)
+        if self.id_lists:
+            listed = {
+                c.frame_id for path in self.id_lists for c in read_clip_list(path)
+            }
+            files = {i: path for i, path in files.items() if i in listed}
         annotations = {}
-        for sample_id, path in list_flickr_xml(self.ann_file).items():
+        for sample_id, path in files.items():
             annotators = read_flickr_xml(path)
             annotations[sample_id] = {
                 'annotators': annotators,
