@@ -3,13 +3,12 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from mmxpl.utils import DataError
+from mmxpl.utils.threads import map_in_threads
 
 from ..audio_io import read_sound, sound_header
 from ..image_io import decode_frame
@@ -81,7 +80,7 @@ def check_media(
     unreadable: dict[str, str] = {}
     heard: dict[str, SoundFacts] = {}
     seen: dict[str, str] = {}
-    for path, is_sound, fact in _in_threads(look, jobs, workers):
+    for path, is_sound, fact in map_in_threads(look, jobs, workers):
         advance()
         if isinstance(fact, DataError):
             for sample_id in (sounds if is_sound else frames)[path]:
@@ -148,14 +147,3 @@ def _histogram(durations: Iterable[float]) -> dict[str, int]:
     names.append(f'over {DURATIONS[-1]:g} s')
     places = Counter(int(np.searchsorted(DURATIONS, value)) for value in durations)
     return {names[place]: places[place] for place in sorted(places)}
-
-
-def _in_threads(function: Callable, jobs: list, workers: int) -> Iterable:
-    """Maps in threads, in order, with few results waiting at a time."""
-    if workers <= 1:
-        yield from map(function, jobs)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        rest = iter(jobs)
-        while chunk := list(islice(rest, 64 * workers)):
-            yield from pool.map(function, chunk)
