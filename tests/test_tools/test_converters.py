@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
+from mmxpl.datasets.rle import decode_rle
 
 pytest.importorskip('av', reason='videos are read with PyAV')
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
@@ -120,7 +121,7 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     arguments = ['--coco', tmp_path / 'coco.json', '--clips', out / 'clips.json']
     arguments += ['--out', out / 'annotations.json', '--list', out / 'labelled.txt']
-    tool('import_coco', *arguments)
+    tool('import_labels', *arguments)
     assert '1 of 2 clips have labels now: 1 boxes, 1 clips' in capsys.readouterr().out
     common = {'data_root': str(out), 'id_list': 'labelled.txt', 'labelled': True}
     for source in ('boxes', 'mask'):
@@ -133,13 +134,52 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
         assert sample.gt_map.sum() == 256
     assert dataset.metainfo['classes'] == ['bell']
     with pytest.raises(SystemExit):
-        tool('import_coco', *arguments)
+        tool('import_labels', *arguments)
     assert 'exists already' in capsys.readouterr().err
     coco['images'][0]['file_name'] = 'other.jpg'
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     with pytest.raises(SystemExit):
-        tool('import_coco', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
+        tool('import_labels', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
     assert '1 annotated images are no clip' in capsys.readouterr().err
+
+
+def test_masks_as_pictures(tool, tiny_world, tmp_path, capsys):
+    masks = tmp_path / 'masks' / 'deep'
+    masks.mkdir(parents=True)
+    wanted = np.zeros((48, 64), np.uint8)
+    wanted[12:24, 16:48] = 1
+    coloured = np.zeros((48, 64, 4), np.uint8)
+    coloured[..., 3] = 255  # opaque, black
+    coloured[12:24, 16:48, 2] = 7
+    cv2.imwrite(str(masks / 'clip-00.png'), 255 * wanted)
+    cv2.imwrite(str(masks / 'clip-01.png'), coloured)
+    cv2.imwrite(str(masks / 'clip-02.png'), 0 * wanted)
+    clips = {'metainfo': {}, 'data_list': []}
+    for n in range(4):
+        i = f'clip-{n:02d}'
+        paths = {'img_path': f'frames/{i}.jpg', 'audio_path': f'audio/{i}.wav'}
+        clips['data_list'].append({'sample_id': i, **paths})
+    (tmp_path / 'clips.json').write_text(json.dumps(clips))
+    arguments = ['--masks', tmp_path / 'masks', '--clips', tmp_path / 'clips.json']
+    arguments += ['--out', tmp_path / 'ann.json', '--list', tmp_path / 'list.txt']
+    tool('import_labels', *arguments)
+    printed = capsys.readouterr().out
+    assert '1 masks are black (clip-02)' in printed
+    assert '2 of 4 clips have labels now: 2 boxes, 2 clips with masks' in printed
+    dataset = AVJsonDataset(
+        data_root=str(tiny_world),
+        ann_file=str(tmp_path / 'ann.json'),
+        id_list=str(tmp_path / 'list.txt'),
+        labelled=True,
+    )
+    assert dataset.sample_ids == ['clip-00', 'clip-01']
+    for entry in dataset:
+        assert (decode_rle(entry['mask'], 'mask') == wanted).all()
+        assert entry['bboxes'] == [[0.25, 0.25, 0.75, 0.5]]
+    (masks / 'clip-00.png').write_bytes(b'')
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments[:4], '--out', tmp_path / 'x', '--list', 'y')
+    assert 'clip-00.png: the mask cannot be read' in capsys.readouterr().err
 
 
 def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):

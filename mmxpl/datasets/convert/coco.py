@@ -60,7 +60,14 @@ def coco_labels(path: str) -> dict[str, dict]:
         key = _key(annotation, 'image_id', where)
         if key not in images:
             raise DataError(f"{where}, field 'image_id': there is no image {key!r}.")
-        category = names.get(annotation.get('category_id'))
+        category = None
+        if names:
+            number = _key(annotation, 'category_id', where)
+            if number not in names:
+                raise DataError(
+                    f"{where}, field 'category_id': there is no category {number!r}."
+                )
+            category = names[number]
         found[key].append((where, annotation, category))
     return {
         images[key][0]: _label(annotations, images[key][1])

@@ -78,6 +78,8 @@ def test_masks_of_every_form_are_united(coco):
         ({'images': [{'id': 7, 'file_name': 'a', 'height': 0, 'width': 1}]}, 'height'),
         ({'images': [{'id': [], 'file_name': 'a', 'height': 1, 'width': 1}]}, "'id'"),
         ({'annotations': [_note(image_id=8)]}, 'there is no image 8'),
+        ({'annotations': [_note(category_id=9)]}, 'there is no category 9'),
+        ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
         ({'annotations': [_note(bbox=[1, 2, 3])]}, r"\[0\], field 'bbox'"),
         ({'annotations': [_note(bbox=None)]}, r"\[0\], field 'bbox'"),
         ({'annotations': [_note(bbox=[10**400, 0, 1, 1])]}, 'out of range'),
