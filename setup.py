@@ -39,7 +39,9 @@ EXTRAS = {
     'torch': ['torch>=2.6', 'torchaudio>=2.6'],
     # TensorBoard as a visualization backend
     'tensorboard': ['tensorboard'],
-    'test': ['pytest', 'pytest-xdist'],
+    # reading of video files, by the converters
+    'video': ['av>=14'],
+    'test': ['av>=14', 'pytest', 'pytest-xdist'],
     'dev': ['pre-commit', 'ruff'],
 }
 

@@ -4,8 +4,8 @@ from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
 from .duet import DuetDataset
-from .extended import ExtendedDataset
-from .id_list import read_id_list
+from .flickr_soundnet import FlickrSoundNetDataset
+from .id_list import read_clip_list, read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
@@ -18,7 +18,7 @@ __all__ = [
     'AVJsonDataset',
     'CurriculumSampler',
     'DuetDataset',
-    'ExtendedDataset',
+    'FlickrSoundNetDataset',
     'LoadAudio',
     'LoadFrame',
     'NegativeAudioDataset',
@@ -29,6 +29,7 @@ __all__ = [
     'check_disjoint',
     'collect_config_ids',
     'collect_ids',
+    'read_clip_list',
     'read_id_list',
     'select_subset',
 ]

@@ -1,5 +1,7 @@
 """Reads an excerpt of one sound."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from typing import BinaryIO
@@ -42,30 +44,15 @@ def read_waveform(
         DataError: If the file is missing, empty, truncated or no sound, if it
             holds values that are not finite, or if its rate makes no sense.
     """
-    try:
-        with open(path, 'rb') as file:
-            complete = _is_complete_wav(file)
-        with soundfile.SoundFile(path) as sound:
-            rate, total = sound.samplerate, sound.frames
-            if not _RATES[0] <= rate <= _RATES[1]:
-                raise _error(path, f'has a sample rate of {rate} Hz')
-            wanted = max(round(duration * rate), 1)
-            if offset == 'center':
-                start = (total - wanted) // 2
-            else:
-                start = min(round(offset * rate), total - wanted)
-            sound.seek(max(start, 0))
-            wave = sound.read(wanted, dtype='float32', always_2d=True)
-    except OSError as error:
-        raise _error(path, f'cannot be read ({error.strerror})') from error
-    except soundfile.SoundFileError as error:
-        raise _error(path, f'is empty, corrupt or not a sound ({error})') from error
-    if not complete:
-        raise _error(path, 'is truncated: it is shorter than its header says')
-    if not len(wave):
-        raise _error(path, 'holds no samples')
-    if not np.isfinite(wave).all():
-        raise _error(path, 'holds values that are not finite')
+    with _open_sound(path) as sound:
+        rate, total = sound.samplerate, sound.frames
+        wanted = max(round(duration * rate), 1)
+        if offset == 'center':
+            start = (total - wanted) // 2
+        else:
+            start = min(round(offset * rate), total - wanted)
+        sound.seek(max(start, 0))
+        wave = _read_finite(path, sound, wanted)
     mono = wave[:, 0] if wave.shape[1] == 1 else wave.mean(axis=1)
     if len(mono) < wanted:
         mono = np.resize(mono, wanted)  # repeats
@@ -74,6 +61,69 @@ def read_waveform(
     # the rate conversion rounds the length up
     mono = np.resize(mono, round(sample_rate * duration))
     return np.clip(mono, -1.0, 1.0, out=mono)
+
+
+def sound_header(path: str) -> tuple[int, float]:
+    """Reads how a sound is stored, without decoding it.
+
+    Args:
+        path (str): file of any format that libsndfile reads.
+
+    Returns:
+        tuple[int, float]: Sample rate in Hz and duration in seconds.
+
+    Raises:
+        DataError: If the file is missing, empty, truncated or no sound, or if
+            its rate makes no sense.
+    """
+    with _open_sound(path) as sound:
+        if not sound.frames:
+            raise _error(path, 'holds no samples')
+        return sound.samplerate, sound.frames / sound.samplerate
+
+
+def read_sound(path: str) -> np.ndarray:
+    """Decodes a whole sound as it is stored.
+
+    Args:
+        path (str): file of any format that libsndfile reads.
+
+    Returns:
+        np.ndarray: float32 of shape (samples, channels), nominally in [-1, 1].
+
+    Raises:
+        DataError: As :func:`read_waveform`.
+    """
+    with _open_sound(path) as sound:
+        return _read_finite(path, sound, -1)
+
+
+@contextmanager
+def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
+    """Opens a sound; what goes wrong meanwhile is said with the file's name."""
+    try:
+        with open(path, 'rb') as file:
+            complete = _is_complete_wav(file)
+        with soundfile.SoundFile(path) as sound:
+            if not _RATES[0] <= sound.samplerate <= _RATES[1]:
+                raise _error(path, f'has a sample rate of {sound.samplerate} Hz')
+            if not complete:
+                raise _error(path, 'is truncated: it is shorter than its header says')
+            yield sound
+    except OSError as error:
+        raise _error(path, f'cannot be read ({error.strerror})') from error
+    except soundfile.SoundFileError as error:
+        raise _error(path, f'is empty, corrupt or not a sound ({error})') from error
+
+
+def _read_finite(path: str, sound: soundfile.SoundFile, count: int) -> np.ndarray:
+    """Reads samples from where the sound stands; -1 for all."""
+    wave = sound.read(count, dtype='float32', always_2d=True)
+    if not len(wave):
+        raise _error(path, 'holds no samples')
+    if not np.isfinite(wave).all():
+        raise _error(path, 'holds values that are not finite')
+    return wave
 
 
 def _error(path: str, what: str) -> DataError:

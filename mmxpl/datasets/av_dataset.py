@@ -13,9 +13,19 @@ from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
 
 from .boxes import clip_boxes, looks_like_pixels
-from .id_list import name_some, read_id_list
+from .id_list import (
+    Clip,
+    name_some,
+    plain_clip,
+    read_clip_list,
+    refuse_duplicates,
+)
 from .missing import POLICIES, handle_missing
+from .published import name_list
 from .splits import check_subset, select_subset
+
+# ground truth of a pair that does not sound
+_SILENT_LABEL = {'bboxes': [], 'mask': None}
 
 
 class AVDataset(BaseDataset):
@@ -26,22 +36,29 @@ class AVDataset(BaseDataset):
     the entries that the pipeline starts from: ``sample_id``, ``img_path``,
     ``audio_path``, ``category`` (or None), ``is_labelled``, and, for a labelled
     set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask`` (COCO RLE, or
-    None) and the annotation's other keys. An unlabelled set carries neither
-    boxes nor masks, so that nothing can learn from them by mistake.
+    None), ``is_sounding`` and the annotation's other keys. An unlabelled set
+    carries neither boxes nor masks, so that nothing can learn from them by
+    mistake.
+
+    A pair of a list (:func:`read_clip_list`) that does not sound has
+    ``is_sounding=False`` and no boxes: its ground truth is an empty map.
 
     Labelled clips none of whose boxes has an area within the frame cannot be
     evaluated; they are left out, counted and named in the log.
 
     With ``test_mode=True`` the meta information tells how many clips were asked
-    for (``n_expected``) and the fingerprint of their ids (``id_list_hash``).
+    for (``n_expected``), the fingerprint of their ids (``id_list_hash``) and
+    which published test list that is (``id_list_name``; None for a part of one,
+    whose scores do not compare with published ones). The log says so too.
 
     Args:
         data_root (str): folder that the other paths are relative to.
         ann_file (str, optional): annotation file. Defaults to the layout's.
         data_prefix (dict, optional): folders of frames (``img``) and sounds
             (``audio``). Defaults to the layout's.
-        id_list (str, optional): text or csv file with one id a line. Defaults
-            to None: all clips that the layout holds.
+        id_list (str | Sequence[str], optional): text or csv file with one id a
+            line, or several such files, whose ids must all differ. Defaults to
+            None: all clips that the layout holds.
         labelled (bool): whether to carry boxes and masks. Defaults to False.
         subset (str): 'labelled' or 'unlabelled' takes that part of the ids as
             :func:`select_subset` divides them. Defaults to 'all'.
@@ -68,7 +85,7 @@ class AVDataset(BaseDataset):
         data_root: str = '',
         ann_file: str | None = None,
         data_prefix: dict | None = None,
-        id_list: str | None = None,
+        id_list: str | Sequence[str] | None = None,
         labelled: bool = False,
         subset: str = 'all',
         fraction: float | None = None,
@@ -90,7 +107,8 @@ class AVDataset(BaseDataset):
                 f'data_prefix has the keys {sorted(self.default_prefix)}, got '
                 f'{sorted(unknown)}.'
             )
-        self.id_list = osp.join(data_root, id_list) if id_list else None
+        lists = [id_list] if isinstance(id_list, str) else id_list or ()
+        self.id_lists = [osp.join(data_root, path) for path in lists]
         self.labelled = labelled
         self.subset = subset
         self.fraction = fraction
@@ -134,12 +152,12 @@ class AVDataset(BaseDataset):
 
     @abstractmethod
     def find_media(
-        self, ids: Sequence[str], annotations: dict[str, dict]
+        self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
         """Finds frame and sound of clips.
 
         Args:
-            ids (Sequence[str]): the clips.
+            clips (Sequence[Clip]): the clips.
             annotations (dict[str, dict]): from :meth:`read_annotations`.
 
         Returns:
@@ -150,7 +168,8 @@ class AVDataset(BaseDataset):
     @property
     def source(self) -> str:
         """str: the list or folder that names the clips."""
-        return self.id_list or self.ann_file or self.data_prefix['img']
+        lists = ' + '.join(self.id_lists)
+        return lists or self.ann_file or self.data_prefix['img']
 
     @property
     def sample_ids(self) -> list[str]:
@@ -170,9 +189,11 @@ class AVDataset(BaseDataset):
         frames, but no media file.
 
         Returns:
-            list[str]: Their ids.
+            list[str]: Their ids; of a pair that does not sound, those of the
+            two clips that frame and sound are taken from.
         """
-        return self._select_ids({} if self.id_list else self.read_annotations())
+        clips = self._select_clips({} if self.id_lists else self.read_annotations())
+        return list(dict.fromkeys(i for c in clips for i in (c.frame_id, c.audio_id)))
 
     def load_data_list(self) -> list[dict]:
         """Makes the entries of all complete clips.
@@ -184,22 +205,35 @@ class AVDataset(BaseDataset):
             DataError: If lists, annotations or files cannot be used.
         """
         annotations = self.read_annotations()
-        ids = self._select_ids(annotations)
+        clips = self._select_clips(annotations)
+        ids = [clip.sample_id for clip in clips]
         if self.test_mode:
-            self._metainfo.update(n_expected=len(ids), id_list_hash=hash_ids(ids))
-        media, lacking = self.find_media(ids, annotations)
+            self._describe_list(ids)
+        media, lacking = self.find_media(clips, annotations)
+        sounding = [c.sample_id for c in clips if c.is_sounding]
         if self.labelled:
             lacking[f'neither box nor mask in {self.ann_file}'] = [
-                i for i in media if not _has_label(annotations.get(i, {}))
+                i
+                for i in sounding
+                if i in media and not _has_label(annotations.get(i, {}))
             ]
         handle_missing(lacking, self.missing, len(ids), self.source)
         left_out = set().union(*lacking.values())
-        kept = [i for i in ids if i not in left_out]
-        labels = self._bring_into_frame(kept, annotations) if self.labelled else {}
+        labels: dict[str, dict] = {}
+        if self.labelled:
+            labels = self._bring_into_frame(
+                [i for i in sounding if i not in left_out], annotations
+            )
+            labels.update(
+                {c.sample_id: _SILENT_LABEL for c in clips if not c.is_sounding}
+            )
         entries = [
-            self._make_entry(i, media[i], annotations.get(i, {}), labels.get(i))
-            for i in kept
-            if not self.labelled or i in labels
+            self._make_entry(
+                c, media[c.sample_id], annotations.get(c.sample_id, {}), labels
+            )
+            for c in clips
+            if c.sample_id not in left_out
+            and (not self.labelled or c.sample_id in labels)
         ]
         # the complement of everything is asked for by that very setting
         if not entries and not (self.subset == 'unlabelled' and self.fraction == 1):
@@ -233,13 +267,28 @@ class AVDataset(BaseDataset):
             )
         return data
 
-    def _select_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Applies list and subset."""
-        if self.id_list:
-            ids = read_id_list(self.id_list)
+    def _select_clips(self, annotations: dict[str, dict]) -> list[Clip]:
+        """Applies lists and subset."""
+        if self.id_lists:
+            clips = [clip for path in self.id_lists for clip in read_clip_list(path)]
+            refuse_duplicates((clip.sample_id for clip in clips), self.source)
         else:
-            ids = self.default_ids(annotations)
-        return select_subset(ids, self.subset, self.fraction, self.split_seed)
+            clips = [plain_clip(i) for i in self.default_ids(annotations)]
+        by_id = {clip.sample_id: clip for clip in clips}
+        ids = select_subset(list(by_id), self.subset, self.fraction, self.split_seed)
+        return [by_id[i] for i in ids]
+
+    def _describe_list(self, ids: Sequence[str]) -> None:
+        """Writes into meta information and log what the scores will be of."""
+        facts = dict(
+            n_expected=len(ids), id_list_hash=hash_ids(ids), id_list_name=name_list(ids)
+        )
+        self._metainfo.update(facts)
+        print_log(
+            f'{self.source}: {len(ids)} clips, id hash {facts["id_list_hash"]}: '
+            f'{facts["id_list_name"] or "no published test list, or a part of one"}.',
+            logger='current',
+        )
 
     def _bring_into_frame(
         self, ids: Sequence[str], annotations: dict[str, dict]
@@ -294,21 +343,22 @@ class AVDataset(BaseDataset):
 
     def _make_entry(
         self,
-        sample_id: str,
+        clip: Clip,
         paths: tuple[str, str],
         annotation: dict,
-        label: dict | None,
+        labels: dict[str, dict],
     ) -> dict:
         """Makes what the pipeline starts from."""
         entry = dict(annotation) if self.labelled else {}
         entry.update(
-            sample_id=sample_id,
+            sample_id=clip.sample_id,
             img_path=paths[0],
             audio_path=paths[1],
             category=annotation.get('category'),
             is_labelled=self.labelled,
+            is_sounding=clip.is_sounding if self.labelled else None,
         )
-        entry.update(label or {'bboxes': None, 'mask': None})
+        entry.update(labels.get(clip.sample_id, {'bboxes': None, 'mask': None}))
         return entry
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:

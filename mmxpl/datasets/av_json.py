@@ -7,7 +7,7 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .boxes import parse_boxes
-from .id_list import refuse_duplicates
+from .id_list import Clip, refuse_duplicates
 from .json_file import read_json
 from .media import existing_paths, path_inside
 from .rle import check_rle
@@ -84,26 +84,31 @@ class AVJsonDataset(AVDataset):
         return list(annotations)
 
     def find_media(
-        self, ids: Sequence[str], annotations: dict[str, dict]
+        self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
         """Looks whether the files of the entries exist.
 
         Args:
-            ids (Sequence[str]): the clips.
+            clips (Sequence[Clip]): the clips.
             annotations (dict[str, dict]): from :meth:`read_annotations`.
 
         Returns:
             tuple[dict, dict]: See :meth:`AVDataset.find_media`.
         """
         paths = {
-            i: (annotations[i]['img_path'], annotations[i]['audio_path'])
-            for i in ids
-            if i in annotations
+            c.sample_id: (
+                annotations[c.frame_id]['img_path'],
+                annotations[c.audio_id]['audio_path'],
+            )
+            for c in clips
+            if c.frame_id in annotations and c.audio_id in annotations
         }
         existing = existing_paths(path for pair in paths.values() for path in pair)
         media = {i: pair for i, pair in paths.items() if existing.issuperset(pair)}
         lacking = {
-            f'no entry in {self.ann_file}': [i for i in ids if i not in paths],
+            f'no entry in {self.ann_file}': [
+                c.sample_id for c in clips if c.sample_id not in paths
+            ],
             f'no frame where {self.ann_file} has it': [
                 i for i, (img, _) in paths.items() if img not in existing
             ],

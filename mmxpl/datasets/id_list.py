@@ -4,29 +4,84 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from mmxpl.utils import DataError
 
 # endings that published lists carry behind the id
 MEDIA_SUFFIXES = ('.jpg', '.jpeg', '.png', '.wav')
+# first row of a list of pairs, and what its last column may hold
+PAIR_HEADER = ['video', 'audio', 'label']
+SOUNDING, NON_SOUNDING = 'sounding', 'non-sounding'
+
+
+class Clip(NamedTuple):
+    """One line of a list.
+
+    Args:
+        sample_id (str): name of the clip; of a pair that does not sound,
+            ``FRAME+SOUND``.
+        frame_id (str): clip whose frame is shown.
+        audio_id (str): clip whose sound is heard.
+        is_sounding (bool): False if nothing in the frame makes the sound.
+    """
+
+    sample_id: str
+    frame_id: str
+    audio_id: str
+    is_sounding: bool = True
+
+
+def plain_clip(sample_id: str) -> Clip:
+    """Makes the clip of a frame with its own sound.
+
+    Args:
+        sample_id (str): its id.
+
+    Returns:
+        Clip: The clip.
+    """
+    return Clip(sample_id, sample_id, sample_id)
 
 
 def read_id_list(path: str | Path) -> list[str]:
-    """Reads the ids of a txt or csv file, one a line, in the file's order.
+    """Reads the ids of a txt or csv file, all different, in the file's order.
 
-    Of a line with several columns the first is taken. Line ends of any system,
+    Args:
+        path (str | Path): see :func:`read_clip_list`.
+
+    Returns:
+        list[str]: The ``sample_id`` of its clips.
+
+    Raises:
+        DataError: As :func:`read_clip_list`, or if an id stands there twice.
+    """
+    ids = [clip.sample_id for clip in read_clip_list(path)]
+    refuse_duplicates(ids, path)
+    return ids
+
+
+def read_clip_list(path: str | Path) -> list[Clip]:
+    """Reads the clips of a txt or csv file, one a line, in the file's order.
+
+    Of a line with several columns the first is the id. Line ends of any system,
     a byte-order mark, blank lines, spaces around the id and a media file's
-    ending (``.jpg``, ``.jpeg``, ``.png``, ``.wav``) are no part of the id.
+    ending (``.jpg``, ``.jpeg``, ``.png``, ``.wav``) are no part of it.
+
+    A csv file with the first row ``video,audio,label`` lists pairs, as the
+    extended test sets of SLAVC (Mo & Morgado, NeurIPS 2022) do: the label
+    ``non-sounding`` says that nothing in the frame makes the sound, which may
+    come from another clip.
 
     Args:
         path (str | Path): the file.
 
     Returns:
-        list[str]: The ids, all different.
+        list[Clip]: The clips; the same one may occur twice.
 
     Raises:
-        DataError: If the file is missing, empty or no text, if an id stands
-            there twice, or if one would lead out of the data folder.
+        DataError: If the file is missing, empty or no text, if an id would lead
+            out of the data folder, or if a pair is malformed.
     """
     path = Path(path)
     try:
@@ -48,15 +103,17 @@ def read_id_list(path: str | Path) -> list[str]:
             f'{path}: the id list is not plain text or csv ({error}). Save it with '
             'one id a line.'
         ) from error
-    ids = [
-        clean_id(row[0], f'{path}, row {number}')
+    lines = [
+        (row, f'{path}, row {number}')
         for number, row in enumerate(rows, 1)
         if row and row[0].strip()
     ]
-    if not ids:
+    parse = _parse_plain
+    if lines and [field.strip() for field in lines[0][0]] == PAIR_HEADER:
+        lines, parse = lines[1:], _parse_pair
+    if not lines:
         raise DataError(f'{path}: the id list holds no id. Put one id on each line.')
-    refuse_duplicates(ids, path)
-    return ids
+    return [parse(row, where) for row, where in lines]
 
 
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
@@ -91,19 +148,38 @@ def name_some(ids: Sequence[str], limit: int = 5) -> str:
     return ', '.join(ids[:limit]) + more
 
 
-def clean_id(field: str, where: str) -> str:
-    """Cleans one field of a list and refuses what is no id.
+def _parse_plain(row: Sequence[str], where: str) -> Clip:
+    """Reads a line that begins with an id."""
+    return plain_clip(_parse_id(row[0], where))
 
-    Args:
-        field (str): as it stands in the file.
-        where (str): file and row, for the message.
 
-    Returns:
-        str: The id, without spaces and a media file's ending.
+def _parse_pair(row: Sequence[str], where: str) -> Clip:
+    """Reads a line ``video,audio,label``."""
+    if len(row) != 3:
+        raise DataError(
+            f'{where}: a list of pairs has three fields, {",".join(PAIR_HEADER)}, but '
+            f'here are {len(row)}. Complete the line.'
+        )
+    frame_id, audio_id = (_parse_id(field, where) for field in row[:2])
+    label = row[2].strip()
+    if label == NON_SOUNDING:
+        return Clip(f'{frame_id}+{audio_id}', frame_id, audio_id, False)
+    if label != SOUNDING:
+        raise DataError(
+            f"{where}: the label must be '{SOUNDING}' or '{NON_SOUNDING}', got "
+            f'{row[2]!r}.'
+        )
+    if frame_id != audio_id:
+        raise DataError(
+            f"{where}: '{frame_id}' is labelled as {SOUNDING} with the sound of "
+            f"'{audio_id}', for which there are no boxes. Write {NON_SOUNDING}, or "
+            'the sound that belongs to the frame.'
+        )
+    return plain_clip(frame_id)
 
-    Raises:
-        DataError: If it would lead out of the data folder or is no text.
-    """
+
+def _parse_id(field: str, where: str) -> str:
+    """Cleans one field of a list and refuses what is no id."""
     sample_id = field.strip()
     for suffix in MEDIA_SUFFIXES:
         if sample_id.lower().endswith(suffix):

@@ -32,6 +32,40 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
     Raises:
         DataError: If the file is missing, empty, truncated or no image.
     """
+    data = _read_bytes(path)
+    stored = jpeg_size(data)
+    factor = _reduction(stored, size) if stored else 1
+    image = _decode(path, data, factor)
+    height, width = image.shape[:2]
+    # below a factor of 2 bilinear weights leave no pixel out, at a fifth of the cost
+    shrinks = height >= 2 * size[0] or width >= 2 * size[1]
+    resized = cv2.resize(
+        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    if factor > 1:
+        h, w = stored
+        rotated = (height, width) != (-(-h // factor), -(-w // factor))
+        height, width = (w, h) if rotated else (h, w)
+    return resized, (height, width)
+
+
+def decode_frame(path: str) -> np.ndarray:
+    """Decodes an image file at its own size; see :func:`read_frame`.
+
+    Args:
+        path (str): the file.
+
+    Returns:
+        np.ndarray: uint8 image of shape (H, W, 3), BGR.
+
+    Raises:
+        DataError: If the file is missing, empty, truncated or no image.
+    """
+    return _decode(path, _read_bytes(path), 1)
+
+
+def _read_bytes(path: str) -> bytes:
+    """Reads a file that must hold something."""
     try:
         with open(path, 'rb') as file:
             data = file.read()
@@ -45,10 +79,13 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
             f'{path}: the frame has zero bytes. Restore the file or take its id out '
             'of the list.'
         )
-    stored = jpeg_size(data)
-    factor = _reduction(stored, size) if stored else 1
+    return data
+
+
+def _decode(path: str, data: bytes, factor: int) -> np.ndarray:
+    """Decodes an image at a fraction of its size: 1, or of a JPEG 2, 4 or 8."""
     image = None
-    if stored is None or _is_complete_jpeg(data):
+    if jpeg_size(data) is None or _is_complete_jpeg(data):
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[factor])
         except cv2.error:  # for example more pixels than OpenCV allows
@@ -58,17 +95,7 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
             f'{path}: the frame is truncated, corrupt or not an image. Restore the '
             'file or take its id out of the list.'
         )
-    height, width = image.shape[:2]
-    # below a factor of 2 bilinear weights leave no pixel out, at a fifth of the cost
-    shrinks = height >= 2 * size[0] or width >= 2 * size[1]
-    resized = cv2.resize(
-        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    if factor > 1:
-        h, w = stored
-        rotated = (height, width) != (-(-h // factor), -(-w // factor))
-        height, width = (w, h) if rotated else (h, w)
-    return resized, (height, width)
+    return image
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """Divides ids into a labelled and an unlabelled part."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 SUBSETS = ('all', 'labelled', 'unlabelled')
 
@@ -36,11 +36,51 @@ def select_subset(
     count = max(round(fraction * len(ids)), 1)
     if fraction < 1:
         count = min(count, max(len(ids) - 1, 1))
-    ranked = sorted(
-        ids, key=lambda i: (hashlib.sha256(f'{seed}:{i}'.encode()).digest(), i)
-    )
-    chosen = set(ranked[:count])
+    chosen = set(sorted(ids, key=lambda i: _rank(seed, i))[:count])
     return [i for i in ids if (i in chosen) == (subset == 'labelled')]
+
+
+def choose_stratified(
+    ids: Sequence[str], classes: Mapping[str, str], count: int, seed: int = 0
+) -> list[str]:
+    """Chooses ids so that every class has its share of them.
+
+    Systematic sampling: the ids are laid out class after class, classes and ids
+    within each in the order of a hash of the seed and the name, and those at
+    even distances are taken. Of a class with n of N ids come ``n * count / N``,
+    rounded up or down. Order of the ids and machine do not matter.
+
+    Args:
+        ids (Sequence[str]): N different ids.
+        classes (Mapping[str, str]): class by id; ids without one are of the
+            class ''.
+        count (int): how many to choose, from 0 to N.
+        seed (int): chooses among the possible choices. Defaults to 0.
+
+    Returns:
+        list[str]: The chosen ids in the order of ``ids``.
+
+    Raises:
+        ValueError: If ``count`` is out of range.
+    """
+    total = len(ids)
+    if not 0 <= count <= total:
+        raise ValueError(f'count must be in [0, {total}], got {count}.')
+    laid_out = sorted(
+        ids,
+        key=lambda i: (_rank(seed, f'class {classes.get(i, "")}'), _rank(seed, i)),
+    )
+    chosen = {
+        i
+        for n, i in enumerate(laid_out)
+        if (n + 1) * count // total > n * count // total
+    }
+    return [i for i in ids if i in chosen]
+
+
+def _rank(seed: int, name: str) -> tuple[bytes, str]:
+    """Sorts names at random, yet alike on every machine."""
+    return hashlib.sha256(f'{seed}:{name}'.encode()).digest(), name
 
 
 def check_subset(subset: str, fraction: float | None) -> None:

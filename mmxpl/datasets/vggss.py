@@ -8,12 +8,12 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .boxes import parse_boxes
-from .id_list import refuse_duplicates
+from .id_list import Clip, refuse_duplicates
 from .json_file import read_json
 from .media import list_media
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
-AUDIO_SUFFIXES = ('.wav',)
+AUDIO_SUFFIXES = ('.wav', '.flac', '.ogg', '.mp3')
 
 
 @DATASETS.register_module()
@@ -24,7 +24,7 @@ class VGGSSDataset(AVDataset):
 
         data_root/
             frames/ID.jpg (.jpeg, .png)
-            audio/ID.wav
+            audio/ID.wav (.flac, .ogg, .mp3)
             vggss.json      [{"file": ID, "class": str, "bbox": [[x1, y1, x2, y2], ...]}, ...]
             train.txt       one id a line, any name
 
@@ -79,12 +79,12 @@ class VGGSSDataset(AVDataset):
         return sorted(list_media(self.data_prefix['img'], FRAME_SUFFIXES))
 
     def find_media(
-        self, ids: Sequence[str], annotations: dict[str, dict]
+        self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
         """Finds frame and sound by the id.
 
         Args:
-            ids (Sequence[str]): the clips.
+            clips (Sequence[Clip]): the clips.
             annotations (dict[str, dict]): not used.
 
         Returns:
@@ -94,13 +94,20 @@ class VGGSSDataset(AVDataset):
         frames = list_media(img_folder, FRAME_SUFFIXES)
         sounds = list_media(audio_folder, AUDIO_SUFFIXES)
         media = {
-            i: (osp.join(img_folder, frames[i]), osp.join(audio_folder, sounds[i]))
-            for i in ids
-            if i in frames and i in sounds
+            c.sample_id: (
+                osp.join(img_folder, frames[c.frame_id]),
+                osp.join(audio_folder, sounds[c.audio_id]),
+            )
+            for c in clips
+            if c.frame_id in frames and c.audio_id in sounds
         }
         lacking = {
-            f'no frame in {img_folder}': [i for i in ids if i not in frames],
-            f'no sound in {audio_folder}': [i for i in ids if i not in sounds],
+            f'no frame in {img_folder}': [
+                c.sample_id for c in clips if c.frame_id not in frames
+            ],
+            f'no sound in {audio_folder}': [
+                c.sample_id for c in clips if c.audio_id not in sounds
+            ],
         }
         return media, lacking
 

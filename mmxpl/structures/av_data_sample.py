@@ -18,13 +18,14 @@ class AVDataSample(BaseDataElement):
     - ``sample_id`` (str): stable id of the clip.
     - ``sample_idx`` (int): index within the clip's own dataset.
     - ``is_labelled`` (bool): whether the ground truth may be trained on.
+    - ``is_sounding`` (bool, optional): of a labelled clip, False if nothing in
+      the frame makes the sound; the ground truth is then empty.
     - ``category`` (str, optional): name of the sounding class, if known.
     - ``img_path``, ``audio_path`` (str): the files that were read.
     - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
       file's frame and of the image given to the model.
     - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
-      was given; from :class:`mmxpl.datasets.NegativeAudioDataset` or
-      :class:`mmxpl.datasets.ExtendedDataset`.
+      was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 

@@ -30,12 +30,24 @@ def types_of(node):
             yield from types_of(value)
 
 
+def first_of_each_model():
+    """Leaves out configs that differ from another one in data or schedule alone."""
+    seen = []
+    for path in CONFIGS:
+        cfg = Config.fromfile(ROOT / path)
+        load = cfg.train_dataloader.dataset.datasets[0].pipeline
+        key = (cfg.model, [step for step in load if step['type'].startswith('Load')])
+        if key not in seen:
+            seen.append(key)
+            yield path
+
+
 def test_configs_are_found():
     assert 'xpl/xpl_vggss.py' in CONFIGS
     assert 'xpl/xpl_synthetic.py' in CONFIGS
 
 
-@pytest.mark.parametrize('path', CONFIGS)
+@pytest.mark.parametrize('path', list(first_of_each_model()))
 def test_model_trains_on_the_config_s_input(path):
     cfg = Config.fromfile(ROOT / path)
     model = MODELS.build(cfg.model)

@@ -5,6 +5,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mmxpl.datasets import VGGSSDataset
+from mmxpl.datasets.published import PUBLISHED_LISTS
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError, hash_ids
 
@@ -35,6 +36,7 @@ def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
         'audio_path',
         'category',
         'is_labelled',
+        'is_sounding',
         'bboxes',
         'mask',
     }
@@ -192,3 +194,15 @@ def test_options_are_checked(tiny_world):
 def test_sets_are_registered():
     assert DATASETS.get('VGGSSDataset') is VGGSSDataset
     assert DATASETS.get('AVJsonDataset') is not None
+
+
+def test_an_evaluated_set_says_what_its_scores_will_be_of(
+    tiny_world, monkeypatch, logged
+):
+    ids = ['clip-10', 'clip-11']
+    options = {'data_root': str(tiny_world), 'id_list': 'test.txt', 'test_mode': True}
+    assert VGGSSDataset(**options).metainfo['id_list_name'] is None
+    assert f'2 clips, id hash {hash_ids(ids)}: no published test list' in logged()
+    monkeypatch.setitem(PUBLISHED_LISTS, hash_ids(ids), 'Benchmark, 2 clips')
+    assert VGGSSDataset(**options).metainfo['id_list_name'] == 'Benchmark, 2 clips'
+    assert f'id hash {hash_ids(ids)}: Benchmark, 2 clips.' in logged()

@@ -1,7 +1,14 @@
+from pathlib import Path
+
 import pytest
 
-from mmxpl.datasets.id_list import name_some, read_id_list
+from mmxpl.datasets.id_list import name_some, read_clip_list, read_id_list
 from mmxpl.utils import DataError
+
+METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'
+needs_metadata = pytest.mark.skipif(
+    not METADATA.is_dir(), reason=f'the published metadata is not at {METADATA}'
+)
 
 
 def _write(tmp_path, content: bytes):
@@ -67,3 +74,45 @@ def test_a_missing_list_is_named(tmp_path):
 def test_name_some():
     assert name_some(list('abc')) == 'a, b, c'
     assert name_some(list('abcdefg')) == 'a, b, c, d, e, ...'
+
+
+def test_pairs_that_do_not_sound(tmp_path):
+    path = _write(
+        tmp_path,
+        b'video,audio,label\r\na.jpg,b,non-sounding\r\na,a,sounding\r\nc,c,non-sounding\r\n',
+    )
+    pairs = read_clip_list(path)
+    assert pairs == [
+        ('a+b', 'a', 'b', False),
+        ('a', 'a', 'a', True),
+        ('c+c', 'c', 'c', False),
+    ]
+    assert read_id_list(path) == ['a+b', 'a', 'c+c']
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        (b'a,b', 'row 2: .*three fields.*here are 2'),
+        (b'a,b,silent', "row 2: the label must be .* got 'silent'"),
+        (b'a,b,sounding', "row 2: 'a' is labelled as sounding with the sound of 'b'"),
+        (b'a,../b,non-sounding', 'row 2.*leads out of the data folder'),
+        (b'', 'holds no id'),
+    ],
+)
+def test_bad_pairs_are_named(tmp_path, row, message):
+    path = _write(tmp_path, b'\xef\xbb\xbfvideo,audio,label\n' + row + b'\n')
+    with pytest.raises(DataError, match=message) as info:
+        read_clip_list(path)
+    assert str(path) in str(info.value)
+
+
+@needs_metadata
+@pytest.mark.parametrize(
+    ('name', 'count', 'same'), [('flickr', 250, 0), ('vggss', 5158, 379)]
+)
+def test_published_pairs(name, count, same):
+    pairs = read_clip_list(METADATA / f'{name}_test_plus_silent.csv')
+    assert len({pair.sample_id for pair in pairs}) == len(pairs) == count
+    assert not any(pair.is_sounding for pair in pairs)
+    assert sum(pair.frame_id == pair.audio_id for pair in pairs) == same

@@ -1,8 +1,9 @@
+import math
 import random
 
 import pytest
 
-from mmxpl.datasets.splits import select_subset
+from mmxpl.datasets.splits import choose_stratified, select_subset
 
 IDS = [f'clip-{n:04d}' for n in range(1000)]
 
@@ -50,3 +51,30 @@ def test_bad_fractions_are_refused(fraction):
 def test_unknown_subset_is_refused():
     with pytest.raises(ValueError, match="'train'"):
         select_subset(IDS, 'train')
+
+
+@pytest.mark.parametrize('count', [0, 1, 7, 50, 99, 100])
+@pytest.mark.parametrize('seed', [0, 1])
+def test_every_class_has_its_share(count, seed):
+    rng = random.Random(seed)
+    classes = {f'id{n}': rng.choice('aaaaaabbbcd') for n in range(95)}
+    ids = [*classes, *(f'other{n}' for n in range(5))]  # without a class
+    chosen = choose_stratified(ids, classes, count, seed)
+    assert len(chosen) == len(set(chosen)) == count
+    assert chosen == [i for i in ids if i in set(chosen)]
+    for name in 'abcd':
+        members = {i for i, c in classes.items() if c == name}
+        share = len(members) * count / len(ids)
+        assert math.floor(share) <= len(members & set(chosen)) <= math.ceil(share)
+
+
+def test_the_choice_depends_on_ids_and_seed_alone():
+    classes = {f'id{n}': 'ab'[n % 2] for n in range(40)}
+    ids = list(classes)
+    first = choose_stratified(ids, classes, 10, 3)
+    assert sorted(choose_stratified(ids[::-1], classes, 10, 3)) == sorted(first)
+    assert choose_stratified(ids, classes, 10, 4) != first
+    # a known answer: another release must not divide differently
+    assert choose_stratified(list('abcdefgh'), {}, 3) == ['c', 'e', 'g']
+    with pytest.raises(ValueError, match=r'\[0, 40\], got 41'):
+        choose_stratified(ids, classes, 41)

@@ -131,3 +131,44 @@ def test_published_corrupt_items(tmp_path):
     assert len(corrupt) == 12
     kept = [clip_boxes(item['bboxes'])[0] for item in annotations.values()]
     assert sum(not boxes for boxes in kept) == 2
+
+
+def test_pairs_that_do_not_sound(spoilable_world):
+    (spoilable_world / 'silent.csv').write_text(
+        'video,audio,label\nclip-10,clip-03,non-sounding\n'
+    )
+    dataset = VGGSSDataset(
+        data_root=str(spoilable_world),
+        id_list=['test.txt', 'silent.csv'],
+        labelled=True,
+        test_mode=True,
+        pipeline=[
+            {'type': 'LoadFrame', 'size': 8},
+            {'type': 'LoadAudio', 'duration': 0.1},
+            {'type': 'RasterizeTargets', 'size': 16},
+            {'type': 'PackAVInputs'},
+        ],
+    )
+    assert dataset.sample_ids == ['clip-10', 'clip-11', 'clip-10+clip-03']
+    assert dataset.metainfo['n_expected'] == 3
+    *plain, silent = (dataset[n]['data_samples'] for n in range(3))
+    assert all(s.is_sounding and s.gt_map.any() for s in plain)
+    assert not silent.is_sounding
+    assert not silent.gt_map.any()
+    assert silent.gt_map.shape == (16, 16)
+    assert silent.gt_instances.bboxes.shape == (0, 4)
+    assert silent.img_path.endswith('frames/clip-10.jpg')
+    assert silent.audio_path.endswith('audio/clip-03.wav')
+    # training on either clip of the pair would be a leak
+    assert dataset.list_ids() == ['clip-10', 'clip-11', 'clip-03']
+
+
+def test_a_pair_without_its_sound_is_missing(spoilable_world):
+    (spoilable_world / 'silent.csv').write_text(
+        'video,audio,label\nclip-10,clip-03,non-sounding\nclip-10,x,non-sounding\n'
+    )
+    common = {'data_root': str(spoilable_world), 'id_list': 'silent.csv'}
+    with pytest.raises(DataError, match=r'1 have no sound in .*\(clip-10\+x\)'):
+        VGGSSDataset(labelled=True, **common)
+    dataset = VGGSSDataset(labelled=True, missing='skip', **common)
+    assert dataset.sample_ids == ['clip-10+clip-03']

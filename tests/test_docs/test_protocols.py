@@ -41,7 +41,9 @@ def world(tmp_path_factory):
     )
     write_world(root, config, progress=False)
     pairs = 'video,audio,label\ntest_00000,test_00001,non-sounding\n'
-    (root / 'vggss_test_plus_silent.csv').write_text(pairs)
+    (root / 'lists').mkdir()
+    (root / 'lists/vggss_test.csv').write_text('test_00000\ntest_00001\n')
+    (root / 'lists/vggss_test_plus_silent.csv').write_text(pairs)
     content = json.loads((root / 'annotations.json').read_text())
     for i, entry in enumerate(content['data_list']):
         # two sounds of every frame

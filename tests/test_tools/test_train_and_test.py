@@ -257,3 +257,13 @@ def test_a_bad_file_is_named(spoilable_world, tmp_path, kind, damage):
     last = done.stderr.strip().splitlines()[-1]
     assert 'DataError' in last
     assert 'clip-10' in last
+
+
+def test_training_on_test_clips_is_refused(tiny_world, tmp_path):
+    done = train(
+        tiny_world, tmp_path / 'work', check=False, MMXPL_TEST_LIST='train.txt'
+    )
+    assert done.returncode == 2
+    assert 'Clips occur in two parts of the data' in done.stderr
+    assert 'share 4 ids' in done.stderr
+    assert not list((tmp_path / 'work').glob('*.pth'))

@@ -1,10 +1,11 @@
 # A folder in the layout of VGG-SS:
-#   frames/ID.jpg  audio/ID.wav  vggss.json  and lists of ids.
+#   frames/ID.jpg  audio/ID.wav  vggss.json  and lists of ids, as
+#   tools/dataset_converters/split_labelled.py writes them.
 data_root = '{{$MMXPL_DATA_ROOT:data/vggss}}'
-labelled_list = 'labelled.txt'  # clips whose boxes are trained on
-unlabelled_list = 'unlabelled.txt'
-val_list = 'val.txt'
-test_list = 'test.txt'
+labelled_list = 'lists/144k/labelled.txt'  # clips whose boxes are trained on
+unlabelled_list = 'lists/144k/unlabelled.txt'
+val_list = 'lists/144k/val.txt'
+test_list = 'lists/144k/test.txt'
 missing = 'error'  # 'skip' leaves out, counts and names clips that are incomplete
 img_size = (224, 224)
 sample_rate = 16000

@@ -15,6 +15,7 @@ META_KEYS = (
     'sample_id',
     'sample_idx',
     'is_labelled',
+    'is_sounding',
     'category',
     'img_path',
     'audio_path',

@@ -10,9 +10,11 @@ from mmxpl.evaluation.functional.rasterize import rasterize_boxes
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError
 
+from ..flickr_xml import consensus_map
 from ..rle import decode_rle
 
-SOURCES = ('boxes', 'mask')
+# what is drawn, and the key that holds it
+SOURCES = {'boxes': 'bboxes', 'mask': 'mask', 'consensus': 'annotators'}
 
 
 @TRANSFORMS.register_module()
@@ -20,20 +22,24 @@ class RasterizeTargets(BaseTransform):
     """Draws the boxes, or the mask, of a labelled clip into a map.
 
     Boxes give their union, as VGG-SS is evaluated; a mask is resized by area
-    and is set where at least half of a cell is covered. Unlabelled clips pass
-    unchanged.
+    and is set where at least half of a cell is covered; the consensus of several
+    annotators is that of Flickr-SoundNet, see
+    :func:`mmxpl.datasets.flickr_xml.consensus_map`. Of a clip that does not
+    sound the map is empty. Unlabelled clips pass unchanged.
 
-    Required keys: ``is_labelled``, ``sample_id``, and ``bboxes`` or ``mask``.
-    Added key: ``gt_map``, a float32 tensor of shape (size, size) in {0, 1}.
+    Required keys: ``is_labelled``, ``sample_id``, and ``bboxes``, ``mask`` or
+    ``annotators``. Optional key: ``is_sounding``. Added key: ``gt_map``, a
+    float32 tensor of shape (size, size) in {0, 1}; in {0, 0.5, 1} for a
+    consensus.
 
     Args:
         size (int): side of the map. Defaults to 224, the protocol's.
-        source (str): 'boxes' or 'mask'. Defaults to 'boxes'.
+        source (str): 'boxes', 'mask' or 'consensus'. Defaults to 'boxes'.
     """
 
     def __init__(self, size: int = 224, source: str = 'boxes') -> None:
         if source not in SOURCES:
-            raise ValueError(f"source must be one of {SOURCES}, got '{source}'.")
+            raise ValueError(f"source must be one of {tuple(SOURCES)}, got '{source}'.")
         self.size = size
         self.source = source
 
@@ -51,17 +57,22 @@ class RasterizeTargets(BaseTransform):
         """
         if not results['is_labelled']:
             return results
-        key = 'bboxes' if self.source == 'boxes' else 'mask'
+        if results.get('is_sounding') is False:
+            results['gt_map'] = torch.zeros(self.size, self.size)
+            return results
+        key = SOURCES[self.source]
         label = results.get(key)
         if label is None:
             raise DataError(
                 f"'{results['sample_id']}' has no {key}, which "
                 f"RasterizeTargets(source='{self.source}') draws. Add them to the "
-                'annotation file or choose the other source.'
+                'annotation file or choose another source.'
             )
         if self.source == 'boxes':
             # not as float32: int(size * v) must truncate as the protocol does
             results['gt_map'] = rasterize_boxes(label, self.size)
+        elif self.source == 'consensus':
+            results['gt_map'] = consensus_map(label, self.size)
         else:
             mask = decode_rle(label, f"mask of '{results['sample_id']}'")
             results['gt_map'] = _resize_mask(mask, self.size)

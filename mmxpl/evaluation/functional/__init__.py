@@ -10,28 +10,20 @@ from .coco_ap import (
     COCO_NAMES,
     coco_ap,
 )
-from .confidence import (
-    map_confidence,
-)
-from .evaluate import (
-    evaluate_maps,
-)
+from .confidence import map_confidence
+from .evaluate import evaluate_maps
 from .extended import (
     extended_ap,
     localization_accuracy,
     max_f1,
     precision_recall,
 )
-from .ground_truth import (
-    GroundTruth,
-)
+from .ground_truth import GroundTruth
 from .groups import (
     SIZE_GROUPS,
     size_groups,
 )
-from .interactive import (
-    worst_of_group,
-)
+from .interactive import worst_of_group
 from .map_boxes import (
     BOX_MODES,
     MapBoxes,
@@ -50,9 +42,7 @@ from .negative_audio import (
     harmonic_mean,
     universal_threshold,
 )
-from .pixel_ap import (
-    pixel_ap,
-)
+from .pixel_ap import pixel_ap
 from .protocol import (
     REFERENCE_NAMES,
     format_card,

@@ -1,29 +1,13 @@
 """Metrics for MMEngine's evaluator."""
 
-from .box_ap_metric import (
-    BoxAPMetric,
-)
-from .ciou_metric import (
-    CIoUMetric,
-)
-from .extended_metric import (
-    ExtendedMetric,
-)
-from .interactive_metric import (
-    InteractiveMetric,
-)
-from .map_dumper import (
-    MapDumper,
-)
-from .multi_source_metric import (
-    MultiSourceMetric,
-)
-from .negative_audio_metric import (
-    NegativeAudioMetric,
-)
-from .segmentation_metric import (
-    SegmentationMetric,
-)
+from .box_ap_metric import BoxAPMetric
+from .ciou_metric import CIoUMetric
+from .extended_metric import ExtendedMetric
+from .interactive_metric import InteractiveMetric
+from .map_dumper import MapDumper
+from .multi_source_metric import MultiSourceMetric
+from .negative_audio_metric import NegativeAudioMetric
+from .segmentation_metric import SegmentationMetric
 
 __all__ = [
     'BoxAPMetric',

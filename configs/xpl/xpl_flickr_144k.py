@@ -1,0 +1,26 @@
+# XPL on Flickr-SoundNet 144k: 4,250 labelled and 500 validation clips of the 4,750 with
+# boxes, the published test clips (249 or 250), consensus of three annotators. See
+# docs/data/flickr.md. Nets and schedule are those of xpl_vggss.py.
+_base_ = './xpl_vggss.py'
+
+# ---------------------------- frequently modified ----------------------------
+data_root = '{{$MMXPL_DATA_ROOT:data/flickr_soundnet}}'
+lists = 'lists/144k'
+# ------------------------------------------------------------------------------
+
+load = [
+    *_base_.load[:2],
+    dict(type='RasterizeTargets', size=224, source='consensus'),
+    dict(type='PackAVInputs'),
+]
+flickr_clips = dict(
+    type='FlickrSoundNetDataset',
+    data_root=data_root,
+    missing=_base_.missing,
+    pipeline=load,
+)
+flickr_labelled = dict(flickr_clips, labelled=True, id_list=f'{lists}/labelled.txt')
+flickr_unlabelled = dict(flickr_clips, id_list=f'{lists}/unlabelled.txt')
+train_dataloader = dict(dataset=dict(datasets=[flickr_labelled, flickr_unlabelled]))
+val_dataloader = dict(dataset=dict(flickr_clips, id_list=f'{lists}/val.txt'))
+test_dataloader = dict(dataset=dict(flickr_clips, id_list=f'{lists}/test.txt'))

@@ -1,0 +1,33 @@
+# XPL on VGG-Sound 144k without a single box of VGG-SS: the labelled (4,250) and the
+# validation clips (500) are Flickr-SoundNet's, so all 5,158 clips of VGG-SS are the
+# test and scores compare with those of the whole. See docs/data/vggss.md.
+_base_ = './xpl_vggss.py'
+
+# ---------------------------- frequently modified ----------------------------
+flickr_root = '{{$MMXPL_FLICKR_ROOT:data/flickr_soundnet}}'
+# ------------------------------------------------------------------------------
+
+load = [
+    *_base_.load[:2],
+    dict(type='RasterizeTargets', size=224, source='consensus'),
+    dict(type='PackAVInputs'),
+]
+flickr_clips = dict(
+    type='FlickrSoundNetDataset',
+    data_root=flickr_root,
+    labelled=True,
+    missing=_base_.missing,
+    pipeline=load,
+)
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(flickr_clips, id_list='lists/144k/labelled.txt'),
+            dict(
+                _base_.unlabelled_dataset, id_list='lists/flickr_labels/unlabelled.txt'
+            ),
+        ]
+    ),
+)
+val_dataloader = dict(dataset=dict(flickr_clips, id_list='lists/144k/val.txt'))
+test_dataloader = dict(dataset=dict(id_list='lists/vggss_test.csv'))

@@ -1,0 +1,204 @@
+"""Compares the lists of a data set with each other."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from pathlib import Path
+
+from mmxpl.utils import DataError, hash_ids
+
+from ..id_list import Clip, read_clip_list
+from ..leaks import SPLITS
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """A list of clips and the split it is for.
+
+    Args:
+        path (str): the file.
+        split (str): 'train', 'val' or 'test'.
+        clips (Sequence[Clip]): its lines, perhaps some twice.
+    """
+
+    path: str
+    split: str
+    clips: Sequence[Clip]
+
+    @property
+    def used_ids(self) -> set[str]:
+        """set[str]: clips whose frame or sound is used."""
+        return {i for clip in self.clips for i in (clip.frame_id, clip.audio_id)}
+
+
+def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
+    """Reads lists of several splits.
+
+    Args:
+        paths (Mapping[str, Iterable[str]]): files by split.
+
+    Returns:
+        list[ClipList]: The lists in the order of train, val and test.
+
+    Raises:
+        DataError: If one cannot be read.
+    """
+    return [
+        ClipList(str(path), split, read_clip_list(path))
+        for split in SPLITS
+        for path in paths.get(split) or ()
+    ]
+
+
+def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]:
+    """Looks for ids that occur twice, in one list or in two splits.
+
+    Two lists of the training split, such as labelled and unlabelled clips, may
+    share no clip either. Two lists of the validation or the test split may:
+    extended sets use the clips of the plain ones.
+
+    Args:
+        lists (Sequence[ClipList]): the lists.
+
+    Returns:
+        tuple[list[dict], dict[str, dict]]: Of each list ``path``, ``split``,
+        ``count`` of different clips, ``id_list_hash`` and ``duplicates``; and
+        of each pair of splits that were given (``train_test``, ...) the
+        ``count`` and the sorted ``ids`` that both use.
+    """
+    facts = []
+    for one in lists:
+        counts = Counter(clip.sample_id for clip in one.clips)
+        facts.append(
+            dict(
+                path=one.path,
+                split=one.split,
+                count=len(counts),
+                id_list_hash=hash_ids(counts),
+                duplicates=sorted(i for i, n in counts.items() if n > 1),
+            )
+        )
+    leaks = {}
+    for left, right in combinations_with_replacement(SPLITS, 2):
+        if left == right != 'train':
+            continue
+        shared = _shared(lists, left, right)
+        if shared is not None:
+            leaks[f'{left}_{right}'] = dict(count=len(shared), ids=sorted(shared))
+    return facts, leaks
+
+
+def check_contents(
+    lists: Sequence[ClipList], groups: Iterable[Sequence[str]]
+) -> dict[str, list[list[str]]]:
+    """Looks for files with one content that are used in two splits.
+
+    Args:
+        lists (Sequence[ClipList]): the lists.
+        groups (Iterable[Sequence[str]]): ``sample_id`` of clips that share the
+            content of their frame, or of their sound.
+
+    Returns:
+        dict[str, list[list[str]]]: The groups with clips in both splits, by
+        pair of splits (``train_test``, ...) that there are lists of.
+    """
+    ids = {
+        split: {c.sample_id for one in lists if one.split == split for c in one.clips}
+        for split in SPLITS
+    }
+    groups = list(groups)
+    return {
+        f'{left}_{right}': [
+            list(group)
+            for group in groups
+            if not ids[left].isdisjoint(group) and not ids[right].isdisjoint(group)
+        ]
+        for left, right in combinations(SPLITS, 2)
+        if ids[left] and ids[right]
+    }
+
+
+def clean_lists(
+    lists: Sequence[ClipList],
+    unusable: Collection[str],
+    folder: str | Path,
+    groups: Iterable[Sequence[str]] = (),
+) -> list[tuple[str, int, int]]:
+    """Writes the lists without what is wrong with them.
+
+    Clips that stand in a list twice stay once; unusable ones are left out. A
+    training clip that is evaluated is left out of training, a validation clip
+    that is tested on out of validation, and of two training lists the first
+    keeps a clip. Lines are written in the list's own order; of a plain list the
+    ids alone.
+
+    Args:
+        lists (Sequence[ClipList]): the lists.
+        unusable (Collection[str]): ``sample_id`` of clips that cannot be used.
+        folder (str | Path): where to write, under the lists' own names.
+        groups (Iterable[Sequence[str]]): clips that share the content of a
+            file; one that is evaluated bars the others from training.
+
+    Returns:
+        list[tuple[str, int, int]]: Of each list the new file, and how many
+        lines it has and had.
+
+    Raises:
+        DataError: If two lists have one name, if a file exists already, or if a
+            list would be empty.
+    """
+    folder = Path(folder)
+    groups = list(groups)
+    # test clips stay; what comes later in this order gives way
+    order = sorted(lists, key=lambda one: -SPLITS.index(one.split))
+    unusable, taken, texts = set(unusable), {split: set() for split in SPLITS}, {}
+    for one in order:
+        later = SPLITS[SPLITS.index(one.split) + 1 :]
+        barred = set().union(*(taken[split] for split in later))
+        barred.update(*(group for group in groups if not barred.isdisjoint(group)))
+        if one.split == 'train':
+            barred |= taken['train']
+        kept = [
+            clip
+            for clip in dict.fromkeys(one.clips)
+            if clip.sample_id not in unusable and barred.isdisjoint(clip)
+        ]
+        if not kept:
+            raise DataError(f'{one.path}: no clip would be left. Look at the report.')
+        taken[one.split] |= {i for clip in kept for i in clip[:3]}
+        target = folder / Path(one.path).name
+        if target in texts or target.exists():
+            raise DataError(
+                f'{target}: exists already, or two lists have this name. Name an '
+                'empty folder, or rename a list.'
+            )
+        texts[target] = (_format_list(kept), len(kept), len(one.clips))
+    folder.mkdir(parents=True, exist_ok=True)
+    for target, (text, _, _) in texts.items():
+        target.write_text(text)
+    return [(str(target), new, old) for target, (_, new, old) in texts.items()]
+
+
+def _shared(lists: Sequence[ClipList], left: str, right: str) -> set[str] | None:
+    """Ids used by lists of both splits; None if there are no two such lists."""
+    pairs = [
+        (a, b)
+        for n, a in enumerate(lists)
+        for m, b in enumerate(lists)
+        if a.split == left and b.split == right and (left != right or n < m)
+    ]
+    if not pairs:
+        return None
+    return set().union(*(a.used_ids & b.used_ids for a, b in pairs))
+
+
+def _format_list(clips: Sequence[Clip]) -> str:
+    """Writes ids, or pairs if there is one that does not sound."""
+    if all(clip.is_sounding for clip in clips):
+        return ''.join(f'{clip.sample_id}\n' for clip in clips)
+    rows = (
+        f'{c.frame_id},{c.audio_id},{"" if c.is_sounding else "non-"}sounding\n'
+        for c in clips
+    )
+    return 'video,audio,label\n' + ''.join(rows)

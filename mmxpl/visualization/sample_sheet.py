@@ -1,0 +1,87 @@
+"""One sample as training sees it: frame, ground truth, spectrograms, views."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from mmxpl.structures import AVDataSample
+
+from .av_visualizer import ground_truth_boxes
+from .contact_sheet import contact_sheet
+from .heatmap import colour_map, overlay_heatmap, upsample_map
+from .panel import draw_boxes, draw_region, make_panel, panel_size, resize
+
+#: A picture, RGB uint8 of shape (H, W, 3), and its ground truth (S, S) or None.
+View = tuple[np.ndarray, Tensor | None]
+
+
+def sample_sheet(
+    image: np.ndarray,
+    sample: AVDataSample,
+    spectrograms: Mapping[str, Tensor],
+    views: Sequence[View] = (),
+) -> np.ndarray:
+    """Draws a sample in a row of panels.
+
+    The frame has its boxes, or the outline of the ground truth where there is no
+    box. The ground truth is laid over the frame as a map, so that the share of
+    annotators who agree can be seen. Of every augmented view the ground truth
+    that belongs to it is outlined at one half of its highest value.
+
+    Args:
+        image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
+        sample (AVDataSample): What is known of it.
+        spectrograms (Mapping[str, Tensor]): By name, (1, F, L) of any range; low
+            frequencies are drawn at the bottom, values from dark to bright
+            between the least and the greatest.
+        views (Sequence[View]): Augmented views. Defaults to none.
+
+    Returns:
+        np.ndarray: RGB uint8 picture.
+    """
+    size = panel_size(image.shape[:2])
+    image = resize(image, size)
+    boxes = ground_truth_boxes(sample)
+    gt_map = sample.get('gt_map')
+    frame = draw_boxes(image, boxes)
+    if not len(boxes) and gt_map is not None:
+        frame = _outline(frame, gt_map)
+    panels = [make_panel(frame, sample.sample_id, _describe(sample, len(boxes)))]
+    if gt_map is not None:
+        cover = f'{100 * float(gt_map.mean()):.0f} % of the frame'
+        panels.append(make_panel(overlay_heatmap(image, gt_map), 'Ground truth', cover))
+    for name, values in spectrograms.items():
+        picture = resize(_draw_spectrogram(values), size)
+        detail = f'{values.shape[-2]} bands x {values.shape[-1]} steps'
+        panels.append(make_panel(picture, name, detail))
+    for number, (picture, target) in enumerate(views, 1):
+        picture = resize(picture, size)
+        if target is not None:
+            picture = _outline(picture, target)
+        panels.append(make_panel(picture, f'View {number}', 'augmented'))
+    return contact_sheet(panels, columns=len(panels))
+
+
+def _outline(picture: np.ndarray, gt_map: Tensor) -> np.ndarray:
+    """Outlines a map where it reaches half of its highest value."""
+    values = upsample_map(gt_map, picture.shape[:2])
+    return draw_region(picture, values >= max(values.max() / 2, 1e-6))
+
+
+def _describe(sample: AVDataSample, boxes: int) -> str:
+    """Says in a line what the frame's title does not."""
+    label = 'unlabelled'
+    if sample.get('is_labelled'):
+        label = f'{boxes} box{"" if boxes == 1 else "es"}'
+        if sample.get('is_sounding') is False:
+            label = 'does not sound'
+    return ', '.join(part for part in (sample.get('category'), label) if part)
+
+
+def _draw_spectrogram(values: Tensor) -> np.ndarray:
+    """Colours a spectrogram (1, F, L); (F, L, 3) with the lowest band last."""
+    values = values.detach().float().cpu()[0].flip(0)
+    low, high = values.aminmax()
+    values = (values - low) / (high - low).clamp(min=1e-6)
+    return colour_map(values.clamp(0, 1).numpy())

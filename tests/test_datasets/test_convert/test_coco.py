@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from mmxpl.datasets.convert import coco_labels
+from mmxpl.datasets.rle import decode_rle
+from mmxpl.utils import DataError
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """Writes an instances file, changed as told, and reads it."""
+
+    def coco(images=None, annotations=None, **fields):
+        content = {
+            'images': images
+            or [{'id': 7, 'file_name': 'x/a.b-c.jpg', 'height': 20, 'width': 40}],
+            'annotations': annotations or [],
+            'categories': [{'id': 1, 'name': 'dog'}, {'id': 2, 'name': 'cat'}],
+            **fields,
+        }
+        (tmp_path / 'coco.json').write_text(json.dumps(content))
+        return coco_labels(str(tmp_path / 'coco.json'))
+
+    return coco
+
+
+def _note(**fields):
+    return {'image_id': 7, 'category_id': 1, 'bbox': [10, 5, 20, 10], **fields}
+
+
+def test_boxes_are_normalised(coco):
+    assert coco(annotations=[_note()]) == {
+        'a.b-c': {
+            'bboxes': [[0.25, 0.25, 0.75, 0.75]],
+            'mask': None,
+            'category': 'dog',
+            'objects': [{'category': 'dog', 'bbox': [0.25, 0.25, 0.75, 0.75]}],
+        }
+    }
+    assert coco() == {}
+
+
+def test_masks_of_every_form_are_united(coco):
+    square = np.zeros((20, 40), np.uint8)
+    square[:5, :5] = 1
+    rle = coco_mask.encode(np.asfortranarray(square))
+    rle = {'size': [20, 40], 'counts': rle['counts'].decode()}
+    polygon = [[20, 10, 30, 10, 30, 15, 20, 15], [0, 18, 4, 18, 4, 20, 0, 20]]
+    runs = {'size': [20, 40], 'counts': [0, 20, 780]}  # the first column
+    notes = [
+        _note(segmentation=polygon),
+        _note(segmentation=rle, category_id=2),
+        _note(segmentation=runs, iscrowd=1),
+    ]
+    label = coco(annotations=notes)['a.b-c']
+    wanted = square.copy()
+    wanted[:, 0] = wanted[10:15, 20:30] = wanted[18:20, 0:4] = 1
+    assert (decode_rle(label['mask'], 'mask') == wanted).all()
+    assert label['category'] is None
+    assert [o['category'] for o in label['objects']] == ['dog', 'cat', 'dog']
+    # a part of the sounding objects is no mask of what sounds
+    assert coco(annotations=[*notes, _note()])['a.b-c']['mask'] is None
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'images': 'x'}, "a list 'images'"),
+        ({'annotations': [3]}, r'annotations\[0\] must be an object'),
+        ({'images': [{'id': 7, 'file_name': 3}]}, r"images\[0\], field 'file_name'"),
+        (
+            {'images': [{'id': 7, 'file_name': 'a', 'height': 10**9, 'width': 10**9}]},
+            r"images\[0\]: 'height' and 'width'",
+        ),
+        ({'images': [{'id': 7, 'file_name': 'a', 'height': 0, 'width': 1}]}, 'height'),
+        ({'images': [{'id': [], 'file_name': 'a', 'height': 1, 'width': 1}]}, "'id'"),
+        ({'annotations': [_note(image_id=8)]}, 'there is no image 8'),
+        ({'annotations': [_note(category_id=9)]}, 'there is no category 9'),
+        ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
+        ({'annotations': [_note(bbox=[1, 2, 3])]}, r"\[0\], field 'bbox'"),
+        ({'annotations': [_note(bbox=None)]}, r"\[0\], field 'bbox'"),
+        ({'annotations': [_note(bbox=[10**400, 0, 1, 1])]}, 'out of range'),
+        ({'annotations': [_note(segmentation=[[1, 2, 3]])]}, "field 'segmentation'"),
+        ({'annotations': [_note(segmentation='x')]}, "field 'segmentation'"),
+        ({'annotations': [_note(segmentation=[[1e9] * 6])]}, "field 'segmentation'"),
+        (
+            {'annotations': [_note(segmentation={'size': [2, 2], 'counts': [4]})]},
+            'has the size',
+        ),
+        (
+            {'annotations': [_note(segmentation={'size': [20, 40], 'counts': [9]})]},
+            'do not add up',
+        ),
+    ],
+)
+def test_bad_files_are_named(coco, tmp_path, changes, message):
+    with pytest.raises(DataError, match=message) as info:
+        coco(**changes)
+    assert str(tmp_path / 'coco.json') in str(info.value)
+
+
+def test_two_images_of_one_name(coco):
+    image = {'file_name': 'a.jpg', 'height': 1, 'width': 1}
+    with pytest.raises(DataError, match='occur more than once'):
+        coco(images=[{'id': 1, **image}, {'id': 2, **image, 'file_name': 'x/a.png'}])

@@ -1,0 +1,135 @@
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from mmxpl.datasets.convert import read_video_frame, read_video_sound
+from mmxpl.datasets.convert.video import _upright
+from mmxpl.utils import DataError
+
+av = pytest.importorskip('av', reason='videos are read with PyAV')
+
+
+def _number(image):
+    """Number of a frame by its grey value."""
+    assert image.dtype == np.uint8
+    assert image.shape == (32, 32, 3)
+    luma = 16 + float(image.mean()) * 219 / 255  # ITU-R BT.601
+    return (luma - 20) / 5
+
+
+@pytest.fixture(scope='module')
+def lossless(make_video, tmp_path_factory):
+    return str(make_video(tmp_path_factory.mktemp('video') / 'a.mkv'))
+
+
+@pytest.fixture(scope='module')
+def mp4(make_video, tmp_path_factory):
+    path = tmp_path_factory.mktemp('video') / 'a.mp4'
+    return str(make_video(path, codec='libx264'))
+
+
+@pytest.mark.parametrize(
+    ('time', 'number'),
+    [(0, 0), (0.05, 0), (0.1, 1), (1.0, 10), (1.19, 11), (2.9, 29), (2.99, 29)],
+)
+def test_the_frame_that_is_shown_then(lossless, mp4, time, number):
+    assert _number(read_video_frame(lossless, time)) == pytest.approx(number, abs=0.25)
+    # through key frames and frames out of order
+    assert _number(read_video_frame(mp4, time)) == pytest.approx(number, abs=0.4)
+
+
+def test_the_middle(lossless, mp4):
+    for path in (lossless, mp4):
+        assert _number(read_video_frame(path)) == pytest.approx(15, abs=0.4)
+
+
+@pytest.mark.parametrize('time', [3.2, 5.0])
+def test_a_video_that_ends_before_is_no_replacement(lossless, mp4, time):
+    for path in (lossless, mp4):
+        with pytest.raises(DataError, match=r'ends at 3\.0. s, before the frame at'):
+            read_video_frame(path, time)
+
+
+@pytest.mark.parametrize('rate', [16000, 22050])
+def test_sound_is_mixed_and_resampled(lossless, rate):
+    wave = read_video_sound(lossless, rate)
+    assert wave.dtype == np.int16
+    assert abs(len(wave) - 3 * rate) <= 32
+    spectrum = np.abs(np.fft.rfft(wave / 32768.0))
+    assert np.argmax(spectrum) * rate / len(wave) == pytest.approx(440, abs=1)
+    # half of one of two channels
+    assert np.abs(wave[rate : 2 * rate]).max() == pytest.approx(8000, rel=0.02)
+
+
+def test_tracks_that_are_not_there(make_video, tmp_path):
+    silent = str(make_video(tmp_path / 'silent.mkv', 0.5, sound=False))
+    blind = str(make_video(tmp_path / 'blind.mkv', 0.5, pictures=False))
+    with pytest.raises(DataError, match=r'silent\.mkv: the file has no sound'):
+        read_video_sound(silent, 16000)
+    with pytest.raises(DataError, match=r'blind\.mkv: the file has no pictures'):
+        read_video_frame(blind)
+    assert len(read_video_sound(blind, 16000)) == pytest.approx(8000, abs=32)
+
+
+@pytest.mark.parametrize('keep', [0, 10, 0.5])
+def test_damaged_files_are_named(mp4, tmp_path, keep):
+    with open(mp4, 'rb') as file:
+        data = file.read()
+    bad = tmp_path / 'bad.mp4'
+    bad.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
+    for read in (read_video_frame, lambda path: read_video_sound(path, 16000)):
+        with pytest.raises(DataError, match=r'bad\.mp4: the file is damaged or no'):
+            read(str(bad))
+    with pytest.raises(DataError, match=r'none\.mp4'):
+        read_video_frame(str(tmp_path / 'none.mp4'))
+
+
+def test_a_cut_video_is_refused_where_it_was_cut(lossless, tmp_path):
+    with open(lossless, 'rb') as file:
+        data = file.read()
+    cut = tmp_path / 'cut.mkv'
+    cut.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r'cut\.mkv: the file'):
+        read_video_frame(str(cut), 2.9)
+
+
+def test_a_phone_s_video_is_upright(tmp_path):
+    path = tmp_path / 'phone.mp4'
+    planes = np.full((48, 32), 128, np.uint8)
+    planes[:32] = np.linspace(30, 220, 32)  # brighter to the right
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=10)
+        stream.width = stream.height = 32
+        frame = av.VideoFrame.from_ndarray(planes, format='yuv420p')
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    # track header, ISO/IEC 14496-12 8.3.2: a quarter turn clockwise to be shown
+    data = bytearray(path.read_bytes())
+    begin = data.index(b'tkhd') + 44
+    one, w = 1 << 16, 1 << 30
+    assert struct.unpack('>9i', data[begin : begin + 36]) == (
+        *(one, 0, 0, 0, one, 0, 0, 0, w),
+    )
+    turned = struct.pack('>9i', 0, one, 0, -one, 0, 0, 32 * one, 0, w)
+    data[begin : begin + 36] = turned
+    path.write_bytes(data)
+    image = read_video_frame(str(path)).mean(axis=2)
+    assert (np.diff(image.mean(axis=1)) > 3).all()  # brighter downwards
+    assert np.ptp(image.mean(axis=0)) < 5
+
+
+def test_frames_are_turned_upright(mp4, tmp_path):
+    image = np.arange(6).reshape(2, 3, 1)
+    assert _upright(image, 0).tolist() == image.tolist()
+    # counterclockwise: what was on the right comes to the top
+    assert _upright(image, 90)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
+    assert _upright(image, -90)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
+    assert _upright(image, 180)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
+
+
+def test_without_pyav_the_remedy_is_said(lossless, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'av', None)
+    with pytest.raises(DataError, match='pip install "av>=14"'):
+        read_video_frame(lossless)

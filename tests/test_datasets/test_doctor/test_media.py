@@ -1,0 +1,87 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+from mmxpl.datasets.doctor import check_media
+
+
+@pytest.fixture
+def media(tmp_path):
+    """Five clips: 'a' and 'e' hold the same in other files, 'b' is silent."""
+    rng = np.random.default_rng(0)
+    media = {}
+    for n, name in enumerate('abcd'):
+        frame, sound = tmp_path / f'{name}.png', tmp_path / f'{name}.wav'
+        cv2.imwrite(str(frame), rng.integers(0, 256, (8, 6, 3), dtype=np.uint8))
+        wave = rng.uniform(-0.5, 0.5, 4000 * (n + 1)) * (name != 'b')
+        soundfile.write(sound, wave, 8000 if n else 4000)
+        media[name] = (str(frame), str(sound))
+    # the same pixels in another file, the same samples in another format
+    image = cv2.imread(media['a'][0])
+    cv2.imwrite(str(tmp_path / 'e.png'), image, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    wave, rate = soundfile.read(media['a'][1], dtype='int16')
+    soundfile.write(tmp_path / 'e.flac', wave, rate, subtype='PCM_16')
+    media['e'] = (str(tmp_path / 'e.png'), str(tmp_path / 'e.flac'))
+    return media
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_content_is_compared_and_silence_is_heard(media, workers):
+    facts = check_media(media, deep=True, workers=workers)
+    assert facts == {
+        'count': 5,
+        'unreadable': {},
+        'rates': {4000: 2, 8000: 3},
+        'durations': {'0-1 s': 3, '1-3 s': 2},
+        'silent': ['b'],
+        'same_frame': [['a', 'e']],
+        'same_sound': [['a', 'e']],
+    }
+
+
+def test_headers_alone_without_deep(media):
+    with open(media['a'][0], 'w') as file:
+        file.write('no image')
+    facts = check_media(media)
+    assert facts['unreadable'] == {}
+    assert facts['rates'] == {4000: 2, 8000: 3}
+    assert 'silent' not in facts
+
+
+@pytest.mark.parametrize('deep', [True, False])
+def test_bad_sounds_are_named_with_their_reason(media, tmp_path, deep):
+    with open(media['c'][1], 'r+b') as file:
+        file.truncate(3000)
+    soundfile.write(media['d'][1], np.zeros(0), 8000)
+    facts = check_media(media, deep)
+    assert set(facts['unreadable']) == {'c', 'd'}
+    assert 'c.wav: the sound is truncated' in facts['unreadable']['c']
+    assert 'd.wav: the sound holds no samples' in facts['unreadable']['d']
+
+
+def test_bad_frames_are_named_with_their_reason(media, tmp_path):
+    with open(media['c'][0], 'r+b') as file:
+        file.truncate(30)
+    soundfile.write(media['d'][1], np.array([0.1, np.nan]), 8000, subtype='FLOAT')
+    facts = check_media(media, deep=True)
+    assert set(facts['unreadable']) == {'c', 'd'}
+    assert 'c.png: the frame is truncated' in facts['unreadable']['c']
+    assert 'not finite' in facts['unreadable']['d']
+
+
+def test_a_file_of_several_clips_is_opened_once_and_is_no_double(media, tmp_path):
+    media = {'a': media['a'], 'a+c': (media['a'][0], media['c'][1])}
+    steps = []
+    facts = check_media(media, deep=True, advance=lambda: steps.append(1))
+    assert len(steps) == 3
+    assert facts['same_frame'] == facts['same_sound'] == []
+    shutil.copy(media['a'][0], tmp_path / 'copy.png')
+    media['z'] = (str(tmp_path / 'copy.png'), media['a'][1])
+    facts = check_media(media, deep=True)
+    assert facts['same_frame'] == [['a', 'z']]
+    with open(media['a'][0], 'w'):
+        pass
+    assert set(check_media(media, deep=True)['unreadable']) == {'a', 'a+c'}

@@ -1,0 +1,141 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmxpl.datasets import FlickrSoundNetDataset, read_id_list
+from mmxpl.datasets.published import name_list
+from mmxpl.utils import DataError
+
+METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'
+PIPELINE = [
+    {'type': 'LoadFrame', 'size': 8},
+    {'type': 'LoadAudio', 'duration': 0.1},
+    {'type': 'RasterizeTargets', 'size': 256, 'source': 'consensus'},
+    {'type': 'PackAVInputs'},
+]
+
+
+def _write_xml(folder, sample_id, *annotators):
+    """Boxes of each annotator, in pixels of 256."""
+    folder.mkdir(exist_ok=True)
+    people = ''
+    for n, boxes in enumerate(annotators):
+        corners = ('xmin', 'ymin', 'xmax', 'ymax')
+        drawn = ''.join(
+            '<bbox><id>1</id>'
+            + ''.join(f'<{k}>{v}</{k}>' for k, v in zip(corners, box, strict=True))
+            + '</bbox>'
+            for box in boxes
+        )
+        people += f'<person{n}>{drawn}</person{n}>'
+    (folder / f'{sample_id}.xml').write_text(f'<annotation>{people}</annotation>')
+
+
+@pytest.fixture
+def flickr(spoilable_world):
+    folder = spoilable_world / 'Annotations'
+    for n in range(8, 12):
+        _write_xml(folder, f'clip-{n:02d}', [(0, 0, 64, 64)], [(32, 0, 96, 64)], [])
+    _write_xml(
+        folder, 'clip-10', [(0, 0, 128, 256)], [(64, 0, 256, 256)], [(64, 0, 128, 300)]
+    )
+    return spoilable_world
+
+
+def _dataset(root, **options):
+    return FlickrSoundNetDataset(
+        data_root=str(root), **{'id_list': 'test.txt', 'labelled': True, **options}
+    )
+
+
+def test_all_annotators_count(flickr):
+    dataset = _dataset(flickr, pipeline=PIPELINE)
+    assert dataset.sample_ids == ['clip-10', 'clip-11']
+    first, second = (dataset[n]['data_samples'] for n in range(2))
+    wanted = torch.full((256, 256), 0.5)
+    wanted[:, 64:128] = 1
+    assert torch.equal(first.gt_map, wanted)
+    assert second.gt_map.unique().tolist() == [0, 0.5, 1]
+    assert second.gt_map[:64, 32:64].eq(1).all()
+    # boxes of all, clipped to the frame
+    assert first.gt_instances.bboxes.tolist() == [
+        [0, 0, 0.5, 1],
+        [0.25, 0, 1, 1],
+        [0.25, 0, 0.5, 1],
+    ]
+    assert first.category is None
+
+
+def test_two_visits_give_the_same_target(flickr):
+    dataset = _dataset(flickr, pipeline=PIPELINE)
+    maps = [dataset[0]['data_samples'].gt_map for _ in range(3)]
+    assert all(torch.equal(maps[0], other) for other in maps)
+
+
+def test_an_unlabelled_set_reads_no_annotation(flickr):
+    for path in (flickr / 'Annotations').iterdir():
+        path.unlink()
+    entry = _dataset(flickr, labelled=False)[0]
+    assert entry['bboxes'] is None
+    assert 'annotators' not in entry
+
+
+def test_only_files_of_listed_clips_are_read(flickr):
+    (flickr / 'Annotations' / 'clip-08.xml').write_text('<annotation>')
+    assert len(_dataset(flickr)) == 2
+    with pytest.raises(DataError, match=r'clip-08\.xml'):
+        _dataset(flickr, id_list='val.txt')
+
+
+def test_clips_without_annotation_or_without_box(flickr, logged):
+    _write_xml(flickr / 'Annotations', 'clip-11', [(300, 0, 400, 10)], [])
+    assert _dataset(flickr).sample_ids == ['clip-10']
+    assert 'clip-11' in logged()
+    _write_xml(flickr / 'Annotations', 'clip-11', [], [])
+    with pytest.raises(DataError, match=r'neither box nor mask.*clip-11'):
+        _dataset(flickr)
+    (flickr / 'Annotations' / 'clip-11.xml').unlink()
+    with pytest.raises(DataError, match=r'neither box nor mask.*clip-11'):
+        _dataset(flickr)
+    assert _dataset(flickr, missing='skip').sample_ids == ['clip-10']
+
+
+def test_pairs_that_do_not_sound(flickr):
+    (flickr / 'silent.csv').write_text(
+        'video,audio,label\nclip-10,clip-00,non-sounding\n'
+    )
+    dataset = _dataset(flickr, id_list=['test.txt', 'silent.csv'], pipeline=PIPELINE)
+    silent = dataset[2]['data_samples']
+    assert silent.sample_id == 'clip-10+clip-00'
+    assert not silent.gt_map.any()
+
+
+@pytest.mark.skipif(
+    not METADATA.is_dir(), reason=f'the published metadata is not at {METADATA}'
+)
+@pytest.mark.parametrize(
+    ('files', 'name'),
+    [
+        (['vggss_test.csv'], 'VGG-SS, 5158 clips'),
+        (['vggss_heard_test.csv'], 'VGG-SS open set, heard, 2564 clips'),
+        (['vggss_unheard_test.csv'], 'VGG-SS open set, unheard, 2575 clips'),
+        (
+            ['vggss_test.csv', 'vggss_test_plus_silent.csv'],
+            'extended VGG-SS, 10316 pairs',
+        ),
+        (['flickr_test.csv'], 'Flickr-SoundNet, 249 clips'),
+        (
+            ['flickr_test.csv', 'flickr_test_plus_silent.csv'],
+            'extended Flickr-SoundNet, 499 pairs',
+        ),
+        (['vggss_10k.txt'], None),
+    ],
+)
+def test_published_lists_are_recognised(files, name):
+    ids = [i for file in files for i in read_id_list(METADATA / file)]
+    assert name_list(ids) == name_list(ids[::-1]) == name
+    assert name_list(ids[1:]) is None
+    if 'flickr_test.csv' in files:
+        with_missing = name_list([*ids, '3908875350'])
+        assert with_missing == name.replace('249', '250').replace('499', '500')

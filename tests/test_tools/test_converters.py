@@ -1,0 +1,232 @@
+"""Raw media to a data set that trains: videos, Flickr-SoundNet, COCO labels."""
+
+import importlib.util
+import json
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
+from mmxpl.datasets.rle import decode_rle
+
+pytest.importorskip('av', reason='videos are read with PyAV')
+TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
+VIDEOS = Path(__file__).parents[1] / 'test_datasets' / 'test_convert' / 'conftest.py'
+
+
+@pytest.fixture(scope='module')
+def write_video():
+    spec = importlib.util.spec_from_file_location('videos', VIDEOS)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_video
+
+
+@pytest.fixture(scope='module')
+def tool():
+    mains = {}
+
+    def tool(name, *arguments):
+        if name not in mains:
+            mains[name] = runpy.run_path(str(TOOLS / f'{name}.py'))['main']
+        return mains[name]([str(a) for a in arguments])
+
+    return tool
+
+
+@pytest.fixture
+def videos(write_video, tmp_path):
+    folder = tmp_path / 'videos'
+    (folder / 'deep').mkdir(parents=True)
+    write_video(folder / '-a_000010.mkv')
+    write_video(folder / 'deep' / 'b.c_000020.mkv')
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    write_video(folder / 'mute.mkv', 1.0, sound=False)
+    (folder / 'notes.txt').write_text('x')
+    return folder
+
+
+def _number(path):
+    luma = 16 + float(cv2.imread(str(path)).mean()) * 219 / 255
+    return (luma - 20) / 5
+
+
+def test_videos_to_a_data_set(tool, videos, tmp_path, capsys):
+    out = tmp_path / 'out'
+    (tmp_path / 'annotated.csv').write_bytes(b'-a_000010\r\ngone_000030\r\n')
+    arguments = ['--videos', videos, '--out', out, '--workers', 2]
+    arguments += ['--annotated-list', tmp_path / 'annotated.csv', '--annotated-at', 2.5]
+    assert tool('extract_videos', *arguments) == 1
+    printed = capsys.readouterr().out
+    assert '4 clips: 2 complete (0 of them from an earlier run), 2 failed' in printed
+    assert '1 of 2 clips have no video (gone_000030)' in printed
+    failed = (out / 'failed.csv').read_text()
+    assert 'bad.mp4: the file is damaged' in failed
+    assert 'mute.mkv: the file has no sound' in failed
+    # the annotated frame, and the middle one
+    assert _number(out / 'frames' / '-a_000010.jpg') == pytest.approx(25, abs=0.4)
+    assert _number(out / 'frames' / 'b.c_000020.jpg') == pytest.approx(15, abs=0.4)
+    names = sorted(p.name for p in (out / 'frames').iterdir())
+    assert names == ['-a_000010.jpg', 'b.c_000020.jpg']
+    wave = soundfile.info(out / 'audio' / '-a_000010.wav')
+    assert (wave.samplerate, wave.channels) == (16000, 1)
+    assert wave.frames == pytest.approx(48000, abs=32)
+
+    ids = ['-a_000010', 'b.c_000020']
+    plain = AVJsonDataset(data_root=str(out), ann_file='clips.json')
+    assert plain.sample_ids == VGGSSDataset(data_root=str(out)).sample_ids == ids
+
+    before = (out / 'audio' / '-a_000010.wav').stat().st_mtime_ns
+    (out / 'frames' / 'b.c_000020.jpg').unlink()
+    assert tool('extract_videos', *arguments) == 1
+    assert '2 complete (1 of them from an earlier run)' in capsys.readouterr().out
+    assert (out / 'audio' / '-a_000010.wav').stat().st_mtime_ns == before
+    assert (out / 'frames' / 'b.c_000020.jpg').is_file()
+    with pytest.raises(SystemExit):
+        tool('extract_videos', *arguments[:-1], 1.0)
+    assert 'converted with other settings' in capsys.readouterr().err
+
+
+def test_an_annotated_frame_is_never_replaced(tool, videos, tmp_path, capsys):
+    (tmp_path / 'ids.txt').write_text('-a_000010\nnone\n')
+    out = tmp_path / 'out'
+    lists = ['--ids', tmp_path / 'ids.txt', '--annotated-list', tmp_path / 'ids.txt']
+    assert tool('extract_videos', '--videos', videos, '--out', out, *lists) == 1
+    failed = (out / 'failed.csv').read_text()
+    assert 'before the frame at 5 s' in failed
+    assert 'none: no video below' in failed
+    assert not (out / 'frames').exists()
+    assert not (out / 'clips.json').exists()
+
+
+def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
+    out = tmp_path / 'out'
+    tool('extract_videos', '--videos', videos, '--out', out)
+    coco = {
+        'images': [{'id': 1, 'file_name': 'b.c_000020.jpg', 'height': 32, 'width': 32}],
+        'annotations': [
+            {
+                'image_id': 1,
+                'category_id': 3,
+                'bbox': [8, 8, 16, 16],
+                'segmentation': [[8, 8, 24, 8, 24, 24, 8, 24]],
+            }
+        ],
+        'categories': [{'id': 3, 'name': 'bell'}],
+    }
+    (tmp_path / 'coco.json').write_text(json.dumps(coco))
+    arguments = ['--coco', tmp_path / 'coco.json', '--clips', out / 'clips.json']
+    arguments += ['--out', out / 'annotations.json', '--list', out / 'labelled.txt']
+    tool('import_labels', *arguments)
+    assert '1 of 2 clips have labels now: 1 boxes, 1 clips' in capsys.readouterr().out
+    common = {'data_root': str(out), 'id_list': 'labelled.txt', 'labelled': True}
+    for source in ('boxes', 'mask'):
+        load = [{'type': 'LoadFrame', 'size': 32}, {'type': 'LoadAudio'}]
+        load += [{'type': 'RasterizeTargets', 'size': 32, 'source': source}]
+        dataset = AVJsonDataset(pipeline=[*load, {'type': 'PackAVInputs'}], **common)
+        (sample,) = (one['data_samples'] for one in dataset)
+        assert sample.category == 'bell'
+        assert sample.gt_map[8:24, 8:24].all()
+        assert sample.gt_map.sum() == 256
+    assert dataset.metainfo['classes'] == ['bell']
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments)
+    assert 'exists already' in capsys.readouterr().err
+    coco['images'][0]['file_name'] = 'other.jpg'
+    (tmp_path / 'coco.json').write_text(json.dumps(coco))
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
+    assert '1 annotated images are no clip' in capsys.readouterr().err
+
+
+def test_masks_as_pictures(tool, tiny_world, tmp_path, capsys):
+    masks = tmp_path / 'masks' / 'deep'
+    masks.mkdir(parents=True)
+    wanted = np.zeros((48, 64), np.uint8)
+    wanted[12:24, 16:48] = 1
+    coloured = np.zeros((48, 64, 4), np.uint8)
+    coloured[..., 3] = 255  # opaque, black
+    coloured[12:24, 16:48, 2] = 7
+    cv2.imwrite(str(masks / 'clip-00.png'), 255 * wanted)
+    cv2.imwrite(str(masks / 'clip-01.png'), coloured)
+    cv2.imwrite(str(masks / 'clip-02.png'), 0 * wanted)
+    clips = {'metainfo': {}, 'data_list': []}
+    for n in range(4):
+        i = f'clip-{n:02d}'
+        paths = {'img_path': f'frames/{i}.jpg', 'audio_path': f'audio/{i}.wav'}
+        clips['data_list'].append({'sample_id': i, **paths})
+    (tmp_path / 'clips.json').write_text(json.dumps(clips))
+    arguments = ['--masks', tmp_path / 'masks', '--clips', tmp_path / 'clips.json']
+    arguments += ['--out', tmp_path / 'ann.json', '--list', tmp_path / 'list.txt']
+    tool('import_labels', *arguments)
+    printed = capsys.readouterr().out
+    assert '1 masks are black (clip-02)' in printed
+    assert '2 of 4 clips have labels now: 2 boxes, 2 clips with masks' in printed
+    dataset = AVJsonDataset(
+        data_root=str(tiny_world),
+        ann_file=str(tmp_path / 'ann.json'),
+        id_list=str(tmp_path / 'list.txt'),
+        labelled=True,
+    )
+    assert dataset.sample_ids == ['clip-00', 'clip-01']
+    for entry in dataset:
+        assert (decode_rle(entry['mask'], 'mask') == wanted).all()
+        assert entry['bboxes'] == [[0.25, 0.25, 0.75, 0.5]]
+    (masks / 'clip-00.png').write_bytes(b'')
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments[:4], '--out', tmp_path / 'x', '--list', 'y')
+    assert 'clip-00.png: the mask cannot be read' in capsys.readouterr().err
+
+
+def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
+    raw, out = tmp_path / 'raw', tmp_path / 'out'
+    for name in ('frames/0', 'frames/1', 'sounds', 'xml'):
+        (raw / name).mkdir(parents=True)
+    image = np.full((8, 8, 3), 99, np.uint8)
+    time = np.arange(44100) / 44100
+    stereo = np.stack([np.sin(2 * np.pi * 440 * time)] * 2, 1) / 2
+    for n, (frame, sound) in enumerate(
+        [('jpg', 'mp3'), ('png', 'wav'), ('jpg', 'wav'), ('jpg', 'wav'), ('jpg', None)]
+    ):
+        cv2.imwrite(str(raw / 'frames' / str(n % 2) / f'10{n}.{frame}'), image)
+        if sound:
+            soundfile.write(raw / 'sounds' / f'10{n}.{sound}', stereo, 44100)
+        box = ''.join(f'<v>{v}</v>' for v in ('id', 0, 0, 128, 128))
+        (raw / 'xml' / f'10{n}.xml').write_text(f'<r><a><bbox>{box}</bbox></a></r>')
+    (raw / 'xml' / '103.xml').write_text('<r><a>')
+    (raw / 'frames' / '0' / '102.jpg').write_bytes(b'no image')
+    (tmp_path / 'ids.csv').write_bytes(
+        b''.join(b'10%d.png,1\r\n' % n for n in range(6))
+    )
+    arguments = ['--frames', raw / 'frames', '--audio', raw / 'sounds', '--out', out]
+    arguments += ['--xml', raw / 'xml', '--ids', tmp_path / 'ids.csv']
+    assert tool('flickr_soundnet', *arguments) == 1
+    assert '6 clips: 2 complete' in capsys.readouterr().out
+    failed = dict(
+        line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
+    )
+    assert set(failed) == {'102', '103', '104', '105'}
+    assert 'not an image' in failed['102']
+    assert 'not XML' in failed['103']
+    assert '104: no sound below' in failed['104']
+    assert '105: no frame below' in failed['105']
+    files = sorted(str(p.relative_to(out)) for p in out.rglob('*.*'))
+    assert files == [
+        'Annotations/100.xml',
+        'Annotations/101.xml',
+        'audio/100.wav',
+        'audio/101.wav',
+        'convert.json',
+        'failed.csv',
+        'frames/100.jpg',
+        'frames/101.png',
+    ]
+    for n in range(2):
+        assert soundfile.info(out / 'audio' / f'10{n}.wav').samplerate == 16000
+    assert len(FlickrSoundNetDataset(data_root=str(out), labelled=True)) == 2
+    assert tool('flickr_soundnet', *arguments) == 1
+    assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+
+from mmxpl.structures import AVDataSample
+from mmxpl.visualization.panel import BOX_COLOUR
+from mmxpl.visualization.sample_sheet import _draw_spectrogram, sample_sheet
+
+FRAME = np.full((224, 224, 3), 128, np.uint8)
+
+
+def _sample(**meta):
+    return AVDataSample(
+        metainfo={'sample_id': 'a', 'is_labelled': True, 'category': 'x', **meta}
+    )
+
+
+def _marked(picture):
+    """Columns of the picture in which a line of the ground truth runs."""
+    return np.flatnonzero((picture == BOX_COLOUR).all(axis=2).any(axis=0))
+
+
+def test_panels_stand_in_a_row():
+    sample = _sample(is_labelled=False)
+    bare = sample_sheet(FRAME, sample, {})
+    assert not len(_marked(bare))
+    spectrogram = torch.rand(1, 40, 75)
+    more = sample_sheet(FRAME, sample, {'mel': spectrogram}, [(FRAME, None)] * 2)
+    assert more.shape[0] == bare.shape[0]
+    assert more.shape[1] == 12 + 4 * (bare.shape[1] - 12)
+
+
+def test_boxes_are_drawn_where_they_are():
+    sample = _sample()
+    sample.gt_instances = InstanceData(bboxes=torch.tensor([[0.5, 0, 1, 0.5]]))
+    marked = _marked(sample_sheet(FRAME, sample, {}))
+    assert marked.min() == 12 + 112
+    assert marked.max() == 12 + 223
+
+
+@pytest.mark.parametrize('value', [0.5, 1.0])
+def test_a_region_without_box_and_its_view_are_outlined(value):
+    sample = _sample()
+    sample.gt_map = torch.zeros(224, 224)
+    sample.gt_map[:, :112] = value
+    view = sample.gt_map.flip(1)
+    picture = sample_sheet(FRAME, sample, {}, [(FRAME, view)])
+    width = (picture.shape[1] - 12) // 3
+    marked = _marked(picture)
+    first = marked[marked < width]
+    last = marked[marked >= 2 * width] - 2 * width
+    assert first.max() == pytest.approx(12 + 111, abs=3)
+    assert last.min() == pytest.approx(12 + 112, abs=3)
+
+
+def test_an_empty_ground_truth_has_no_outline():
+    sample = _sample(is_sounding=False)
+    sample.gt_map = torch.zeros(16, 16)
+    assert not len(_marked(sample_sheet(FRAME, sample, {})))
+
+
+def test_low_bands_are_at_the_bottom():
+    values = torch.arange(40.0).reshape(1, 40, 1).expand(1, 40, 5) * 7 - 100
+    light = _draw_spectrogram(values).astype(int).sum(axis=2)
+    assert light.shape == (40, 5)
+    assert light[0, 0] == light.max()
+    assert light[-1, 0] == light.min()
+    assert np.isfinite(_draw_spectrogram(torch.zeros(1, 4, 4))).all()

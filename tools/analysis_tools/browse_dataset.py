@@ -1,0 +1,155 @@
+"""Draw samples as training sees them: frame, ground truth, spectrograms, views.
+
+Writes one PNG for each sample. The pictures come out of the config's own pipeline
+and data preprocessor, so what is wrong there is seen here.
+"""
+
+import argparse
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+
+PARTS = ('labelled', 'unlabelled', 'val', 'test')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--part', choices=PARTS, default='labelled')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/browse'), metavar='DIR'
+    )
+    parser.add_argument('--num', type=int, default=16, help='samples (default: 16)')
+    parser.add_argument('--ids', nargs='+', metavar='ID', help='these samples instead')
+    parser.add_argument(
+        '--views', type=int, default=2, help='augmented views of each (default: 2)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the choice of samples and the views'
+    )
+    add_config_options(parser)
+    args = parser.parse_args(argv)
+    if args.num < 1 or args.views < 0:
+        parser.error('--num must be at least 1, --views at least 0')
+    return args
+
+
+def dataset_config(cfg: Any, part: str) -> dict:
+    """Find the config of one part of the data.
+
+    Args:
+        cfg (Any): The whole config.
+        part (str): One of :data:`PARTS`.
+
+    Returns:
+        dict: The config of its data set.
+
+    Raises:
+        DataError: If the config has none.
+    """
+    loader = 'train' if part in ('labelled', 'unlabelled') else part
+    node = cfg.get(f'{loader}_dataloader')
+    for leaf in _leaves(node.dataset if node else None):
+        if loader != 'train' or bool(leaf.get('labelled')) == (part == 'labelled'):
+            return leaf
+    raise DataError(f'--part {part}: the config has no such data set.')
+
+
+def _leaves(node: Any) -> Iterator[dict]:
+    """Walk through wrappers to the data sets themselves."""
+    if node is None:
+        return
+    if 'datasets' in node:
+        for one in node.datasets:
+            yield from _leaves(one)
+    elif 'dataset' in node:
+        yield from _leaves(node.dataset)
+    else:
+        yield node
+
+
+def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
+    """Choose samples.
+
+    Args:
+        ids (Sequence[str]): All ids.
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        list[int]: Indices.
+
+    Raises:
+        DataError: If an id that was asked for is not there.
+    """
+    if args.ids:
+        places = {sample_id: n for n, sample_id in enumerate(ids)}
+        unknown = [i for i in args.ids if i not in places]
+        if unknown:
+            raise DataError(f"--ids: '{unknown[0]}' is not in --part {args.part}.")
+        return [places[i] for i in args.ids]
+    count = min(args.num, len(ids))
+    return sorted(random.Random(args.seed).sample(range(len(ids)), count))
+
+
+def draw(data: dict, preprocessor: Any, views: int) -> Any:
+    """Draw one sample.
+
+    Args:
+        data (dict): What the pipeline made of it.
+        preprocessor (AVDataPreprocessor): The learner's.
+        views (int): Number of augmented views.
+
+    Returns:
+        np.ndarray: The picture, RGB uint8.
+    """
+    from mmxpl.datasets import av_collate
+    from mmxpl.visualization import load_frame
+    from mmxpl.visualization.sample_sheet import sample_sheet
+
+    prepared = preprocessor.prepare(av_collate([data]))
+    seen = []
+    for _ in range(views):
+        view = preprocessor.augment(copy.deepcopy(prepared))
+        image = view['inputs']['img'] * preprocessor.std + preprocessor.mean
+        image = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().cpu().numpy()
+        seen.append((image, view['data_samples'][0].get('gt_map')))
+    sample = data['data_samples']
+    spectrograms = {k: v[0] for k, v in prepared['inputs'].items() if k != 'img'}
+    return sample_sheet(load_frame(sample), sample, spectrograms, seen)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        cfg = load_config(args.config, args.cfg_options)
+        chosen = dataset_config(cfg, args.part)
+
+        # imported late: a wrong argument is then answered at once
+        import torch
+
+        from mmxpl.registry import DATASETS, MODELS
+        from mmxpl.visualization import write_picture
+
+        torch.manual_seed(args.seed)
+        dataset = DATASETS.build(chosen)
+        preprocessor = MODELS.build(cfg.model.data_preprocessor)
+        indices = choose(dataset.sample_ids, args)
+        for index in track(indices, description=args.part):
+            data = dataset[index]
+            name = data['data_samples'].sample_id.replace('/', '_')
+            picture = draw(data, preprocessor, args.views)
+            write_picture(picture, args.out / f'{args.part}_{name}.png')
+        print(f'{args.out}: {len(indices)} of {len(dataset)} samples of {args.part}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,199 @@
+"""Examine a data set: lists, annotations, frames and sounds.
+
+Exits with 0 if all is well, with 1 if there are problems, and with 2 if a file
+that was named cannot be used. Lists alone are enough to look for clips that are
+trained on and evaluated.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import Progress
+
+from mmxpl.datasets.av_dataset import AVDataset
+from mmxpl.datasets.doctor import (
+    check_annotations,
+    check_contents,
+    check_lists,
+    check_media,
+    clean_lists,
+    count_problems,
+    format_report,
+    read_lists,
+)
+from mmxpl.datasets.doctor.lists import ClipList
+from mmxpl.datasets.id_list import Clip, plain_clip
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--data-root',
+        metavar='DIR',
+        help='folder with frames/ and audio/; without it no media file is looked for',
+    )
+    parser.add_argument(
+        '--ann',
+        metavar='FILE',
+        help="vggss.json, a JSON file with 'data_list', or the folder of "
+        "Flickr-SoundNet's XML files",
+    )
+    for split, what in (
+        ('train', 'training clips, labelled and unlabelled ones in a list each'),
+        ('val', 'validation clips'),
+        ('test', 'test clips, also pairs (video,audio,label)'),
+    ):
+        parser.add_argument(
+            f'--{split}-list', nargs='+', default=[], metavar='L', help=f'ids of {what}'
+        )
+    parser.add_argument(
+        '--deep',
+        action='store_true',
+        help='decode every frame and sound; also finds silence and files with the '
+        'same content',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='threads that read files'
+    )
+    parser.add_argument('--json', metavar='OUT', help='write the whole report there')
+    parser.add_argument(
+        '--write-clean',
+        metavar='DIR',
+        help='write the lists there without double, missing, unreadable and leaking '
+        'clips',
+    )
+    args = parser.parse_args(argv)
+    lists = args.train_list + args.val_list + args.test_list
+    if not (lists or args.data_root or args.ann):
+        parser.error('name lists, --ann or --data-root')
+    if args.deep and not args.data_root:
+        parser.error('--deep needs --data-root')
+    if args.write_clean and not lists:
+        parser.error('--write-clean needs a list')
+    if args.workers < 1:
+        parser.error('--workers must be at least 1')
+    return args
+
+
+def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
+    """Choose the reader of a layout by its annotations; nothing is read yet.
+
+    Args:
+        data_root (str, optional): Folder of the media.
+        ann (str, optional): Annotation file or folder.
+
+    Returns:
+        AVDataset: A labelled set if there are annotations.
+    """
+    # here, so that the help is quick
+    from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
+    from mmxpl.datasets.json_file import read_json
+
+    options = dict(data_root=data_root or '', lazy_init=True)
+    if ann is None:
+        return VGGSSDataset(**options)
+    options.update(ann_file=os.path.abspath(ann), labelled=True)
+    if os.path.isdir(ann):
+        return FlickrSoundNetDataset(**options)
+    kind = VGGSSDataset if isinstance(read_json(ann), list) else AVJsonDataset
+    return kind(**options)
+
+
+def all_clips(
+    lists: Sequence[ClipList], dataset: AVDataset, annotations: dict
+) -> list[Clip]:
+    """Name the clips to look at: those of all lists, else all there are."""
+    if lists:
+        return list(dict.fromkeys(clip for one in lists for clip in one.clips))
+    return [plain_clip(i) for i in dataset.default_ids(annotations)]
+
+
+def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
+    """Run the checks that the command line asks for.
+
+    Args:
+        args (argparse.Namespace): The command line.
+        lists (Sequence[ClipList]): The lists.
+
+    Returns:
+        dict: The report.
+    """
+    report: dict = {}
+    if lists:
+        report['lists'], report['leaks'] = check_lists(lists)
+    if not (args.ann or args.data_root):
+        return report
+    dataset = open_dataset(args.data_root, args.ann)
+    annotations = dataset.read_annotations()
+    if args.ann:
+        evaluated = {
+            c.sample_id
+            for one in lists
+            if one.split != 'train'
+            for c in one.clips
+            if c.is_sounding
+        }
+        report['annotations'] = check_annotations(annotations, evaluated)
+    if args.data_root:
+        clips = all_clips(lists, dataset, annotations)
+        media, missing = dataset.find_media(clips, annotations)
+        report['missing'] = {reason: ids for reason, ids in missing.items() if ids}
+        total = len({sound for _, sound in media.values()})
+        if args.deep:
+            total += len({frame for frame, _ in media.values()})
+        with Progress(disable=not sys.stderr.isatty()) as progress:
+            row = progress.add_task('media files', total=total)
+            report['media'] = check_media(
+                media, args.deep, args.workers, lambda: progress.advance(row)
+            )
+        if args.deep and lists:
+            same = report['media']['same_frame'] + report['media']['same_sound']
+            report['content_leaks'] = check_contents(lists, same)
+    return report
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Examine, report, and clean the lists where that is asked for."""
+    args = parse_args(argv)
+    with one_clear_error():
+        lists = read_lists(
+            dict(train=args.train_list, val=args.val_list, test=args.test_list)
+        )
+        report = examine(args, lists)
+        report['problems'] = count_problems(report)
+        print(format_report(report))
+        if args.json:
+            write_json(args.json, report)
+        if args.write_clean:
+            unusable = {i for ids in report.get('missing', {}).values() for i in ids}
+            unusable |= set(report.get('media', {}).get('unreadable', ()))
+            facts = report.get('annotations', {})
+            unusable |= {i for key in ('empty', 'bad_mask') for i in facts.get(key, ())}
+            same = [g for gs in report.get('content_leaks', {}).values() for g in gs]
+            for path, new, old in clean_lists(lists, unusable, args.write_clean, same):
+                print(f'{path}: {new} of {old} lines')
+    return 1 if report['problems'] else 0
+
+
+def write_json(path: str, report: dict) -> None:
+    """Write the report, and the folders above it."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(report, indent=1) + '\n')
+    except OSError as error:
+        raise DataError(
+            f'--json {path}: cannot be written ({error.strerror}).'
+        ) from error
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Take frames and sounds out of a folder of videos: VGG-Sound, or one's own.
+
+Writes frames/ID.jpg, audio/ID.wav (16 kHz, mono), clips.json with the clips that
+are complete (an ann_file of AVJsonDataset, without labels), and failed.csv with
+the others and their reasons; both are written anew by each run. The id is the
+file's name without ending. Interrupted, it goes on where it stopped. Exits with 1
+if a video failed. See docs/data/vggss.md and docs/data/custom.md.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmxpl.datasets import read_id_list
+from mmxpl.datasets.convert import (
+    MIDDLE,
+    convert_batch,
+    read_video_frame,
+    read_video_sound,
+    write_image,
+    write_wav,
+)
+from mmxpl.datasets.convert.files import write_text
+from mmxpl.datasets.convert.video import VIDEO_SUFFIXES, import_av
+from mmxpl.datasets.id_list import name_some
+from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--videos', required=True, type=Path, metavar='DIR', help='searched in depth'
+    )
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR')
+    parser.add_argument(
+        '--ids',
+        nargs='+',
+        metavar='LIST',
+        help='convert these clips only; ids without a video fail',
+    )
+    parser.add_argument(
+        '--frame-at',
+        type=time,
+        default=MIDDLE,
+        metavar='SECONDS',
+        help="time of the frame, or 'middle' (default)",
+    )
+    parser.add_argument(
+        '--annotated-list',
+        metavar='LIST',
+        help='clips whose frame was annotated, such as vggss_test.csv',
+    )
+    parser.add_argument(
+        '--annotated-at',
+        type=time,
+        default=5.0,
+        metavar='SECONDS',
+        help='time of their frame (default: 5, the 125th at 25 frames a second, which '
+        'VGG-SS annotates)',
+    )
+    parser.add_argument('--sample-rate', type=int, default=16000, metavar='HZ')
+    parser.add_argument('--quality', type=int, default=95, help='of the JPEGs')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='videos read at a time'
+    )
+    args = parser.parse_args(argv)
+    for name, low, high in (
+        ('sample_rate', 1000, 192000),
+        ('quality', 1, 100),
+        ('workers', 1, 1024),
+    ):
+        if not low <= getattr(args, name) <= high:
+            parser.error(f'--{name.replace("_", "-")} must be in [{low}, {high}]')
+    return args
+
+
+def time(text: str) -> float | str:
+    """Parse seconds, or 'middle'."""
+    if text == MIDDLE:
+        return text
+    value = float(text)
+    if not 0 <= value < float('inf'):
+        raise ValueError
+    return value
+
+
+def find_videos(folder: Path) -> dict[str, Path]:
+    """Find the videos below a folder.
+
+    Args:
+        folder (Path): The folder.
+
+    Returns:
+        dict[str, Path]: File by id, sorted.
+
+    Raises:
+        DataError: If there is none, or if two have one id.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob('*')):
+        hidden = path.name.startswith('.')
+        if hidden or path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+            continue
+        if path.stem in found:
+            raise DataError(
+                f'{path} and {found[path.stem]} have the same name, so the same id. '
+                'Rename one.'
+            )
+        found[path.stem] = path
+    if not found:
+        raise DataError(
+            f'--videos {folder}: holds no file that ends in '
+            f'{", ".join(VIDEO_SUFFIXES)}. Name the folder of the videos.'
+        )
+    return found
+
+
+def write_clips(out: Path, ids: Sequence[str]) -> None:
+    """Write complete clips as AVJsonDataset reads them, without labels."""
+    entries = [
+        dict(sample_id=i, img_path=f'frames/{i}.jpg', audio_path=f'audio/{i}.wav')
+        for i in ids
+    ]
+    content = dict(metainfo=dict(task_name='avsl'), data_list=entries)
+    write_text(out / 'clips.json', json.dumps(content, indent=1) + '\n')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        import_av()  # before the first of many clips
+        videos = find_videos(args.videos)
+        ids = list(videos)
+        if args.ids:
+            ids = list(
+                dict.fromkeys(i for path in args.ids for i in read_id_list(path))
+            )
+        annotated = set(
+            read_id_list(args.annotated_list) if args.annotated_list else ()
+        )
+
+        def outputs(sample_id: str) -> tuple[Path, Path]:
+            return (
+                args.out / 'frames' / f'{sample_id}.jpg',
+                args.out / 'audio' / f'{sample_id}.wav',
+            )
+
+        def convert(sample_id: str) -> None:
+            if sample_id not in videos:
+                raise DataError(f'{sample_id}: no video below {args.videos}.')
+            path = str(videos[sample_id])
+            at = args.annotated_at if sample_id in annotated else args.frame_at
+            # both are read before one is written
+            image = read_video_frame(path, at)
+            wave = read_video_sound(path, args.sample_rate)
+            frame_file, sound_file = outputs(sample_id)
+            write_image(frame_file, image, args.quality)
+            write_wav(sound_file, wave, args.sample_rate)
+
+        settings = dict(
+            tool='extract_videos',
+            frame_at=args.frame_at,
+            annotated_at=args.annotated_at if annotated else None,
+            annotated_list=hash_ids(annotated) if annotated else None,
+            sample_rate=args.sample_rate,
+            quality=args.quality,
+        )
+        result = convert_batch(args.out, ids, outputs, convert, settings, args.workers)
+        if result.done:
+            write_clips(args.out, result.done)
+        print(f'{args.out}: {result}')
+        if result.failed:
+            print(f'{args.out}/failed.csv: {name_some(list(result.failed))}')
+        if not args.ids and annotated - set(videos):
+            missing = sorted(annotated - set(videos))
+            print(
+                f'{args.annotated_list}: {len(missing)} of {len(annotated)} clips have '
+                f'no video ({name_some(missing)})'
+            )
+    return 1 if result.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

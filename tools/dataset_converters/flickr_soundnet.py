@@ -1,0 +1,141 @@
+"""Bring Flickr-SoundNet, as it was distributed, into one folder.
+
+Frames (jpg or png), sounds (wav, mp3, flac, ogg) and XML annotations are looked
+for below the given folders by the clip's id, the file's name without ending.
+Writes frames/ID.jpg or .png (copies), audio/ID.wav (16 kHz, mono),
+Annotations/ID.xml (copies of those that can be read) and failed.csv. Interrupted,
+it goes on where it stopped. Exits with 1 if a clip failed. See docs/data/flickr.md.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmxpl.datasets import read_id_list
+from mmxpl.datasets.convert import convert_batch, read_video_sound, write_wav
+from mmxpl.datasets.convert.files import copy_bytes
+from mmxpl.datasets.convert.video import import_av
+from mmxpl.datasets.flickr_xml import read_flickr_xml
+from mmxpl.datasets.id_list import name_some
+from mmxpl.datasets.image_io import decode_frame
+from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, what in (
+        ('frames', 'folder of the frames'),
+        ('audio', 'folder of the sounds'),
+        ('out', 'folder to write'),
+    ):
+        parser.add_argument(
+            f'--{name}', required=True, type=Path, metavar='DIR', help=what
+        )
+    parser.add_argument(
+        '--xml', type=Path, metavar='DIR', help='folder of the annotations'
+    )
+    parser.add_argument(
+        '--ids',
+        nargs='+',
+        metavar='LIST',
+        help='convert these clips only (default: all frames); a published list may '
+        'say .png where the file is a .jpg',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='clips read at a time'
+    )
+    args = parser.parse_args(argv)
+    if args.workers < 1:
+        parser.error('--workers must be at least 1')
+    return args
+
+
+def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Find files below a folder by their stem.
+
+    Args:
+        folder (Path): The folder.
+        suffixes (Sequence[str]): Endings, the preferred one first.
+
+    Returns:
+        dict[str, Path]: Sorted; of several files for an id the preferred one.
+
+    Raises:
+        DataError: If there is none.
+    """
+    ranked: dict[str, tuple] = {}
+    for path in folder.rglob('*'):
+        suffix = path.suffix.lower()
+        if suffix in suffixes and not path.name.startswith('.'):
+            rank = (suffixes.index(suffix), str(path), path)
+            ranked[path.stem] = min(rank, ranked.get(path.stem, rank))
+    if not ranked:
+        raise DataError(
+            f'{folder}: holds no file that ends in {", ".join(suffixes)}. Name the '
+            'folder that the archive was unpacked to.'
+        )
+    return {stem: ranked[stem][2] for stem in sorted(ranked)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        import_av()
+        frames = find_files(args.frames, FRAME_SUFFIXES)
+        sounds = find_files(args.audio, AUDIO_SUFFIXES)
+        notes = find_files(args.xml, ('.xml',)) if args.xml else {}
+        ids = list(frames)
+        if args.ids:
+            ids = list(
+                dict.fromkeys(i for path in args.ids for i in read_id_list(path))
+            )
+
+        def outputs(sample_id: str) -> list[Path]:
+            suffix = frames[sample_id].suffix.lower() if sample_id in frames else '.jpg'
+            paths = [
+                args.out / 'frames' / f'{sample_id}{suffix}',
+                args.out / 'audio' / f'{sample_id}.wav',
+            ]
+            if sample_id in notes:
+                paths.append(args.out / 'Annotations' / f'{sample_id}.xml')
+            return paths
+
+        def convert(sample_id: str) -> None:
+            for what, found, folder in (
+                ('frame', frames, args.frames),
+                ('sound', sounds, args.audio),
+            ):
+                if sample_id not in found:
+                    raise DataError(f'{sample_id}: no {what} below {folder}.')
+            # everything is read before anything is written
+            decode_frame(str(frames[sample_id]))
+            wave = read_video_sound(str(sounds[sample_id]), 16000)
+            if sample_id in notes:
+                read_flickr_xml(str(notes[sample_id]))
+            frame_file, sound_file, *note_file = outputs(sample_id)
+            copy_bytes(frame_file, frames[sample_id])
+            write_wav(sound_file, wave, 16000)
+            for path in note_file:
+                copy_bytes(path, notes[sample_id])
+
+        settings = dict(tool='flickr_soundnet', sample_rate=16000)
+        result = convert_batch(args.out, ids, outputs, convert, settings, args.workers)
+        print(f'{args.out}: {result}')
+        if args.xml:
+            count = sum(i in notes for i in result.done)
+            print(f'{args.out}/Annotations: {count} of the complete clips')
+        if result.failed:
+            print(f'{args.out}/failed.csv: {name_some(list(result.failed))}')
+    return 1 if result.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Add boxes and masks to a JSON list of clips.
+
+They come from a COCO annotation file, or from a folder of mask pictures as AVSBench
+has them. Images and clips meet by name: the image's file name without folder and
+ending is the clip's id. All that is annotated is taken as sounding. Writes a new
+file that AVJsonDataset reads, and the list of the clips that have labels now.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmxpl.datasets import AVJsonDataset
+from mmxpl.datasets.convert import coco_labels, mask_labels
+from mmxpl.datasets.convert.files import write_text
+from mmxpl.datasets.id_list import name_some
+from mmxpl.datasets.json_file import read_json
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--coco', metavar='FILE', help='instances file of COCO')
+    source.add_argument(
+        '--masks', type=Path, metavar='DIR', help='folder of ID.png, black is silent'
+    )
+    parser.add_argument(
+        '--clips',
+        required=True,
+        metavar='FILE',
+        help='clips.json, as extract_videos.py writes it',
+    )
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE')
+    parser.add_argument(
+        '--list', required=True, type=Path, metavar='FILE', help='list to write'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Merge and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        for path in (args.out, args.list):
+            if path.exists():
+                raise DataError(f'{path}: exists already. Name another file.')
+        AVJsonDataset(ann_file=args.clips, lazy_init=True).read_annotations()
+        content = read_json(args.clips)
+        source = args.coco or args.masks
+        labels, black = (
+            (coco_labels(args.coco), []) if args.coco else mask_labels(args.masks)
+        )
+        if not labels:
+            raise DataError(f'{source}: holds no label.')
+        known = {entry['sample_id'] for entry in content['data_list']}
+        unknown = sorted(set(labels) - known)
+        if unknown:
+            raise DataError(
+                f'{source}: {len(unknown)} annotated images are no clip of '
+                f'{args.clips} ({name_some(unknown)}). Name the images after the clips.'
+            )
+        for entry in content['data_list']:
+            entry.update(labels.get(entry['sample_id'], {}))
+        classes = set(content['metainfo'].get('classes', ()))
+        objects = (o for one in labels.values() for o in one.get('objects', ()))
+        classes |= {o['category'] for o in objects}
+        content['metainfo']['classes'] = sorted(classes - {None})
+        write_text(args.out, json.dumps(content, indent=1) + '\n')
+        ids = [e['sample_id'] for e in content['data_list'] if e['sample_id'] in labels]
+        write_text(args.list, '\n'.join(ids) + '\n')
+        masks = sum(one['mask'] is not None for one in labels.values())
+        boxes = sum(len(one['bboxes']) for one in labels.values())
+        if black:
+            print(f'{source}: {len(black)} masks are black ({name_some(black)})')
+        print(
+            f'{args.out}: {len(labels)} of {len(known)} clips have labels now: {boxes} '
+            f'boxes, {masks} clips with masks'
+        )
+
+
+if __name__ == '__main__':
+    main()

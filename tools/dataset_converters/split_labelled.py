@@ -1,0 +1,205 @@
+"""Divide annotated clips into labelled, validation and test lists.
+
+Writes labelled.txt, val.txt, test.txt, where asked for unlabelled.txt, and
+splits.json with seed, counts and the fingerprint of each list: the one that the
+score table prints as 'id list'. The parts share no clip. Which clip falls into
+which part depends on the ids and the seed alone. See docs/data/vggss.md.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmxpl.datasets import read_id_list
+from mmxpl.datasets.boxes import clip_boxes
+from mmxpl.datasets.published import name_list
+from mmxpl.datasets.splits import choose_stratified
+from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--ids', required=True, metavar='LIST', help='annotated clips to divide'
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='FILE',
+        help='vggss.json: every part then gets its share of each class, and clips '
+        'without a usable box are neither trained nor validated on',
+    )
+    parser.add_argument(
+        '--labelled', required=True, type=int, metavar='N', help='clips to learn from'
+    )
+    parser.add_argument(
+        '--val', required=True, type=int, metavar='N', help='clips to choose models by'
+    )
+    parser.add_argument(
+        '--test-list',
+        metavar='LIST',
+        help='published test list to use as it is, none of whose clips is in --ids; '
+        'without it the rest of --ids is the test',
+    )
+    parser.add_argument(
+        '--unlabelled-list',
+        metavar='LIST',
+        help='clips without boxes; those of the other parts are taken out of it',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='folder for the lists'
+    )
+    return parser.parse_args(argv)
+
+
+def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
+    """Read the class of each clip, and which clips have no usable box.
+
+    Args:
+        path (str, optional): ``vggss.json``.
+
+    Returns:
+        tuple[dict[str, str], set[str]]: Class by id; ids without a box that has
+        an area within the frame.
+    """
+    if path is None:
+        return {}, set()
+    from mmxpl.datasets import VGGSSDataset
+
+    dataset = VGGSSDataset(ann_file=path, labelled=True, lazy_init=True)
+    annotations = dataset.read_annotations()
+    classes = {i: a['category'] or '' for i, a in annotations.items()}
+    return classes, {
+        i for i, a in annotations.items() if not clip_boxes(a['bboxes'])[0]
+    }
+
+
+def divide(args: argparse.Namespace) -> dict[str, list[str]]:
+    """Make the parts.
+
+    Args:
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        dict[str, list[str]]: Ids of each part, in the order of their list.
+
+    Raises:
+        DataError: If the counts do not fit or the lists share clips.
+    """
+    ids = read_id_list(args.ids)
+    classes, boxless = read_classes(args.classes)
+    unknown = [i for i in ids if classes and i not in classes]
+    if unknown:
+        raise DataError(
+            f'{args.ids}: {len(unknown)} ids are not in {args.classes}, such as '
+            f'{unknown[0]}. Name the annotations of this list.'
+        )
+    usable = [i for i in ids if i not in boxless]
+    rest = len(usable) - args.labelled - args.val
+    # a test of nothing but clips that cannot be scored would be none
+    if min(args.labelled, args.val) < 1 or rest < (0 if args.test_list else 1):
+        raise DataError(
+            f'--labelled {args.labelled} --val {args.val}: do not fit, {args.ids} has '
+            f'{len(usable)} clips with usable boxes. Each part needs at least one.'
+        )
+    labelled = choose_stratified(usable, classes, args.labelled, args.seed)
+    others = sorted(set(usable).difference(labelled))
+    val = choose_stratified(others, classes, args.val, args.seed)
+    parts = {'labelled': labelled, 'val': [i for i in ids if i in set(val)]}
+    chosen = {*labelled, *val}
+    if args.test_list:
+        parts['test'] = read_id_list(args.test_list)
+        shared = sorted(set(parts['test']) & set(ids))
+        if shared:
+            raise DataError(
+                f'{args.ids} and {args.test_list} share {len(shared)} ids, such as '
+                f'{shared[0]}. Take them out of --ids '
+                '(tools/analysis_tools/check_dataset.py --write-clean).'
+            )
+    else:
+        parts['test'] = [i for i in ids if i not in chosen]
+    if args.unlabelled_list:
+        barred = chosen.union(parts['test'])
+        candidates = read_id_list(args.unlabelled_list)
+        parts['unlabelled'] = [i for i in candidates if i not in barred]
+        if not parts['unlabelled']:
+            raise DataError(f'{args.unlabelled_list}: no clip is left. Name another.')
+        print(
+            f'{args.unlabelled_list}: {len(candidates) - len(parts["unlabelled"])} of '
+            f'{len(candidates)} clips are in another part and were taken out'
+        )
+    return parts
+
+
+def write_lists(out: Path, parts: dict[str, list[str]], settings: dict) -> None:
+    """Write lists and splits.json; never over other ones.
+
+    Args:
+        out (Path): Folder.
+        parts (dict[str, list[str]]): Ids by name of the list.
+        settings (dict): What the parts were made with.
+
+    Raises:
+        DataError: If the folder holds other lists.
+    """
+    facts = {
+        name: dict(
+            count=len(ids), id_list_hash=hash_ids(ids), id_list_name=name_list(ids)
+        )
+        for name, ids in parts.items()
+    }
+    texts = {f'{name}.txt': '\n'.join(ids) + '\n' for name, ids in parts.items()}
+    texts['splits.json'] = json.dumps(dict(settings, parts=facts), indent=2) + '\n'
+    for name, text in texts.items():
+        path = out / name
+        if path.exists() and path.read_bytes() != text.encode():
+            raise DataError(
+                f'{path}: exists already with other content. Choose another --out or '
+                'remove it first.'
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (out / name).write_text(text)
+
+
+def print_parts(parts: dict[str, list[str]], classes: dict[str, str]) -> None:
+    """Print count, fingerprint and classes of each part."""
+    for name, ids in parts.items():
+        known = Counter(classes[i] for i in ids if i in classes)
+        of_classes = f', {len(known)} classes' if known else ''
+        published = f' ({name_list(ids)})' if name_list(ids) else ''
+        print(
+            f'{name:<11}{len(ids):>7} clips{of_classes}, id list '
+            f'{hash_ids(ids)}{published}'
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Divide, write and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        parts = divide(args)
+        settings = dict(
+            seed=args.seed,
+            ids=dict(
+                file=Path(args.ids).name, id_list_hash=hash_ids(read_id_list(args.ids))
+            ),
+            stratified=args.classes is not None,
+        )
+        write_lists(args.out, parts, settings)
+        print_parts(parts, read_classes(args.classes)[0])
+        if not args.test_list:
+            print(
+                'The test is a part of --ids: its scores do not compare with those of '
+                'the whole list.'
+            )
+
+
+if __name__ == '__main__':
+    main()
