@@ -1,6 +1,5 @@
 """CIoU of one or several localizers, beside what knows nothing and everything."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +22,7 @@ from ..functional import (
 )
 from ..prior import load_prior
 from .batch import stack_ground_truth, stack_predictions
+from .checks import check_unique
 
 
 @METRICS.register_module()
@@ -176,7 +176,7 @@ class CIoUMetric(BaseMetric):
                 'and the data on disk have ids in common.'
             )
         ids = [item['sample_id'] for item in results]
-        _check_unique(ids)
+        check_unique(ids)
         rows = list(results[0]['cious'])
         cious = {
             row: torch.tensor(
@@ -219,14 +219,3 @@ def _meta(sample: dict, key: str) -> object:
             "CIoUMetric names: add it to PackAVInputs' meta_keys."
         )
     return sample[key]
-
-
-def _check_unique(ids: Sequence[str]) -> None:
-    """Refuse a sample that was scored twice."""
-    twice = sorted(i for i, count in Counter(ids).items() if count > 1)
-    if twice:
-        shown = ', '.join(map(str, twice[:10])) + (' ...' if len(twice) > 10 else '')
-        raise DataError(
-            f'{len(twice)} sample ids were evaluated more than once: {shown}. Remove '
-            'the duplicates from the list, or use DefaultSampler for evaluation.'
-        )
