@@ -42,6 +42,7 @@ custom_hooks = [
         temperature=0.5,
         momentum=0.5,
         reliability=('agreement', 'confidence'),
+        align_area=True,
     ),
     dict(type='PseudoLabelStripHook'),
 ]
