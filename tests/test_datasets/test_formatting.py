@@ -15,7 +15,6 @@ def _results(**extra):
         'sample_id': 'a',
         'sample_idx': 4,
         'is_labelled': False,
-        'is_sounding': None,
         'category': None,
         'img_path': 'a.jpg',
         'audio_path': 'a.wav',

@@ -121,6 +121,7 @@ def survive(read, path, contents):
     """Reads every content and counts those that were refused."""
     messages = []
     for content in contents:
+        path.unlink(missing_ok=True)  # ext4 waits for the disk to overwrite a file
         path.write_bytes(content)
         try:
             read(str(path))

@@ -15,7 +15,6 @@ META_KEYS = (
     'sample_id',
     'sample_idx',
     'is_labelled',
-    'is_sounding',
     'category',
     'img_path',
     'audio_path',
@@ -29,7 +28,7 @@ class PackAVInputs(BaseTransform):
     """Makes tensors and an :class:`AVDataSample` of a clip.
 
     Required keys: ``img``, ``audio`` and the meta keys. Optional keys:
-    ``bboxes`` and ``gt_map``.
+    ``bboxes``, ``gt_map`` and ``is_sounding`` (which becomes meta information).
 
     Args:
         meta_keys (Sequence[str]): keys that become meta information. Defaults
@@ -54,6 +53,8 @@ class PackAVInputs(BaseTransform):
         # several times as fast as copying a transposed view
         cv2.split(results['img'], list(planes))
         sample = AVDataSample(metainfo={key: results[key] for key in self.meta_keys})
+        if 'is_sounding' in results:
+            sample.set_metainfo({'is_sounding': results['is_sounding']})
         if results.get('bboxes') is not None:
             boxes = torch.tensor(results['bboxes'], dtype=torch.float32)
             sample.gt_instances = InstanceData(bboxes=boxes.reshape(-1, 4))
