@@ -99,6 +99,7 @@ def format_card(
     ids_hash: str,
     rules: Sequence[str] = tuple(RULES),
     interpolation: str = 'bilinear',
+    list_name: str | None = None,
 ) -> str:
     """How the scores of :func:`format_table` came about.
 
@@ -110,6 +111,8 @@ def format_card(
         rules (Sequence[str]): The rules that were used. Defaults to :data:`RULES`.
         interpolation (str): How maps came to that size, see
             :data:`INTERPOLATIONS`. Defaults to ``'bilinear'``.
+        list_name (str, optional): Which test list this is. Defaults to None: not
+            said.
 
     Returns:
         str: Several lines.
@@ -124,6 +127,7 @@ def format_card(
             'scores: per cent; AUC over the thresholds 0, 0.05 ... 1',
             f'samples: {n_evaluated} evaluated of {n_expected} expected'
             + (f' ({missing} MISSING)' if missing > 0 else '')
-            + f', id list {ids_hash}',
+            + f', id list {ids_hash}'
+            + (f' ({list_name})' if list_name else ''),
         ]
     )

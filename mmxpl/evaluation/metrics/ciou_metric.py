@@ -187,7 +187,14 @@ class CIoUMetric(BaseMetric):
         scores = summarise(cious, self.rules, self.ciou_thresholds)
         n_expected = self._count_expected(len(ids))
         size = results[0]['size']
-        card = format_card(size, len(ids), n_expected, hash_ids(ids), self.rules)
+        card = format_card(
+            size,
+            len(ids),
+            n_expected,
+            hash_ids(ids),
+            self.rules,
+            list_name=self._list_name(),
+        )
         table = format_table(scores, rows, self.rules)
         print_log(f'\n{table}\n{card}', logger='current')
         groups = [item.get('groups', ()) for item in results]
@@ -199,6 +206,13 @@ class CIoUMetric(BaseMetric):
         # floats: MMEngine's logger writes null for integers
         counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
         return scores | counts
+
+    def _list_name(self) -> str | None:
+        """Which test list the data set says it is, if it knows such lists."""
+        meta = self.dataset_meta or {}
+        if 'id_list_name' not in meta:
+            return None
+        return meta['id_list_name'] or 'no published test list, or a part of one'
 
     def _count_expected(self, n_evaluated: int) -> int:
         """Number of samples the protocol's list has."""

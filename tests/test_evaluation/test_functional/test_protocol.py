@@ -50,3 +50,8 @@ def test_card_names_the_protocol(expected, note):
     assert '0123abcd' in card
     assert 'median_strict: > upper median' in card
     assert 'align_corners=True' in card
+
+
+def test_card_names_the_list_where_it_is_known():
+    card = format_card(224, 10, 10, '0123abcd', list_name='VGG-SS, 10 clips')
+    assert '0123abcd (VGG-SS, 10 clips)' in card
