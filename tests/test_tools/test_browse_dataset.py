@@ -27,9 +27,9 @@ def test_pictures_of_every_part(browse, capsys):
         pictures = browse('--part', part, '--num', 2, '--views', 1)
         names = [name for name in pictures if name.startswith(part)]
         assert len(names) == 2
-        # frame, ground truth, two spectrograms, a view
+        # frame, ground truth, a spectrogram, a view
         panels = (pictures[names[0]].shape[1] - 12) / (224 + 12)
-        assert round(panels) == 4 + has_truth
+        assert round(panels) == 3 + has_truth
     assert '2 of 4 samples of labelled' in capsys.readouterr().out
 
 
