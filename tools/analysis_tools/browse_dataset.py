@@ -7,12 +7,13 @@ and data preprocessor, so what is wrong there is seen here.
 import argparse
 import copy
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
+from mmxpl.datasets.config_leaves import config_leaves
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
 
@@ -57,23 +58,10 @@ def dataset_config(cfg: Any, part: str) -> dict:
     """
     loader = 'train' if part in ('labelled', 'unlabelled') else part
     node = cfg.get(f'{loader}_dataloader')
-    for leaf in _leaves(node.dataset if node else None):
+    for leaf in config_leaves(node):
         if loader != 'train' or bool(leaf.get('labelled')) == (part == 'labelled'):
             return leaf
     raise DataError(f'--part {part}: the config has no such data set.')
-
-
-def _leaves(node: Any) -> Iterator[dict]:
-    """Walk through wrappers to the data sets themselves."""
-    if node is None:
-        return
-    if 'datasets' in node:
-        for one in node.datasets:
-            yield from _leaves(one)
-    elif 'dataset' in node:
-        yield from _leaves(node.dataset)
-    else:
-        yield node
 
 
 def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
