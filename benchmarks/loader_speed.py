@@ -82,8 +82,8 @@ def main() -> None:
             if start:  # the first block opens the cache
                 seconds.append([clocks / len(block) for _, clocks in pair])
     print(
-        f'{args.num} clips: JPEG {args.height}x{args.width} to {args.size}x{args.size}, '
-        f'3 s of WAV {args.rate} Hz to 16000 Hz; same values'
+        f'{args.num} clips: JPEG {args.height}x{args.width} to '
+        f'{args.size}x{args.size}, 3 s of WAV {args.rate} Hz to 16000 Hz; same values'
     )
     if not seconds:
         raise SystemExit('too few clips to measure: --num must exceed --block')

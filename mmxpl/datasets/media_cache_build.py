@@ -112,10 +112,11 @@ def _workshop(folder: Path) -> Iterator[Path]:
 
 def _begin(file: io.BufferedWriter, first: np.ndarray, count: int) -> None:
     """Writes the header of the data, if there is room for all of it."""
-    need, free = count * first.nbytes, shutil.disk_usage(os.path.dirname(file.name))[2]
+    folder = os.path.dirname(file.name)
+    need, free = count * first.nbytes, shutil.disk_usage(folder)[2]
     if need > free:
         raise DataError(
-            f'{os.path.dirname(file.name)}: the cache needs {need / 2**30:.1f} GiB, the '
+            f'{folder}: the cache needs {need / 2**30:.1f} GiB, the '
             f'disk has {free / 2**30:.1f}. Set cache to a folder on another disk.'
         )
     header = np.lib.format.header_data_from_array_1_0(first)
