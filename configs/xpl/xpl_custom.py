@@ -21,7 +21,7 @@ base_lr = 2e-3
 # ---------------------------------------------------------------------------------
 
 batch_size = labelled_per_batch + unlabelled_per_batch
-load = [dict(type='LoadFrame', size=(80, 80)), *_base_.load[1:]]
+load = [dict(_base_.load[0], size=(80, 80)), *_base_.load[1:]]
 clips = dict(_base_.clips, data_root=data_root, pipeline=load)
 train_set = dict(clips, id_list=train_list, fraction=labelled_fraction, split_seed=seed)
 evaluated_set = dict(clips, labelled=True, test_mode=True)

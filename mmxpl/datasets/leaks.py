@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
+from .config_leaves import config_leaves
 from .id_list import name_some
 
 SPLITS = ('train', 'val', 'test')
@@ -97,11 +98,9 @@ def _leaves(data: Any) -> Iterator[Any]:
         for part in data:
             yield from _leaves(part)
     elif isinstance(data, Mapping):
-        inner = data.get('datasets') or data.get('dataset')
-        if inner is not None:
-            yield from _leaves(inner)
-        else:  # neither media nor pipeline are needed to know the ids
-            yield DATASETS.build({**data, 'pipeline': [], 'lazy_init': True})
+        for leaf in config_leaves(data):
+            # neither media nor pipeline are needed to know the ids
+            yield DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
     elif isinstance(data, DataLoader):
         yield from _leaves(data.dataset)
     elif isinstance(data, BaseDataset):

@@ -1,4 +1,4 @@
-"""One sample as training sees it: frame, ground truth, spectrograms, views."""
+"""One sample as training sees it: frame, labels, sound, views."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,8 @@ from mmxpl.structures import AVDataSample
 from .av_visualizer import ground_truth_boxes
 from .contact_sheet import contact_sheet
 from .heatmap import colour_map, overlay_heatmap, upsample_map
-from .panel import draw_boxes, draw_region, make_panel, panel_size, resize
+from .label_strip import binary_entropy, map_title
+from .panel import FAINT_INK, draw_boxes, draw_region, make_panel, panel_size, resize
 
 #: A picture, RGB uint8 of shape (H, W, 3), and its ground truth (S, S) or None.
 View = tuple[np.ndarray, Tensor | None]
@@ -21,6 +22,9 @@ def sample_sheet(
     sample: AVDataSample,
     spectrograms: Mapping[str, Tensor],
     views: Sequence[View] = (),
+    waveform: Tensor | None = None,
+    pseudo_labels: Mapping[str, Tensor] | None = None,
+    detail: str = '',
 ) -> np.ndarray:
     """Draws a sample in a row of panels.
 
@@ -36,6 +40,11 @@ def sample_sheet(
             frequencies are drawn at the bottom, values from dark to bright
             between the least and the greatest.
         views (Sequence[View]): Augmented views. Defaults to none.
+        waveform (Tensor, optional): (T,) in [-1, 1], drawn as the range of the
+            samples in each column of pixels. Defaults to None.
+        pseudo_labels (Mapping[str, Tensor], optional): By name of the localizer,
+            (h, w) in [0, 1]; laid over the frame. Defaults to None.
+        detail (str): What else to say under the sample's id. Defaults to none.
 
     Returns:
         np.ndarray: RGB uint8 picture.
@@ -47,14 +56,21 @@ def sample_sheet(
     frame = draw_boxes(image, boxes)
     if not len(boxes) and gt_map is not None:
         frame = _outline(frame, gt_map)
-    panels = [make_panel(frame, sample.sample_id, _describe(sample, len(boxes)))]
+    about = ', '.join(filter(None, (detail, _describe(sample, len(boxes)))))
+    panels = [make_panel(frame, sample.sample_id, about)]
     if gt_map is not None:
         cover = f'{100 * float(gt_map.mean()):.0f} % of the frame'
         panels.append(make_panel(overlay_heatmap(image, gt_map), 'Ground truth', cover))
+    for name, label in (pseudo_labels or {}).items():
+        note = f'pseudo-label, entropy {binary_entropy(label):.2f} bit'
+        panels.append(make_panel(overlay_heatmap(image, label), map_title(name), note))
+    if waveform is not None:
+        peak = f'{len(waveform)} samples, peak {float(waveform.abs().max()):.2f}'
+        panels.append(make_panel(_draw_waveform(waveform, size), 'Waveform', peak))
     for name, values in spectrograms.items():
         picture = resize(_draw_spectrogram(values), size)
-        detail = f'{values.shape[-2]} bands x {values.shape[-1]} steps'
-        panels.append(make_panel(picture, name, detail))
+        shape = f'{values.shape[-2]} bands x {values.shape[-1]} steps'
+        panels.append(make_panel(picture, name, shape))
     for number, (picture, target) in enumerate(views, 1):
         picture = resize(picture, size)
         if target is not None:
@@ -77,6 +93,20 @@ def _describe(sample: AVDataSample, boxes: int) -> str:
         if sample.get('is_sounding') is False:
             label = 'does not sound'
     return ', '.join(part for part in (sample.get('category'), label) if part)
+
+
+def _draw_waveform(wave: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Draws a waveform (T,) on a scale fixed to -1 ... 1; RGB of this size."""
+    height, width = size
+    picture = np.full((height, width, 3), 255, np.uint8)
+    values = wave.detach().float().cpu().clamp(-1, 1).numpy()
+    starts = np.arange(width) * len(values) // width
+    low = np.minimum.reduceat(values, starts)
+    high = np.maximum.reduceat(values, starts)
+    top, bottom = (np.rint((1 - v) / 2 * (height - 1)) for v in (high, low))
+    rows = np.arange(height)[:, None]
+    picture[(rows >= top) & (rows <= bottom)] = FAINT_INK
+    return picture
 
 
 def _draw_spectrogram(values: Tensor) -> np.ndarray:

@@ -3,6 +3,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from mmengine.config import Config
+
+from mmxpl.pseudo_labels import PseudoLabelBank
+from mmxpl.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'browse_dataset.py'
@@ -27,9 +32,9 @@ def test_pictures_of_every_part(browse, capsys):
         pictures = browse('--part', part, '--num', 2, '--views', 1)
         names = [name for name in pictures if name.startswith(part)]
         assert len(names) == 2
-        # frame, ground truth, a spectrogram, a view
+        # frame, ground truth, waveform, spectrogram, a view
         panels = (pictures[names[0]].shape[1] - 12) / (224 + 12)
-        assert round(panels) == 3 + has_truth
+        assert round(panels) == 4 + has_truth
     assert '2 of 4 samples of labelled' in capsys.readouterr().out
 
 
@@ -48,3 +53,95 @@ def test_what_is_not_there_is_said(browse, capsys):
             browse(*arguments)
         assert caught.value.code == 2
     assert "'none' is not in --part val" in capsys.readouterr().err
+
+
+UNLABELLED = 4  # of eight, a half
+
+
+def _checkpoint(path, ids, visited=UNLABELLED):
+    """A bank whose localizers agree the more, the later the clip."""
+    bank = PseudoLabelBank(ids, ['a', 'b'])
+    if visited:
+        labels = torch.zeros(visited, 2, 4, 4)
+        labels[:, 0, :2] = 1
+        for n in range(visited):
+            labels[n, 1, : n + 1] = 1
+        bank.update(torch.arange(visited), labels)
+    torch.save({'state_dict': {}, 'pseudo_label_bank': bank.state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def unlabelled_ids(browse):
+    cfg = Config.fromfile(CONFIG)
+    ids = DATASETS.build(cfg.train_dataloader.dataset.datasets[1]).sample_ids
+    assert len(ids) == UNLABELLED
+    return ids
+
+
+def test_pseudo_labels_of_a_checkpoint(browse, unlabelled_ids, tmp_path, monkeypatch):
+    from mmxpl.visualization import sample_sheet as module
+
+    drawn = {}
+    sheet = module.sample_sheet
+
+    def spy(image, sample, spectrograms, views, waveform, labels, detail):
+        drawn[sample.sample_id] = (labels, detail)
+        return sheet(image, sample, spectrograms, views, waveform, labels, detail)
+
+    monkeypatch.setattr(module, 'sample_sheet', spy)
+    path = _checkpoint(tmp_path / 'c.pth', unlabelled_ids, visited=3)
+    pictures = browse('--checkpoint', path, '--views', 0)
+    assert sorted(pictures) == sorted(f'unlabelled_{i}.png' for i in unlabelled_ids)
+    # soft IoU of the two: 1/2, 1 and 2/3, none of the last
+    ranks = (3, 1, 2)
+    for place, sample_id in enumerate(unlabelled_ids):
+        labels, detail = drawn[sample_id]
+        width = pictures[f'unlabelled_{sample_id}.png'].shape[1]
+        # frame, waveform, spectrogram and the pseudo-labels
+        assert (width - 12) / (224 + 12) == 3 + len(labels)
+        if place == 3:
+            assert (labels, detail) == ({}, 'no pseudo-label yet')
+            continue
+        assert list(labels) == ['a', 'b']
+        assert labels['b'].sum() == 4 * (place + 1)
+        score = (0.5, 1, 2 / 3)[place]  # and confidence is 1
+        assert detail == f'rank {ranks[place]} of 4, r={score:.2f}, visit 1'
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda ids: ids[::-1], 'are of another unlabelled list'),
+        (lambda ids: ids[:-1], 'pseudo-labels are of 3 clips'),
+    ],
+)
+def test_a_bank_of_other_clips_is_refused(
+    browse, unlabelled_ids, tmp_path, capsys, change, message
+):
+    ids = change(unlabelled_ids)
+    path = _checkpoint(tmp_path / 'c.pth', ids, visited=len(ids))
+    with pytest.raises(SystemExit):
+        browse('--checkpoint', path)
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob('*.png'))
+
+
+def test_checkpoints_without_labels_are_refused(
+    browse, unlabelled_ids, tmp_path, capsys
+):
+    path = tmp_path / 'c.pth'
+    for content, message in (
+        ({'state_dict': {}}, 'has no pseudo-labels'),
+        ({'pseudo_label_bank': {'names': ['a']}}, 'are damaged'),
+    ):
+        torch.save(content, path)
+        with pytest.raises(SystemExit):
+            browse('--checkpoint', path)
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        browse('--checkpoint', _checkpoint(path, unlabelled_ids, visited=0))
+    assert 'is of the warm-up' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        browse('--checkpoint', path, '--part', 'val')
+    assert 'only --part unlabelled' in capsys.readouterr().err

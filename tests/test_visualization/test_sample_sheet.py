@@ -5,7 +5,11 @@ from mmengine.structures import InstanceData
 
 from mmxpl.structures import AVDataSample
 from mmxpl.visualization.panel import BOX_COLOUR
-from mmxpl.visualization.sample_sheet import _draw_spectrogram, sample_sheet
+from mmxpl.visualization.sample_sheet import (
+    _draw_spectrogram,
+    _draw_waveform,
+    sample_sheet,
+)
 
 FRAME = np.full((224, 224, 3), 128, np.uint8)
 
@@ -67,3 +71,25 @@ def test_low_bands_are_at_the_bottom():
     assert light[0, 0] == light.max()
     assert light[-1, 0] == light.min()
     assert np.isfinite(_draw_spectrogram(torch.zeros(1, 4, 4))).all()
+
+
+def test_the_waveform_is_drawn_to_scale():
+    wave = torch.zeros(1000)
+    wave[500:] = torch.tensor([-0.5, 1.0]).repeat(250)
+    picture = _draw_waveform(wave, (101, 50))
+    rows = [np.flatnonzero((picture[:, x] < 255).any(axis=1)) for x in (0, 49)]
+    assert rows[0].tolist() == [50]  # silence is a line in the middle
+    assert (rows[1].min(), rows[1].max()) == (0, 75)
+    assert len(rows[1]) == 76
+    # fewer samples than columns
+    assert (_draw_waveform(torch.ones(3), (11, 7))[0] < 255).all()
+
+
+def test_pseudo_labels_are_panels_of_their_own():
+    sample = _sample(is_labelled=False)
+    width = sample_sheet(FRAME, sample, {}).shape[1]
+    labels = {'a': torch.zeros(4, 4), 'b': torch.ones(4, 4)}
+    picture = sample_sheet(FRAME, sample, {}, pseudo_labels=labels)
+    assert picture.shape[1] - width == 2 * (width - 12)
+    low, high = (picture[100, 12 + n * 236 + 100].astype(int).sum() for n in (1, 2))
+    assert high > low

@@ -11,13 +11,17 @@ img_size = (224, 224)
 sample_rate = 16000
 duration = 3.0  # seconds, from the middle of the recording
 
+# folder that tools/dataset_converters/build_cache.py fills; none: read the files
+cache = '{{$MMXPL_CACHE:none}}'
+cache = None if cache == 'none' else cache
+
 labelled_per_batch, unlabelled_per_batch = 32, 96
 batch_size = labelled_per_batch + unlabelled_per_batch  # of one process
 num_workers = 8
 
 load = [
-    dict(type='LoadFrame', size=img_size),
-    dict(type='LoadAudio', sample_rate=sample_rate, duration=duration),
+    dict(type='LoadFrame', size=img_size, cache=cache),
+    dict(type='LoadAudio', sample_rate=sample_rate, duration=duration, cache=cache),
     dict(type='RasterizeTargets', size=224),
     dict(type='PackAVInputs'),
 ]

@@ -1,15 +1,73 @@
 """Reads frames and sounds from disk."""
 
+import os.path as osp
+from abc import abstractmethod
+
+import cv2
+import numpy as np
+import soundfile
+import torch
 from mmcv.transforms import BaseTransform
 
 from mmxpl.registry import TRANSFORMS
 
 from ..audio_io import read_waveform
 from ..image_io import read_frame
+from ..media_cache import MediaCache
+
+
+class LoadMedia(BaseTransform):
+    """Reads a kind of file, or what a cache holds of it: the same values.
+
+    Args:
+        cache (str, optional): folder of the cache, as
+            ``tools/dataset_converters/build_cache.py`` builds it. Defaults to
+            None, the files themselves.
+    """
+
+    kind = ''  # name of the cache in its folder
+    path_key = ''
+
+    def __init__(self, cache: str | None = None) -> None:
+        self.cache = None
+        if cache:
+            self.cache = MediaCache(osp.join(cache, self.kind), self.settings)
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict:
+        """dict: what decides the values read, as plain JSON values."""
+
+    @abstractmethod
+    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+        """Reads a file itself.
+
+        Args:
+            path (str): the file.
+
+        Returns:
+            tuple[np.ndarray, tuple[int, int]]: The array, and height and width
+            of the image in the file, zeros for a sound.
+
+        Raises:
+            DataError: If the file cannot be used.
+        """
+
+    def load(self, results: dict) -> tuple[np.ndarray, tuple[int, int]]:
+        """Reads the file of one clip, from the cache if there is one."""
+        path = results[self.path_key]
+        return self.decode(path) if self.cache is None else self.cache.read(path)
+
+    def __repr__(self) -> str:
+        """Writes the transform as it is built."""
+        cache = (
+            '' if self.cache is None else f', cache={str(self.cache.folder.parent)!r}'
+        )
+        return f'{type(self).__name__}({self._options()}{cache})'
 
 
 @TRANSFORMS.register_module()
-class LoadFrame(BaseTransform):
+class LoadFrame(LoadMedia):
     """Reads a frame and resizes it to the size that the model takes.
 
     The aspect is not kept: the result is the canonical frame, in which boxes
@@ -22,9 +80,12 @@ class LoadFrame(BaseTransform):
     Args:
         size (int | tuple[int, int]): height and width in pixels; one number for
             a square.
+        cache (str, optional): see :class:`LoadMedia`. Defaults to None.
     """
 
-    def __init__(self, size: int | tuple[int, int]) -> None:
+    kind, path_key = 'cached_frames', 'img_path'
+
+    def __init__(self, size: int | tuple[int, int], cache: str | None = None) -> None:
         self.size = (size, size) if isinstance(size, int) else tuple(size)
         if len(self.size) != 2 or not all(
             isinstance(side, int) and side > 0 for side in self.size
@@ -32,6 +93,16 @@ class LoadFrame(BaseTransform):
             raise ValueError(
                 f'size must be one or two positive integers (H, W), got {size!r}.'
             )
+        super().__init__(cache)
+
+    @property
+    def settings(self) -> dict:
+        """dict: size, and the decoder that the pixels are of."""
+        return dict(size=list(self.size), decoder=f'opencv {cv2.__version__}')
+
+    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+        """Reads a frame; see :func:`~mmxpl.datasets.image_io.read_frame`."""
+        return read_frame(path, self.size)
 
     def transform(self, results: dict) -> dict:
         """Reads the frame of one clip.
@@ -43,21 +114,19 @@ class LoadFrame(BaseTransform):
             dict: With the added keys.
 
         Raises:
-            DataError: If the file is missing, empty or no image.
+            DataError: If the file is missing, empty or no image, or if the cache
+                is not of it.
         """
-        results['img'], results['ori_shape'] = read_frame(
-            results['img_path'], self.size
-        )
+        results['img'], results['ori_shape'] = self.load(results)
         results['img_shape'] = self.size
         return results
 
-    def __repr__(self) -> str:
-        """Writes the transform as it is built."""
-        return f'{type(self).__name__}(size={self.size})'
+    def _options(self) -> str:
+        return f'size={self.size}'
 
 
 @TRANSFORMS.register_module()
-class LoadAudio(BaseTransform):
+class LoadAudio(LoadMedia):
     """Reads an excerpt of a sound as a mono waveform.
 
     A sound that is shorter than the excerpt is repeated until it fills it.
@@ -71,13 +140,17 @@ class LoadAudio(BaseTransform):
         offset (str | float): where the excerpt begins, in seconds, or 'center'.
             One that would reach beyond the end begins earlier. Defaults to
             'center'.
+        cache (str, optional): see :class:`LoadMedia`. Defaults to None.
     """
+
+    kind, path_key = 'cached_audio', 'audio_path'
 
     def __init__(
         self,
         sample_rate: int = 16000,
         duration: float = 3.0,
         offset: str | float = 'center',
+        cache: str | None = None,
     ) -> None:
         if sample_rate <= 0 or duration <= 0:
             raise ValueError(
@@ -91,6 +164,23 @@ class LoadAudio(BaseTransform):
         self.sample_rate = sample_rate
         self.duration = duration
         self.offset = offset
+        super().__init__(cache)
+
+    @property
+    def settings(self) -> dict:
+        """dict: the excerpt, and what decodes and resamples it."""
+        return dict(
+            sample_rate=self.sample_rate,
+            duration=self.duration,
+            offset=self.offset,
+            decoder=f'libsndfile {soundfile.__libsndfile_version__}',
+            resampler=f'torch {torch.__version__}',
+        )
+
+    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+        """Reads a sound; see :func:`~mmxpl.datasets.audio_io.read_waveform`."""
+        wave = read_waveform(path, self.sample_rate, self.duration, self.offset)
+        return wave, (0, 0)
 
     def transform(self, results: dict) -> dict:
         """Reads the sound of one clip.
@@ -102,16 +192,14 @@ class LoadAudio(BaseTransform):
             dict: With the added key.
 
         Raises:
-            DataError: If the file is missing, empty, truncated or no sound.
+            DataError: If the file is missing, empty, truncated or no sound, or if
+                the cache is not of it.
         """
-        results['audio'] = read_waveform(
-            results['audio_path'], self.sample_rate, self.duration, self.offset
-        )
+        results['audio'], _ = self.load(results)
         return results
 
-    def __repr__(self) -> str:
-        """Writes the transform as it is built."""
+    def _options(self) -> str:
         return (
-            f'{type(self).__name__}(sample_rate={self.sample_rate}, '
-            f'duration={self.duration}, offset={self.offset!r})'
+            f'sample_rate={self.sample_rate}, duration={self.duration}, '
+            f'offset={self.offset!r}'
         )
