@@ -35,18 +35,19 @@ ANY = st.recursive(
 
 
 def mostly(strategy):
-    """Gives what is expected, and in one of eight cases anything."""
-    return st.integers(0, 7).flatmap(lambda n: strategy if n else ANY)
+    """Gives what is expected, and now and then anything."""
+    # 13, since hypothesis tries the bounds more often than what is between them
+    return st.integers(0, 19).flatmap(lambda n: ANY if n == 13 else strategy)
 
 
 def record(**fields):
     """An object whose fields are mostly there and mostly as expected."""
     fields = {key: mostly(value) for key, value in fields.items()}
-    return st.integers(0, 7).flatmap(
+    return st.integers(0, 19).flatmap(
         lambda n: (
-            st.fixed_dictionaries(fields)
-            if n
-            else st.fixed_dictionaries({}, optional=fields)
+            st.fixed_dictionaries({}, optional=fields)
+            if n == 13
+            else st.fixed_dictionaries(fields)
         )
     )
 
@@ -247,7 +248,7 @@ def test_no_other_error(read, contents, tmp_path_factory, request):
     messages = []
 
     @settings(
-        max_examples=100,
+        max_examples=200,
         derandomize=True,
         deadline=None,
         database=None,
@@ -269,4 +270,4 @@ def test_no_other_error(read, contents, tmp_path_factory, request):
     assert said
     assert [text for text in said if str(path) not in text] == []
     if not request.node.callspec.id.startswith('b-'):
-        assert len(messages) - len(said) >= 5  # not everything was refused
+        assert len(messages) - len(said) >= 15  # not everything was refused

