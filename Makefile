@@ -47,5 +47,5 @@ format: env
 	@$(BIN)/ruff format .
 
 clean:
-	@rm -rf build dist .pytest_cache .ruff_cache
+	@rm -rf build dist .hypothesis .pytest_cache .ruff_cache
 	@find mmxpl configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

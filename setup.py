@@ -41,7 +41,7 @@ EXTRAS = {
     'tensorboard': ['tensorboard'],
     # reading of video files, by the converters
     'video': ['av>=14'],
-    'test': ['av>=14', 'pytest', 'pytest-xdist'],
+    'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
     'dev': ['pre-commit', 'ruff'],
 }
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -99,6 +100,68 @@ def _write_sound(path: Path, index: int, rng: np.random.Generator) -> None:
         len(time)
     )
     soundfile.write(path, wave.clip(-1, 1), SAMPLE_RATE, subtype='PCM_16')
+
+
+def write_video(
+    path,
+    seconds=3.0,
+    fps=10,
+    codec='ffv1',
+    sound=True,
+    pictures=True,
+    rate=22050,
+    layout='stereo',
+    channels=(0,),
+    times=None,
+    size=32,
+    first=20,
+):
+    """Writes a video whose frames say their number and whose sound says its time.
+
+    Frame n has the luma ``first`` + 5 n and is shown from ``times[n]``, in
+    milliseconds, or at ``fps``. The sound is 440 Hz in some of the channels.
+    """
+    av = pytest.importorskip('av')
+    unit = Fraction(1, 1000) if times else Fraction(1, fps)
+    times = times or range(round(seconds * fps))
+    with av.open(str(path), 'w') as container:
+        if pictures:
+            stream = container.add_stream(codec, rate=fps)
+            stream.width = stream.height = size
+            stream.pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
+            stream.time_base = stream.codec_context.time_base = unit
+        if sound:
+            lossless = codec in ('ffv1', 'mjpeg')
+            track = container.add_stream('pcm_s16le' if lossless else 'aac')
+            track.rate, track.layout = rate, layout
+            time = np.arange(round(seconds * rate)) / rate
+            wave = np.round(16000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+            count = len(av.AudioLayout(layout).channels)
+            sounds = np.zeros((len(wave), count), np.int16)
+            sounds[:, list(channels)] = wave[:, None]
+        if pictures:
+            for n, begin in enumerate(times):
+                planes = np.full((size * 3 // 2, size), 128, np.uint8)  # grey
+                planes[:size] = first + 5 * n
+                frame = av.VideoFrame.from_ndarray(planes, format=stream.pix_fmt)
+                frame.pts, frame.time_base = begin, unit
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        if sound:
+            for begin in range(0, len(wave), 1024):
+                part = sounds[begin : begin + 1024].reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(part, format='s16', layout=layout)
+                frame.rate, frame.pts = rate, begin
+                frame.time_base = Fraction(1, rate)
+                container.mux(track.encode(frame))
+            container.mux(track.encode(None))
+    return path
+
+
+@pytest.fixture(scope='session')
+def make_video():
+    """Gives :func:`write_video`."""
+    return write_video
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .boxes import parse_boxes
-from .id_list import Clip, refuse_duplicates
+from .id_list import Clip, check_id, refuse_duplicates
 from .json_file import read_json
 from .media import existing_paths, path_inside
 from .rle import check_rle
@@ -128,6 +128,7 @@ class AVJsonDataset(AVDataset):
             raise DataError(
                 f"{where}, field 'sample_id' must be an id, got {sample_id!r}."
             )
+        check_id(sample_id, f"{where}, field 'sample_id'")
         where = f"{where} ('{sample_id}')"
         if category is not None and not isinstance(category, str):
             raise DataError(

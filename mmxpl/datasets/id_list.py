@@ -116,6 +116,29 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     return [parse(row, where) for row, where in lines]
 
 
+def check_id(sample_id: str, where: str) -> None:
+    """Refuses an id that cannot be a file's name below a folder, or a line of a list.
+
+    Args:
+        sample_id (str): the id.
+        where (str): file and row or field, for the message.
+
+    Raises:
+        DataError: If it leads out of the folder or holds control characters.
+    """
+    path = PurePosixPath(sample_id.replace('\\', '/'))
+    if path.is_absolute() or '..' in path.parts or not path.name:
+        raise DataError(
+            f"{where}: the id '{sample_id}' leads out of the data folder. Write the "
+            "clip's bare name."
+        )
+    if not sample_id.isprintable():
+        raise DataError(
+            f'{where}: the id {sample_id!r} holds control characters or is no UTF-8 '
+            "text. Write the clip's bare name."
+        )
+
+
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
     """Makes sure that no id occurs twice.
 
@@ -185,15 +208,5 @@ def _parse_id(field: str, where: str) -> str:
         if sample_id.lower().endswith(suffix):
             sample_id = sample_id[: -len(suffix)]
             break
-    path = PurePosixPath(sample_id.replace('\\', '/'))
-    if path.is_absolute() or '..' in path.parts or not path.name:
-        raise DataError(
-            f"{where}: the id '{field}' leads out of the data folder. Write the "
-            "clip's bare name."
-        )
-    if not sample_id.isprintable():
-        raise DataError(
-            f'{where}: the id {field!r} holds control characters. Save the list as '
-            'plain text with one id a line.'
-        )
+    check_id(sample_id, where)
     return sample_id

@@ -13,6 +13,12 @@ from mmxpl.datasets.flickr_xml import (
 from mmxpl.evaluation.functional import GroundTruth, score_maps
 from mmxpl.utils import DataError
 
+# a kilobyte that expands to 10^9 texts
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY x0 "ha">'
+    + ''.join(f'<!ENTITY x{n + 1} "{f"&x{n};" * 10}">' for n in range(9))
+    + ']><a>&x9;</a>'
+)
 GOLDEN = Path(__file__).parents[2].parent / 'shared/golden/localization_metrics.json'
 
 
@@ -63,6 +69,8 @@ def test_listing_takes_the_files_of_annotations(tmp_path):
         ('<annotation><person>', 'not XML'),
         ('', 'not XML'),
         ('<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', 'declares'),
+        (BOMB, 'declares'),
+        ('<!DOCTYPE a [<!ENTITY x SYSTEM "/etc/passwd">]><a>&x;</a>', 'declares'),
         ('<a><p><bbox><id/><x>1</x></bbox></p></a>', 'annotator 0, bbox 0'),
         (
             '<a><p/><p><bbox><i/><a>1</a><b>2</b><c>z</c><d>4</d></bbox></p></a>',

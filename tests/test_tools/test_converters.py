@@ -1,6 +1,5 @@
 """Raw media to a data set that trains: videos, Flickr-SoundNet, COCO labels."""
 
-import importlib.util
 import json
 import runpy
 from pathlib import Path
@@ -15,15 +14,6 @@ from mmxpl.datasets.rle import decode_rle
 
 pytest.importorskip('av', reason='videos are read with PyAV')
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
-VIDEOS = Path(__file__).parents[1] / 'test_datasets' / 'test_convert' / 'conftest.py'
-
-
-@pytest.fixture(scope='module')
-def write_video():
-    spec = importlib.util.spec_from_file_location('videos', VIDEOS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_video
 
 
 @pytest.fixture(scope='module')
@@ -39,13 +29,13 @@ def tool():
 
 
 @pytest.fixture
-def videos(write_video, tmp_path):
+def videos(make_video, tmp_path):
     folder = tmp_path / 'videos'
     (folder / 'deep').mkdir(parents=True)
-    write_video(folder / '-a_000010.mkv')
-    write_video(folder / 'deep' / 'b.c_000020.mkv')
+    make_video(folder / '-a_000010.mkv')
+    make_video(folder / 'deep' / 'b.c_000020.mkv')
     (folder / 'bad.mp4').write_bytes(b'no video')
-    write_video(folder / 'mute.mkv', 1.0, sound=False)
+    make_video(folder / 'mute.mkv', 1.0, sound=False)
     (folder / 'notes.txt').write_text('x')
     return folder
 

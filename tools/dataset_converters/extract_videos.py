@@ -25,7 +25,7 @@ from mmxpl.datasets.convert import (
 )
 from mmxpl.datasets.convert.files import write_text
 from mmxpl.datasets.convert.video import VIDEO_SUFFIXES, import_av
-from mmxpl.datasets.id_list import name_some
+from mmxpl.datasets.id_list import check_id, name_some
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import one_clear_error
 
@@ -101,13 +101,14 @@ def find_videos(folder: Path) -> dict[str, Path]:
         dict[str, Path]: File by id, sorted.
 
     Raises:
-        DataError: If there is none, or if two have one id.
+        DataError: If there is none, if two have one id, or if a name is no id.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob('*')):
         hidden = path.name.startswith('.')
         if hidden or path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
             continue
+        check_id(path.stem, f'--videos {str(path)!r}')
         if path.stem in found:
             raise DataError(
                 f'{path} and {found[path.stem]} have the same name, so the same id. '

@@ -18,7 +18,7 @@ from mmxpl.datasets.convert import convert_batch, read_video_sound, write_wav
 from mmxpl.datasets.convert.files import copy_bytes
 from mmxpl.datasets.convert.video import import_av
 from mmxpl.datasets.flickr_xml import read_flickr_xml
-from mmxpl.datasets.id_list import name_some
+from mmxpl.datasets.id_list import check_id, name_some
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.utils import DataError
@@ -68,12 +68,13 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         dict[str, Path]: Sorted; of several files for an id the preferred one.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is none, or if a name is no id.
     """
     ranked: dict[str, tuple] = {}
     for path in folder.rglob('*'):
         suffix = path.suffix.lower()
         if suffix in suffixes and not path.name.startswith('.'):
+            check_id(path.stem, repr(str(path)))
             rank = (suffixes.index(suffix), str(path), path)
             ranked[path.stem] = min(rank, ranked.get(path.stem, rank))
     if not ranked:

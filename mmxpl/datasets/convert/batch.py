@@ -99,7 +99,7 @@ def _check_settings(path: Path, settings: dict) -> None:
     """Writes the settings, or refuses others than those that are there."""
     text = json.dumps(settings, indent=2, sort_keys=True) + '\n'
     try:
-        found = path.read_text()
+        found = path.read_text(encoding='utf-8', errors='replace')
     except FileNotFoundError:
         write_text(path, text)
         return

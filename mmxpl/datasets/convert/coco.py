@@ -1,5 +1,6 @@
 """Reads boxes and masks of a COCO annotation file."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -83,6 +84,11 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
         box = parse_boxes([annotation.get('bbox')], f"{where}, field 'bbox'")[0]
         x, y, w, h = box
         corners = [x / width, y / height, (x + w) / width, (y + h) / height]
+        if not all(map(math.isfinite, corners)):
+            raise DataError(
+                f"{where}, field 'bbox' must be [x, y, width, height] in pixels, got "
+                f'{box}.'
+            )
         objects.append({'category': category, 'bbox': corners})
         masks.append(_mask(annotation.get('segmentation'), size, where))
     categories = {one['category'] for one in objects}

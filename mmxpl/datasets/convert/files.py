@@ -60,7 +60,7 @@ def copy_bytes(path: Path, source: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file.
+    """Writes a text file, in UTF-8.
 
     Args:
         path (Path): where to.
@@ -69,7 +69,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         DataError: If it cannot be written.
     """
-    _write(path, lambda temporary: temporary.write_text(text))
+    _write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

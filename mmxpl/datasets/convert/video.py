@@ -127,7 +127,8 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
     # a stream that was cut off names no length
     last = 0.0
     for frame in container.decode(stream):
-        last = _seconds(frame, stream)
+        if frame.pts is not None:
+            last = _seconds(frame, stream)
     container.seek(0)
     return last
 

@@ -82,6 +82,13 @@ def test_masks_of_every_form_are_united(coco):
         ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
         ({'annotations': [_note(bbox=[1, 2, 3])]}, r"\[0\], field 'bbox'"),
         ({'annotations': [_note(bbox=None)]}, r"\[0\], field 'bbox'"),
+        ({'annotations': [_note(bbox=[0, 0, float('nan'), 1])]}, 'holds NaN'),
+        # inf - inf would be written as NaN
+        (
+            {'annotations': [_note(bbox=[float('inf'), 0, float('-inf'), 1])]},
+            r"\[0\], field 'bbox' must be \[x, y",
+        ),
+        ({'images': [{'id': 7, 'file_name': 'a', 'height': float('nan')}]}, 'height'),
         ({'annotations': [_note(bbox=[10**400, 0, 1, 1])]}, 'out of range'),
         ({'annotations': [_note(segmentation=[[1, 2, 3]])]}, "field 'segmentation'"),
         ({'annotations': [_note(segmentation='x')]}, "field 'segmentation'"),

@@ -63,6 +63,34 @@ def test_sound_is_mixed_and_resampled(lossless, rate):
     assert np.abs(wave[rate : 2 * rate]).max() == pytest.approx(8000, rel=0.02)
 
 
+@pytest.mark.parametrize('rate', [44100, 48000])
+@pytest.mark.parametrize(
+    ('layout', 'channels', 'least'),
+    [('mono', [0], 15000), ('stereo', [0, 1], 15000), ('5.1', [2], 2000)]
+    + [('5.1', [0, 1, 2, 4, 5], 12000)],
+)
+def test_all_channels_are_mixed(make_video, tmp_path, rate, layout, channels, least):
+    path = tmp_path / 'a.mkv'
+    make_video(path, 1.0, rate=rate, layout=layout, channels=channels)
+    wave = read_video_sound(str(path), 16000).astype(float)
+    assert len(wave) == pytest.approx(16000, abs=32)
+    spectrum = np.abs(np.fft.rfft(wave[:16000] * np.hanning(len(wave[:16000]))))
+    assert np.argmax(spectrum) == pytest.approx(440, abs=1)
+    # loud enough, and not clipped: nothing but the tone
+    assert least < np.abs(wave).max() < 16500
+    assert spectrum[500:].max() < 0.01 * spectrum.max()
+
+
+def test_frames_that_come_unevenly(make_video, tmp_path):
+    """A phone's video: 10 frames in the first 0.1 s, then fewer and fewer."""
+    times = [*range(0, 100, 10), 200, 400, 800, 1600]
+    path = str(make_video(tmp_path / 'a.mkv', times=times))
+    for time, number in ((0.05, 5), (0.095, 9), (0.3, 10), (0.79, 11), (1.59, 12)):
+        found = _number(read_video_frame(path, time))
+        assert found == pytest.approx(number, abs=0.25)
+    assert _number(read_video_frame(path, 1.7)) == pytest.approx(13, abs=0.25)
+
+
 def test_tracks_that_are_not_there(make_video, tmp_path):
     silent = str(make_video(tmp_path / 'silent.mkv', 0.5, sound=False))
     blind = str(make_video(tmp_path / 'blind.mkv', 0.5, pictures=False))
