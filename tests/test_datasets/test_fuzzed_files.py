@@ -58,7 +58,8 @@ def document(strategy):
 
 
 NAMES = st.sampled_from(['a', 'b', 'c.d', '-e_000010'])
-NUMBERS = st.one_of(st.floats(-1, 2), st.integers(-5, 40), st.floats())
+INFINITE = [math.inf, -math.inf, 1e308, math.nan]
+NUMBERS = st.one_of(st.floats(-1, 2), st.integers(-5, 40), st.sampled_from(INFINITE))
 BOXES = st.lists(mostly(st.lists(NUMBERS, min_size=4, max_size=4)), max_size=3)
 SIDE = st.integers(0, 6)
 RLE = record(
@@ -83,7 +84,7 @@ AV_JSON = document(
         data_list=st.lists(
             mostly(
                 record(
-                    sample_id=NAMES,
+                    sample_id=NAMES | st.sampled_from(['../x', '/x', 'a\nb', 'x/y']),
                     img_path=NAMES,
                     audio_path=NAMES,
                     category=NAMES,
