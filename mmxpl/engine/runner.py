@@ -4,6 +4,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmxpl.compat import ensure_yapf
 from mmxpl.utils.setup_env import register_all_modules
 
 from .checkpoint import load_weights_only
@@ -14,7 +15,8 @@ def build_runner(cfg: Config) -> Runner:
     """Builds a Runner, with what the machine needs and safe checkpoints.
 
     In this order: every module of mmxpl is imported, so that one that cannot be
-    shows its traceback; checkpoints load with ``weights_only=True``; a
+    shows its traceback; what several processes may not import at once is waited
+    for; checkpoints load with ``weights_only=True``; a
     distributed run without GPUs gets a gloo process group.
 
     Args:
@@ -24,6 +26,7 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner, or what the config's ``runner_type`` names.
     """
     register_all_modules(init_default_scope=False)
+    ensure_yapf()
     load_weights_only()
     use_cpu_dist(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
