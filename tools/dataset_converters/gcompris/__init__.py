@@ -1,0 +1,1 @@
+"""Photographs and recordings of GCompris."""
