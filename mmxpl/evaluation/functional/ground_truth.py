@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rows import map_rows
-
 
 class GroundTruth:
     """Ground-truth maps with the sums that every score of them needs.
@@ -25,7 +23,7 @@ class GroundTruth:
         self.size = maps.shape[-1]
         self.values = maps.detach().cpu().float().flatten(1).numpy()
         self.annotated = np.empty(self.values.shape, bool)
-        facts = map_rows(_measure, self.values, self.annotated)
+        facts = list(map(_measure, self.values, self.annotated))
         self.area = torch.tensor([area for area, _ in facts])
         self.total = torch.tensor([total for _, total in facts], dtype=torch.float64)
 

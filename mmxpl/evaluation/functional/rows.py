@@ -9,6 +9,10 @@ import torch
 def map_rows(function: Callable, *columns: Sequence) -> list:
     """Apply a function to rows in threads; NumPy works outside of Python's lock.
 
+    Worth it where a row takes long in a single call. Rows that are many short calls
+    are done sooner one after the other: threads then wait for each other at
+    Python's lock (half as long again was measured for scores of 224 x 224 pixels).
+
     Every row is worked on by itself, so the result depends neither on how many
     rows there are nor on the number of threads.
 

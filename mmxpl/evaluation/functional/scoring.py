@@ -9,7 +9,6 @@ from torch import Tensor
 
 from .ciou import ciou_of_sums
 from .ground_truth import GroundTruth
-from .rows import map_rows
 from .thresholds import (
     ALL_RULES,
     RULES,
@@ -72,13 +71,15 @@ def _ciou_at(
     flat: Tensor, levels: Tensor, gt: GroundTruth, rules: Sequence[str]
 ) -> Tensor:
     """CIoU of flat maps (N, P) at thresholds (N, R)."""
-    sums = map_rows(
-        partial(_sums, [ALL_RULES[name].compare for name in rules]),
-        flat.numpy(),
-        levels.numpy(),
-        gt.values,
-        gt.annotated,
-        gt.binary.tolist(),
+    sums = list(
+        map(
+            partial(_sums, [ALL_RULES[name].compare for name in rules]),
+            flat.numpy(),
+            levels.numpy(),
+            gt.values,
+            gt.annotated,
+            gt.binary.tolist(),
+        )
     )
     intersection, false_positive = torch.tensor(sums, dtype=torch.float64).unbind(-1)
     return ciou_of_sums(intersection, false_positive, gt.total[:, None])

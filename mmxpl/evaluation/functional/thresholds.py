@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rows import map_rows
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -109,7 +107,7 @@ def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
     Returns:
         Tensor: (N, R), of the dtype and on the device of ``values``.
     """
-    found = map_rows(_select, values.detach().cpu().numpy(), ranks.tolist())
+    found = list(map(_select, values.detach().cpu().numpy(), ranks.tolist()))
     return torch.from_numpy(np.stack(found)).to(values.device)
 
 
