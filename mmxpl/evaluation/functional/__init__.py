@@ -46,6 +46,7 @@ from .pixel_ap import pixel_ap
 from .protocol import (
     REFERENCE_NAMES,
     format_card,
+    format_counts,
     format_table,
     summarise,
 )
@@ -117,6 +118,7 @@ __all__ = [
     'extended_ap',
     'f_scores',
     'format_card',
+    'format_counts',
     'format_table',
     'harmonic_mean',
     'localization_accuracy',

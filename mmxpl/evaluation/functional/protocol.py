@@ -119,15 +119,35 @@ def format_card(
     """
     mode, align_corners = INTERPOLATIONS[interpolation]
     about = '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)
-    missing = n_expected - n_evaluated
     return '\n'.join(
         [
             f'maps: {size}x{size}, {mode}, align_corners={align_corners}',
             f'rules: {about}',
             'scores: per cent; AUC over the thresholds 0, 0.05 ... 1',
-            f'samples: {n_evaluated} evaluated of {n_expected} expected'
-            + (f' ({missing} MISSING)' if missing > 0 else '')
-            + f', id list {ids_hash}'
-            + (f' ({list_name})' if list_name else ''),
+            format_counts(n_evaluated, n_expected, ids_hash, list_name),
         ]
+    )
+
+
+def format_counts(
+    n_evaluated: int, n_expected: int, ids_hash: str, list_name: str | None = None
+) -> str:
+    """Which samples were scored, the card's last line.
+
+    Args:
+        n_evaluated (int): How many samples were scored.
+        n_expected (int): How many there should have been.
+        ids_hash (str): See :func:`mmxpl.utils.hash_ids`.
+        list_name (str, optional): Which test list this is. Defaults to None: not
+            said.
+
+    Returns:
+        str: One line.
+    """
+    missing = n_expected - n_evaluated
+    return (
+        f'samples: {n_evaluated} evaluated of {n_expected} expected'
+        + (f' ({missing} MISSING)' if missing > 0 else '')
+        + f', id list {ids_hash}'
+        + (f' ({list_name})' if list_name else '')
     )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -22,11 +21,11 @@ from ..functional import (
 )
 from ..prior import load_prior
 from .batch import stack_ground_truth, stack_predictions
-from .checks import check_unique
+from .listed_metric import ListedMetric
 
 
 @METRICS.register_module()
-class CIoUMetric(BaseMetric):
+class CIoUMetric(ListedMetric):
     """Consensus IoU under every threshold rule, in one pass over the maps.
 
     Each data sample brings ``sample_id``, ``gt_map`` (S, S) in [0, 1] and
@@ -85,20 +84,17 @@ class CIoUMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+        super().__init__(models, n_expected, collect_device, prefix, collect_dir)
         unknown = sorted(set(rules) - set(ALL_RULES))
         if unknown or not rules:
             raise ValueError(
                 f'CIoUMetric: rules must be some of {list(ALL_RULES)}, got '
                 f'{list(rules)}.'
             )
-        self.models = tuple(models)
         self.rules = tuple(rules)
         self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))
         self.group_by = tuple(group_by)
         self.prior = None if prior is None else load_prior(prior)
-        self.n_expected = n_expected
-        self._dataset_size: int | None = None
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Score a batch; one item of ``results`` for each sample.
@@ -146,18 +142,6 @@ class CIoUMetric(BaseMetric):
                 groups.append(f'{key}={value}')
         return names
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Gather the results of all processes and score them.
-
-        Args:
-            size (int): Length of the data set.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
-        self._dataset_size = size
-        return super().evaluate(size)
-
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Scores of all samples, also logged as a table.
 
@@ -170,13 +154,7 @@ class CIoUMetric(BaseMetric):
         Raises:
             DataError: If there is nothing to score or a sample came twice.
         """
-        if not results:
-            raise DataError(
-                'CIoUMetric has no sample to score: check that the evaluated list '
-                'and the data on disk have ids in common.'
-            )
-        ids = [item['sample_id'] for item in results]
-        check_unique(ids)
+        ids, n_expected = self.account(results)
         rows = list(results[0]['cious'])
         cious = {
             row: torch.tensor(
@@ -185,7 +163,6 @@ class CIoUMetric(BaseMetric):
             for row in rows
         }
         scores = summarise(cious, self.rules, self.ciou_thresholds)
-        n_expected = self._count_expected(len(ids))
         size = results[0]['size']
         card = format_card(
             size,
@@ -193,7 +170,7 @@ class CIoUMetric(BaseMetric):
             n_expected,
             hash_ids(ids),
             self.rules,
-            list_name=self._list_name(),
+            list_name=self.list_name,
         )
         table = format_table(scores, rows, self.rules)
         print_log(f'\n{table}\n{card}', logger='current')
@@ -206,23 +183,6 @@ class CIoUMetric(BaseMetric):
         # floats: MMEngine's logger writes null for integers
         counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
         return scores | counts
-
-    def _list_name(self) -> str | None:
-        """Which test list the data set says it is, if it knows such lists."""
-        meta = self.dataset_meta or {}
-        if 'id_list_name' not in meta:
-            return None
-        return meta['id_list_name'] or 'no published test list, or a part of one'
-
-    def _count_expected(self, n_evaluated: int) -> int:
-        """Number of samples the protocol's list has."""
-        counts = (
-            self.n_expected,
-            (self.dataset_meta or {}).get('n_expected'),
-            self._dataset_size,
-            n_evaluated,
-        )
-        return next(count for count in counts if count is not None)
 
 
 def _meta(sample: dict, key: str) -> object:

@@ -3,15 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils import hash_ids
 
-from .checks import check_unique
+from ..functional import format_counts
+from .listed_metric import ListedMetric
 
 
-class MapMetric(BaseMetric):
+class MapMetric(ListedMetric):
     """Scores localization maps, one item of ``results`` for each sample.
 
     A subclass says what it keeps of a sample (:meth:`measure`) and what all
@@ -41,10 +41,7 @@ class MapMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
-        self.models = tuple(models)
-        self.n_expected = n_expected
-        self._dataset_size: int | None = None
+        super().__init__(models, n_expected, collect_device, prefix, collect_dir)
 
     @abstractmethod
     def measure(self, sample: dict) -> dict:
@@ -87,18 +84,6 @@ class MapMetric(BaseMetric):
                 dict(self.measure(sample), sample_id=sample['sample_id'])
             )
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Gathers the results of all processes and scores them.
-
-        Args:
-            size (int): Length of the data set.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
-        self._dataset_size = size
-        return super().evaluate(size)
-
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Scores all samples and logs a table.
 
@@ -112,35 +97,13 @@ class MapMetric(BaseMetric):
             DataError: If there is nothing to score or a sample came twice.
         """
         name = type(self).__name__
-        if not results:
-            raise DataError(
-                f'{name} has no sample to score: check that the evaluated list and '
-                'the data on disk have ids in common.'
-            )
-        ids = [item['sample_id'] for item in results]
-        check_unique(ids)
+        ids, n_expected = self.account(results)
         rows, card = self.score(results)
-        expected = self._count_expected(len(ids))
-        missing = expected - len(ids)
-        card.append(
-            f'samples: {len(ids)} evaluated of {expected} expected'
-            + (f' ({missing} MISSING)' if missing > 0 else '')
-            + f', id list {hash_ids(ids)}'
-        )
+        card.append(format_counts(len(ids), n_expected, hash_ids(ids), self.list_name))
         print_log('\n'.join([f'\n{name}', *_table(rows), *card]), logger='current')
         scores = {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
         # floats: MMEngine's logger writes null for integers
-        return scores | dict(n_evaluated=float(len(ids)), n_expected=float(expected))
-
-    def _count_expected(self, n_evaluated: int) -> int:
-        """Number of samples the protocol's list has."""
-        counts = (
-            self.n_expected,
-            (self.dataset_meta or {}).get('n_expected'),
-            self._dataset_size,
-            n_evaluated,
-        )
-        return next(count for count in counts if count is not None)
+        return scores | dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
