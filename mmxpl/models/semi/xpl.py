@@ -101,7 +101,8 @@ class XPL(BaseModel):
         Returns:
             dict[str, Tensor]: ``NAME.loss_supervised``, ``NAME.loss_pseudo`` and
             ``NAME.loss_contrastive``, which are summed, and
-            ``NAME.foreground``, the mean predicted probability.
+            ``NAME.foreground``, the mean predicted probability; where
+            pseudo-labels have weights, also their mean, ``NAME.taught``.
         """
         labelled = [
             i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
@@ -120,7 +121,14 @@ class XPL(BaseModel):
             target = _stack(
                 [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
             )
-            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(out.logits[pseudo], target)
+            weighted = {}
+            if any('pseudo_weights' in data_samples[i] for i in pseudo):
+                weight = [data_samples[i].pseudo_weights[name] for i in pseudo]
+                weighted['weight'] = out.logits.new_tensor(weight)
+                losses[f'{name}.taught'] = weighted['weight'].mean()
+            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(
+                out.logits[pseudo], target, **weighted
+            )
             if self.loss_contrastive is not None:
                 losses[f'{name}.loss_contrastive'] = self.loss_contrastive(
                     out.visual, out.audio
