@@ -47,6 +47,9 @@ class AVLocalizer(BaseModule):
         temperature (float): initial width of the sigmoid. Defaults to 0.1.
         learn_calibration (bool): whether threshold and temperature are
             trained. Defaults to True.
+        visual_dropout (float): share of the visual features that training sets to
+            0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
+            Defaults to 0.
         init_cfg (dict, optional): how weights are initialised.
     """
 
@@ -60,12 +63,14 @@ class AVLocalizer(BaseModule):
         threshold: float = 0.1,
         temperature: float = 0.1,
         learn_calibration: bool = True,
+        visual_dropout: float = 0.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.visual_backbone = MODELS.build(visual_backbone)
         self.audio_encoder = MODELS.build(audio_encoder)
         self.audio_input = audio_input
+        self.visual_dropout = visual_dropout
         self.visual_projection = nn.Conv2d(visual_channels, embed_dim, 1)
         self.audio_projection = nn.Linear(self.audio_encoder.out_channels, embed_dim)
         calibration = torch.tensor([threshold, temperature]).log_()
@@ -88,7 +93,10 @@ class AVLocalizer(BaseModule):
             inputs[name].contiguous(memory_format=torch.channels_last)
             for name in ('img', self.audio_input)
         )
-        visual = self.visual_projection(self.visual_backbone(img)[-1])
+        visual = self.visual_backbone(img)[-1]
+        if self.visual_dropout:
+            visual = F.dropout(visual, self.visual_dropout, self.training)
+        visual = self.visual_projection(visual)
         audio = self.audio_projection(self.audio_encoder(sound))
         visual, audio = F.normalize(visual, dim=1), F.normalize(audio, dim=1)
         cosine = torch.einsum('bdhw,bd->bhw', visual, audio)
