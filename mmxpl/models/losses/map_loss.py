@@ -22,7 +22,7 @@ class MapBCELoss(nn.Module):
         self.pos_weight, self.loss_weight = pos_weight, loss_weight
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Computes the loss.
+        """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             logits (Tensor): (B, h, w), log-odds of foreground.
