@@ -61,7 +61,7 @@ class MaxMILContrastiveLoss(nn.Module):
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Computes the loss.
+        """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             visual (Tensor): (B, D, h, w), cells of unit norm.
@@ -71,8 +71,11 @@ class MaxMILContrastiveLoss(nn.Module):
             Tensor: scalar.
         """
         visual, audio = visual.float(), gather_with_grad(audio.float())
-        # i: image of this rank, j: sound of any rank
-        similarity = torch.einsum('idhw,jd->ijhw', visual, audio).amax(dim=(2, 3))
+        # an autocast would multiply in half precision
+        with torch.autocast(visual.device.type, enabled=False):
+            # i: image of this rank, j: sound of any rank
+            similarity = torch.einsum('idhw,jd->ijhw', visual, audio)
+        similarity = similarity.amax(dim=(2, 3))
         logits = gather_with_grad(similarity) / self.temperature
         target = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
