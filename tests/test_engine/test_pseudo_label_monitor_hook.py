@@ -1,6 +1,7 @@
 """The monitor in a real training on the tiny world."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from mmengine.visualization import Visualizer
 
 import mmxpl.engine
 import mmxpl.models
-import mmxpl.visualization  # noqa: F401
+import mmxpl.visualization
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
 
@@ -82,8 +83,8 @@ def monitor(world, **options):
 
 
 def records(runner):
-    path = f'{runner.log_dir}/vis_data/scalars.json'
-    lines = [json.loads(line) for line in open(path)]
+    text = Path(runner.log_dir, 'vis_data', 'scalars.json').read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     return [line for line in lines if 'pseudo_label/agreement' in line]
 
 
@@ -91,9 +92,10 @@ def test_what_is_logged_and_that_it_is_true(tiny_world, tmp_path):
     runner = train(tiny_world, tmp_path / 'run', monitor(tiny_world, num_clips=2))
     logged = records(runner)
     assert [line['step'] for line in logged] == [1, 2, 3]
-    assert [line['pseudo_label/selected_fraction'] for line in logged] == [0.5, 0.75] + [
-        0.75
-    ]
+    assert [line['pseudo_label/selected_fraction'] for line in logged] == [
+        0.5,
+        0.75,
+    ] + [0.75]
     last = logged[-1]
     (bank,) = (h.bank for h in runner.hooks if hasattr(h, 'bank'))
     labels = bank.labels.double().numpy()
