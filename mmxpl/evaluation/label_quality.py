@@ -1,14 +1,14 @@
 """What pseudo-labels are worth: by themselves, and against hidden ground truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmxpl.datasets.config_leaves import annotations_only
 from mmxpl.pseudo_labels.reliability import agreement
-from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
 from .functional import GroundTruth, score_maps
@@ -71,13 +71,12 @@ def label_quality(
 class HiddenTruth:
     """Annotations of clips that are trained on without them, to judge labels by.
 
-    Only annotations are read and drawn, by the data set's own
-    ``RasterizeTargets``; no frame or sound is decoded. Maps are drawn when they are
-    asked for, so memory stays flat.
+    Only annotations are read; no frame or sound is decoded. Maps are drawn when they
+    are asked for, so memory stays flat.
 
     Args:
-        cfg (dict): Config of a data set with ``labelled=True``; of its pipeline
-            only ``RasterizeTargets`` is used, with its defaults if there is none.
+        cfg (dict): Config of a data set with ``labelled=True``; see
+            :func:`mmxpl.datasets.config_leaves.annotations_only`.
         sample_ids (Sequence[str]): The unlabelled clips. Clips of the data set that
             are not among them are left out, and clips without annotation are not
             judged; the log counts both.
@@ -90,19 +89,7 @@ class HiddenTruth:
     """
 
     def __init__(self, cfg: dict, sample_ids: Sequence[str]) -> None:
-        steps = [
-            step
-            for step in cfg.get('pipeline', ())
-            if isinstance(step, Mapping)
-            and step['type'].split('.')[-1] == 'RasterizeTargets'
-        ]
-        pipeline = steps or [dict(type='RasterizeTargets')]
-        self.dataset = DATASETS.build({**cfg, 'pipeline': pipeline})
-        if not getattr(self.dataset, 'labelled', False):
-            raise DataError(
-                'truth: pseudo-labels are judged by annotations, and this data set '
-                'carries none: set labelled=True in its config.'
-            )
+        self.dataset = annotations_only(cfg)
         places = {sample_id: n for n, sample_id in enumerate(sample_ids)}
         found = [
             (places[sample_id], n)

@@ -89,7 +89,7 @@ def test_judging_does_not_depend_on_the_chunk(truth_cfg):
 
 
 def test_truth_without_annotations_is_refused(truth_cfg):
-    with pytest.raises(DataError, match='labelled=True'):
+    with pytest.raises(DataError, match='set labelled=True'):
         HiddenTruth({**truth_cfg, 'labelled': False}, ['clip-02'])
 
 
