@@ -46,4 +46,5 @@ custom_hooks = [
         align_area=True,
     ),
     dict(type='PseudoLabelStripHook'),
+    dict(type='PseudoLabelMonitorHook'),
 ]
