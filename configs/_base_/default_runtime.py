@@ -29,8 +29,8 @@ env_cfg = dict(
 
 vis_backends = [
     dict(type='LocalVisBackend'),
-    # dict(type='TensorboardVisBackend'),
-    # dict(type='WandbVisBackend'),
+    dict(type='AVTensorboardVisBackend'),  # tensorboard --logdir work_dirs
+    # dict(type='WandbVisBackend'),  # or MLflowVisBackend
 ]
 visualizer = dict(type='AVLocVisualizer', vis_backends=vis_backends, name='visualizer')
 

@@ -15,4 +15,5 @@ custom_hooks = [
         reliability=('agreement',),
         min_confidence=0.5,
     ),
+    *_base_.label_hooks,
 ]

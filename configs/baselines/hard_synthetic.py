@@ -12,4 +12,5 @@ custom_hooks = [
         soft=False,
         momentum=0.0,
     ),
+    *_base_.label_hooks,
 ]

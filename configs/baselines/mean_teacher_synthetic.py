@@ -13,4 +13,5 @@ custom_hooks = [
         temperature=1.0,
         momentum=0.0,
     ),
+    *_base_.label_hooks,
 ]

@@ -13,4 +13,5 @@ custom_hooks = [
         temperature=0.5,
         momentum=0.5,
     ),
+    *_base_.label_hooks,
 ]

@@ -50,8 +50,11 @@ def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
     Returns:
         Tensor: (B, W * B, h * w) cosines in [-1, 1], image by sound by cell.
     """
-    audio = gather_with_grad(audio.float())
-    return torch.einsum('idhw,jd->ijhw', visual.float(), audio).flatten(2)
+    visual, audio = visual.float(), gather_with_grad(audio.float())
+    # an autocast would multiply in half precision
+    with torch.autocast(visual.device.type, enabled=False):
+        # i: image of this rank, j: sound of any rank
+        return torch.einsum('idhw,jd->ijhw', visual, audio).flatten(2)
 
 
 @MODELS.register_module()
@@ -75,7 +78,7 @@ class MaxMILContrastiveLoss(nn.Module):
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Computes the loss.
+        """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             visual (Tensor): (B, D, h, w), cells of unit norm.

@@ -24,7 +24,7 @@ class MapBCELoss(nn.Module):
     def forward(
         self, logits: Tensor, target: Tensor, weight: Tensor | None = None
     ) -> Tensor:
-        """Computes the loss.
+        """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             logits (Tensor): (B, h, w), log-odds of foreground.
