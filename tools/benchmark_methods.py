@@ -18,6 +18,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.config_options import merge_options
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +78,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cache', metavar='DIR', help='decode frames and sounds once, into this folder'
+    )
+    parser.add_argument(
+        '--share-warmup',
+        action='store_true',
+        help='train the epochs before the first pseudo-label once a seed, by the '
+        'first method that has them, and let all that begin alike go on from there; '
+        'the result is the same, bit for bit',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, for all')
     parser.add_argument(
@@ -205,7 +213,14 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
 def main() -> None:
     """Compares."""
     args = parse_args()
-    from mmxpl.benchmark import Cell, find_method, options_of, run_cell
+    from mmxpl.benchmark import (
+        Cell,
+        find_lenders,
+        find_method,
+        options_of,
+        run_cell,
+        warm_up_epochs,
+    )
 
     found = {m: find_method(m, args.suite, ROOT / 'configs') for m in args.methods}
     env = prepare_data(args, [config for _, config in found.values()])
@@ -217,17 +232,38 @@ def main() -> None:
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
 
-    def work(cell: Cell) -> tuple[list[dict], dict[str, float]]:
+    keep = {'default_hooks.checkpoint.max_keep_ckpts': -1} if args.share_warmup else {}
+
+    def plan(cell: Cell) -> tuple[Config, dict]:
         method, config = found[cell.method]
+        options = options_of(
+            method,
+            Config.fromfile(config),
+            cell.labelled,
+            cell.seed,
+            args.nproc_per_node,
+        )
+        options |= keep | args.cfg_options
         cfg = Config.fromfile(config)
-        options = options_of(method, cfg, cell.labelled, cell.seed, args.nproc_per_node)
+        merge_options(cfg, options)
+        return cfg, options
+
+    def work(cell: Cell) -> tuple[list[dict], dict[str, float]]:
+        cfg, options = plans[cell]
+        warm_start = None
+        if cell in lenders:
+            lender = lenders[cell]
+            futures[lender].result()
+            epochs = warm_up_epochs(plans[lender][0])
+            warm_start = lender.folder(out) / f'epoch_{epochs}.pth'
         scores = run_cell(
             cell,
-            config,
-            options | args.cfg_options,
+            found[cell.method][1],
+            options,
             out,
             env,
             test_options=test_options(cfg, args.split),
+            warm_start=warm_start,
             processes=args.nproc_per_node,
             amp=args.amp,
         )
@@ -239,8 +275,17 @@ def main() -> None:
         for seed in args.seeds
         for method in args.methods
     ]
+    plans = {cell: plan(cell) for cell in cells}
+    lenders = {}
+    if args.share_warmup:
+        lenders = find_lenders({cell: cfg for cell, (cfg, _) in plans.items()})
+    # who lends comes first: nobody waits for one that waits itself
+    cells.sort(key=lambda cell: cell in lenders)
     with ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(work, cells))
+        futures = {}
+        for cell in cells:
+            futures[cell] = pool.submit(work, cell)
+        results = [futures[cell].result() for cell in cells]
     rows = [row for found_rows, _ in results for row in found_rows]
     any_scores = results[0][1]
     references = {

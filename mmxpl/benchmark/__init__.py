@@ -5,6 +5,7 @@ from .curves import read_curves, write_curves
 from .figures import draw_curves, draw_efficiency
 from .methods import METHODS, Method, find_method, options_of
 from .tables import SCORES, mean_and_std, paired_differences, score_table
+from .warm_start import find_lenders, share_warm_start, warm_up_epochs
 
 __all__ = [
     'METHODS',
@@ -13,6 +14,7 @@ __all__ = [
     'Method',
     'draw_curves',
     'draw_efficiency',
+    'find_lenders',
     'find_method',
     'launch',
     'mean_and_std',
@@ -21,5 +23,7 @@ __all__ = [
     'read_curves',
     'run_cell',
     'score_table',
+    'share_warm_start',
+    'warm_up_epochs',
     'write_curves',
 ]

@@ -13,6 +13,8 @@ from typing import Any
 
 from mmxpl.utils.errors import DataError
 
+from .warm_start import share_warm_start
+
 MODELS = ('a', 'b', 'ens')
 _FINISHED = 'finished.json'
 
@@ -95,6 +97,7 @@ def run_cell(
     out: Path,
     env: Mapping[str, str],
     test_options: Mapping[str, Any] | None = None,
+    warm_start: Path | None = None,
     processes: int = 1,
     amp: bool = False,
 ) -> dict[str, float]:
@@ -111,12 +114,14 @@ def run_cell(
         env (Mapping[str, str]): environment variables of its commands.
         test_options (Mapping[str, Any], optional): ``--cfg-options`` of the test
             beside those. Defaults to none.
+        warm_start (Path, optional): checkpoint to go on from; see
+            :func:`~.warm_start.share_warm_start`. Defaults to none.
         processes (int): processes that train together. Defaults to 1.
         amp (bool): whether to train in mixed precision. Defaults to False.
 
     Returns:
         dict[str, float]: what the test printed, by key, and ``seconds``, the
-        time that the training took.
+        time of the training command that finished it, without a shared warm-up.
 
     Raises:
         DataError: if a command fails, or if the folder holds a cell that was
@@ -149,6 +154,8 @@ def run_cell(
     if processes > 1:
         run = ['-m', 'torch.distributed.run', '--standalone']
         train = [*run, f'--nproc_per_node={processes}', *train, '--launcher', 'pytorch']
+    if warm_start is not None:
+        share_warm_start(warm_start, folder)
     start, log = time.time(), folder / 'log.txt'
     launch(train, log, env, str(cell), shown='Epoch(val)')
     seconds = time.time() - start
