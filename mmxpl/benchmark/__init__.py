@@ -1,6 +1,7 @@
 """Comparisons of methods in equal budgets: cells, tables, curves."""
 
-from .cells import Cell, launch, run_cell
+from .cells import Cell, launch, score_cell, train_cell
+from .comparison import Comparison, split_options
 from .curves import read_curves, write_curves
 from .figures import draw_curves, draw_efficiency
 from .methods import METHODS, Method, find_method, options_of
@@ -11,6 +12,7 @@ __all__ = [
     'METHODS',
     'SCORES',
     'Cell',
+    'Comparison',
     'Method',
     'draw_curves',
     'draw_efficiency',
@@ -21,9 +23,11 @@ __all__ = [
     'options_of',
     'paired_differences',
     'read_curves',
-    'run_cell',
+    'score_cell',
     'score_table',
     'share_warm_start',
+    'split_options',
+    'train_cell',
     'warm_up_epochs',
     'write_curves',
 ]
