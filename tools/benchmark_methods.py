@@ -58,6 +58,9 @@ def parse_args() -> argparse.Namespace:
         default=[0],
         help='each chooses the labelled clips, the weights and the batches',
     )
+    parser.add_argument(
+        '--epochs', type=int, help="budget of every training (default: the configs')"
+    )
     parser.add_argument('--out', required=True, metavar='DIR', help='runs and results')
     parser.add_argument(
         '--splits',
@@ -240,6 +243,7 @@ def main() -> None:
         out,
         found,
         splits=args.splits,
+        epochs=args.epochs,
         options=args.cfg_options,
         env={**env, 'OMP_NUM_THREADS': str(threads)},
         jobs=jobs,

@@ -4,7 +4,7 @@ from .cells import Cell, launch, score_cell, train_cell
 from .comparison import Comparison, split_options
 from .curves import read_curves, write_curves
 from .figures import draw_curves, draw_efficiency
-from .methods import METHODS, Method, find_method, options_of
+from .methods import METHODS, Method, find_method, longer, options_of
 from .tables import SCORES, mean_and_std, paired_differences, score_table
 from .warm_start import find_lenders, share_warm_start, warm_up_epochs
 
@@ -19,6 +19,7 @@ __all__ = [
     'find_lenders',
     'find_method',
     'launch',
+    'longer',
     'mean_and_std',
     'options_of',
     'paired_differences',

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmxpl.utils.config_options import merge_options
 
 from .cells import Cell, score_cell, train_cell
-from .methods import Method, options_of
+from .methods import Method, longer, options_of
 from .warm_start import find_lenders, warm_up_epochs
 
 
@@ -25,6 +25,8 @@ class Comparison:
             config file.
         splits (Sequence[str]): what is scored: 'test', 'val' or the name of a
             list beside the config's.
+        epochs (int, optional): epochs of every training. Defaults to those of the
+            configs.
         options (Mapping[str, Any]): ``--cfg-options`` for all.
         env (Mapping[str, str]): environment variables of the commands.
         jobs (int): cells at a time. Defaults to 1.
@@ -37,6 +39,7 @@ class Comparison:
     out: Path
     methods: Mapping[str, tuple[Method, Path]]
     splits: Sequence[str] = ('test',)
+    epochs: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
@@ -84,6 +87,8 @@ class Comparison:
         options = options_of(method, cfg, cell.labelled, cell.seed, self.processes)
         if self.share_warmup:
             options['default_hooks.checkpoint.max_keep_ckpts'] = -1
+        if self.epochs is not None:
+            options |= longer(cfg, self.epochs)
         options |= self.options
         merge_options(cfg, options)
         return cfg, options
