@@ -12,10 +12,9 @@ import os
 import platform
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.errors import DataError
@@ -59,12 +58,16 @@ def parse_args() -> argparse.Namespace:
         default=[0],
         help='each chooses the labelled clips, the weights and the batches',
     )
+    parser.add_argument(
+        '--epochs', type=int, help="budget of every training (default: the configs')"
+    )
     parser.add_argument('--out', required=True, metavar='DIR', help='runs and results')
     parser.add_argument(
-        '--split',
-        choices=('val', 'test'),
-        default='test',
-        help='what is scored; settings are chosen on val (default: test)',
+        '--splits',
+        nargs='+',
+        default=['test'],
+        help="what is scored: 'test', 'val' (settings are chosen on it) or the name of "
+        "another list beside the config's, such as test_unheard (default: test)",
     )
     parser.add_argument(
         '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
@@ -77,6 +80,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cache', metavar='DIR', help='decode frames and sounds once, into this folder'
+    )
+    parser.add_argument(
+        '--share-warmup',
+        action='store_true',
+        help='train the epochs before the first pseudo-label once a seed, by the '
+        'first method that has them, and let all that begin alike go on from there; '
+        'the result is the same, bit for bit',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, for all')
     parser.add_argument(
@@ -114,32 +124,34 @@ def prepare_data(args: argparse.Namespace, configs: list[Path]) -> dict[str, str
     return env
 
 
-def test_options(cfg: Config, split: str) -> dict:
-    """Options that make the test read a split."""
-    if split == 'test':
-        return {}
-    lists = {
-        key: cfg.val_dataloader.dataset[key]
-        for key in ('id_list', 'ann_file', 'split')
-        if key in cfg.val_dataloader.dataset
-    }
-    return {f'test_dataloader.dataset.{k}': v for k, v in lists.items()}
-
-
-def rows_of(cell, scores: dict[str, float]) -> list[dict]:
-    """Rows of results.json of one cell."""
+def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[dict]:
+    """Rows of results.json of one cell and split."""
     from mmxpl.benchmark import SCORES
 
-    about = dict(method=cell.method, seed=cell.seed, labelled=cell.labelled)
     return [
         dict(
-            **about,
+            method=cell.method,
+            seed=cell.seed,
+            labelled=cell.labelled,
+            split=split,
             model=model,
             **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
-            seconds=round(scores['seconds'], 1),
+            seconds=round(seconds, 1),
         )
         for model in MODELS
     ]
+
+
+def references_of(scores: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Scores of the maps that look at nothing, by title."""
+    return {
+        title: {
+            key.removeprefix(f'{row}/'): value
+            for key, value in scores.items()
+            if key.startswith(f'{row}/')
+        }
+        for row, title in REFERENCES.items()
+    }
 
 
 def about_run(args: argparse.Namespace) -> dict:
@@ -157,7 +169,6 @@ def about_run(args: argparse.Namespace) -> dict:
         commit=commit.stdout.strip() or None,
         torch=torch.__version__,
         machine=f'{os.cpu_count()} x {platform.processor() or platform.machine()}',
-        threads_per_job=max((os.cpu_count() or 1) // args.jobs, 1),
     )
 
 
@@ -177,14 +188,23 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
     out = Path(args.out)
     titles = {method: METHODS[method].title for method in args.methods}
     parts = []
+    for split in args.splits:
+        some = [row for row in rows if row['split'] == split]
+        for labelled in args.labelled:
+            share = (
+                "the config's lists" if labelled is None else f'{100 * labelled:g} %'
+            )
+            seeds = ', '.join(map(str, args.seeds))
+            parts.append(f'## Labelled: {share}; split: {split}; seeds: {seeds}\n')
+            parts.append(score_table(some, titles, references[split], labelled) + '\n')
+            if 'xpl' in titles and len(titles) > 1:
+                parts.append(
+                    'Differences of the same seed, and how many are above 0:\n'
+                )
+                parts.append(paired_differences(some, 'xpl', titles, labelled) + '\n')
+        if len(args.labelled) > 1:
+            draw_efficiency(some, titles, out / f'efficiency_{split}.png')
     for labelled in args.labelled:
-        share = 'lists of the config' if labelled is None else f'{100 * labelled:g} %'
-        seeds = ', '.join(map(str, args.seeds))
-        parts.append(f'## Labelled: {share}; split: {args.split}; seeds: {seeds}\n')
-        parts.append(score_table(rows, titles, references, labelled) + '\n')
-        if 'xpl' in titles and len(titles) > 1:
-            parts.append('Differences of the same seed, and how many are above 0:\n')
-            parts.append(paired_differences(rows, 'xpl', titles, labelled) + '\n')
         curves = {
             method: [
                 read_curves(Cell(method, labelled, seed).folder(out))
@@ -195,8 +215,6 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
         name = 'curves' if labelled is None else f'curves_labelled{labelled:g}'
         write_curves(curves, out / f'{name}.csv')
         draw_curves(curves, titles, out / f'{name}.png')
-    if len(args.labelled) > 1:
-        draw_efficiency(rows, titles, out / 'efficiency.png')
     text = '\n'.join(parts)
     (out / 'results.md').write_text(text)
     return text
@@ -205,52 +223,43 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
 def main() -> None:
     """Compares."""
     args = parse_args()
-    from mmxpl.benchmark import Cell, find_method, options_of, run_cell
+    from mmxpl.benchmark import Cell, Comparison, find_method
 
     found = {m: find_method(m, args.suite, ROOT / 'configs') for m in args.methods}
     env = prepare_data(args, [config for _, config in found.values()])
     # the data's place is read when a config is
     os.environ.update(env)
-    jobs = max(min(args.jobs, len(args.methods) * len(args.seeds)), 1)
-    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
-    env['OMP_NUM_THREADS'] = str(threads)
-    out = Path(args.out).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-
-    def work(cell: Cell) -> tuple[list[dict], dict[str, float]]:
-        method, config = found[cell.method]
-        cfg = Config.fromfile(config)
-        options = options_of(method, cfg, cell.labelled, cell.seed, args.nproc_per_node)
-        scores = run_cell(
-            cell,
-            config,
-            options | args.cfg_options,
-            out,
-            env,
-            test_options=test_options(cfg, args.split),
-            processes=args.nproc_per_node,
-            amp=args.amp,
-        )
-        return rows_of(cell, scores), scores
-
     cells = [
         Cell(method, labelled, seed)
         for labelled in args.labelled
         for seed in args.seeds
         for method in args.methods
     ]
-    with ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(work, cells))
-    rows = [row for found_rows, _ in results for row in found_rows]
-    any_scores = results[0][1]
-    references = {
-        title: {
-            key.removeprefix(f'{row}/'): value
-            for key, value in any_scores.items()
-            if key.startswith(f'{row}/')
-        }
-        for row, title in REFERENCES.items()
-    }
+    jobs = max(min(args.jobs, len(cells)), 1)
+    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
+    out = Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    comparison = Comparison(
+        out,
+        found,
+        splits=args.splits,
+        epochs=args.epochs,
+        options=args.cfg_options,
+        env={**env, 'OMP_NUM_THREADS': str(threads)},
+        jobs=jobs,
+        processes=args.nproc_per_node,
+        amp=args.amp,
+        share_warmup=args.share_warmup,
+    )
+    results = comparison.run(cells)
+    rows = [
+        row
+        for cell, (scores, seconds) in results.items()
+        for split in args.splits
+        for row in rows_of(cell, split, scores[split], seconds)
+    ]
+    any_scores, _ = results[cells[0]]
+    references = {split: references_of(any_scores[split]) for split in args.splits}
     (out / 'results.json').write_text(json.dumps(rows, indent=1))
     (out / 'run.json').write_text(json.dumps(about_run(args), indent=1))
     print(f'\n{report(rows, references, args)}\nResults: {out}')

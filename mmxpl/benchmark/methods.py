@@ -64,6 +64,13 @@ METHODS: dict[str, Method] = {
     'xpl-ensemble': _ablation("the ensemble's labels", exchange='ensemble'),
     'xpl-no_alignment': _ablation('no area alignment', align_area=False),
     'xpl-train_view': _ablation('labels of the training view', view='train'),
+    'xpl-threshold': _ablation('fixed confidence threshold', min_confidence=0.2),
+    'xpl-teacher': _ablation("mean teachers' labels", teacher_momentum=0.99),
+    'xpl-same_nets': Method(
+        'XPL, the same architecture twice',
+        'xpl/xpl_{suite}.py',
+        {'model.localizers.b': 'a'},
+    ),
     'xpl-curriculum': Method(
         'XPL, curriculum 50 to 100 %',
         'xpl/xpl_{suite}.py',
@@ -154,6 +161,32 @@ def options_of(
     options[f'{_SAMPLER}.labelled_per_batch'] = batch[0]
     options[f'{_SAMPLER}.unlabelled_per_batch'] = batch[1]
     options['train_dataloader.batch_size'] = sum(batch)
+    return options
+
+
+def longer(cfg: Config, epochs: int) -> dict[str, Any]:
+    """Options that stretch a config's schedule to another number of epochs.
+
+    Whatever ends with the training ends with it then, too: the decay of the
+    learning rate and the curriculum. The warm-up stays as it is.
+
+    Args:
+        cfg (Config): a config.
+        epochs (int): epochs of the training.
+
+    Returns:
+        dict[str, Any]: dotted key to value.
+    """
+    former = cfg.train_cfg.max_epochs
+    options = {'train_cfg.max_epochs': epochs}
+    for k, scheduler in enumerate(cfg.param_scheduler):
+        if scheduler.get('by_epoch', True) and scheduler.get('end') == former:
+            for key in ('end', 'T_max'):
+                if key in scheduler:
+                    options[f'param_scheduler.{k}.{key}'] = epochs
+    curriculum = cfg.train_dataloader.sampler.get('curriculum')
+    if curriculum is not None and curriculum['until'] == former:
+        options[f'{_SAMPLER}.curriculum.until'] = epochs
     return options
 
 

@@ -16,6 +16,7 @@ def load(name):
     return Config.fromfile(ROOT / 'baselines' / f'{name}_synthetic.py')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BASELINES)
 def test_one_iteration(name, one_iteration):
     runner, record = one_iteration(ROOT / 'baselines' / f'{name}.py')
@@ -62,7 +63,7 @@ def test_nets_and_budget_are_those_of_xpl(name):
         assert theirs.unlabelled_per_batch == ours.unlabelled_per_batch
     if name in LABELLING:
         assert other.model == xpl.model
-        (hook,) = (h for h in other.custom_hooks if 'PseudoLabel' in h['type'])
+        (hook,) = (h for h in other.custom_hooks if 'CrossPseudo' in h['type'])
         (own,) = (h for h in xpl.custom_hooks if 'CrossPseudo' in h['type'])
         assert hook.warmup_epochs == own.warmup_epochs
 
