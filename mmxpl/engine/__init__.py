@@ -1,21 +1,29 @@
 """Hooks and wrappers for the runner."""
 
 from .hooks import (
+    AtomicCheckpointHook,
     CheckpointGuardHook,
     CrossPseudoLabelHook,
     DataLeakHook,
     InvalidLossHook,
     LocalizationVisualizationHook,
+    PreemptionHook,
     PseudoLabelStripHook,
+    RunStateHook,
 )
+from .loops import ResumableTrainLoop
 from .model_wrappers import CPUDistributedDataParallel
 
 __all__ = [
+    'AtomicCheckpointHook',
     'CPUDistributedDataParallel',
     'CheckpointGuardHook',
     'CrossPseudoLabelHook',
     'DataLeakHook',
     'InvalidLossHook',
     'LocalizationVisualizationHook',
+    'PreemptionHook',
     'PseudoLabelStripHook',
+    'ResumableTrainLoop',
+    'RunStateHook',
 ]

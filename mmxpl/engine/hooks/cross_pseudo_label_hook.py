@@ -23,6 +23,8 @@ from mmxpl.pseudo_labels import (
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 
+from ..dist import own_share
+
 VIEWS = ('canonical', 'train')
 
 
@@ -97,6 +99,8 @@ class CrossPseudoLabelHook(Hook):
         self.alignment: AreaAlignment | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
+        # the same of every rank, (W, 2), when a checkpoint in mid-epoch is written
+        self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -136,6 +140,8 @@ class CrossPseudoLabelHook(Hook):
         """Scores the unlabelled set once, then ranks it anew every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
+        if self.sampler.skipped:
+            return  # resumed in mid-epoch: the sampler keeps the epoch's order
         if not self.bank.is_complete:
             self._scoring_pass(runner)
         scores = self.bank.reliability(self.reliability)
@@ -199,6 +205,12 @@ class CrossPseudoLabelHook(Hook):
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
+            self._annotated_of_ranks = None
+
+    def before_save_in_epoch(self, runner: Runner) -> None:
+        """Collects what each rank alone knows; every rank comes here."""
+        if self.align_area:
+            self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
@@ -206,6 +218,7 @@ class CrossPseudoLabelHook(Hook):
             checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
         if self.alignment is not None:
             checkpoint[self.ALIGNMENT_KEY] = self.alignment.state_dict()
+            checkpoint[self.ALIGNMENT_KEY]['this_epoch'] = self._annotated_of_ranks
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""
@@ -235,6 +248,9 @@ class CrossPseudoLabelHook(Hook):
         self.bank.load_state_dict(checkpoint[self.CHECKPOINT_KEY])
         if self.align_area:
             self.alignment.load_state_dict(checkpoint[self.ALIGNMENT_KEY])
+            seen = checkpoint[self.ALIGNMENT_KEY].get('this_epoch')
+            if seen is not None:
+                self._annotated = own_share(seen.cpu())
 
     @torch.no_grad()
     def _predict(self, inputs: dict[str, Tensor]) -> Tensor:
