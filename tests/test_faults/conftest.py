@@ -9,12 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmxpl.testing import tiny_model_cfg
 
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = 'fault'
+# wall-clock time and names that hold it
+FREE = {'time', 'data_time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt'}
 
 
 @pytest.fixture(scope='session')
@@ -30,7 +33,6 @@ def server():
             PYTHONPATH=str(ROOT),
             OMP_NUM_THREADS='1',
             CUDA_VISIBLE_DEVICES='',
-            MMXPL_LABELLED_FRACTION='0.5',
         ),
     )
     yield process
@@ -42,7 +44,7 @@ def server():
 def config_path(tmp_path_factory, tiny_world):
     """The user's own config for small folders, with the smallest nets."""
     values = {
-        'MMXPL_LABELLED_FRACTION': '0.5',
+        'MMXPL_LABELLED_FRACTION': '0.25',
         'MMXPL_DATA_ROOT': str(tiny_world),
     }
     former = {name: os.environ.get(name) for name in values}
@@ -75,22 +77,27 @@ def config_path(tmp_path_factory, tiny_world):
 
 
 @pytest.fixture(scope='session')
-def train(server, config_path, tmp_path_factory):
+def train(server, config_path, tiny_world, tmp_path_factory):
     """Gives a function that trains in a fork and tells what became of it."""
 
-    def run(work_dir, *options, resume=False, **job):
-        argv = [str(config_path), '--work-dir', str(work_dir)]
+    def run(work_dir, *options, resume=False, world=None, **job):
+        log = tmp_path_factory.mktemp('log')
+        config = config_path
+        if world is not None:
+            config = log / config_path.name
+            text = config_path.read_text(encoding='utf-8')
+            config.write_text(text.replace(str(tiny_world), str(world)), 'utf-8')
+        argv = [str(config), '--work-dir', str(work_dir)]
         if resume:
             argv += ['--resume'] + ([str(resume)] if resume is not True else [])
         if job.get('ranks', 1) > 1:
             argv += ['--launcher', 'pytorch']
         if options:
             argv += ['--cfg-options', *options]
-        log = tmp_path_factory.mktemp('log')
         server.stdin.write(json.dumps(dict(job, argv=argv, log=str(log))) + '\n')
         server.stdin.flush()
         codes, seconds = json.loads(server.stdout.readline())
-        return SimpleNamespace(
+        return Outcome(
             codes=codes,
             code=codes[0],
             seconds=seconds,
@@ -103,9 +110,113 @@ def train(server, config_path, tmp_path_factory):
     return run
 
 
+class Outcome(SimpleNamespace):
+    """What became of a training."""
+
+    def moment(self, phase, number=0, **facts):
+        """Number of an event; of a step that before it."""
+        found = [
+            event[1]
+            for event in self.events
+            if event[0] == phase
+            and facts.items() <= event[2].items()
+            and (phase != 'step' or 'random' in event[2])
+        ]
+        return found[number]
+
+    @property
+    def iterations(self):
+        """The iterations that were trained."""
+        return [f['iter'] for _, _, f in self.events if 'random' in f]
+
+    @property
+    def message(self):
+        """The one clear error that a run ended with."""
+        assert self.code == 2, self.text
+        assert 'Traceback' not in self.error, self.error
+        return self.error.strip().splitlines()[-1]
+
+
 def read_events(path):
     lines = path.read_text().splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope='session')
+def whole_run(train, tmp_path_factory):
+    """Gives uninterrupted runs, each trained once, and their folders."""
+    runs = {}
+
+    def get(options=()):
+        if options not in runs:
+            folder = tmp_path_factory.mktemp('whole')
+            runs[options] = (train(folder, *options), folder)
+            assert runs[options][0].code == 0, runs[options][0].text
+        return runs[options]
+
+    return get
+
+
+@pytest.fixture(scope='session')
+def same_results():
+    """Gives the comparison of a whole and a resumed run."""
+    return assert_same_results
+
+
+def same(one, other, path='', free=FREE):
+    """Asserts that two nested values are equal bit for bit."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            if str(key).split('/')[-1] not in free:
+                same(one[key], other[key], f'{path}.{key}', free)
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), path
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            same(*pair, f'{path}.{place}', free)
+    elif isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype, path
+        assert torch.equal(one, other), path
+    elif type(one).__name__ == 'HistoryBuffer':
+        assert [a.tolist() for a in one.data] == [a.tolist() for a in other.data], path
+    else:
+        assert one == other, path
+
+
+def last_checkpoint(work_dir):
+    name = (work_dir / 'last_checkpoint').read_text()
+    return torch.load(name, weights_only=False)
+
+
+def names(work_dir):
+    """Checkpoints and what else is left, without what holds a fingerprint."""
+    return sorted(
+        path.name
+        for path in work_dir.iterdir()
+        if not path.is_dir() and '-' not in path.name
+    )
+
+
+def assert_same_results(whole, resumed, folders):
+    """Asserts that a resumed run ends as a whole one did."""
+    one, other = map(last_checkpoint, folders)
+    same(one, other)
+    assert names(folders[0]) == names(folders[1])
+    published = [sorted(f.glob('*-????????.pth')) for f in folders]
+    assert len(published[0]) == 2
+    stems = [{p.name.rsplit('-', 1)[0] for p in paths} for paths in published]
+    assert stems[0] == stems[1]
+    steps = [
+        {f['iter']: f['random'] for name, _, f in run.events if 'random' in f}
+        for run in (whole, resumed)
+    ]
+    assert {i: steps[0][i] for i in steps[1]} == steps[1]
+    metrics = [
+        {f['epoch']: f['metrics'] for name, _, f in run.events if 'metrics' in f}
+        for run in (whole, resumed)
+    ]
+    assert metrics[0][3] == metrics[1][3]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import gc
 import hashlib
 import importlib.util
 import json
+import locale
 import os
 import pickle
 import random
@@ -190,6 +191,8 @@ def train(job, rank, port):
         os.dup2(handle, number)
     os.environ.update(job.get('env', {}))
     time.tzset()
+    if 'locale' in job:
+        locale.setlocale(locale.LC_ALL, job['locale'])
     if job.get('ranks', 1) > 1:
         os.environ.update(
             RANK=str(rank),

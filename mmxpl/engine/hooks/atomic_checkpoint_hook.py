@@ -105,6 +105,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Clears what killed writers left, and numbers a new run."""
+        if self._local:
+            self._move_here(runner)
         super().before_train(runner)
         if not self._local:
             return
@@ -120,6 +122,17 @@ class AtomicCheckpointHook(CheckpointHook):
             remove_drafts(self.out_dir)
             remove_drafts(runner.work_dir)
             self._run = number_run(self.out_dir, self._run, runner.iter)
+
+    def _move_here(self, runner: Runner) -> None:
+        """Has a resumed run leave the folder alone that it came from.
+
+        MMEngine keeps the paths of the last and the best checkpoint, and would
+        remove and publish there.
+        """
+        for key, value in list(runner.message_hub.runtime_info.items()):
+            if key == 'last_ckpt' or key.startswith('best_ckpt'):
+                here = osp.join(self._folder(runner), osp.basename(value))
+                runner.message_hub.update_info(key, here)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
         """Saves the best; what is written from here on is validated."""
@@ -215,6 +228,9 @@ class AtomicCheckpointHook(CheckpointHook):
         """Writes what the parent writes, under the same name, but atomically."""
         if not self._local:
             super()._publish_model(runner, ckpt_path)
+            return
+        if not osp.isfile(ckpt_path):
+            runner.logger.warning(f"'{ckpt_path}' is not here and not published.")
             return
         checkpoint = _load_checkpoint(ckpt_path)
         kept = {k: v for k, v in checkpoint.items() if k in self.published_keys}
