@@ -127,9 +127,9 @@ class XPLInferencer(BaseInferencer):
         if self.show_progress:
             pairs = track(pairs, description='Inference')
         writer = _Writer(out_dir)
+        write_vis = bool(out_dir) and not no_save_vis
         for pair, sample in pairs:
             result = self._describe(pair, sample, localizer, threshold)
-            write_vis = bool(out_dir) and not no_save_vis
             if return_vis or show or write_vis:
                 picture = self.visualize([pair], [result], show, wait_time)[0]
                 if return_vis:

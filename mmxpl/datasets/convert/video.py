@@ -69,7 +69,9 @@ def read_video_frame(path: str, time: float | str = MIDDLE) -> np.ndarray:
             raise video_error(path, 'holds no frame that can be decoded')
         # the last frame is shown for as long as the others
         if end is not None and time > end:
-            raise video_error(path, f'ends at {end:.2f} s, before the frame at {time:g} s')
+            raise video_error(
+                path, f'ends at {end:.2f} s, before the frame at {time:g} s'
+            )
         return upright(frame.to_ndarray(format='bgr24'), frame.rotation)
 
 
