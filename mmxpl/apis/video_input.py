@@ -120,7 +120,7 @@ class SoundReader:
         window (SoundWindow): what to read around a time.
 
     Raises:
-        DataError: If the file cannot be read or has no sound.
+        DataError: If the file cannot be read or lacks pictures or sound.
     """
 
     def __init__(self, path: str, window: SoundWindow) -> None:
@@ -128,15 +128,16 @@ class SoundReader:
         self.count = round(window.sample_rate * window.duration)
         self._stack = ExitStack()
         self._container = self._stack.enter_context(open_video(path))
-        if not self._container.streams.audio:
-            self._stack.close()
-            raise video_error(path, 'has no sound')
+        for kind, what in (('video', 'pictures'), ('audio', 'sound')):
+            if not getattr(self._container.streams, kind):
+                self._stack.close()
+                raise video_error(path, f'has no {what}')
         video = self._container.streams.video[0]
         self._origin = float((video.start_time or 0) * video.time_base)
         self._parts = self._decode()
         self._held = np.empty(0, np.int16)
         self._first = 0  # index of the first sample that is held
-        self._ended = False
+        self._ended = self._warned = False
         self._begin: float | None = None  # time of the track's first sample
 
     def __enter__(self) -> 'SoundReader':
@@ -169,6 +170,15 @@ class SoundReader:
         start = max(start, 0)
         self._read(start + self.count)
         end = self._first + len(self._held)
+        if self._ended and start >= end and not self._warned:
+            self._warned = True
+            last = self._begin + end / self.rate
+            print_log(
+                f'{self.path}: the sound ends at {last:.1f} s; frames well after that '
+                'are taken with the last of it.',
+                logger='current',
+                level=logging.WARNING,
+            )
         start = max(min(start, end - self.count), 0)
         self._held = self._held[start - self._first :]
         self._first = start
@@ -182,14 +192,6 @@ class SoundReader:
             part = next(self._parts, None)
             if part is None:
                 self._ended = True
-                missing = end - self.count / 2 - length
-                if missing > self.count / 2:
-                    print_log(
-                        f'{self.path}: the sound ends at {length / self.rate:.1f} s; '
-                        'frames after that are taken with the last of it.',
-                        logger='current',
-                        level=logging.WARNING,
-                    )
                 break
             parts.append(part)
             length += len(part)

@@ -1,7 +1,7 @@
 """Writes pictures as a video, with the sound of another one, in constant memory."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,10 @@ class VideoOutput:
         self._video.codec_context.time_base = self._unit
         self._sound = self._stack.enter_context(open_video(source))
         track = self._sound.streams.audio[0]
-        self.copies = track.codec.canonical_name in self._out.supported_codecs
+        name = track.codec.canonical_name
+        # hardly a player knows raw samples in an MP4, and FFmpeg cannot always end it
+        raw_in_mp4 = name.startswith('pcm_') and self._out.format.name == 'mp4'
+        self.copies = name in self._out.supported_codecs and not raw_in_mp4
         if self.copies:
             self._track = self._out.add_stream_from_template(track)
             self._packets = self._copied(track)
@@ -82,9 +85,14 @@ class VideoOutput:
         if kind is not None:
             self._abandon()
             return
-        self._out.mux(self._video.encode(None))
-        self._write_sound(float('inf'))
-        self._stack.close()
+        try:
+            with self._writing():
+                self._out.mux(self._video.encode(None))
+                self._write_sound(float('inf'))
+                self._stack.close()
+        except BaseException:
+            self._abandon()
+            raise
         self._partial.rename(self.path)
 
     def write(self, picture: np.ndarray, pts: int) -> None:
@@ -100,8 +108,9 @@ class VideoOutput:
             np.ascontiguousarray(picture[:height, :width]), format='rgb24'
         )
         frame.pts, frame.time_base = pts, self._unit
-        self._out.mux(self._video.encode(frame))
-        self._write_sound(float(pts * self._unit))
+        with self._writing():
+            self._out.mux(self._video.encode(frame))
+            self._write_sound(float(pts * self._unit))
 
     def _write_sound(self, time: float) -> None:
         """Writes the packets that begin by a time."""
@@ -122,9 +131,23 @@ class VideoOutput:
             yield from self._track.encode(frame)
         yield from self._track.encode(None)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says what goes wrong with the name of the file that is written."""
+        av = import_av()
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise DataError(
+                f'{self.path}: the video cannot be written ({error.strerror}). Is the '
+                'disk full? Otherwise name an .mkv, which takes most codecs.'
+            ) from error
+
     def _abandon(self) -> None:
         """Closes everything and leaves no file."""
-        self._stack.close()
+        av = import_av()
+        with suppress(av.error.FFmpegError):  # an incomplete file cannot be ended
+            self._stack.close()
         self._partial.unlink(missing_ok=True)
 
 

@@ -75,8 +75,8 @@ class LoadFrame(LoadMedia):
 
     Required keys: ``img_path``; or ``frame``, a decoded frame (uint8 array of shape
     (h, w, 3), BGR) that is taken instead of the file. Added keys: ``img`` (uint8
-    array of shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as it is displayed) and
-    ``img_shape`` (H, W).
+    array of shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as it is
+    displayed) and ``img_shape`` (H, W).
 
     Args:
         size (int | tuple[int, int]): height and width in pixels; one number for
