@@ -24,7 +24,9 @@ def parse_args() -> argparse.Namespace:
         help='directory for logs and checkpoints (default: ./work_dirs/CONFIG_NAME)',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision; needs a GPU'
+        '--amp',
+        action='store_true',
+        help='train in mixed precision: float16, or bfloat16 where there is no GPU',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -51,13 +53,9 @@ def enable_amp(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        DataError: If there is no accelerator, or the config's optimizer wrapper
-            is of a kind that has no mixed-precision counterpart.
+        DataError: If the config's optimizer wrapper is of a kind that has no
+            mixed-precision counterpart.
     """
-    from mmengine.device import get_device
-
-    if get_device() == 'cpu':
-        raise DataError('--amp: mixed precision needs a GPU, and none is usable here.')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise DataError(

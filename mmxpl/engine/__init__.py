@@ -1,5 +1,6 @@
 """Hooks and wrappers for the runner."""
 
+from .amp import AmpOptimWrapper
 from .hooks import (
     CheckpointGuardHook,
     CrossPseudoLabelHook,
@@ -11,6 +12,7 @@ from .hooks import (
 from .model_wrappers import CPUDistributedDataParallel
 
 __all__ = [
+    'AmpOptimWrapper',
     'CPUDistributedDataParallel',
     'CheckpointGuardHook',
     'CrossPseudoLabelHook',

@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmxpl.compat import ensure_yapf
 from mmxpl.utils.setup_env import register_all_modules
 
+from .amp import use_amp_everywhere
 from .checkpoint import load_weights_only
 from .dist import use_cpu_dist
 
@@ -17,7 +18,8 @@ def build_runner(cfg: Config) -> Runner:
     In this order: every module of mmxpl is imported, so that one that cannot be
     shows its traceback; what several processes may not import at once is waited
     for; checkpoints load with ``weights_only=True``; a
-    distributed run without GPUs gets a gloo process group.
+    distributed run without GPUs gets a gloo process group; mixed precision holds
+    wherever a localizer is used.
 
     Args:
         cfg (Config): Config of the run, changed in place.
@@ -29,4 +31,5 @@ def build_runner(cfg: Config) -> Runner:
     ensure_yapf()
     load_weights_only()
     use_cpu_dist(cfg)
+    use_amp_everywhere(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

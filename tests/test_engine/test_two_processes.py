@@ -58,7 +58,7 @@ class Record(Hook):
         self.losses.append({k: float(v) for k, v in outputs.items()})
 
 
-def train(world_size, work_dir):
+def train(world_size, work_dir, settings):
     import mmxpl.engine
     import mmxpl.models  # noqa: F401
     from mmxpl.engine.dist import use_cpu_dist
@@ -89,7 +89,7 @@ def train(world_size, work_dir):
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05)),
         default_hooks=dict(logger=None, checkpoint=None),
         custom_hooks=[
-            dict(type='CrossPseudoLabelHook', warmup_epochs=1, align_area=True),
+            dict(type='CrossPseudoLabelHook', warmup_epochs=1, **settings),
             record,
         ],
         default_scope='mmxpl',
@@ -106,12 +106,12 @@ def train(world_size, work_dir):
         losses=record.losses,
         weights=model.state_dict(),
         labels=hook.bank.labels,
-        alignment=hook.alignment.state_dict(),
+        **hook.source.state_dict(),
         selected=hook.sampler.selected(),
     )
 
 
-def process(rank, world_size, port, folder):
+def process(rank, world_size, port, folder, settings):
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -120,19 +120,29 @@ def process(rank, world_size, port, folder):
         MASTER_PORT=str(port),
     )
     torch.set_num_threads(1)
-    torch.save(train(world_size, folder), f'{folder}/{world_size}_{rank}.pth')
+    outcome = train(world_size, folder, settings)
+    torch.save(outcome, f'{folder}/{world_size}_{rank}.pth')
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(align_area=True),
+        # some labels of A are below the threshold, some are not
+        dict(teacher_momentum=0.9, reliability=['confidence'], min_confidence=0.275),
+    ],
+    ids=['align_area', 'teacher'],
+)
+def test_two_processes_equal_one(tmp_path, settings):
     for world_size in (1, 2):
         with socket.socket() as server:
             server.bind(('127.0.0.1', 0))
             port = server.getsockname()[1]
         mp.start_processes(
             process,
-            (world_size, port, str(tmp_path)),
+            (world_size, port, str(tmp_path), settings),
             nprocs=world_size,
             start_method='spawn',
         )
@@ -143,14 +153,18 @@ def test_two_processes_equal_one(tmp_path):
     assert torch.equal(one['selected'], first['selected'])
     assert torch.equal(first['labels'], second['labels'])
     assert (one['labels'].float() - first['labels'].float()).abs().max() < 2e-3
-    for key, value in one['alignment'].items():
-        assert first['alignment'][key] == pytest.approx(value, abs=1e-3), key
-    for name, weight in one['weights'].items():
-        assert torch.equal(first['weights'][name], second['weights'][name]), name
-        torch.testing.assert_close(
-            weight.float(), first['weights'][name].float(), atol=1e-4, rtol=1e-4
-        )
+    for key, value in one.get('area_alignment', {}).items():
+        assert first['area_alignment'][key] == pytest.approx(value, abs=1e-3), key
+    assert ('teacher' in one) == ('teacher_momentum' in settings)
+    for net in {'weights', 'teacher'} & one.keys():
+        for name, weight in one[net].items():
+            assert torch.equal(first[net][name], second[net][name]), name
+            torch.testing.assert_close(
+                weight.float(), first[net][name].float(), atol=1e-4, rtol=1e-4
+            )
     assert len(one['losses']) == len(first['losses']) == EPOCHS * 2
+    if 'teacher' in one:
+        assert any(0 < step['a.taught'] < 1 for step in one['losses'][2:])
     for step, (whole, a, b) in enumerate(
         zip(one['losses'], first['losses'], second['losses'], strict=True)
     ):
@@ -158,4 +172,4 @@ def test_two_processes_equal_one(tmp_path):
             halves = (a[key] + b[key]) / 2
             assert halves == pytest.approx(value, abs=1e-4, rel=1e-4), (step, key)
         if step >= 2:
-            assert whole['a.loss_pseudo'] > 0
+            assert whole['b.loss_pseudo'] > 0

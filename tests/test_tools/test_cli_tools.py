@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
@@ -106,8 +105,3 @@ def test_drawing_needs_the_hook(refusal, config):
 def test_scaling_needs_the_batch_size(refusal, config):
     line = refusal('train.py', config, '--auto-scale-lr')
     assert 'auto_scale_lr.base_batch_size' in line
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
-def test_mixed_precision_needs_a_gpu(refusal, config):
-    assert 'needs a GPU' in refusal('train.py', config, '--amp')

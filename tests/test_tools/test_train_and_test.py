@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +82,18 @@ def test_train_leaves_checkpoints_scores_and_strips(trained):
     assert losses[0]['a.loss_pseudo'] == 0
     assert losses[-1]['a.loss_pseudo'] > 0
     assert len(list((trained / 'pseudo_labels').glob('*.png'))) == 4
+
+
+def test_mixed_precision_from_the_command_line(trained, tiny_world, tmp_path):
+    train(tiny_world, tmp_path, '--amp')
+    for mixed, plain in zip(read_losses(tmp_path), read_losses(trained), strict=True):
+        assert mixed != plain
+        assert mixed['loss'] == pytest.approx(plain['loss'], rel=0.2)
+    checkpoint = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)
+    kinds = {x.dtype for x in checkpoint['state_dict'].values()}
+    assert kinds <= {torch.float32, torch.int64}
+    config = (tmp_path / 'xpl_custom.py').read_text()
+    assert config.count("amp_dtype='") == 2
 
 
 def test_test_scores_dumps_and_draws(trained, tiny_world, tmp_path):

@@ -15,10 +15,10 @@ from mmxpl.datasets.samplers import CurriculumSampler
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     AreaAlignment,
+    LabelSource,
     PseudoLabelBank,
     exchange,
-    harden,
-    sharpen,
+    score_labels,
 )
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
@@ -42,8 +42,8 @@ class CrossPseudoLabelHook(Hook):
 
     Args:
         warmup_epochs (int): epochs without pseudo-labels.
-        exchange (str): 'cross' (XPL), 'self' (self-training) or 'intersection'
-            (DMT's); see :func:`mmxpl.pseudo_labels.exchange`.
+        exchange (str): 'cross' (XPL), 'self' (self-training), 'intersection'
+            (DMT's) or 'ensemble'; see :func:`mmxpl.pseudo_labels.exchange`.
             Defaults to 'cross'.
         soft (bool): sharpened probabilities if True, else probabilities
             thresholded at 0.5. Defaults to True.
@@ -60,12 +60,21 @@ class CrossPseudoLabelHook(Hook):
         align_area (bool): whether the mean area of the labels is kept at that of
             the annotated maps seen so far; see
             :class:`mmxpl.pseudo_labels.AreaAlignment`. Defaults to False.
+        teacher_momentum (float, optional): in (0, 1); labels are made by a
+            teacher, the moving average of the learner's weights, which starts as
+            a copy at the end of the warm-up and is updated after every
+            iteration; see :class:`mmxpl.pseudo_labels.LabelSource`. Defaults to
+            None, the learner labels itself.
+        min_confidence (float, optional): in (0, 1]; a label whose ``reliability``
+            (see :func:`mmxpl.pseudo_labels.score_labels`) is below it is not
+            taught in this iteration: it counts as a loss of zero in the mean, as
+            in FixMatch (Sohn et al., NeurIPS 2020, eq. 4). The share of labels
+            taught is logged as ``NAME.taught``. Defaults to None, all labels.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
     priority = 'NORMAL'
     CHECKPOINT_KEY = 'pseudo_label_bank'
-    ALIGNMENT_KEY = 'area_alignment'
 
     def __init__(
         self,
@@ -77,27 +86,41 @@ class CrossPseudoLabelHook(Hook):
         reliability: Sequence[str] = ('agreement',),
         view: str = 'canonical',
         align_area: bool = False,
+        teacher_momentum: float | None = None,
+        min_confidence: float | None = None,
     ) -> None:
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
         if view not in VIEWS:
             raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
         if align_area and warmup_epochs < 1:
             raise ValueError(
                 'align_area learns the area of the annotations in the warm-up: set '
                 'warmup_epochs to 1 at least.'
             )
+        if min_confidence is not None and not 0 < min_confidence <= 1:
+            raise ValueError(
+                f'min_confidence must be in (0, 1] or None, got {min_confidence}.'
+            )
+        if view == 'train' and (teacher_momentum or min_confidence):
+            raise ValueError(
+                "view='train' labels with the training forward itself: "
+                "teacher_momentum and min_confidence need view='canonical'."
+            )
         self.warmup_epochs = warmup_epochs
-        self.exchange, self.soft, self.temperature = exchange, soft, temperature
-        self.momentum, self.reliability, self.view = momentum, reliability, view
+        self.exchange, self.view, self.momentum = exchange, view, momentum
+        self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
+        self.source = LabelSource(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
-        self.alignment: AreaAlignment | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
         self._resumed: dict | None = None
+
+    @property
+    def alignment(self) -> AreaAlignment | None:
+        """AreaAlignment | None: what keeps the area of the labels."""
+        return self.source.alignment
 
     def before_train(self, runner: Runner) -> None:
         """Sizes the bank by the unlabelled set, or restores it."""
@@ -126,16 +149,17 @@ class CrossPseudoLabelHook(Hook):
         self.bank = PseudoLabelBank(
             self.unlabelled.sample_ids, self.learner.names, self.momentum
         )
-        if self.align_area:
-            self.alignment = AreaAlignment(len(self.learner.names))
+        self.source.bind(self.learner)
         if self._resumed is not None:
-            self._restore(self._resumed)
+            self.bank.load_state_dict(self._resumed[self.CHECKPOINT_KEY])
+            self.source.load_state_dict(self._resumed)
             self._resumed = None
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Scores the unlabelled set once, then ranks it anew every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
+        self.source.start()
         if not self.bank.is_complete:
             self._scoring_pass(runner)
         scores = self.bank.reliability(self.reliability)
@@ -163,7 +187,8 @@ class CrossPseudoLabelHook(Hook):
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
         if self.view == 'canonical':
             inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
-            labels = self._remember(index, self._predict(inputs))
+            maps = self.source.predict(inputs)
+            labels = self._remember(index, maps)
         else:
             labels = self.bank.lookup(index)
         targets = exchange(labels, self.exchange)
@@ -171,6 +196,13 @@ class CrossPseudoLabelHook(Hook):
             samples[i].pseudo_label = PixelData(
                 **{n: target[k : k + 1] for k, n in enumerate(self.learner.names)}
             ).to(data_batch['inputs']['img'].device)
+        if self.min_confidence is not None:
+            change = self.bank.change[index].to(labels)
+            scores = score_labels(maps, labels, change, self.reliability, self.exchange)
+            taught = (scores >= self.min_confidence).float().tolist()
+            for i, weights in zip(rows, taught, strict=True):
+                weights = dict(zip(self.learner.names, weights, strict=True))
+                samples[i].set_metainfo(dict(pseudo_weights=weights))
 
     def after_train_iter(
         self,
@@ -179,8 +211,11 @@ class CrossPseudoLabelHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """With ``view='train'``, remembers what the training forward predicted."""
-        if runner.epoch < self.warmup_epochs or self.view != 'train':
+        """Updates the teacher; with ``view='train'``, remembers the forward."""
+        if runner.epoch < self.warmup_epochs:
+            return
+        self.source.step()
+        if self.view != 'train':
             return
         samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
         index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
@@ -201,11 +236,10 @@ class CrossPseudoLabelHook(Hook):
             self._annotated = torch.zeros(2, dtype=torch.float64)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
+        """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
-        if self.alignment is not None:
-            checkpoint[self.ALIGNMENT_KEY] = self.alignment.state_dict()
+            checkpoint.update(self.source.state_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""
@@ -217,44 +251,13 @@ class CrossPseudoLabelHook(Hook):
                 'was written by a run without CrossPseudoLabelHook, or published. '
                 'Start from its weights with load_from instead of resuming.'
             )
-        if self.align_area and self.ALIGNMENT_KEY not in checkpoint:
-            raise ValueError(
-                f"The checkpoint to resume from has no '{self.ALIGNMENT_KEY}': it was "
-                'written by a run with align_area=False. Resume with the config '
-                'that the run was started with.'
-            )
+        self.source.check_state(checkpoint)
         self._resumed = checkpoint
 
     def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
         """Adds the coverage of the labelled clips' maps, in [0, 1]."""
         areas = [float(s.gt_map.mean()) for s in samples if s.is_labelled]
         self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
-
-    def _restore(self, checkpoint: dict) -> None:
-        """Takes up a former run."""
-        self.bank.load_state_dict(checkpoint[self.CHECKPOINT_KEY])
-        if self.align_area:
-            self.alignment.load_state_dict(checkpoint[self.ALIGNMENT_KEY])
-
-    @torch.no_grad()
-    def _predict(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Maps of prepared inputs in evaluation mode, (B, M, h, w)."""
-        training = self.learner.training
-        self.learner.eval()
-        maps = self.learner.predict_maps(inputs)
-        self.learner.train(training)
-        sizes = {tuple(m.shape[1:]) for m in maps.values()}
-        if len(sizes) > 1:
-            raise ValueError(
-                'Localizers that label for each other need maps of one size, got '
-                f'{ {name: tuple(m.shape[1:]) for name, m in maps.items()} }: change '
-                'the strides of their visual backbones.'
-            )
-        return torch.stack(list(maps.values()), dim=1)
-
-    def _soften(self, maps: Tensor) -> Tensor:
-        """Makes labels of predicted probabilities."""
-        return sharpen(maps, self.temperature) if self.soft else harden(maps)
 
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
@@ -265,11 +268,7 @@ class CrossPseudoLabelHook(Hook):
         if valid is not None:
             valid = torch.cat(all_gather(valid))
         maps = torch.cat(all_gather(maps.contiguous()))
-        if self.align_area:
-            labels = self.alignment(maps, self._soften, valid)
-        else:
-            labels = self._soften(maps)
-        self.bank.update(indices, labels, valid)
+        self.bank.update(indices, self.source.label(maps, valid), valid)
         return self.bank.lookup(index).to(device)
 
     def _scoring_pass(self, runner: Runner) -> None:
@@ -288,4 +287,4 @@ class CrossPseudoLabelHook(Hook):
         for batch in scoring:
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
-            self._remember(index, self._predict(batch['inputs']))
+            self._remember(index, self.source.predict(batch['inputs']))

@@ -40,6 +40,22 @@ def gather_with_grad(tensor: Tensor) -> Tensor:
     return _GatherWithGrad.apply(tensor)
 
 
+def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
+    """Compares every cell of this rank's images with the sounds of all ranks.
+
+    Args:
+        visual (Tensor): (B, D, h, w), cells of unit norm.
+        audio (Tensor): (B, D), of unit norm.
+
+    Returns:
+        Tensor: (B, W * B, h * w) cosines in [-1, 1], image by sound by cell.
+    """
+    visual, audio = visual.float(), gather_with_grad(audio.float())
+    # an autocast would multiply in half precision
+    with torch.autocast(visual.device.type, enabled=False):
+        return torch.einsum('idhw,jd->ijhw', visual, audio).flatten(2)
+
+
 @MODELS.register_module()
 class MaxMILContrastiveLoss(nn.Module):
     """Symmetric InfoNCE over the best cell of every image-sound pair.
@@ -61,7 +77,7 @@ class MaxMILContrastiveLoss(nn.Module):
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Computes the loss.
+        """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             visual (Tensor): (B, D, h, w), cells of unit norm.
@@ -70,9 +86,7 @@ class MaxMILContrastiveLoss(nn.Module):
         Returns:
             Tensor: scalar.
         """
-        visual, audio = visual.float(), gather_with_grad(audio.float())
-        # i: image of this rank, j: sound of any rank
-        similarity = torch.einsum('idhw,jd->ijhw', visual, audio).amax(dim=(2, 3))
+        similarity = pair_similarity(visual, audio).amax(dim=2)
         logits = gather_with_grad(similarity) / self.temperature
         target = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, ExponentialMovingAverage
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
@@ -28,6 +28,11 @@ class XPL(BaseModel):
         loss_pseudo (dict): config of the loss against pseudo-labels.
         loss_contrastive (dict, optional): config of the loss on pairing.
             Defaults to none.
+        target_momentum (float, optional): in (0, 1); the loss on pairing also gets
+            ``target_visual`` and ``target_audio``, the embeddings by a moving
+            average of the localizers' weights over training steps, as momentum
+            encoders give them (SLAVC; Mo & Morgado, NeurIPS 2022). Defaults to
+            none.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
     """
@@ -38,6 +43,7 @@ class XPL(BaseModel):
         loss_supervised: dict,
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
+        target_momentum: float | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -54,6 +60,11 @@ class XPL(BaseModel):
         self.loss_pseudo = MODELS.build(loss_pseudo)
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
+        )
+        self.momentum_encoders = (
+            None
+            if target_momentum is None
+            else ExponentialMovingAverage(self.localizers, 1 - target_momentum)
         )
 
     @property
@@ -101,13 +112,16 @@ class XPL(BaseModel):
         Returns:
             dict[str, Tensor]: ``NAME.loss_supervised``, ``NAME.loss_pseudo`` and
             ``NAME.loss_contrastive``, which are summed, and
-            ``NAME.foreground``, the mean predicted probability.
+            ``NAME.foreground``, the mean predicted probability; where
+            pseudo-labels have weights, also their mean, ``NAME.taught``.
         """
         labelled = [
             i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
         ]
         pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
         losses, maps = {}, {}
+        if self.momentum_encoders is not None and self.training:
+            self.momentum_encoders.update_parameters(self.localizers)
         for name, localizer in self.localizers.items():
             out = localizer(inputs)
             size = out.logits.shape[1:]
@@ -120,15 +134,30 @@ class XPL(BaseModel):
             target = _stack(
                 [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
             )
-            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(out.logits[pseudo], target)
+            weighted = {}
+            if any('pseudo_weights' in data_samples[i] for i in pseudo):
+                weight = [data_samples[i].pseudo_weights[name] for i in pseudo]
+                weighted['weight'] = out.logits.new_tensor(weight)
+                losses[f'{name}.taught'] = weighted['weight'].mean()
+            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(
+                out.logits[pseudo], target, **weighted
+            )
             if self.loss_contrastive is not None:
                 losses[f'{name}.loss_contrastive'] = self.loss_contrastive(
-                    out.visual, out.audio
+                    out.visual, out.audio, **self._momentum_targets(name, inputs)
                 )
             maps[name] = out.logits.detach().float().sigmoid()
             losses[f'{name}.foreground'] = maps[name].mean()
         _write_maps(data_samples, maps)
         return losses
+
+    @torch.no_grad()
+    def _momentum_targets(self, name: str, inputs: dict) -> dict[str, Tensor]:
+        """Embeddings by a localizer's momentum encoders, if there are any."""
+        if self.momentum_encoders is None:
+            return {}
+        out = self.momentum_encoders.module[name](inputs)
+        return dict(target_visual=out.visual, target_audio=out.audio)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predicts the map of every localizer.

@@ -1,0 +1,196 @@
+"""One cell of a comparison: a method at a labelled fraction and a seed."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmxpl.utils.errors import DataError
+
+from .warm_start import share_warm_start
+
+MODELS = ('a', 'b', 'ens')
+_FINISHED = 'finished.json'
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A training and its test.
+
+    Args:
+        method (str): name of the method.
+        labelled (float | None): labelled fraction; none for the config's lists.
+        seed (int): the seed.
+    """
+
+    method: str
+    labelled: float | None
+    seed: int
+
+    def __str__(self) -> str:
+        """What the console calls it."""
+        share = '' if self.labelled is None else f' {100 * self.labelled:g} %'
+        return f'{self.method}{share} seed {self.seed}'
+
+    def folder(self, out: Path) -> Path:
+        """Where it is kept.
+
+        Args:
+            out (Path): folder of the comparison.
+
+        Returns:
+            Path: its own folder.
+        """
+        share = 'lists' if self.labelled is None else f'labelled{self.labelled:g}'
+        return out / share / self.method / f'seed{self.seed}'
+
+
+def launch(
+    command: list[str], log: Path, env: Mapping[str, str], name: str, shown: str = ''
+) -> None:
+    """Runs a Python command and writes all it says to a file.
+
+    Args:
+        command (list[str]): arguments of the interpreter.
+        log (Path): file that its output is added to.
+        env (Mapping[str, str]): environment variables beside this process's.
+        name (str): what the console calls it.
+        shown (str): lines that contain it are shown. Defaults to none.
+
+    Raises:
+        DataError: with the end of what it said, if it fails.
+    """
+    print(f'[{name}] python {shlex.join(command)}', flush=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    last: list[str] = []
+    with (
+        open(log, 'a', encoding='utf-8') as file,
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, 'PYTHONUNBUFFERED': '1', **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        for line in process.stdout:
+            file.write(line)
+            file.flush()
+            last = [*last[-20:], line]
+            if shown and shown in line:
+                text = line.split(' - ', 3)[-1].strip()
+                print(f'[{name}] {text[:150]}', flush=True)
+    if process.returncode:
+        raise DataError(f'[{name}] failed, its log is {log}:\n{"".join(last)}')
+
+
+def run_cell(
+    cell: Cell,
+    config: Path,
+    options: Mapping[str, Any],
+    out: Path,
+    env: Mapping[str, str],
+    test_options: Mapping[str, Any] | None = None,
+    warm_start: Path | None = None,
+    processes: int = 1,
+    amp: bool = False,
+) -> dict[str, float]:
+    """Trains and tests a cell, or reads what was finished before.
+
+    An interrupted training goes on from its last checkpoint. The last
+    checkpoint is tested: no score chooses it.
+
+    Args:
+        cell (Cell): the cell.
+        config (Path): config file of the method.
+        options (Mapping[str, Any]): ``--cfg-options`` of the training.
+        out (Path): folder of the comparison.
+        env (Mapping[str, str]): environment variables of its commands.
+        test_options (Mapping[str, Any], optional): ``--cfg-options`` of the test
+            beside those. Defaults to none.
+        warm_start (Path, optional): checkpoint to go on from; see
+            :func:`~.warm_start.share_warm_start`. Defaults to none.
+        processes (int): processes that train together. Defaults to 1.
+        amp (bool): whether to train in mixed precision. Defaults to False.
+
+    Returns:
+        dict[str, float]: what the test printed, by key, and ``seconds``, the
+        time of the training command that finished it, without a shared warm-up.
+
+    Raises:
+        DataError: if a command fails, or if the folder holds a cell that was
+            trained with other options.
+    """
+    folder = cell.folder(out)
+    finished = folder / _FINISHED
+    made_of = dict(
+        config=config.name,
+        options=dict(options),
+        test_options=dict(test_options or {}),
+        processes=processes,
+        amp=amp,
+    )
+    made_of = json.loads(json.dumps(made_of))
+    if finished.exists():
+        kept = json.loads(finished.read_text())
+        if kept['made_of'] != made_of:
+            raise DataError(
+                f'{finished}: was made with other settings than are asked for now '
+                f'({_difference(kept["made_of"], made_of)}): give another --out, or '
+                f'remove {folder}.'
+            )
+        print(f'[{cell}] was finished before', flush=True)
+        return kept['scores']
+    root = Path(__file__).resolve().parents[2]
+    train = [str(root / 'tools/train.py'), str(config), '--work-dir', str(folder)]
+    train += ['--resume', *(['--amp'] if amp else [])]
+    train += _as_arguments(options)
+    if processes > 1:
+        run = ['-m', 'torch.distributed.run', '--standalone']
+        train = [*run, f'--nproc_per_node={processes}', *train, '--launcher', 'pytorch']
+    if warm_start is not None:
+        share_warm_start(warm_start, folder)
+    start, log = time.time(), folder / 'log.txt'
+    launch(train, log, env, str(cell), shown='Epoch(val)')
+    seconds = time.time() - start
+    checkpoint = (folder / 'last_checkpoint').read_text().strip()
+    test_dir = folder / 'test'
+    # the config as it was trained, options included
+    test = [str(root / 'tools/test.py'), str(folder / config.name), checkpoint]
+    test += ['--work-dir', str(test_dir), *_as_arguments(test_options or {})]
+    launch(test, log, env, str(cell))
+    newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
+    scores = {**json.loads(newest.read_text()), 'seconds': seconds}
+    # written last and at once: without it the cell is not finished
+    partial = finished.with_suffix('.part')
+    partial.write_text(json.dumps(dict(made_of=made_of, scores=scores), indent=1))
+    partial.replace(finished)
+    return scores
+
+
+def _as_arguments(options: Mapping[str, Any]) -> list[str]:
+    """Writes options as the tools take them."""
+    if not options:
+        return []
+    return ['--cfg-options', *(f'{k}={_text(v)}' for k, v in options.items())]
+
+
+def _text(value: Any) -> str:
+    """Writes a value as MMEngine's DictAction reads it."""
+    if isinstance(value, list | tuple):
+        return '[' + ','.join(_text(v) for v in value) + ']'
+    return str(value)
+
+
+def _difference(kept: dict, asked: dict) -> str:
+    """Names what differs between the settings of two trainings."""
+    flat = [{**s, **s['options']} for s in (kept, asked)]
+    keys = {*flat[0], *flat[1]} - {'options'}
+    keys = sorted(k for k in keys if flat[0].get(k) != flat[1].get(k))
+    return ', '.join(f'{k}: {flat[0].get(k)}, now {flat[1].get(k)}' for k in keys)
