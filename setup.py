@@ -42,6 +42,8 @@ EXTRAS = {
     # reading of video files, by the converters
     'video': ['av>=14'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
+    # the pages of docs/, see mkdocs.yml
+    'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],
     'dev': ['pre-commit', 'ruff'],
 }
 

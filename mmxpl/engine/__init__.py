@@ -7,6 +7,7 @@ from .hooks import (
     DataLeakHook,
     InvalidLossHook,
     LocalizationVisualizationHook,
+    PseudoLabelMonitorHook,
     PseudoLabelStripHook,
 )
 from .model_wrappers import CPUDistributedDataParallel
@@ -19,5 +20,6 @@ __all__ = [
     'DataLeakHook',
     'InvalidLossHook',
     'LocalizationVisualizationHook',
+    'PseudoLabelMonitorHook',
     'PseudoLabelStripHook',
 ]
