@@ -46,6 +46,8 @@ EXTRAS = {
     # export to ONNX, and the check of it
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
+    # the pages of docs/, see mkdocs.yml
+    'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],
     'dev': ['pre-commit', 'ruff'],
 }
 

@@ -9,6 +9,7 @@ from .hooks import (
     InvalidLossHook,
     LocalizationVisualizationHook,
     PreemptionHook,
+    PseudoLabelMonitorHook,
     PseudoLabelStripHook,
     RunStateHook,
 )
@@ -25,6 +26,7 @@ __all__ = [
     'InvalidLossHook',
     'LocalizationVisualizationHook',
     'PreemptionHook',
+    'PseudoLabelMonitorHook',
     'PseudoLabelStripHook',
     'ResumableTrainLoop',
     'RunStateHook',
