@@ -12,13 +12,11 @@ import os
 import platform
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmxpl.utils.cli import one_clear_error
-from mmxpl.utils.config_options import merge_options
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,12 +58,16 @@ def parse_args() -> argparse.Namespace:
         default=[0],
         help='each chooses the labelled clips, the weights and the batches',
     )
+    parser.add_argument(
+        '--epochs', type=int, help="budget of every training (default: the configs')"
+    )
     parser.add_argument('--out', required=True, metavar='DIR', help='runs and results')
     parser.add_argument(
-        '--split',
-        choices=('val', 'test'),
-        default='test',
-        help='what is scored; settings are chosen on val (default: test)',
+        '--splits',
+        nargs='+',
+        default=['test'],
+        help="what is scored: 'test', 'val' (settings are chosen on it) or the name of "
+        "another list beside the config's, such as test_unheard (default: test)",
     )
     parser.add_argument(
         '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
@@ -122,32 +124,34 @@ def prepare_data(args: argparse.Namespace, configs: list[Path]) -> dict[str, str
     return env
 
 
-def test_options(cfg: Config, split: str) -> dict:
-    """Options that make the test read a split."""
-    if split == 'test':
-        return {}
-    lists = {
-        key: cfg.val_dataloader.dataset[key]
-        for key in ('id_list', 'ann_file', 'split')
-        if key in cfg.val_dataloader.dataset
-    }
-    return {f'test_dataloader.dataset.{k}': v for k, v in lists.items()}
-
-
-def rows_of(cell, scores: dict[str, float]) -> list[dict]:
-    """Rows of results.json of one cell."""
+def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[dict]:
+    """Rows of results.json of one cell and split."""
     from mmxpl.benchmark import SCORES
 
-    about = dict(method=cell.method, seed=cell.seed, labelled=cell.labelled)
     return [
         dict(
-            **about,
+            method=cell.method,
+            seed=cell.seed,
+            labelled=cell.labelled,
+            split=split,
             model=model,
             **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
-            seconds=round(scores['seconds'], 1),
+            seconds=round(seconds, 1),
         )
         for model in MODELS
     ]
+
+
+def references_of(scores: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Scores of the maps that look at nothing, by title."""
+    return {
+        title: {
+            key.removeprefix(f'{row}/'): value
+            for key, value in scores.items()
+            if key.startswith(f'{row}/')
+        }
+        for row, title in REFERENCES.items()
+    }
 
 
 def about_run(args: argparse.Namespace) -> dict:
@@ -165,7 +169,6 @@ def about_run(args: argparse.Namespace) -> dict:
         commit=commit.stdout.strip() or None,
         torch=torch.__version__,
         machine=f'{os.cpu_count()} x {platform.processor() or platform.machine()}',
-        threads_per_job=max((os.cpu_count() or 1) // args.jobs, 1),
     )
 
 
@@ -185,14 +188,23 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
     out = Path(args.out)
     titles = {method: METHODS[method].title for method in args.methods}
     parts = []
+    for split in args.splits:
+        some = [row for row in rows if row['split'] == split]
+        for labelled in args.labelled:
+            share = (
+                "the config's lists" if labelled is None else f'{100 * labelled:g} %'
+            )
+            seeds = ', '.join(map(str, args.seeds))
+            parts.append(f'## Labelled: {share}; split: {split}; seeds: {seeds}\n')
+            parts.append(score_table(some, titles, references[split], labelled) + '\n')
+            if 'xpl' in titles and len(titles) > 1:
+                parts.append(
+                    'Differences of the same seed, and how many are above 0:\n'
+                )
+                parts.append(paired_differences(some, 'xpl', titles, labelled) + '\n')
+        if len(args.labelled) > 1:
+            draw_efficiency(some, titles, out / f'efficiency_{split}.png')
     for labelled in args.labelled:
-        share = 'lists of the config' if labelled is None else f'{100 * labelled:g} %'
-        seeds = ', '.join(map(str, args.seeds))
-        parts.append(f'## Labelled: {share}; split: {args.split}; seeds: {seeds}\n')
-        parts.append(score_table(rows, titles, references, labelled) + '\n')
-        if 'xpl' in titles and len(titles) > 1:
-            parts.append('Differences of the same seed, and how many are above 0:\n')
-            parts.append(paired_differences(rows, 'xpl', titles, labelled) + '\n')
         curves = {
             method: [
                 read_curves(Cell(method, labelled, seed).folder(out))
@@ -203,8 +215,6 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
         name = 'curves' if labelled is None else f'curves_labelled{labelled:g}'
         write_curves(curves, out / f'{name}.csv')
         draw_curves(curves, titles, out / f'{name}.png')
-    if len(args.labelled) > 1:
-        draw_efficiency(rows, titles, out / 'efficiency.png')
     text = '\n'.join(parts)
     (out / 'results.md').write_text(text)
     return text
@@ -213,89 +223,43 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
 def main() -> None:
     """Compares."""
     args = parse_args()
-    from mmxpl.benchmark import (
-        Cell,
-        find_lenders,
-        find_method,
-        options_of,
-        run_cell,
-        warm_up_epochs,
-    )
+    from mmxpl.benchmark import Cell, Comparison, find_method
 
     found = {m: find_method(m, args.suite, ROOT / 'configs') for m in args.methods}
     env = prepare_data(args, [config for _, config in found.values()])
     # the data's place is read when a config is
     os.environ.update(env)
-    jobs = max(min(args.jobs, len(args.methods) * len(args.seeds)), 1)
-    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
-    env['OMP_NUM_THREADS'] = str(threads)
-    out = Path(args.out).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-
-    keep = {'default_hooks.checkpoint.max_keep_ckpts': -1} if args.share_warmup else {}
-
-    def plan(cell: Cell) -> tuple[Config, dict]:
-        method, config = found[cell.method]
-        options = options_of(
-            method,
-            Config.fromfile(config),
-            cell.labelled,
-            cell.seed,
-            args.nproc_per_node,
-        )
-        options |= keep | args.cfg_options
-        cfg = Config.fromfile(config)
-        merge_options(cfg, options)
-        return cfg, options
-
-    def work(cell: Cell) -> tuple[list[dict], dict[str, float]]:
-        cfg, options = plans[cell]
-        warm_start = None
-        if cell in lenders:
-            lender = lenders[cell]
-            futures[lender].result()
-            epochs = warm_up_epochs(plans[lender][0])
-            warm_start = lender.folder(out) / f'epoch_{epochs}.pth'
-        scores = run_cell(
-            cell,
-            found[cell.method][1],
-            options,
-            out,
-            env,
-            test_options=test_options(cfg, args.split),
-            warm_start=warm_start,
-            processes=args.nproc_per_node,
-            amp=args.amp,
-        )
-        return rows_of(cell, scores), scores
-
     cells = [
         Cell(method, labelled, seed)
         for labelled in args.labelled
         for seed in args.seeds
         for method in args.methods
     ]
-    plans = {cell: plan(cell) for cell in cells}
-    lenders = {}
-    if args.share_warmup:
-        lenders = find_lenders({cell: cfg for cell, (cfg, _) in plans.items()})
-    # who lends comes first: nobody waits for one that waits itself
-    cells.sort(key=lambda cell: cell in lenders)
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {}
-        for cell in cells:
-            futures[cell] = pool.submit(work, cell)
-        results = [futures[cell].result() for cell in cells]
-    rows = [row for found_rows, _ in results for row in found_rows]
-    any_scores = results[0][1]
-    references = {
-        title: {
-            key.removeprefix(f'{row}/'): value
-            for key, value in any_scores.items()
-            if key.startswith(f'{row}/')
-        }
-        for row, title in REFERENCES.items()
-    }
+    jobs = max(min(args.jobs, len(cells)), 1)
+    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
+    out = Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    comparison = Comparison(
+        out,
+        found,
+        splits=args.splits,
+        epochs=args.epochs,
+        options=args.cfg_options,
+        env={**env, 'OMP_NUM_THREADS': str(threads)},
+        jobs=jobs,
+        processes=args.nproc_per_node,
+        amp=args.amp,
+        share_warmup=args.share_warmup,
+    )
+    results = comparison.run(cells)
+    rows = [
+        row
+        for cell, (scores, seconds) in results.items()
+        for split in args.splits
+        for row in rows_of(cell, split, scores[split], seconds)
+    ]
+    any_scores, _ = results[cells[0]]
+    references = {split: references_of(any_scores[split]) for split in args.splits}
     (out / 'results.json').write_text(json.dumps(rows, indent=1))
     (out / 'run.json').write_text(json.dumps(about_run(args), indent=1))
     print(f'\n{report(rows, references, args)}\nResults: {out}')

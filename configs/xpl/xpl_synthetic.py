@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 # ---------------------------- frequently modified ----------------------------
-labelled_fraction = 0.05
+labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.05}}')
 split_seed = 0  # which clips are labelled
 max_epochs, warmup_epochs = 16, 6
 base_lr = 2e-3
@@ -52,6 +52,8 @@ custom_hooks = [
         reliability=('agreement', 'confidence'),
         view='canonical',
         align_area=True,
+        teacher_momentum=None,
+        min_confidence=None,
     ),
     *label_hooks,
 ]

@@ -17,6 +17,7 @@ from .warm_start import share_warm_start
 
 MODELS = ('a', 'b', 'ens')
 _FINISHED = 'finished.json'
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -90,51 +91,42 @@ def launch(
         raise DataError(f'[{name}] failed, its log is {log}:\n{"".join(last)}')
 
 
-def run_cell(
+def train_cell(
     cell: Cell,
     config: Path,
     options: Mapping[str, Any],
     out: Path,
     env: Mapping[str, str],
-    test_options: Mapping[str, Any] | None = None,
     warm_start: Path | None = None,
     processes: int = 1,
     amp: bool = False,
-) -> dict[str, float]:
-    """Trains and tests a cell, or reads what was finished before.
+) -> float:
+    """Trains a cell, unless that was finished before.
 
-    An interrupted training goes on from its last checkpoint. The last
-    checkpoint is tested: no score chooses it.
+    An interrupted training goes on from its last checkpoint.
 
     Args:
         cell (Cell): the cell.
         config (Path): config file of the method.
         options (Mapping[str, Any]): ``--cfg-options`` of the training.
         out (Path): folder of the comparison.
-        env (Mapping[str, str]): environment variables of its commands.
-        test_options (Mapping[str, Any], optional): ``--cfg-options`` of the test
-            beside those. Defaults to none.
+        env (Mapping[str, str]): environment variables of the command.
         warm_start (Path, optional): checkpoint to go on from; see
             :func:`~.warm_start.share_warm_start`. Defaults to none.
         processes (int): processes that train together. Defaults to 1.
         amp (bool): whether to train in mixed precision. Defaults to False.
 
     Returns:
-        dict[str, float]: what the test printed, by key, and ``seconds``, the
-        time of the training command that finished it, without a shared warm-up.
+        float: seconds of the command that finished it, without a shared warm-up.
 
     Raises:
-        DataError: if a command fails, or if the folder holds a cell that was
+        DataError: if the command fails, or if the folder holds a cell that was
             trained with other options.
     """
     folder = cell.folder(out)
     finished = folder / _FINISHED
     made_of = dict(
-        config=config.name,
-        options=dict(options),
-        test_options=dict(test_options or {}),
-        processes=processes,
-        amp=amp,
+        config=config.name, options=dict(options), processes=processes, amp=amp
     )
     made_of = json.loads(json.dumps(made_of))
     if finished.exists():
@@ -145,33 +137,69 @@ def run_cell(
                 f'({_difference(kept["made_of"], made_of)}): give another --out, or '
                 f'remove {folder}.'
             )
-        print(f'[{cell}] was finished before', flush=True)
-        return kept['scores']
-    root = Path(__file__).resolve().parents[2]
-    train = [str(root / 'tools/train.py'), str(config), '--work-dir', str(folder)]
-    train += ['--resume', *(['--amp'] if amp else [])]
-    train += _as_arguments(options)
-    if processes > 1:
-        run = ['-m', 'torch.distributed.run', '--standalone']
-        train = [*run, f'--nproc_per_node={processes}', *train, '--launcher', 'pytorch']
+        print(f'[{cell}] was trained before', flush=True)
+        return kept['seconds']
     if warm_start is not None:
         share_warm_start(warm_start, folder)
-    start, log = time.time(), folder / 'log.txt'
-    launch(train, log, env, str(cell), shown='Epoch(val)')
+    command = [str(_ROOT / 'tools/train.py'), str(config), '--work-dir', str(folder)]
+    command += ['--resume', *(['--amp'] if amp else []), *_as_arguments(options)]
+    if processes > 1:
+        run = ['-m', 'torch.distributed.run', '--standalone']
+        run += [f'--nproc_per_node={processes}']
+        command = [*run, *command, '--launcher', 'pytorch']
+    start = time.time()
+    launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
     seconds = time.time() - start
+    _write(finished, dict(made_of=made_of, seconds=seconds))
+    return seconds
+
+
+def score_cell(
+    cell: Cell,
+    config: Path,
+    split: str,
+    options: Mapping[str, Any],
+    out: Path,
+    env: Mapping[str, str],
+) -> dict[str, float]:
+    """Scores the last checkpoint of a trained cell, unless that was done before.
+
+    No score chooses the checkpoint.
+
+    Args:
+        cell (Cell): the cell.
+        config (Path): config file of the method.
+        split (str): name of what is scored, for files.
+        options (Mapping[str, Any]): ``--cfg-options`` that make it be read.
+        out (Path): folder of the comparison.
+        env (Mapping[str, str]): environment variables of the command.
+
+    Returns:
+        dict[str, float]: what the test printed, by key.
+
+    Raises:
+        DataError: if the command fails.
+    """
+    folder = cell.folder(out)
+    scores = folder / f'scores_{split}.json'
+    if scores.exists():
+        return json.loads(scores.read_text())
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
-    test_dir = folder / 'test'
     # the config as it was trained, options included
-    test = [str(root / 'tools/test.py'), str(folder / config.name), checkpoint]
-    test += ['--work-dir', str(test_dir), *_as_arguments(test_options or {})]
-    launch(test, log, env, str(cell))
+    trained, test_dir = folder / config.name, folder / f'test_{split}'
+    command = [str(_ROOT / 'tools/test.py'), str(trained), checkpoint]
+    command += ['--work-dir', str(test_dir), *_as_arguments(options)]
+    launch(command, folder / 'log.txt', env, f'{cell}, {split}')
     newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
-    scores = {**json.loads(newest.read_text()), 'seconds': seconds}
-    # written last and at once: without it the cell is not finished
-    partial = finished.with_suffix('.part')
-    partial.write_text(json.dumps(dict(made_of=made_of, scores=scores), indent=1))
-    partial.replace(finished)
-    return scores
+    _write(scores, json.loads(newest.read_text()))
+    return json.loads(scores.read_text())
+
+
+def _write(path: Path, record: dict) -> None:
+    """Writes a JSON file at once: it is whole or not there."""
+    partial = path.with_suffix('.part')
+    partial.write_text(json.dumps(record, indent=1))
+    partial.replace(path)
 
 
 def _as_arguments(options: Mapping[str, Any]) -> list[str]:

@@ -157,6 +157,32 @@ def options_of(
     return options
 
 
+def longer(cfg: Config, epochs: int) -> dict[str, Any]:
+    """Options that stretch a config's schedule to another number of epochs.
+
+    Whatever ends with the training ends with it then, too: the decay of the
+    learning rate and the curriculum. The warm-up stays as it is.
+
+    Args:
+        cfg (Config): a config.
+        epochs (int): epochs of the training.
+
+    Returns:
+        dict[str, Any]: dotted key to value.
+    """
+    former = cfg.train_cfg.max_epochs
+    options = {'train_cfg.max_epochs': epochs}
+    for k, scheduler in enumerate(cfg.param_scheduler):
+        if scheduler.get('by_epoch', True) and scheduler.get('end') == former:
+            for key in ('end', 'T_max'):
+                if key in scheduler:
+                    options[f'param_scheduler.{k}.{key}'] = epochs
+    curriculum = cfg.train_dataloader.sampler.get('curriculum')
+    if curriculum is not None and curriculum['until'] == former:
+        options[f'{_SAMPLER}.curriculum.until'] = epochs
+    return options
+
+
 def _resolve(cfg: Config, key: str) -> str:
     """Replaces a hook's type by its place in the config."""
     head, _, rest = key.partition('.')

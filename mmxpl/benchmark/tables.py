@@ -34,7 +34,7 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
     """Adds a row 'single', the mean of A and B, to every cell.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``.
+        rows (Sequence[Row]): rows of ``results.json``, of one split.
 
     Returns:
         list[dict]: these rows and the new ones.

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mmxpl.engine.checkpoint import read_checkpoint
+
 _LABELLER = 'CrossPseudoLabelHook'
 
 
@@ -100,7 +102,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
     if (folder / 'last_checkpoint').exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    state = read_checkpoint(str(checkpoint), 'cpu')
     state.setdefault('teacher', None)
     target = folder / checkpoint.name
     torch.save(state, target)

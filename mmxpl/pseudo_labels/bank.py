@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmxpl.utils.errors import DataError
+
 from .reliability import reliability
 
 
@@ -78,12 +80,22 @@ class PseudoLabelBank:
 
         Returns:
             Tensor: (B, M, h, w) float32, the labels of these clips after it.
+
+        Raises:
+            DataError: If labels of another size are remembered.
         """
         device, index = soft.device, index.cpu()
         soft = soft.detach().float().cpu()
         if self.labels is None:
             self.labels = torch.zeros(
                 (self.num_samples, *soft.shape[1:]), dtype=torch.float16
+            )
+        if soft.shape[1:] != self.labels.shape[1:]:
+            raise DataError(
+                'Pseudo-labels kept so far, of localizers x rows x columns '
+                f'{tuple(self.labels.shape[1:])}, cannot be averaged with new ones of '
+                f'{tuple(soft.shape[1:])}: resume with the strides and the picture '
+                'size that the run was started with.'
             )
         first = _first_occurrence(index)
         rows, seen = index[first], soft[first]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmxpl.benchmark import Cell, launch, run_cell
+from mmxpl.benchmark import Cell, launch, score_cell, train_cell
 from mmxpl.utils.errors import DataError
 
 CELL = Cell('xpl', 0.05, 3)
@@ -24,18 +24,18 @@ def test_a_cell_has_a_folder_of_its_own(tmp_path):
 def finish(tmp_path, options):
     folder = CELL.folder(tmp_path)
     folder.mkdir(parents=True)
-    made_of = dict(
-        config='xpl.py', options=options, test_options={}, processes=1, amp=False
-    )
-    record = dict(made_of=made_of, scores={'a/x': 61.0})
+    made_of = dict(config='xpl.py', options=options, processes=1, amp=False)
+    record = dict(made_of=made_of, seconds=61.0)
     (folder / 'finished.json').write_text(json.dumps(record))
 
 
 def test_a_finished_cell_is_read(tmp_path):
     finish(tmp_path, {'randomness.seed': 3})
     config = tmp_path / 'xpl.py'  # does not exist: nothing may be trained
-    scores = run_cell(CELL, config, {'randomness.seed': 3}, tmp_path, {})
-    assert scores == {'a/x': 61.0}
+    assert train_cell(CELL, config, {'randomness.seed': 3}, tmp_path, {}) == 61.0
+    scores = CELL.folder(tmp_path) / 'scores_test.json'
+    scores.write_text(json.dumps({'a/x': 50.0}))
+    assert score_cell(CELL, config, 'test', {}, tmp_path, {}) == {'a/x': 50.0}
 
 
 def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
@@ -43,9 +43,9 @@ def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
     config = tmp_path / 'xpl.py'
     options = {'randomness.seed': 3, 'train_cfg.max_epochs': 48}
     with pytest.raises(DataError, match='max_epochs: 16, now 48.*another --out'):
-        run_cell(CELL, config, options, tmp_path, {})
+        train_cell(CELL, config, options, tmp_path, {})
     with pytest.raises(DataError, match='amp: False, now True'):
-        run_cell(
+        train_cell(
             CELL,
             config,
             {**options, 'train_cfg.max_epochs': 16},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmxpl.benchmark import METHODS, find_method, options_of
+from mmxpl.benchmark import METHODS, find_method, longer, options_of
 from mmxpl.utils.config_options import merge_options
 from mmxpl.utils.errors import DataError
 
@@ -88,3 +88,18 @@ def test_what_cannot_be_made_is_said():
     method, path = find_method('xpl', 'vggss', CONFIGS)
     with pytest.raises(DataError, match='leave --labelled out'):
         options_of(method, Config.fromfile(path), 0.05, 0)
+
+
+def test_a_longer_schedule_ends_with_the_training():
+    cfg = configured('xpl-curriculum')
+    lr, curriculum = cfg.param_scheduler[1], cfg.train_dataloader.sampler.curriculum
+    former = cfg.train_cfg.max_epochs
+    assert lr.end == lr.T_max == curriculum.until == former != 40
+    before = [dict(s) for s in cfg.param_scheduler]
+    merge_options(cfg, longer(cfg, 40))
+    assert cfg.train_cfg.max_epochs == 40
+    lr, curriculum = cfg.param_scheduler[1], cfg.train_dataloader.sampler.curriculum
+    assert lr.end == lr.T_max == curriculum.until == 40
+    assert dict(cfg.param_scheduler[0]) == before[0]  # the first steps' rise
+    hook = next(h for h in cfg.custom_hooks if 'Cross' in h['type'])
+    assert hook.warmup_epochs == 6

@@ -62,7 +62,7 @@ def test_nets_and_budget_are_those_of_xpl(name):
         assert theirs.unlabelled_per_batch == ours.unlabelled_per_batch
     if name in LABELLING:
         assert other.model == xpl.model
-        (hook,) = (h for h in other.custom_hooks if 'PseudoLabel' in h['type'])
+        (hook,) = (h for h in other.custom_hooks if 'CrossPseudo' in h['type'])
         (own,) = (h for h in xpl.custom_hooks if 'CrossPseudo' in h['type'])
         assert hook.warmup_epochs == own.warmup_epochs
 

@@ -23,6 +23,8 @@ from mmxpl.pseudo_labels import (
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 
+from ..dist import own_share
+
 VIEWS = ('canonical', 'train')
 
 
@@ -115,6 +117,8 @@ class CrossPseudoLabelHook(Hook):
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
+        # the same of every rank, (W, 2), when a checkpoint in mid-epoch is written
+        self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
 
     @property
@@ -153,6 +157,10 @@ class CrossPseudoLabelHook(Hook):
         if self._resumed is not None:
             self.bank.load_state_dict(self._resumed[self.CHECKPOINT_KEY])
             self.source.load_state_dict(self._resumed)
+            if self.align_area:
+                state = self._resumed[LabelSource.ALIGNMENT_KEY]
+                if state.get('this_epoch') is not None:
+                    self._annotated = own_share(state['this_epoch'].cpu())
             self._resumed = None
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -160,6 +168,8 @@ class CrossPseudoLabelHook(Hook):
         if runner.epoch < self.warmup_epochs:
             return
         self.source.start()
+        if self.sampler.skipped:
+            return  # resumed in mid-epoch: the sampler keeps the epoch's order
         if not self.bank.is_complete:
             self._scoring_pass(runner)
         scores = self.bank.reliability(self.reliability)
@@ -234,12 +244,21 @@ class CrossPseudoLabelHook(Hook):
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
+            self._annotated_of_ranks = None
+
+    def before_save_in_epoch(self, runner: Runner) -> None:
+        """Collects what each rank alone knows; every rank comes here."""
+        if self.align_area:
+            self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
             checkpoint.update(self.source.state_dict())
+            if self.align_area:
+                state = checkpoint[LabelSource.ALIGNMENT_KEY]
+                state['this_epoch'] = self._annotated_of_ranks
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""

@@ -48,6 +48,9 @@ class AVLocalizer(BaseModule):
         temperature (float): initial width of the sigmoid. Defaults to 0.1.
         learn_calibration (bool): whether threshold and temperature are
             trained. Defaults to True.
+        visual_dropout (float): share of the visual features that training sets to
+            0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
+            Defaults to 0.
         amp_dtype (str, optional): 'float16' or 'bfloat16', which the networks
             compute in, by autocast; weights stay in fp32, and so do the cosine
             and all that follows it. ``AmpOptimWrapper`` and ``--amp`` set it.
@@ -55,9 +58,6 @@ class AVLocalizer(BaseModule):
         channels_last (bool): whether inputs and the weights of convolutions lie
             channels-last in memory, which most convolutions are faster on.
             Defaults to True.
-        visual_dropout (float): share of the visual features that training sets to
-            0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
-            Defaults to 0.
         init_cfg (dict, optional): how weights are initialised.
     """
 
@@ -71,9 +71,9 @@ class AVLocalizer(BaseModule):
         threshold: float = 0.1,
         temperature: float = 0.1,
         learn_calibration: bool = True,
+        visual_dropout: float = 0.0,
         amp_dtype: str | None = None,
         channels_last: bool = True,
-        visual_dropout: float = 0.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)

@@ -53,6 +53,7 @@ def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
     visual, audio = visual.float(), gather_with_grad(audio.float())
     # an autocast would multiply in half precision
     with torch.autocast(visual.device.type, enabled=False):
+        # i: image of this rank, j: sound of any rank
         return torch.einsum('idhw,jd->ijhw', visual, audio).flatten(2)
 
 

@@ -98,4 +98,6 @@ class FNACLoss(nn.Module):
     def _affinity(self, features: Tensor) -> Tensor:
         """Softmax over the global batch of the inner products of (B, D) features."""
         features = gather_with_grad(features)
-        return (features @ features.T / self.temperature).softmax(dim=1)
+        # an autocast would multiply in half precision
+        with torch.autocast(features.device.type, enabled=False):
+            return (features @ features.T / self.temperature).softmax(dim=1)

@@ -22,8 +22,10 @@ class XPL(BaseModel):
     learner trains every baseline.
 
     Args:
-        localizers (dict[str, dict]): name to config of each localizer, 'a' and
-            'b' for XPL. They should differ, in the audio encoder at least.
+        localizers (dict[str, dict | str]): name to config of each localizer, 'a'
+            and 'b' for XPL. They should differ, in the audio encoder at least; the
+            name of another localizer instead of a config makes one of the same
+            architecture, with weights of its own.
         loss_supervised (dict): config of the loss against ground truth.
         loss_pseudo (dict): config of the loss against pseudo-labels.
         loss_contrastive (dict, optional): config of the loss on pairing.
@@ -39,7 +41,7 @@ class XPL(BaseModel):
 
     def __init__(
         self,
-        localizers: dict[str, dict],
+        localizers: dict[str, dict | str],
         loss_supervised: dict,
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
@@ -54,7 +56,10 @@ class XPL(BaseModel):
         if 'ens' in localizers:
             raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
         self.localizers = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in localizers.items()}
+            {
+                name: MODELS.build(localizers[cfg] if isinstance(cfg, str) else cfg)
+                for name, cfg in localizers.items()
+            }
         )
         self.loss_supervised = MODELS.build(loss_supervised)
         self.loss_pseudo = MODELS.build(loss_pseudo)
