@@ -17,7 +17,15 @@ from mmxpl.testing import tiny_model_cfg
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = 'fault'
 # wall-clock time and names that hold it
-FREE = {'time', 'data_time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt'}
+FREE = {
+    'time',
+    'data_time',
+    'experiment_name',
+    'cfg',
+    'last_ckpt',
+    'best_ckpt',
+    'run',  # starts anew beside a damaged checkpoint
+}
 
 
 @pytest.fixture(scope='session')

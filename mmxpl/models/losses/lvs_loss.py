@@ -2,12 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
 
-from .contrastive_loss import gather_with_grad, pair_similarity
+from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
 
 @MODELS.register_module()
@@ -62,9 +61,7 @@ class LVSLoss(nn.Module):
         Returns:
             Tensor: scalar.
         """
-        maps = pair_similarity(visual, audio)
-        rows = torch.arange(len(maps), device=maps.device)
-        own = maps[rows, get_rank() * len(maps) + rows]
+        maps, own = pair_similarity(visual, audio), own_similarity(visual, audio)
         # the pair's own column is the positive, the others are the negatives
         of_object = _mean_where(maps, (maps - self.object) / self.sharpness)
         of_background = _mean_where(own, (self.background - own) / self.sharpness)
