@@ -1,9 +1,10 @@
 """When pseudo-labels are made, remembered, exchanged and handed out."""
 
+import os.path as osp
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_gather, all_reduce
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -12,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.engine import bank_sync
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     AreaAlignment,
@@ -60,6 +62,12 @@ class CrossPseudoLabelHook(Hook):
         align_area (bool): whether the mean area of the labels is kept at that of
             the annotated maps seen so far; see
             :class:`mmxpl.pseudo_labels.AreaAlignment`. Defaults to False.
+        bank_dir (str, optional): folder of a local disk where the labels are kept
+            in a file that is mapped into memory and shared by the processes of a
+            machine, for sets too large for the memory; the checkpoint then names a
+            copy of it in the work directory. Defaults to the memory.
+        bank_copies (int): how many such copies stay, the newest.
+            Defaults to 2.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
@@ -77,6 +85,8 @@ class CrossPseudoLabelHook(Hook):
         reliability: Sequence[str] = ('agreement',),
         view: str = 'canonical',
         align_area: bool = False,
+        bank_dir: str | None = None,
+        bank_copies: int = 2,
     ) -> None:
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
@@ -89,6 +99,9 @@ class CrossPseudoLabelHook(Hook):
                 'align_area learns the area of the annotations in the warm-up: set '
                 'warmup_epochs to 1 at least.'
             )
+        if bank_copies < 1:
+            raise ValueError(f'bank_copies must be positive, got {bank_copies}.')
+        self.bank_dir, self.bank_copies = bank_dir, bank_copies
         self.warmup_epochs = warmup_epochs
         self.exchange, self.soft, self.temperature = exchange, soft, temperature
         self.momentum, self.reliability, self.view = momentum, reliability, view
@@ -124,12 +137,16 @@ class CrossPseudoLabelHook(Hook):
             )
         self.unlabelled = loader.dataset.datasets[1]
         self.bank = PseudoLabelBank(
-            self.unlabelled.sample_ids, self.learner.names, self.momentum
+            self.unlabelled.sample_ids,
+            self.learner.names,
+            self.momentum,
+            self.reliability,
+            self.bank_dir and bank_sync.bank_path(self.bank_dir),
         )
         if self.align_area:
             self.alignment = AreaAlignment(len(self.learner.names))
         if self._resumed is not None:
-            self._restore(self._resumed)
+            self._restore(runner, self._resumed)
             self._resumed = None
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -138,7 +155,7 @@ class CrossPseudoLabelHook(Hook):
             return
         if not self.bank.is_complete:
             self._scoring_pass(runner)
-        scores = self.bank.reliability(self.reliability)
+        scores = self.bank.reliability()
         self.sampler.set_reliability(scores)
         print_log(
             f'Curriculum: epoch {runner.epoch + 1} draws from '
@@ -184,6 +201,10 @@ class CrossPseudoLabelHook(Hook):
             return
         samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
         index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
+        if not samples:  # the other ranks' labels come in all the same
+            maps = self.bank.lookup(index)
+            self._remember(index, maps, maps.new_zeros(0, *maps.shape[2:]).bool())
+            return
         maps = torch.stack(
             [
                 torch.cat([s.pred_map.get(name) for name in self.learner.names])
@@ -203,7 +224,9 @@ class CrossPseudoLabelHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
         if self.bank is not None:
-            checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
+            checkpoint[self.CHECKPOINT_KEY] = bank_sync.save_bank(
+                self.bank, runner.work_dir, runner.iter, self.bank_copies
+            )
         if self.alignment is not None:
             checkpoint[self.ALIGNMENT_KEY] = self.alignment.state_dict()
 
@@ -230,15 +253,19 @@ class CrossPseudoLabelHook(Hook):
         areas = [float(s.gt_map.mean()) for s in samples if s.is_labelled]
         self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 
-    def _restore(self, checkpoint: dict) -> None:
+    def _restore(self, runner: Runner, checkpoint: dict) -> None:
         """Takes up a former run."""
-        self.bank.load_state_dict(checkpoint[self.CHECKPOINT_KEY])
+        named = [osp.dirname(runner._load_from)] if runner._load_from else []
+        folders = [*named, runner.work_dir]
+        bank_sync.load_bank(self.bank, checkpoint[self.CHECKPOINT_KEY], folders)
         if self.align_area:
             self.alignment.load_state_dict(checkpoint[self.ALIGNMENT_KEY])
 
     @torch.no_grad()
     def _predict(self, inputs: dict[str, Tensor]) -> Tensor:
         """Maps of prepared inputs in evaluation mode, (B, M, h, w)."""
+        if not len(inputs['img']):  # many networks take no empty batch
+            return self.bank.lookup(torch.empty(0, dtype=torch.long))
         training = self.learner.training
         self.learner.eval()
         maps = self.learner.predict_maps(inputs)
@@ -260,17 +287,13 @@ class CrossPseudoLabelHook(Hook):
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
         """Blends the maps of all ranks into every rank's bank; returns this rank's."""
-        device = maps.device
-        indices = torch.cat(all_gather(index.to(device)))
-        if valid is not None:
-            valid = torch.cat(all_gather(valid))
-        maps = torch.cat(all_gather(maps.contiguous()))
-        if self.align_area:
+        indices, maps, valid = bank_sync.gather_labels(index, maps, valid)
+        if self.align_area and len(maps):
             labels = self.alignment(maps, self._soften, valid)
         else:
             labels = self._soften(maps)
-        self.bank.update(indices, labels, valid)
-        return self.bank.lookup(index).to(device)
+        bank_sync.update_bank(self.bank, indices, labels, valid)
+        return self.bank.lookup(index).to(maps.device)
 
     def _scoring_pass(self, runner: Runner) -> None:
         """Gives every unlabelled clip its first label."""

@@ -2,10 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, all_reduce, get_rank
+from mmengine.dist import all_reduce, get_rank
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.gather import count_rows, gather_rows
 
 
 class _GatherWithGrad(torch.autograd.Function):
@@ -16,28 +17,31 @@ class _GatherWithGrad(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, tensor: Tensor) -> Tensor:
-        ctx.size = len(tensor)
-        return torch.cat(all_gather(tensor.contiguous()))
+    def forward(ctx, tensor: Tensor, counts: list[int]) -> Tensor:
+        first = sum(counts[: get_rank()])
+        ctx.rows = slice(first, first + len(tensor))
+        return gather_rows(tensor, counts)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         grad = grad.clone(memory_format=torch.contiguous_format)
         all_reduce(grad, op='sum')
-        first = get_rank() * ctx.size
-        return grad[first : first + ctx.size]
+        return grad[ctx.rows], None
 
 
-def gather_with_grad(tensor: Tensor) -> Tensor:
+def gather_with_grad(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
     """Concatenates a tensor over all ranks, gradients included.
 
     Args:
-        tensor (Tensor): (B, ...), of the same shape on every rank.
+        tensor (Tensor): (B, ...); B may differ between ranks.
+        counts (list[int], optional): B of each rank. Defaults to asking them.
 
     Returns:
-        Tensor: (W * B, ...), the same on every rank.
+        Tensor: (sum of all B, ...), the same on every rank.
     """
-    return _GatherWithGrad.apply(tensor)
+    return _GatherWithGrad.apply(
+        tensor, count_rows(tensor) if counts is None else counts
+    )
 
 
 @MODELS.register_module()
@@ -70,13 +74,14 @@ class MaxMILContrastiveLoss(nn.Module):
         Returns:
             Tensor: scalar.
         """
-        visual, audio = visual.float(), gather_with_grad(audio.float())
+        counts = count_rows(audio)
+        visual, audio = visual.float(), gather_with_grad(audio.float(), counts)
         # an autocast would multiply in half precision
         with torch.autocast(visual.device.type, enabled=False):
             # i: image of this rank, j: sound of any rank
             similarity = torch.einsum('idhw,jd->ijhw', visual, audio)
         similarity = similarity.amax(dim=(2, 3))
-        logits = gather_with_grad(similarity) / self.temperature
+        logits = gather_with_grad(similarity, counts) / self.temperature
         target = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
         return self.loss_weight * loss / 2
