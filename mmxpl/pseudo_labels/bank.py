@@ -1,6 +1,8 @@
 """The memory of pseudo-labels: one soft label per unlabelled clip and localizer."""
 
 import hashlib
+import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +73,6 @@ class PseudoLabelBank:
         self.visits = torch.zeros(self.num_samples, dtype=torch.int32)
         self.change = torch.ones(self.num_samples)  # mean |L_t - L_(t-1)|
         self.scores = torch.zeros(self.num_samples)  # reliability
-        self._lock: int | None = None
 
     def __len__(self) -> int:
         return self.num_samples
@@ -96,7 +97,8 @@ class PseudoLabelBank:
             self.labels = torch.zeros(self.num_samples, *map_shape, dtype=torch.float16)
             return
         if create:
-            self._lock = create_file(self.path, self.num_samples, map_shape)
+            lock = create_file(self.path, self.num_samples, map_shape)
+            weakref.finalize(self, os.close, lock)
         self._take(map_file(self.path, self.num_samples, map_shape))
         if create:
             self.change.fill_(1)
