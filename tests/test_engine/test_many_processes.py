@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 LABELLED, UNLABELLED, TESTED = 6, 40, 7
 EPOCHS, STEPS = 7, 3
-LR = 5e-4  # larger steps let rounding errors grow: at 0.02 tenfold in three of them
+LR = 2e-3
 
 
 class Clips(Dataset):
@@ -92,6 +92,25 @@ class UnevenSampler(CurriculumSampler):
                         yield selected[(first + 7 * rank + n) % len(selected)]
 
 
+def smooth(model):
+    """Replaces what has kinks.
+
+    Where two cells of a maximum are equal but for rounding, or a ReLU's input is
+    zero but for it, the gradient jumps. With noise as clips that happens within
+    twenty steps, whatever is done in several processes, and is all one then sees.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, torch.nn.ReLU):
+                setattr(module, name, torch.nn.SiLU())
+            if isinstance(child, torch.nn.MaxPool2d):
+                pool = torch.nn.AvgPool2d(
+                    child.kernel_size, child.stride, child.padding, child.ceil_mode
+                )
+                setattr(module, name, pool)
+    return model
+
+
 def train(world_size, work_dir, uneven, hook):
     import mmxpl.engine
     import mmxpl.evaluation
@@ -104,7 +123,9 @@ def train(world_size, work_dir, uneven, hook):
     record = Record()
     torch.manual_seed(0)
     # group normalisation: statistics of a batch depend on how it is divided
-    model = MODELS.build(tiny_model_cfg(norm='GN'))
+    model_cfg = tiny_model_cfg(norm='GN')
+    model_cfg['localizers']['a']['audio_encoder']['pool'] = 'avg'
+    model = smooth(MODELS.build(model_cfg))
     labelled, unlabelled = (3, 3) if uneven else (4, 8)
     if uneven:
         sampler = dict(type='UnevenSampler', num_batches=len(UNEVEN))
