@@ -9,7 +9,7 @@ JOBS ?= auto
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-torch-$(TORCH)
 
-.PHONY: help env demo test test-fast lint format clean
+.PHONY: help env demo test test-fast lint format docs clean
 
 help:
 	@echo 'make env        install everything into $(VENV)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-fast  run the tests that train nothing'
 	@echo 'make lint       check style'
 	@echo 'make format     apply style'
+	@echo 'make docs       build the pages of docs/ into site/'
 	@echo 'make clean      remove caches and build products'
 	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV) TORCH=$(TORCH) JOBS=$(JOBS)'
 
@@ -46,6 +47,11 @@ format: env
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: env
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements/tested.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 clean:
-	@rm -rf build dist .hypothesis .pytest_cache .ruff_cache
+	@rm -rf build dist site .hypothesis .pytest_cache .ruff_cache
 	@find mmxpl configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

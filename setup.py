@@ -41,7 +41,13 @@ EXTRAS = {
     'tensorboard': ['tensorboard'],
     # reading of video files, by the converters
     'video': ['av>=14'],
+    # the web demo; also reads and writes videos
+    'demo': ['av>=14', 'gradio>=5'],
+    # export to ONNX, and the check of it
+    'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
+    # the pages of docs/, see mkdocs.yml
+    'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],
     'dev': ['pre-commit', 'ruff'],
 }
 

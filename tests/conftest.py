@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
@@ -192,3 +193,66 @@ def logged():
     logger.addHandler(handler)
     yield lambda: '\n'.join(messages)
     logger.removeHandler(handler)
+
+
+def tiny_config(root: Path) -> Config:
+    """Config of a tiny learner with the test split of the tiny world."""
+    from mmxpl.testing import tiny_model_cfg
+
+    pipeline = [
+        dict(type='LoadFrame', size=(48, 48), cache=None),
+        dict(type='LoadAudio', sample_rate=8000, duration=0.5, cache=None),
+        dict(type='RasterizeTargets', size=224),
+        dict(type='PackAVInputs'),
+    ]
+    dataset = dict(
+        type='VGGSSDataset',
+        data_root=str(root),
+        id_list='test.txt',
+        labelled=True,
+        test_mode=True,
+        pipeline=pipeline,
+    )
+    return Config(
+        dict(
+            default_scope='mmxpl',
+            model=tiny_model_cfg(),
+            test_dataloader=dict(batch_size=2, dataset=dataset),
+        )
+    )
+
+
+def write_checkpoint(path: Path, cfg: Config) -> Path:
+    """Writes weights that are not those of a fresh learner, as training does."""
+    import torch
+
+    from mmxpl.registry import MODELS
+    from mmxpl.utils.setup_env import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+    torch.manual_seed(3)
+    learner = MODELS.build(cfg.model)
+    state = {
+        key: torch.rand_like(value) * 0.2 + 0.5 if 'running_var' in key else value
+        for key, value in learner.state_dict().items()
+    }
+    torch.save(
+        dict(
+            meta=dict(cfg=cfg.pretty_text, epoch=2),
+            state_dict=state,
+            optimizer=dict(state={}),
+            message_hub={},
+        ),
+        path,
+    )
+    return path
+
+
+@pytest.fixture(scope='session')
+def tiny_cfg(tiny_world):
+    return tiny_config(tiny_world)
+
+
+@pytest.fixture(scope='session')
+def tiny_checkpoint(tiny_cfg, tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp('ckpt') / 'tiny.pth', tiny_cfg)

@@ -102,9 +102,11 @@ def main() -> None:
     # imported late: a wrong argument is then answered at once
     from mmxpl.engine.dist import close_dist
     from mmxpl.engine.runner import build_runner
+    from mmxpl.engine.work_dir_lock import lock_work_dir
 
-    build_runner(cfg).train()
-    close_dist()
+    with lock_work_dir(cfg.work_dir):
+        build_runner(cfg).train()
+        close_dist()
 
 
 if __name__ == '__main__':

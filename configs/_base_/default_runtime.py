@@ -5,7 +5,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='AtomicCheckpointHook',
+        by_epoch=True,
         interval=1,
         max_keep_ckpts=2,
         save_best='ens/CIoU@0.5_adaptive',  # of the validation split
@@ -13,6 +14,8 @@ default_hooks = dict(
         published_keys=['meta', 'state_dict'],
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    run_state=dict(type='RunStateHook'),
+    preemption=dict(type='PreemptionHook'),
     visualization=dict(type='LocalizationVisualizationHook'),
 )
 custom_hooks = [
@@ -29,8 +32,8 @@ env_cfg = dict(
 
 vis_backends = [
     dict(type='LocalVisBackend'),
-    # dict(type='TensorboardVisBackend'),
-    # dict(type='WandbVisBackend'),
+    dict(type='AVTensorboardVisBackend'),  # tensorboard --logdir work_dirs
+    # dict(type='WandbVisBackend'),  # or MLflowVisBackend
 ]
 visualizer = dict(type='AVLocVisualizer', vis_backends=vis_backends, name='visualizer')
 

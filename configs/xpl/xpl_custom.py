@@ -63,5 +63,6 @@ custom_hooks = [
         reliability=('agreement', 'confidence'),
     ),
     dict(type='PseudoLabelStripHook'),
+    dict(type='PseudoLabelMonitorHook'),
 ]
 randomness = dict(seed=seed)

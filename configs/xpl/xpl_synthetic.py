@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 # ---------------------------- frequently modified ----------------------------
-labelled_fraction = 0.05
+labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.05}}')
 split_seed = 0  # which clips are labelled
 max_epochs, warmup_epochs = 16, 6
 base_lr = 2e-3
@@ -34,16 +34,26 @@ param_scheduler = [
     _base_.warm_start,
     dict(_base_.cosine, end=max_epochs, T_max=max_epochs),
 ]
+# whatever makes the labels: they stay out of published models, and every epoch logs
+# what they are worth by the boxes of the clips that are trained on without them
+label_hooks = [
+    dict(type='PseudoLabelStripHook'),
+    dict(type='PseudoLabelMonitorHook', truth=dict(_base_.train_set, labelled=True)),
+]
 custom_hooks = [
     *_base_.custom_hooks,
     dict(
         type='CrossPseudoLabelHook',
         warmup_epochs=warmup_epochs,
         exchange='cross',
+        soft=True,
         temperature=0.5,
         momentum=0.5,
         reliability=('agreement', 'confidence'),
+        view='canonical',
         align_area=True,
+        teacher_momentum=None,
+        min_confidence=None,
     ),
-    dict(type='PseudoLabelStripHook'),
+    *label_hooks,
 ]

@@ -38,4 +38,5 @@ custom_hooks = [
         reliability=('agreement',),
     ),
     dict(type='PseudoLabelStripHook'),
+    dict(type='PseudoLabelMonitorHook'),
 ]

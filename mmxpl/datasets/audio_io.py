@@ -47,12 +47,49 @@ def read_waveform(
     with _open_sound(path) as sound:
         rate, total = sound.samplerate, sound.frames
         wanted = max(round(duration * rate), 1)
-        if offset == 'center':
-            start = (total - wanted) // 2
-        else:
-            start = min(round(offset * rate), total - wanted)
-        sound.seek(max(start, 0))
+        sound.seek(_start(total, wanted, rate, offset))
         wave = _read_finite(path, sound, wanted)
+    return _to_waveform(wave, rate, wanted, sample_rate, duration)
+
+
+def excerpt_waveform(
+    wave: np.ndarray,
+    rate: int,
+    sample_rate: int,
+    duration: float,
+    offset: str | float = 'center',
+) -> np.ndarray:
+    """Takes from samples in memory what :func:`read_waveform` takes from a file.
+
+    Args:
+        wave (np.ndarray): float32 of shape (samples, channels), at least one
+            sample, finite, nominally in [-1, 1].
+        rate (int): its samples per second.
+        sample_rate (int): samples per second of the result.
+        duration (float): seconds.
+        offset (str | float): see :func:`read_waveform`. Defaults to 'center'.
+
+    Returns:
+        np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
+        in [-1, 1].
+    """
+    wanted = max(round(duration * rate), 1)
+    start = _start(len(wave), wanted, rate, offset)
+    part = wave[start : start + wanted]
+    return _to_waveform(part, rate, wanted, sample_rate, duration)
+
+
+def _start(total: int, wanted: int, rate: int, offset: str | float) -> int:
+    """First sample of an excerpt of a sound of ``total`` samples."""
+    if offset == 'center':
+        return max((total - wanted) // 2, 0)
+    return max(min(round(offset * rate), total - wanted), 0)
+
+
+def _to_waveform(
+    wave: np.ndarray, rate: int, wanted: int, sample_rate: int, duration: float
+) -> np.ndarray:
+    """Mixes an excerpt (samples, channels) to mono, fills and resamples it."""
     mono = wave[:, 0] if wave.shape[1] == 1 else wave.mean(axis=1)
     if len(mono) < wanted:
         mono = np.resize(mono, wanted)  # repeats

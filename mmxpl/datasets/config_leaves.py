@@ -3,6 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmxpl.registry import DATASETS
+from mmxpl.utils import DataError
+
+PARTS = ('labelled', 'unlabelled', 'val', 'test')
+
 
 def config_leaves(node: Any) -> Iterator[Mapping]:
     """Walks through loaders and wrappers to the data sets themselves.
@@ -24,3 +29,54 @@ def config_leaves(node: Any) -> Iterator[Mapping]:
         yield node
     else:
         yield from config_leaves(inner)
+
+
+def dataset_config(cfg: Any, part: str) -> Mapping:
+    """Finds the config of one part of the data.
+
+    Args:
+        cfg (Any): The whole config.
+        part (str): One of :data:`PARTS`.
+
+    Returns:
+        Mapping: The config of its data set.
+
+    Raises:
+        DataError: If the config has none.
+    """
+    loader = 'train' if part in ('labelled', 'unlabelled') else part
+    node = cfg.get(f'{loader}_dataloader')
+    for leaf in config_leaves(node):
+        if loader != 'train' or bool(leaf.get('labelled')) == (part == 'labelled'):
+            return leaf
+    raise DataError(f'--part {part}: the config has no such data set.')
+
+
+def annotations_only(cfg: Mapping) -> Any:
+    """Builds a data set that draws its ground truth and decodes no frame or sound.
+
+    Args:
+        cfg (Mapping): Config of a data set with ``labelled=True``; of its pipeline
+            only ``RasterizeTargets`` is used, with its defaults if there is none.
+
+    Returns:
+        AVDataset: Its items have ``sample_id``, ``gt_map``, ``bboxes``,
+        ``img_path`` and what else the annotations hold.
+
+    Raises:
+        DataError: If the data set carries no annotations.
+    """
+    steps = [
+        step
+        for step in cfg.get('pipeline', ())
+        if isinstance(step, Mapping)
+        and step['type'].split('.')[-1] == 'RasterizeTargets'
+    ]
+    pipeline = steps or [dict(type='RasterizeTargets')]
+    dataset = DATASETS.build({**cfg, 'pipeline': pipeline})
+    if not getattr(dataset, 'labelled', False):
+        raise DataError(
+            f'{dataset.source}: its annotations are needed, and this data set carries '
+            'none: set labelled=True in its config.'
+        )
+    return dataset

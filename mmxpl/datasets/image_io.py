@@ -37,16 +37,30 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
     factor = _reduction(stored, size) if stored else 1
     image = _decode(path, data, factor)
     height, width = image.shape[:2]
-    # below a factor of 2 bilinear weights leave no pixel out, at a fifth of the cost
-    shrinks = height >= 2 * size[0] or width >= 2 * size[1]
-    resized = cv2.resize(
-        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    resized = resize_frame(image, size)
     if factor > 1:
         h, w = stored
         rotated = (height, width) != (-(-h // factor), -(-w // factor))
         height, width = (w, h) if rotated else (h, w)
     return resized, (height, width)
+
+
+def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes a frame, without keeping the aspect.
+
+    Args:
+        image (np.ndarray): uint8 image of shape (H, W, 3).
+        size (tuple[int, int]): height and width wanted.
+
+    Returns:
+        np.ndarray: uint8 image of shape (*size, 3).
+    """
+    height, width = image.shape[:2]
+    # below a factor of 2 bilinear weights leave no pixel out, at a fifth of the cost
+    shrinks = height >= 2 * size[0] or width >= 2 * size[1]
+    return cv2.resize(
+        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def decode_frame(path: str) -> np.ndarray:

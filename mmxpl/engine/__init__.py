@@ -2,22 +2,32 @@
 
 from .amp import AmpOptimWrapper
 from .hooks import (
+    AtomicCheckpointHook,
     CheckpointGuardHook,
     CrossPseudoLabelHook,
     DataLeakHook,
     InvalidLossHook,
     LocalizationVisualizationHook,
+    PreemptionHook,
+    PseudoLabelMonitorHook,
     PseudoLabelStripHook,
+    RunStateHook,
 )
+from .loops import ResumableTrainLoop
 from .model_wrappers import CPUDistributedDataParallel
 
 __all__ = [
     'AmpOptimWrapper',
+    'AtomicCheckpointHook',
     'CPUDistributedDataParallel',
     'CheckpointGuardHook',
     'CrossPseudoLabelHook',
     'DataLeakHook',
     'InvalidLossHook',
     'LocalizationVisualizationHook',
+    'PreemptionHook',
+    'PseudoLabelMonitorHook',
     'PseudoLabelStripHook',
+    'ResumableTrainLoop',
+    'RunStateHook',
 ]

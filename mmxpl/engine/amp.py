@@ -90,5 +90,6 @@ def use_amp_everywhere(cfg: Config) -> None:
         return
     dtype = amp_dtype(wrapper.get('dtype'), get_device())
     for localizer in cfg.model.get('localizers', {}).values():
-        if localizer.get('type') in _LOCALIZERS:
+        # a name stands for the localizer of that name
+        if not isinstance(localizer, str) and localizer.get('type') in _LOCALIZERS:
             localizer.setdefault('amp_dtype', dtype)

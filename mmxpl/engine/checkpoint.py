@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from mmxpl.utils.errors import DataError
 
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, KeyError)
 
 
 def load_weights_only() -> None:
@@ -21,7 +24,8 @@ def load_weights_only() -> None:
 
     Without it some releases of MMEngine load whatever a pickle holds, at once
     or after a warning. Local files are read by :func:`read_checkpoint`; for all
-    other sources PyTorch's own switch is set, which overrides the argument.
+    other sources PyTorch's own switch is set, which overrides the argument, and
+    the list of what MMEngine allows them is narrowed.
     PyTorch's opposite switch, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed:
     it is for a file that one trusts. Tools call this function; importing mmxpl
     changes nothing.
@@ -35,6 +39,8 @@ def load_weights_only() -> None:
         return read_checkpoint(filename, map_location)
 
     CheckpointLoader.register_scheme('', load_from_local, force=True)
+    if hasattr(mmengine_checkpoint, 'get_torch_safe_globals'):
+        mmengine_checkpoint.get_torch_safe_globals = _allowed_globals
 
 
 def read_checkpoint(
@@ -57,12 +63,18 @@ def read_checkpoint(
     path = Path(filename).expanduser()
     if not path.is_file():
         raise DataError(f"checkpoint '{filename}' does not exist.")
+    damaged = damaged_part(path)
+    if damaged:
+        raise DataError(
+            f"checkpoint '{filename}' is damaged: the checksum of '{damaged}' inside "
+            'it is wrong. Use another one, or copy it again from where it is whole.'
+        )
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
             checkpoint = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(_refusal(filename, error)) from error
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
+    except _READ_ERRORS as error:
         raise DataError(
             f"checkpoint '{filename}' cannot be read, it is damaged or no "
             f'checkpoint ({str(error).splitlines()[0] if str(error) else error!r}).'
@@ -73,6 +85,49 @@ def read_checkpoint(
             'dict of weights.'
         )
     return checkpoint
+
+
+def read_progress(filename: str | Path) -> dict[str, Any] | None:
+    """Reads how far a checkpoint is, and not its tensors.
+
+    Args:
+        filename (str | Path): A local file.
+
+    Returns:
+        dict | None: Its ``meta``; None if a run cannot be resumed from the file
+        because it holds weights alone.
+
+    Raises:
+        DataError: If the file is damaged or no checkpoint.
+    """
+    try:
+        # mapped into memory: tensors that nobody looks at are not read
+        with torch.serialization.safe_globals(_allowed_globals()):
+            checkpoint = torch.load(filename, 'cpu', weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, *_READ_ERRORS) as error:
+        raise DataError(f"checkpoint '{filename}' cannot be read.") from error
+    if not isinstance(checkpoint, dict) or 'optimizer' not in checkpoint:
+        return None
+    return checkpoint.get('meta')
+
+
+def damaged_part(filename: str | Path) -> str | None:
+    """Checks a checkpoint's checksums, which ``torch.load`` does not look at.
+
+    Args:
+        filename (str | Path): A local file.
+
+    Returns:
+        str | None: Name of the first damaged part; None if all are well or the
+        file is no archive, as those of PyTorch before 1.6.
+    """
+    try:
+        with zipfile.ZipFile(filename) as archive:
+            return archive.testzip()
+    except zipfile.BadZipFile:
+        return None  # torch.load says what it is, or that it is none
+    except OSError as error:
+        return str(error)
 
 
 def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
@@ -92,17 +147,39 @@ def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
     )
 
 
+class _History(HistoryBuffer):
+    """Stands for MMEngine's ``HistoryBuffer`` while one is read.
+
+    That class takes over whatever a file says its attributes are, methods
+    included. This one takes the history alone and then becomes the other.
+    """
+
+    def __setstate__(self, state: dict) -> None:
+        log, count = state['_log_history'], state['_count_history']
+        if not (isinstance(log, np.ndarray) and isinstance(count, np.ndarray)):
+            raise pickle.UnpicklingError('a log history that is no array')
+        self.max_length = int(state['max_length'])
+        self._log_history, self._count_history = log, count
+        self._set_default_statistics()
+        self.__class__ = HistoryBuffer
+
+
+def _no_attribute(owner: Any, name: str) -> None:
+    """Stands for ``getattr``, by which histories name their own methods."""
+
+
 def _allowed_globals() -> list[Any]:
     """Lists what MMEngine's message hub puts into every checkpoint.
 
     Its ``HistoryBuffer`` is an object with NumPy arrays and, by way of
-    ``getattr``, references to its own methods.
+    ``getattr``, references to its own methods. To allow ``getattr`` itself would
+    let a file reach ``eval``.
     """
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = ('float32', 'float64', 'int32', 'int64', 'uint32')
     return [
-        HistoryBuffer,
-        getattr,
+        (_History, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        (_no_attribute, 'builtins.getattr'),
         np.ndarray,
         np.dtype,
         core.multiarray._reconstruct,

@@ -2,9 +2,12 @@
 
 import datetime
 
+import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import get_dist_info
+from torch import Tensor
 
 from mmxpl.utils.errors import DataError
 
@@ -64,6 +67,23 @@ def _init_gloo(timeout: float | None) -> None:
         return
     limits = {} if timeout is None else {'timeout': datetime.timedelta(seconds=timeout)}
     dist.init_process_group('gloo', **limits)
+
+
+def own_share(of_ranks: Tensor) -> Tensor:
+    """Picks a rank's own part of a sum that was saved in parts.
+
+    Args:
+        of_ranks (Tensor): (W, ...) parts of the W ranks of a former run.
+
+    Returns:
+        Tensor: (...), this rank's part; where there are more or fewer ranks now,
+        the whole sum on the first rank and 0 on the others.
+    """
+    rank, world_size = get_dist_info()
+    if len(of_ranks) == world_size:
+        return of_ranks[rank].clone()
+    total = of_ranks.sum(dim=0)
+    return total if rank == 0 else torch.zeros_like(total)
 
 
 def close_dist() -> None:

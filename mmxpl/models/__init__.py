@@ -9,17 +9,26 @@ import mmdet.models  # noqa: E402, F401  (registers the backbones)
 from .data_preprocessors import AVDataPreprocessor, LogMel, LogSpectrogram  # noqa: E402
 from .encoders import SpectrogramEncoder, VGGishEncoder  # noqa: E402
 from .localizers import AVLocalizer  # noqa: E402
-from .losses import MapBCELoss, MaxMILContrastiveLoss  # noqa: E402
+from .losses import (  # noqa: E402
+    FNACLoss,
+    LVSLoss,
+    MapBCELoss,
+    MaxMILContrastiveLoss,
+    SLAVCLoss,
+)
 from .semi import XPL  # noqa: E402
 
 __all__ = [
     'XPL',
     'AVDataPreprocessor',
     'AVLocalizer',
+    'FNACLoss',
+    'LVSLoss',
     'LogMel',
     'LogSpectrogram',
     'MapBCELoss',
     'MaxMILContrastiveLoss',
+    'SLAVCLoss',
     'SpectrogramEncoder',
     'VGGishEncoder',
 ]

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmxpl.utils.errors import DataError
+
 from .label_file import LabelArrays, copy_file, create_file, map_file, open_copy
 from .reliability import reliability
 
@@ -121,11 +123,21 @@ class PseudoLabelBank:
 
         Returns:
             Tensor: (B, M, h, w) float32, the labels of these clips after it.
+
+        Raises:
+            DataError: If labels of another size are remembered.
         """
         device, index = soft.device, index.cpu()
         soft = soft.detach().float().cpu()
         if self.labels is None:
             self.allocate(soft.shape[1:])
+        if soft.shape[1:] != self.labels.shape[1:]:
+            raise DataError(
+                'Pseudo-labels kept so far, of localizers x rows x columns '
+                f'{tuple(self.labels.shape[1:])}, cannot be averaged with new ones of '
+                f'{tuple(soft.shape[1:])}: resume with the strides and the picture '
+                'size that the run was started with.'
+            )
         if not len(index):
             return soft.to(device)
         first = _first_occurrence(index)

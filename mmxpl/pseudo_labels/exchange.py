@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-EXCHANGES = ('cross', 'self', 'intersection')
+EXCHANGES = ('cross', 'self', 'intersection', 'ensemble')
 
 
 def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
@@ -14,7 +14,8 @@ def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
         mode (str): 'cross', each learns from its neighbour's label, with M = 2
             from the other's (XPL); 'self', each from its own (self-training);
             'intersection', all from the minimum of all (the soft form of DMT's
-            intersection of masks). Defaults to 'cross'.
+            intersection of masks); 'ensemble', all from the mean of all.
+            Defaults to 'cross'.
 
     Returns:
         Tensor: (B, M, h, w), the target of each localizer.
@@ -25,4 +26,6 @@ def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
         return labels
     if mode == 'intersection':
         return torch.amin(labels, dim=1, keepdim=True).expand_as(labels)
+    if mode == 'ensemble':
+        return labels.mean(dim=1, keepdim=True).expand_as(labels)
     raise ValueError(f"exchange must be one of {EXCHANGES}, got '{mode}'.")

@@ -26,6 +26,8 @@ class AVDataSample(BaseDataElement):
       file's frame and of the image given to the model.
     - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
       was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
+    - ``pseudo_weights`` (dict[str, float], optional): for each localizer the
+      factor of the loss against its pseudo-label; 0 where it is not taught.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 

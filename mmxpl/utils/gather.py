@@ -1,7 +1,7 @@
 """Rows of all processes, however many each has."""
 
 import torch
-from mmengine.dist import all_gather, get_world_size
+from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
 
@@ -18,6 +18,19 @@ def count_rows(tensor: Tensor) -> list[int]:
         return [len(tensor)]
     count = torch.tensor([len(tensor)], device=tensor.device)
     return torch.cat(all_gather(count)).tolist()
+
+
+def own_rows(counts: list[int]) -> slice:
+    """Where this rank's rows stand among those of all ranks.
+
+    Args:
+        counts (list[int]): what :func:`count_rows` gave.
+
+    Returns:
+        slice: of the rows that :func:`gather_rows` gives.
+    """
+    first = sum(counts[: get_rank()])
+    return slice(first, first + counts[get_rank()])
 
 
 def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:

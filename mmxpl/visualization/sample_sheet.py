@@ -68,7 +68,7 @@ def sample_sheet(
         peak = f'{len(waveform)} samples, peak {float(waveform.abs().max()):.2f}'
         panels.append(make_panel(_draw_waveform(waveform, size), 'Waveform', peak))
     for name, values in spectrograms.items():
-        picture = resize(_draw_spectrogram(values), size)
+        picture = resize(draw_spectrogram(values), size)
         shape = f'{values.shape[-2]} bands x {values.shape[-1]} steps'
         panels.append(make_panel(picture, name, shape))
     for number, (picture, target) in enumerate(views, 1):
@@ -109,8 +109,15 @@ def _draw_waveform(wave: Tensor, size: tuple[int, int]) -> np.ndarray:
     return picture
 
 
-def _draw_spectrogram(values: Tensor) -> np.ndarray:
-    """Colours a spectrogram (1, F, L); (F, L, 3) with the lowest band last."""
+def draw_spectrogram(values: Tensor) -> np.ndarray:
+    """Colours a spectrogram between its least and its greatest value.
+
+    Args:
+        values (Tensor): (1, F, L) of any range.
+
+    Returns:
+        np.ndarray: RGB uint8 of shape (F, L, 3), the lowest band at the bottom.
+    """
     values = values.detach().float().cpu()[0].flip(0)
     low, high = values.aminmax()
     values = (values - low) / (high - low).clamp(min=1e-6)

@@ -1,12 +1,14 @@
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from mmxpl.engine.checkpoint import load_weights_only, read_checkpoint
+from mmxpl.engine.checkpoint import load_weights_only, read_checkpoint, read_progress
 from mmxpl.utils import DataError
 
 
@@ -23,6 +25,12 @@ class Payload:
 @pytest.fixture
 def loader(monkeypatch):
     """Restores what load_weights_only changes in this process."""
+    monkeypatch.setattr(
+        mmengine_checkpoint,
+        'get_torch_safe_globals',
+        getattr(mmengine_checkpoint, 'get_torch_safe_globals', None),
+        raising=False,
+    )
     monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
     monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
     # set and deleted, so that it is deleted again at the end
@@ -61,6 +69,73 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     assert str(path) in message
     assert "'io.open'" in message or "'_io.open'" in message
     assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in message
+
+
+def text(value):
+    """Opcode of a string."""
+    value = value.encode()
+    return b'X' + len(value).to_bytes(4, 'little') + value
+
+
+def write_hostile_history(path, trace):
+    """Writes a log history that makes ``eval`` its ``__setstate__``.
+
+    Only with globals that MMEngine needs for its histories: their class and
+    ``getattr``, which leads to the module it stands in.
+    """
+    attribute = b'cbuiltins\ngetattr\n'
+    module = attribute + attribute + text('__self__') + b'\x86R'
+    evaluate = attribute + module + text('eval') + b'\x86R'
+    program = (
+        b'\x80\x02}' + text('meta') + b'cmmengine.logging.history_buffer\n'
+        b'HistoryBuffer\n)\x81}' + text('__setstate__') + evaluate + b'sb'
+        b'' + text(f"open({str(trace)!r}, 'w')") + b'bs.'
+    )
+    torch.save({'a': 1}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in parts.items():
+            archive.writestr(name, program if name.endswith('/data.pkl') else content)
+
+
+@pytest.mark.parametrize('load', ['local', 'progress', 'other'])
+def test_a_history_may_not_bring_code(tmp_path, loader, load):
+    path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
+    write_hostile_history(path, trace)
+    load_weights_only()
+    read = {
+        'local': read_checkpoint,
+        'progress': read_progress,
+        'other': getattr(mmengine_checkpoint, '_safe_torch_load', read_checkpoint),
+    }[load]
+    with pytest.raises((DataError, KeyError, pickle.UnpicklingError)):
+        read(str(path))
+    assert not trace.exists()
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({'state_dict': {'w': torch.zeros(1000)}}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(bytes(2000)) + 999] ^= 1
+    path.write_bytes(content)
+    # PyTorch itself reads a wrong weight
+    assert torch.load(path)['state_dict']['w'].any()
+    with pytest.raises(DataError, match=r"epoch_1\.pth' is damaged.*data/0"):
+        read_checkpoint(str(path))
+
+
+def test_progress_is_read_without_the_weights(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    meta = {'epoch': 1, 'iter': 5}
+    torch.save({'state_dict': {}, 'optimizer': {}, 'meta': meta}, path)
+    assert read_progress(path) == meta
+    torch.save({'state_dict': {}, 'meta': meta}, path)
+    assert read_progress(path) is None
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataError, match='epoch_1.pth'):
+        read_progress(path)
 
 
 def damaged_files(folder):

@@ -70,7 +70,12 @@ def make_runner(tmp_path, hook, max_epochs=4, hooks=(), resume=False, curriculum
         train_dataloader=loader,
         train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
-        default_hooks=dict(logger=None, checkpoint=dict(type='CheckpointHook')),
+        default_hooks=dict(
+            logger=None,
+            checkpoint=dict(
+                type='CheckpointHook', published_keys=['meta', 'state_dict']
+            ),
+        ),
         custom_hooks=[dict(type='CrossPseudoLabelHook', **hook), *hooks],
         default_scope='mmxpl',
         experiment_name=f'{tmp_path.name}{max_epochs}{resume}',
@@ -122,7 +127,7 @@ def test_warm_up_then_pseudo_labels_for_every_unlabelled_clip(tmp_path):
     assert bank.labels.shape == (NUM_UNLABELLED, 2, 6, 6)
 
 
-@pytest.mark.parametrize('mode', ['cross', 'self', 'intersection'])
+@pytest.mark.parametrize('mode', ['cross', 'self', 'intersection', 'ensemble'])
 def test_targets_equal_labels_computed_by_hand(tmp_path, mode):
     watch, seen = Watch(), []
 
@@ -199,9 +204,11 @@ def test_curriculum_gets_the_bank_s_ranking(tmp_path):
     assert [len(d) for d in drawn] == [0, 3, 5, 6]
 
 
-@pytest.mark.parametrize('align_area', [False, True])
-def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, align_area):
-    hook = dict(warmup_epochs=1, align_area=align_area)
+@pytest.mark.parametrize(
+    'settings', [dict(), dict(align_area=True), dict(teacher_momentum=0.8)]
+)
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, settings):
+    hook = dict(warmup_epochs=1, **settings)
     curriculum = dict(start=0.5, end=1.0, begin=1, until=4)
     whole, part, rest = Watch(), Watch(), Watch()
     straight = make_runner(
@@ -227,6 +234,15 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, align_are
     state = torch.load(tmp_path / 'whole/epoch_4.pth', weights_only=False)
     assert 'pseudo_label_bank' in state
     assert not any('bank' in key for key in state['state_dict'])
+    assert ('teacher' in state) == ('teacher_momentum' in settings)
+    if 'teacher' in state:
+        teachers = [hook_of(r).source.state_dict() for r in (straight, resumed)]
+        for name, weight in state['teacher'].items():
+            assert torch.equal(weight, teachers[0]['teacher'][name]), name
+            assert torch.equal(weight, teachers[1]['teacher'][name]), name
+        assert state['state_dict'].keys() == state['teacher'].keys()
+    (published,) = (tmp_path / 'whole').glob('epoch_4-*.pth')
+    assert set(torch.load(published, weights_only=False)) == {'meta', 'state_dict'}
 
 
 def test_resuming_without_a_bank_is_refused(tmp_path):
@@ -258,6 +274,64 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
     assert (gap[True] < 0.6 * gap[False]).all()
 
 
+def test_a_teacher_labels_from_the_end_of_the_warm_up(tmp_path):
+    copies, drift = [], []
+
+    class Compare(Hook):
+        priority = 'LOWEST'
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            teacher = hook_of(runner).source.teacher
+            copies.append(teacher is not None)
+            if teacher is not None:
+                pairs = zip(
+                    runner.model.parameters(), teacher.module.parameters(), strict=True
+                )
+                drift.append(sum(float((a - b).abs().sum()) for a, b in pairs))
+
+    hook = dict(warmup_epochs=1, teacher_momentum=0.9, momentum=0.0, temperature=1)
+    runner = make_runner(tmp_path, hook, max_epochs=3, hooks=[Compare()])
+    runner.train()
+    assert copies == [False] * 2 + [True] * 4
+    assert drift[0] == 0 < drift[1]
+    # the newest labels are the teacher's, from before its last updates
+    assert hook_of(runner).bank.visits.tolist() == [3] * NUM_UNLABELLED
+
+
+def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
+    losses, weights = {}, {}
+    for threshold in (1e-6, 1.0):
+        watch = Watch()
+
+        class Weights(Hook):
+            priority = 'LOWEST'
+
+            def before_train_iter(self, runner, batch_idx, data_batch=None):
+                weights[threshold] = [  # noqa: B023
+                    (s.is_labelled, s.get('pseudo_weights'))
+                    for s in data_batch['data_samples']
+                ]
+
+        hook = dict(warmup_epochs=0, min_confidence=threshold)
+        make_runner(
+            tmp_path / str(threshold), hook, max_epochs=1, hooks=[watch, Weights()]
+        ).train()
+        losses[threshold] = watch.losses
+    assert weights[1e-6] == [(True, None)] * 2 + [(False, {'a': 1.0, 'b': 1.0})] * 3
+    assert weights[1.0] == [(True, None)] * 2 + [(False, {'a': 0.0, 'b': 0.0})] * 3
+    assert {step['a.taught'] for step in losses[1e-6]} == {1.0}
+    assert {step['b.taught'] for step in losses[1.0]} == {0.0}
+    assert all(step['a.loss_pseudo'] > 0 for step in losses[1e-6])
+    assert all(step['a.loss_pseudo'] == 0 for step in losses[1.0])
+
+
+def test_resuming_with_a_teacher_that_never_was_is_refused(tmp_path):
+    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    hook = dict(warmup_epochs=1, teacher_momentum=0.9)
+    with pytest.raises(ValueError, match='teacher_momentum=None'):
+        make_runner(tmp_path, hook, resume=True).train()
+
+
 def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
     make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
     hook = dict(warmup_epochs=1, align_area=True)
@@ -272,6 +346,10 @@ def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
         (dict(exchange='swap'), 'exchange'),
         (dict(view='strong'), 'view'),
         (dict(temperature=0), 'temperature'),
+        (dict(teacher_momentum=1), 'teacher_momentum'),
+        (dict(min_confidence=1.5), 'min_confidence'),
+        (dict(view='train', teacher_momentum=0.9), 'canonical'),
+        (dict(view='train', min_confidence=0.9), 'canonical'),
     ],
 )
 def test_wrong_settings_are_named(hook, message):

@@ -196,7 +196,7 @@ def train(world_size, work_dir, uneven, hook):
         labels=hook.bank.labels.clone(),
         visits=hook.bank.visits.clone(),
         reliability=hook.bank.reliability(),
-        alignment=hook.alignment and hook.alignment.state_dict(),
+        source=hook.source.state_dict(),
     )
 
 
@@ -285,8 +285,9 @@ def test_processes_equal_one(folder, alone, world_size, tmp_path):
     ranks = run(folder, world_size, **options)
     check_equal(ranks, alone, tolerance=1e-5)
     assert len(alone['losses']) == EPOCHS * STEPS > 20
-    for key, value in alone['alignment'].items():
-        assert ranks[0]['alignment'][key] == pytest.approx(value, abs=1e-4), key
+    for key, value in alone['source']['area_alignment'].items():
+        mine = ranks[0]['source']['area_alignment'][key]
+        assert value is None or mine == pytest.approx(value, abs=1e-4), key
     # pseudo-labels were learnt from, and the curriculum did choose
     assert alone['losses'][-1]['a.loss_pseudo'] > 0
     sizes = [len(s) for s in alone['selected']]
@@ -294,6 +295,20 @@ def test_processes_equal_one(folder, alone, world_size, tmp_path):
     # seven clips on two and four processes: the padding is not counted
     assert ranks[0]['scores'] == alone['scores']
     assert alone['scores']['n_evaluated'] == TESTED
+
+
+def test_the_teacher_of_two_processes_is_that_of_one(folder):
+    options = dict(teacher_momentum=0.9, reliability=['confidence'], min_confidence=0.2)
+    (alone,) = run(folder, 1, **options)
+    ranks = run(folder, 2, **options)
+    check_equal(ranks, alone, tolerance=1e-5)
+    for name, weight in alone['source']['teacher'].items():
+        first, second = (r['source']['teacher'][name] for r in ranks)
+        assert torch.equal(first, second), name
+        torch.testing.assert_close(first, weight, atol=1e-5, rtol=1e-4)
+    taught = [step['a.taught'] for step in alone['losses'] if 'a.taught' in step]
+    print(f'share taught: {min(taught):.2f} to {max(taught):.2f}')
+    assert any(0 < share < 1 for share in taught)
 
 
 @pytest.mark.parametrize('view', ['canonical', 'train'])

@@ -14,6 +14,9 @@ def test_each_learns_from_whom_the_mode_says():
     common = exchange(labels, 'intersection')
     assert torch.equal(common[:, 0], torch.minimum(a, b))
     assert torch.equal(common[:, 1], torch.minimum(a, b))
+    mean = exchange(labels, 'ensemble')
+    torch.testing.assert_close(mean[:, 0], (a + b) / 2)
+    assert torch.equal(mean[:, 1], mean[:, 0])
 
 
 def test_unknown_mode_is_named():

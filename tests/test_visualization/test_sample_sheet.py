@@ -6,8 +6,8 @@ from mmengine.structures import InstanceData
 from mmxpl.structures import AVDataSample
 from mmxpl.visualization.panel import BOX_COLOUR
 from mmxpl.visualization.sample_sheet import (
-    _draw_spectrogram,
     _draw_waveform,
+    draw_spectrogram,
     sample_sheet,
 )
 
@@ -66,11 +66,11 @@ def test_an_empty_ground_truth_has_no_outline():
 
 def test_low_bands_are_at_the_bottom():
     values = torch.arange(40.0).reshape(1, 40, 1).expand(1, 40, 5) * 7 - 100
-    light = _draw_spectrogram(values).astype(int).sum(axis=2)
+    light = draw_spectrogram(values).astype(int).sum(axis=2)
     assert light.shape == (40, 5)
     assert light[0, 0] == light.max()
     assert light[-1, 0] == light.min()
-    assert np.isfinite(_draw_spectrogram(torch.zeros(1, 4, 4))).all()
+    assert np.isfinite(draw_spectrogram(torch.zeros(1, 4, 4))).all()
 
 
 def test_the_waveform_is_drawn_to_scale():

@@ -14,11 +14,9 @@ from typing import Any
 
 from rich.progress import track
 
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.config_leaves import PARTS, dataset_config
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
-
-PARTS = ('labelled', 'unlabelled', 'val', 'test')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -56,27 +54,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def dataset_config(cfg: Any, part: str) -> dict:
-    """Find the config of one part of the data.
-
-    Args:
-        cfg (Any): The whole config.
-        part (str): One of :data:`PARTS`.
-
-    Returns:
-        dict: The config of its data set.
-
-    Raises:
-        DataError: If the config has none.
-    """
-    loader = 'train' if part in ('labelled', 'unlabelled') else part
-    node = cfg.get(f'{loader}_dataloader')
-    for leaf in config_leaves(node):
-        if loader != 'train' or bool(leaf.get('labelled')) == (part == 'labelled'):
-            return leaf
-    raise DataError(f'--part {part}: the config has no such data set.')
-
-
 def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
     """Choose samples.
 
@@ -98,74 +75,6 @@ def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
         return [places[i] for i in args.ids]
     count = min(args.num, len(ids))
     return sorted(random.Random(args.seed).sample(range(len(ids)), count))
-
-
-class Memory:
-    """What a checkpoint of training knows of the unlabelled clips.
-
-    Args:
-        path (str): The checkpoint.
-        ids (Sequence[str]): The unlabelled clips, in the order of their data set.
-        cfg (Any): The config, whose hook says how reliability is measured.
-
-    Raises:
-        DataError: If it cannot be read or has no pseudo-labels of these clips.
-    """
-
-    def __init__(self, path: str, ids: Sequence[str], cfg: Any) -> None:
-        from mmxpl.engine.checkpoint import read_checkpoint
-        from mmxpl.engine.hooks import CrossPseudoLabelHook
-        from mmxpl.pseudo_labels import PseudoLabelBank
-
-        state = read_checkpoint(path, 'cpu').get(CrossPseudoLabelHook.CHECKPOINT_KEY)
-        if state is None:
-            raise DataError(
-                f'--checkpoint {path}: has no pseudo-labels: it is a published one, or '
-                'of a run without CrossPseudoLabelHook. Name an epoch_N.pth of such a '
-                'run.'
-            )
-        try:
-            self.bank = PseudoLabelBank(ids, state['names'])
-            self.bank.load_state_dict(state)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f'--checkpoint {path}: its pseudo-labels are damaged ({error!r}). Name '
-                'another checkpoint.'
-            ) from error
-        except ValueError as error:
-            raise DataError(
-                f'--checkpoint {path}: {error} Here that is the config and its lists.'
-            ) from error
-        if self.bank.labels is None:
-            raise DataError(
-                f'--checkpoint {path}: is of the warm-up, before the first pseudo-'
-                'label. Name a later one.'
-            )
-        hooks = [h for h in cfg.get('custom_hooks') or () if 'reliability' in h]
-        measures = hooks[0]['reliability'] if hooks else ('agreement',)
-        self.scores = self.bank.reliability(measures)
-        # the order of the curriculum
-        order = self.scores.argsort(descending=True, stable=True)
-        self.ranks = order.argsort() + 1
-
-    def describe(self, index: int) -> tuple[dict, str]:
-        """Look up a clip.
-
-        Args:
-            index (int): Its place in the data set.
-
-        Returns:
-            tuple[dict, str]: Its labels (h, w) by localizer, none before its first
-            visit; and a line on them.
-        """
-        visits = int(self.bank.visits[index])
-        if not visits:
-            return {}, 'no pseudo-label yet'
-        maps = self.bank.labels[index].float()
-        return dict(zip(self.bank.names, maps, strict=True)), (
-            f'rank {self.ranks[index]} of {len(self.bank)}, '
-            f'r={self.scores[index]:.2f}, visit {visits}'
-        )
 
 
 def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -> Any:
@@ -215,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # imported late: a wrong argument is then answered at once
         import torch
 
+        from mmxpl.engine.label_memory import LabelMemory
         from mmxpl.registry import DATASETS, MODELS
         from mmxpl.visualization import write_picture
 
@@ -224,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         indices = choose(dataset.sample_ids, args)
         memory = None
         if args.checkpoint:
-            memory = Memory(args.checkpoint, dataset.sample_ids, cfg)
+            memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)
         for index in track(indices, description=args.part):
             data = dataset[index]
             name = data['data_samples'].sample_id.replace('/', '_')

@@ -57,20 +57,22 @@ def read_video_frame(path: str, time: float | str = MIDDLE) -> np.ndarray:
     Raises:
         DataError: If the file cannot be read, has no video, or ends before.
     """
-    with _open(path) as container:
+    with open_video(path) as container:
         if not container.streams.video:
-            raise _error(path, 'has no pictures')
+            raise video_error(path, 'has no pictures')
         stream = container.streams.video[0]
         stream.thread_type = 'NONE'  # several files are read at a time
         if time == MIDDLE:
             time = _duration(container, stream) / 2
         frame, end = _frame_at(container, stream, time)
         if frame is None:
-            raise _error(path, 'holds no frame that can be decoded')
+            raise video_error(path, 'holds no frame that can be decoded')
         # the last frame is shown for as long as the others
         if end is not None and time > end:
-            raise _error(path, f'ends at {end:.2f} s, before the frame at {time:g} s')
-        return _upright(frame.to_ndarray(format='bgr24'), frame.rotation)
+            raise video_error(
+                path, f'ends at {end:.2f} s, before the frame at {time:g} s'
+            )
+        return upright(frame.to_ndarray(format='bgr24'), frame.rotation)
 
 
 def read_video_sound(path: str, sample_rate: int) -> np.ndarray:
@@ -87,9 +89,9 @@ def read_video_sound(path: str, sample_rate: int) -> np.ndarray:
         DataError: If the file cannot be read or has no sound.
     """
     av = import_av()
-    with _open(path) as container:
+    with open_video(path) as container:
         if not container.streams.audio:
-            raise _error(path, 'has no sound')
+            raise video_error(path, 'has no sound')
         resampler = av.AudioResampler(format='s16', layout='mono', rate=sample_rate)
         parts = [
             out.to_ndarray()[0]
@@ -98,23 +100,41 @@ def read_video_sound(path: str, sample_rate: int) -> np.ndarray:
         ]
         parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
         if not sum(map(len, parts)):
-            raise _error(path, 'has a sound track without samples')
+            raise video_error(path, 'has a sound track without samples')
         return np.concatenate(parts)
 
 
 @contextmanager
-def _open(path: str) -> Iterator[InputContainer]:
-    """Opens a file; what goes wrong meanwhile is said with the file's name."""
+def open_video(path: str) -> Iterator[InputContainer]:
+    """Opens a video; what goes wrong meanwhile is said with the file's name.
+
+    Args:
+        path (str): video file of any format that FFmpeg reads.
+
+    Yields:
+        InputContainer: The open file.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     av = import_av()
     try:
         with av.open(path) as container:
             yield container
     except (av.error.FFmpegError, OSError) as error:
-        raise _error(path, f'is damaged or no video ({error.strerror})') from error
+        raise video_error(path, f'is damaged or no video ({error.strerror})') from error
 
 
-def _error(path: str, what: str) -> DataError:
-    """Makes the message about a bad video."""
+def video_error(path: str, what: str) -> DataError:
+    """Makes the error about a bad video.
+
+    Args:
+        path (str): the file.
+        what (str): what is wrong with it, after 'the file'.
+
+    Returns:
+        DataError: With path and remedy.
+    """
     return DataError(f'{path}: the file {what}. Fetch it anew or leave it out.')
 
 
@@ -128,13 +148,21 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
     last = 0.0
     for frame in container.decode(stream):
         if frame.pts is not None:
-            last = _seconds(frame, stream)
+            last = frame_seconds(frame, stream)
     container.seek(0)
     return last
 
 
-def _seconds(frame, stream: VideoStream) -> float:
-    """Time of a frame after the first one."""
+def frame_seconds(frame, stream: VideoStream) -> float:
+    """Says when a frame is shown.
+
+    Args:
+        frame (VideoFrame): with a time stamp.
+        stream (VideoStream): that it is of.
+
+    Returns:
+        float: Seconds after the first frame.
+    """
     return float((frame.pts - (stream.start_time or 0)) * stream.time_base)
 
 
@@ -151,11 +179,11 @@ def _frame_at(container: InputContainer, stream: VideoStream, time: float) -> tu
     for frame in container.decode(stream):
         if frame.pts is None:
             continue
-        begin = _seconds(frame, stream)
+        begin = frame_seconds(frame, stream)
         if begin > time + _TOLERANCE and shown is not None:
             return shown, None
         if shown is not None:
-            step = begin - _seconds(shown, stream)
+            step = begin - frame_seconds(shown, stream)
         shown = frame
         if begin > time + _TOLERANCE:  # the first frame begins late
             return shown, None
@@ -163,9 +191,17 @@ def _frame_at(container: InputContainer, stream: VideoStream, time: float) -> tu
         return None, None
     rate = stream.average_rate
     step = step or (float(1 / rate) if rate else 0.0)
-    return shown, _seconds(shown, stream) + step + _TOLERANCE
+    return shown, frame_seconds(shown, stream) + step + _TOLERANCE
 
 
-def _upright(image: np.ndarray, degrees: int) -> np.ndarray:
-    """Turns an image counterclockwise by a multiple of a right angle."""
+def upright(image: np.ndarray, degrees: int) -> np.ndarray:
+    """Turns an image as its file says.
+
+    Args:
+        image (np.ndarray): of shape (H, W, C).
+        degrees (int): counterclockwise, a multiple of a right angle.
+
+    Returns:
+        np.ndarray: The image, contiguous.
+    """
     return np.ascontiguousarray(np.rot90(image, round(degrees / 90)))

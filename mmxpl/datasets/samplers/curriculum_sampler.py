@@ -77,6 +77,8 @@ class CurriculumSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
+        # batches that the next iteration leaves out
+        self.skipped = 0
         self._reliability: np.ndarray | None = None
         if num_batches is None:
             if unlabelled_per_batch:
@@ -102,6 +104,42 @@ class CurriculumSampler(Sampler):
             epoch (int): counted from 0.
         """
         self.epoch = epoch
+
+    def skip_batches(self, number: int) -> None:
+        """Has the next iteration, and only that, leave out its first batches.
+
+        For an epoch that is taken up in the middle. Until it is iterated,
+        :attr:`skipped` tells that it began before, in the order that
+        :meth:`load_state_dict` brings back.
+
+        Args:
+            number (int): batches of one rank in [0, num_batches].
+        """
+        if not 0 <= number <= self.num_batches:
+            raise ValueError(
+                f'{number} batches to skip in epochs of {self.num_batches}.'
+            )
+        self.skipped = number
+
+    def state_dict(self) -> dict:
+        """Gives what decides which clips the epoch draws from.
+
+        All else follows from the settings and the epoch.
+
+        Returns:
+            dict: ``reliability``, (N,) scores or None.
+        """
+        scores = self._reliability
+        return dict(reliability=None if scores is None else torch.from_numpy(scores))
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restores what :meth:`state_dict` gave.
+
+        Args:
+            state (dict): a former state.
+        """
+        scores = state['reliability']
+        self._reliability = None if scores is None else scores.cpu().numpy().copy()
 
     def set_reliability(self, reliability: Tensor) -> None:
         """Gives the curriculum its order.
@@ -144,6 +182,7 @@ class CurriculumSampler(Sampler):
 
     def __iter__(self) -> Iterator[int]:
         """Yields indices into the concatenated data set, batch after batch."""
+        first, self.skipped = self.skipped, 0
         labelled = self._stream(
             torch.arange(self.num_labelled),
             self.labelled_per_batch,
@@ -153,7 +192,8 @@ class CurriculumSampler(Sampler):
         unlabelled = self._stream(
             self.selected(), self.unlabelled_per_batch, first=0, stream=1 + self.epoch
         )
-        for left, right in zip(labelled, unlabelled + self.num_labelled, strict=True):
+        unlabelled = unlabelled + self.num_labelled
+        for left, right in zip(labelled[first:], unlabelled[first:], strict=True):
             yield from left.tolist()
             yield from right.tolist()
 

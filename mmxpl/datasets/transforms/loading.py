@@ -11,8 +11,8 @@ from mmcv.transforms import BaseTransform
 
 from mmxpl.registry import TRANSFORMS
 
-from ..audio_io import read_waveform
-from ..image_io import read_frame
+from ..audio_io import excerpt_waveform, read_waveform
+from ..image_io import read_frame, resize_frame
 from ..media_cache import MediaCache
 
 
@@ -73,9 +73,10 @@ class LoadFrame(LoadMedia):
     The aspect is not kept: the result is the canonical frame, in which boxes
     and maps live.
 
-    Required keys: ``img_path``. Added keys: ``img`` (uint8 array of shape
-    (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as it is displayed) and
-    ``img_shape`` (H, W).
+    Required keys: ``img_path``; or ``frame``, a decoded frame (uint8 array of shape
+    (h, w, 3), BGR) that is taken instead of the file. Added keys: ``img`` (uint8
+    array of shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as it is
+    displayed) and ``img_shape`` (H, W).
 
     Args:
         size (int | tuple[int, int]): height and width in pixels; one number for
@@ -117,7 +118,12 @@ class LoadFrame(LoadMedia):
             DataError: If the file is missing, empty or no image, or if the cache
                 is not of it.
         """
-        results['img'], results['ori_shape'] = self.load(results)
+        frame = results.get('frame')
+        if frame is None:
+            results['img'], results['ori_shape'] = self.load(results)
+        else:
+            results['img'] = resize_frame(frame, self.size)
+            results['ori_shape'] = frame.shape[:2]
         results['img_shape'] = self.size
         return results
 
@@ -131,8 +137,10 @@ class LoadAudio(LoadMedia):
 
     A sound that is shorter than the excerpt is repeated until it fills it.
 
-    Required keys: ``audio_path``. Added key: ``audio`` (float32 array of shape
-    (T,), T = sample_rate * duration, in [-1, 1]).
+    Required keys: ``audio_path``; or ``sound``, a pair of samples (float32 array of
+    shape (samples, channels)) and their rate that is taken instead of the file.
+    Added key: ``audio`` (float32 array of shape (T,), T = sample_rate * duration, in
+    [-1, 1]).
 
     Args:
         sample_rate (int): samples per second of the result. Defaults to 16000.
@@ -195,7 +203,13 @@ class LoadAudio(LoadMedia):
             DataError: If the file is missing, empty, truncated or no sound, or if
                 the cache is not of it.
         """
-        results['audio'], _ = self.load(results)
+        sound = results.get('sound')
+        if sound is None:
+            results['audio'], _ = self.load(results)
+        else:
+            results['audio'] = excerpt_waveform(
+                *sound, self.sample_rate, self.duration, self.offset
+            )
         return results
 
     def _options(self) -> str:

@@ -4,7 +4,7 @@ import os.path as osp
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather, all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -17,13 +17,15 @@ from mmxpl.engine import bank_sync
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     AreaAlignment,
+    LabelSource,
     PseudoLabelBank,
     exchange,
-    harden,
-    sharpen,
+    score_labels,
 )
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
+
+from ..dist import own_share
 
 VIEWS = ('canonical', 'train')
 
@@ -44,8 +46,8 @@ class CrossPseudoLabelHook(Hook):
 
     Args:
         warmup_epochs (int): epochs without pseudo-labels.
-        exchange (str): 'cross' (XPL), 'self' (self-training) or 'intersection'
-            (DMT's); see :func:`mmxpl.pseudo_labels.exchange`.
+        exchange (str): 'cross' (XPL), 'self' (self-training), 'intersection'
+            (DMT's) or 'ensemble'; see :func:`mmxpl.pseudo_labels.exchange`.
             Defaults to 'cross'.
         soft (bool): sharpened probabilities if True, else probabilities
             thresholded at 0.5. Defaults to True.
@@ -62,6 +64,16 @@ class CrossPseudoLabelHook(Hook):
         align_area (bool): whether the mean area of the labels is kept at that of
             the annotated maps seen so far; see
             :class:`mmxpl.pseudo_labels.AreaAlignment`. Defaults to False.
+        teacher_momentum (float, optional): in (0, 1); labels are made by a
+            teacher, the moving average of the learner's weights, which starts as
+            a copy at the end of the warm-up and is updated after every
+            iteration; see :class:`mmxpl.pseudo_labels.LabelSource`. Defaults to
+            None, the learner labels itself.
+        min_confidence (float, optional): in (0, 1]; a label whose ``reliability``
+            (see :func:`mmxpl.pseudo_labels.score_labels`) is below it is not
+            taught in this iteration: it counts as a loss of zero in the mean, as
+            in FixMatch (Sohn et al., NeurIPS 2020, eq. 4). The share of labels
+            taught is logged as ``NAME.taught``. Defaults to None, all labels.
         bank_dir (str, optional): folder of a local disk where the labels are kept
             in a file that is mapped into memory and shared by the processes of a
             machine, for sets too large for the memory; the checkpoint then names a
@@ -73,7 +85,6 @@ class CrossPseudoLabelHook(Hook):
     # after the sampler's epoch is set, before checkpoints are written
     priority = 'NORMAL'
     CHECKPOINT_KEY = 'pseudo_label_bank'
-    ALIGNMENT_KEY = 'area_alignment'
 
     def __init__(
         self,
@@ -85,6 +96,8 @@ class CrossPseudoLabelHook(Hook):
         reliability: Sequence[str] = ('agreement',),
         view: str = 'canonical',
         align_area: bool = False,
+        teacher_momentum: float | None = None,
+        min_confidence: float | None = None,
         bank_dir: str | None = None,
         bank_copies: int = 2,
     ) -> None:
@@ -92,25 +105,39 @@ class CrossPseudoLabelHook(Hook):
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
         if view not in VIEWS:
             raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
         if align_area and warmup_epochs < 1:
             raise ValueError(
                 'align_area learns the area of the annotations in the warm-up: set '
                 'warmup_epochs to 1 at least.'
             )
+        if min_confidence is not None and not 0 < min_confidence <= 1:
+            raise ValueError(
+                f'min_confidence must be in (0, 1] or None, got {min_confidence}.'
+            )
+        if view == 'train' and (teacher_momentum or min_confidence):
+            raise ValueError(
+                "view='train' labels with the training forward itself: "
+                "teacher_momentum and min_confidence need view='canonical'."
+            )
         if bank_copies < 1:
             raise ValueError(f'bank_copies must be positive, got {bank_copies}.')
         self.bank_dir, self.bank_copies = bank_dir, bank_copies
         self.warmup_epochs = warmup_epochs
-        self.exchange, self.soft, self.temperature = exchange, soft, temperature
-        self.momentum, self.reliability, self.view = momentum, reliability, view
+        self.exchange, self.view, self.momentum = exchange, view, momentum
+        self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
+        self.source = LabelSource(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
-        self.alignment: AreaAlignment | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
+        # the same of every rank, (W, 2), when a checkpoint in mid-epoch is written
+        self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
+
+    @property
+    def alignment(self) -> AreaAlignment | None:
+        """AreaAlignment | None: what keeps the area of the labels."""
+        return self.source.alignment
 
     def before_train(self, runner: Runner) -> None:
         """Sizes the bank by the unlabelled set, or restores it."""
@@ -143,16 +170,28 @@ class CrossPseudoLabelHook(Hook):
             self.reliability,
             self.bank_dir and bank_sync.bank_path(self.bank_dir),
         )
-        if self.align_area:
-            self.alignment = AreaAlignment(len(self.learner.names))
+        self.source.bind(self.learner)
         if self._resumed is not None:
-            self._restore(runner, self._resumed)
+            named = [osp.dirname(runner._load_from)] if runner._load_from else []
+            bank_sync.load_bank(
+                self.bank,
+                self._resumed[self.CHECKPOINT_KEY],
+                [*named, runner.work_dir],
+            )
+            self.source.load_state_dict(self._resumed)
+            if self.align_area:
+                state = self._resumed[LabelSource.ALIGNMENT_KEY]
+                if state.get('this_epoch') is not None:
+                    self._annotated = own_share(state['this_epoch'].cpu())
             self._resumed = None
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Scores the unlabelled set once, then ranks it anew every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
+        self.source.start()
+        if self.sampler.skipped:
+            return  # resumed in mid-epoch: the sampler keeps the epoch's order
         if not self.bank.is_complete:
             self._scoring_pass(runner)
         scores = self.bank.reliability()
@@ -180,7 +219,9 @@ class CrossPseudoLabelHook(Hook):
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
         if self.view == 'canonical':
             inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
-            labels = self._remember(index, self._predict(inputs))
+            # many networks take no empty batch
+            maps = self.source.predict(inputs) if rows else self.bank.lookup(index)
+            labels = self._remember(index, maps)
         else:
             labels = self.bank.lookup(index)
         targets = exchange(labels, self.exchange)
@@ -188,6 +229,13 @@ class CrossPseudoLabelHook(Hook):
             samples[i].pseudo_label = PixelData(
                 **{n: target[k : k + 1] for k, n in enumerate(self.learner.names)}
             ).to(data_batch['inputs']['img'].device)
+        if self.min_confidence is not None:
+            change = self.bank.change[index].to(labels)
+            scores = score_labels(maps, labels, change, self.reliability, self.exchange)
+            taught = (scores >= self.min_confidence).float().tolist()
+            for i, weights in zip(rows, taught, strict=True):
+                weights = dict(zip(self.learner.names, weights, strict=True))
+                samples[i].set_metainfo(dict(pseudo_weights=weights))
 
     def after_train_iter(
         self,
@@ -196,8 +244,11 @@ class CrossPseudoLabelHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """With ``view='train'``, remembers what the training forward predicted."""
-        if runner.epoch < self.warmup_epochs or self.view != 'train':
+        """Updates the teacher; with ``view='train'``, remembers the forward."""
+        if runner.epoch < self.warmup_epochs:
+            return
+        self.source.step()
+        if self.view != 'train':
             return
         samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
         index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
@@ -220,15 +271,23 @@ class CrossPseudoLabelHook(Hook):
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
+            self._annotated_of_ranks = None
+
+    def before_save_in_epoch(self, runner: Runner) -> None:
+        """Collects what each rank alone knows; every rank comes here."""
+        if self.align_area:
+            self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the bank; rank 0 alone comes here, so nothing is communicated."""
+        """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = bank_sync.save_bank(
                 self.bank, runner.work_dir, runner.iter, self.bank_copies
             )
-        if self.alignment is not None:
-            checkpoint[self.ALIGNMENT_KEY] = self.alignment.state_dict()
+            checkpoint.update(self.source.state_dict())
+            if self.align_area:
+                state = checkpoint[LabelSource.ALIGNMENT_KEY]
+                state['this_epoch'] = self._annotated_of_ranks
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""
@@ -240,12 +299,7 @@ class CrossPseudoLabelHook(Hook):
                 'was written by a run without CrossPseudoLabelHook, or published. '
                 'Start from its weights with load_from instead of resuming.'
             )
-        if self.align_area and self.ALIGNMENT_KEY not in checkpoint:
-            raise ValueError(
-                f"The checkpoint to resume from has no '{self.ALIGNMENT_KEY}': it was "
-                'written by a run with align_area=False. Resume with the config '
-                'that the run was started with.'
-            )
+        self.source.check_state(checkpoint)
         self._resumed = checkpoint
 
     def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
@@ -253,46 +307,14 @@ class CrossPseudoLabelHook(Hook):
         areas = [float(s.gt_map.mean()) for s in samples if s.is_labelled]
         self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 
-    def _restore(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes up a former run."""
-        named = [osp.dirname(runner._load_from)] if runner._load_from else []
-        folders = [*named, runner.work_dir]
-        bank_sync.load_bank(self.bank, checkpoint[self.CHECKPOINT_KEY], folders)
-        if self.align_area:
-            self.alignment.load_state_dict(checkpoint[self.ALIGNMENT_KEY])
-
-    @torch.no_grad()
-    def _predict(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Maps of prepared inputs in evaluation mode, (B, M, h, w)."""
-        if not len(inputs['img']):  # many networks take no empty batch
-            return self.bank.lookup(torch.empty(0, dtype=torch.long))
-        training = self.learner.training
-        self.learner.eval()
-        maps = self.learner.predict_maps(inputs)
-        self.learner.train(training)
-        sizes = {tuple(m.shape[1:]) for m in maps.values()}
-        if len(sizes) > 1:
-            raise ValueError(
-                'Localizers that label for each other need maps of one size, got '
-                f'{ {name: tuple(m.shape[1:]) for name, m in maps.items()} }: change '
-                'the strides of their visual backbones.'
-            )
-        return torch.stack(list(maps.values()), dim=1)
-
-    def _soften(self, maps: Tensor) -> Tensor:
-        """Makes labels of predicted probabilities."""
-        return sharpen(maps, self.temperature) if self.soft else harden(maps)
-
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
         """Blends the maps of all ranks into every rank's bank; returns this rank's."""
         indices, maps, valid = bank_sync.gather_labels(index, maps, valid)
-        if self.align_area and len(maps):
-            labels = self.alignment(maps, self._soften, valid)
-        else:
-            labels = self._soften(maps)
-        bank_sync.update_bank(self.bank, indices, labels, valid)
+        if len(maps):  # of some rank
+            labels = self.source.label(maps, valid)
+            bank_sync.update_bank(self.bank, indices, labels, valid)
         return self.bank.lookup(index).to(maps.device)
 
     def _scoring_pass(self, runner: Runner) -> None:
@@ -311,4 +333,4 @@ class CrossPseudoLabelHook(Hook):
         for batch in scoring:
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
-            self._remember(index, self._predict(batch['inputs']))
+            self._remember(index, self.source.predict(batch['inputs']))

@@ -8,13 +8,24 @@ from mmengine.runner import Runner
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
 
+from .atomic_checkpoint_hook import last_good
+
+_REMEDY = 'Look at these clips, lower the learning rate, and go on with --resume.'
+
 
 @HOOKS.register_module()
 class InvalidLossHook(Hook):
-    """Raises at the first loss that is NaN or infinite and names the clips."""
+    """Raises at the first loss that is NaN or infinite and names the clips.
+
+    Weights that are no numbers, which a finite loss may still leave behind, are
+    not saved: the last checkpoint of a run is always a good one.
+    """
 
     # before anything is logged or saved
     priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._batch = ''
 
     def after_train_iter(
         self,
@@ -23,14 +34,35 @@ class InvalidLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Looks at every value that the learner reports."""
+        """Looks at every value that the learner reports.
+
+        Raises:
+            DataError: If one is NaN or infinite.
+        """
+        samples = (data_batch or {}).get('data_samples', ())
+        self._batch = ', '.join(sample.sample_id for sample in samples)
         bad = {k: v for k, v in outputs.items() if not math.isfinite(float(v))}
-        if not bad:
-            return
-        ids = [sample.sample_id for sample in data_batch['data_samples']]
-        raise DataError(
-            f'Iteration {runner.iter + 1}: '
-            f'{", ".join(f"{k} is {float(v)}" for k, v in bad.items())}. The batch was '
-            f'{", ".join(ids)}. Look at these clips, lower the learning rate, and '
-            f'resume from the last checkpoint in {runner.work_dir}.'
-        )
+        if bad:
+            raise DataError(
+                f'Iteration {runner.iter + 1}: '
+                f'{", ".join(f"{k} is {float(v)}" for k, v in bad.items())}. The batch '
+                f'was {self._batch}. {last_good(runner)} {_REMEDY}'
+            )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Looks at the weights.
+
+        Raises:
+            DataError: If one is NaN or infinite.
+        """
+        bad = [
+            name
+            for name, value in checkpoint['state_dict'].items()
+            if value.is_floating_point() and not value.isfinite().all()
+        ]
+        if bad:
+            raise DataError(
+                f'Iteration {checkpoint["meta"]["iter"]}: {len(bad)} weights, such as '
+                f'{bad[0]}, are no numbers any more, and are not saved. The last '
+                f'batch was {self._batch}. {last_good(runner)} {_REMEDY}'
+            )

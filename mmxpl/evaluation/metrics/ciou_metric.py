@@ -19,6 +19,7 @@ from ..functional import (
     size_groups,
     summarise,
 )
+from ..object_prior import ObjectPrior
 from ..prior import load_prior
 from .batch import stack_ground_truth, stack_predictions
 from .listed_metric import ListedMetric
@@ -52,6 +53,10 @@ class CIoUMetric(ListedMetric):
         prior (str, optional): .npy file with a map (S, S) of probabilities, such
             as :func:`mmxpl.evaluation.functional.mean_gt_map` of the training
             labels; adds the rows ``ref/prior``. Defaults to None.
+        object_prior (dict, optional): ``weights`` and ``alpha`` of
+            :class:`mmxpl.evaluation.object_prior.ObjectPrior`, which is mixed into
+            every model's maps; adds the rows ``<model>+ogl`` and, for the objects
+            alone, ``ogl``. Defaults to None.
         rules (Sequence[str]): Threshold rules out of
             :data:`mmxpl.evaluation.functional.ALL_RULES`. Defaults to the four of
             ``RULES``.
@@ -76,6 +81,7 @@ class CIoUMetric(ListedMetric):
         self,
         models: Sequence[str] = ('a', 'b', 'ens'),
         prior: str | None = None,
+        object_prior: dict | None = None,
         rules: Sequence[str] = tuple(RULES),
         ciou_thresholds: Sequence[float] = (0.5,),
         group_by: Sequence[str] = (),
@@ -95,12 +101,14 @@ class CIoUMetric(ListedMetric):
         self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))
         self.group_by = tuple(group_by)
         self.prior = None if prior is None else load_prior(prior)
+        self.object_prior = ObjectPrior(**object_prior) if object_prior else None
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Score a batch; one item of ``results`` for each sample.
 
         Args:
-            data_batch (object): Not used.
+            data_batch (object): The batch as loaded; its frames are read if there
+                is an ``object_prior``.
             data_samples (Sequence[dict]): The samples as plain dictionaries.
 
         Raises:
@@ -114,6 +122,9 @@ class CIoUMetric(ListedMetric):
                 f'The prior has the shape {tuple(self.prior.shape)}, the ground '
                 f'truth {tuple(gt_maps.shape[1:])}: make the prior at that size.'
             )
+        if self.object_prior is not None:
+            images = torch.stack(list(data_batch['inputs']['img']))
+            maps |= self.object_prior.rows(maps, images, gt_maps.shape[-1])
         rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)
         groups = self._groups_of(data_samples, gt_maps)
         for i, sample in enumerate(data_samples):
@@ -172,6 +183,8 @@ class CIoUMetric(ListedMetric):
             self.rules,
             list_name=self.list_name,
         )
+        if self.object_prior is not None:
+            card = f'{card}\n{self.object_prior}'
         table = format_table(scores, rows, self.rules)
         print_log(f'\n{table}\n{card}', logger='current')
         groups = [item.get('groups', ()) for item in results]

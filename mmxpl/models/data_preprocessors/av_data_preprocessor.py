@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample, warp
 
+from .audio_augmentation import AudioAugmentation
 from .augmentation import Augmentation, sample_draws
 
 
@@ -25,7 +26,8 @@ class AVDataPreprocessor(BaseDataPreprocessor):
     - :meth:`prepare` moves the batch to the device, normalises the frames and
       computes every audio front end; what is prepared already passes through.
     - :meth:`augment` (training only) warps every frame by one affine of its own
-      and its ``gt_map`` and ``pseudo_label`` by the same, and changes colours.
+      and its ``gt_map`` and ``pseudo_label`` by the same, changes colours, and
+      turns and masks the spectrograms.
 
     Args:
         audio (dict[str, dict]): name of an input to the config of the front end
@@ -34,6 +36,8 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         std (Sequence[float]): RGB deviation. Defaults to ImageNet's.
         augment (dict, optional): arguments of :class:`Augmentation`. Defaults to
             no augmentation.
+        augment_audio (dict, optional): arguments of :class:`AudioAugmentation`.
+            Defaults to no augmentation of the sound.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
         augment: dict | None = None,
+        augment_audio: dict | None = None,
     ) -> None:
         super().__init__()
         self.audio = nn.ModuleDict(
@@ -51,6 +56,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             value = torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
         self.augmentation = None if augment is None else Augmentation(**augment)
+        self.audio_augmentation = (
+            None if augment_audio is None else AudioAugmentation(**augment_audio)
+        )
         # the seed that the runner set; views are drawn from it, the step and the clip
         self._seed = torch.initial_seed() & (2**32 - 1)
         # in the checkpoint, so that a resumed run draws the views that would come
@@ -106,21 +114,29 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         Returns:
             dict: the augmented batch.
         """
-        if self.augmentation is None:
+        if self.augmentation is None and self.audio_augmentation is None:
             return data
         samples: list[AVDataSample] = data['data_samples']
-        images = data['inputs']['img']
+        inputs = PreparedInputs(data['inputs'])
         keys = [2 * s.sample_idx + int(s.is_labelled) for s in samples]
         draws = sample_draws(
-            self._seed, int(self.num_steps), keys, Augmentation.NUM_DRAWS
+            self._seed,
+            int(self.num_steps),
+            keys,
+            Augmentation.NUM_DRAWS + AudioAugmentation.NUM_DRAWS,
         )
         self.num_steps += 1
-        draws = torch.from_numpy(draws).to(images.device)
-        theta = self.augmentation.affine(draws)
-        images = self.augmentation.recolour(images * self.std + self.mean, draws)
-        images = warp((images - self.mean) / self.std, theta)
-        _warp_targets(samples, theta)
-        inputs = PreparedInputs(data['inputs'], img=images)
+        draws = torch.from_numpy(draws).to(inputs['img'].device)
+        of_frame, of_sound = draws.tensor_split([Augmentation.NUM_DRAWS], dim=1)
+        if self.augmentation is not None:
+            theta = self.augmentation.affine(of_frame)
+            images = inputs['img'] * self.std + self.mean
+            images = self.augmentation.recolour(images, of_frame)
+            inputs['img'] = warp((images - self.mean) / self.std, theta)
+            _warp_targets(samples, theta)
+        if self.audio_augmentation is not None:
+            for name in self.audio:
+                inputs[name] = self.audio_augmentation(inputs[name], of_sound)
         return dict(inputs=inputs, data_samples=samples)
 
 

@@ -48,6 +48,9 @@ class AVLocalizer(BaseModule):
         temperature (float): initial width of the sigmoid. Defaults to 0.1.
         learn_calibration (bool): whether threshold and temperature are
             trained. Defaults to True.
+        visual_dropout (float): share of the visual features that training sets to
+            0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
+            Defaults to 0.
         amp_dtype (str, optional): 'float16' or 'bfloat16', which the networks
             compute in, by autocast; weights stay in fp32, and so do the cosine
             and all that follows it. ``AmpOptimWrapper`` and ``--amp`` set it.
@@ -68,6 +71,7 @@ class AVLocalizer(BaseModule):
         threshold: float = 0.1,
         temperature: float = 0.1,
         learn_calibration: bool = True,
+        visual_dropout: float = 0.0,
         amp_dtype: str | None = None,
         channels_last: bool = True,
         init_cfg: dict | None = None,
@@ -81,6 +85,7 @@ class AVLocalizer(BaseModule):
         self.visual_backbone = MODELS.build(visual_backbone)
         self.audio_encoder = MODELS.build(audio_encoder)
         self.audio_input = audio_input
+        self.visual_dropout = visual_dropout
         self.visual_projection = nn.Conv2d(visual_channels, embed_dim, 1)
         self.audio_projection = nn.Linear(self.audio_encoder.out_channels, embed_dim)
         calibration = torch.tensor([threshold, temperature]).log_()
@@ -108,7 +113,10 @@ class AVLocalizer(BaseModule):
             for name in ('img', self.audio_input)
         )
         with self._autocast(img.device.type):
-            visual = self.visual_projection(self.visual_backbone(img)[-1])
+            visual = self.visual_backbone(img)[-1]
+            if self.visual_dropout:
+                visual = F.dropout(visual, self.visual_dropout, self.training)
+            visual = self.visual_projection(visual)
             audio = self.audio_projection(self.audio_encoder(sound))
         # bfloat16 keeps three digits, too few for a cosine over a temperature
         with torch.autocast(img.device.type, enabled=False):

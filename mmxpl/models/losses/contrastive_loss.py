@@ -2,11 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, get_rank
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.gather import count_rows, gather_rows
+from mmxpl.utils.gather import count_rows, gather_rows, own_rows
 
 
 class _GatherWithGrad(torch.autograd.Function):
@@ -17,31 +17,45 @@ class _GatherWithGrad(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, tensor: Tensor, counts: list[int]) -> Tensor:
-        first = sum(counts[: get_rank()])
-        ctx.rows = slice(first, first + len(tensor))
+    def forward(ctx, tensor: Tensor) -> Tensor:
+        counts = count_rows(tensor)
+        ctx.rows = own_rows(counts)
         return gather_rows(tensor, counts)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, grad: Tensor) -> Tensor:
         grad = grad.clone(memory_format=torch.contiguous_format)
         all_reduce(grad, op='sum')
-        return grad[ctx.rows], None
+        return grad[ctx.rows]
 
 
-def gather_with_grad(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
+def gather_with_grad(tensor: Tensor) -> Tensor:
     """Concatenates a tensor over all ranks, gradients included.
 
     Args:
         tensor (Tensor): (B, ...); B may differ between ranks.
-        counts (list[int], optional): B of each rank. Defaults to asking them.
 
     Returns:
         Tensor: (sum of all B, ...), the same on every rank.
     """
-    return _GatherWithGrad.apply(
-        tensor, count_rows(tensor) if counts is None else counts
-    )
+    return _GatherWithGrad.apply(tensor)
+
+
+def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
+    """Compares every cell of this rank's images with the sounds of all ranks.
+
+    Args:
+        visual (Tensor): (B, D, h, w), cells of unit norm.
+        audio (Tensor): (B, D), of unit norm.
+
+    Returns:
+        Tensor: (B, W * B, h * w) cosines in [-1, 1], image by sound by cell.
+    """
+    visual, audio = visual.float(), gather_with_grad(audio.float())
+    # an autocast would multiply in half precision
+    with torch.autocast(visual.device.type, enabled=False):
+        # i: image of this rank, j: sound of any rank
+        return torch.einsum('idhw,jd->ijhw', visual, audio).flatten(2)
 
 
 @MODELS.register_module()
@@ -74,14 +88,8 @@ class MaxMILContrastiveLoss(nn.Module):
         Returns:
             Tensor: scalar.
         """
-        counts = count_rows(audio)
-        visual, audio = visual.float(), gather_with_grad(audio.float(), counts)
-        # an autocast would multiply in half precision
-        with torch.autocast(visual.device.type, enabled=False):
-            # i: image of this rank, j: sound of any rank
-            similarity = torch.einsum('idhw,jd->ijhw', visual, audio)
-        similarity = similarity.amax(dim=(2, 3))
-        logits = gather_with_grad(similarity, counts) / self.temperature
+        similarity = pair_similarity(visual, audio).amax(dim=2)
+        logits = gather_with_grad(similarity) / self.temperature
         target = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
         return self.loss_weight * loss / 2

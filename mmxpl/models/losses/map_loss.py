@@ -21,12 +21,16 @@ class MapBCELoss(nn.Module):
         super().__init__()
         self.pos_weight, self.loss_weight = pos_weight, loss_weight
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
         """Computes the loss in fp32, whatever autocast is on.
 
         Args:
             logits (Tensor): (B, h, w), log-odds of foreground.
             target (Tensor): (B, h, w) in [0, 1]; no gradient flows into it.
+            weight (Tensor, optional): (B,) factor of each sample. The mean is
+                over all samples, those of weight 0 too.
 
         Returns:
             Tensor: scalar, the mean over cells and samples; 0, with a gradient
@@ -38,5 +42,8 @@ class MapBCELoss(nn.Module):
             logits.float(),
             target.detach().float(),
             pos_weight=logits.new_tensor(self.pos_weight, dtype=logits.float().dtype),
+            reduction='mean' if weight is None else 'none',
         )
+        if weight is not None:
+            loss = (loss.mean(dim=(1, 2)) * weight).mean()
         return self.loss_weight * loss

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, ExponentialMovingAverage
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
@@ -23,22 +23,30 @@ class XPL(BaseModel):
     learner trains every baseline.
 
     Args:
-        localizers (dict[str, dict]): name to config of each localizer, 'a' and
-            'b' for XPL. They should differ, in the audio encoder at least.
+        localizers (dict[str, dict | str]): name to config of each localizer, 'a'
+            and 'b' for XPL. They should differ, in the audio encoder at least; the
+            name of another localizer instead of a config makes one of the same
+            architecture, with weights of its own.
         loss_supervised (dict): config of the loss against ground truth.
         loss_pseudo (dict): config of the loss against pseudo-labels.
         loss_contrastive (dict, optional): config of the loss on pairing.
             Defaults to none.
+        target_momentum (float, optional): in (0, 1); the loss on pairing also gets
+            ``target_visual`` and ``target_audio``, the embeddings by a moving
+            average of the localizers' weights over training steps, as momentum
+            encoders give them (SLAVC; Mo & Morgado, NeurIPS 2022). Defaults to
+            none.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
     """
 
     def __init__(
         self,
-        localizers: dict[str, dict],
+        localizers: dict[str, dict | str],
         loss_supervised: dict,
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
+        target_momentum: float | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -49,12 +57,20 @@ class XPL(BaseModel):
         if 'ens' in localizers:
             raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
         self.localizers = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in localizers.items()}
+            {
+                name: MODELS.build(localizers[cfg] if isinstance(cfg, str) else cfg)
+                for name, cfg in localizers.items()
+            }
         )
         self.loss_supervised = MODELS.build(loss_supervised)
         self.loss_pseudo = MODELS.build(loss_pseudo)
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
+        )
+        self.momentum_encoders = (
+            None
+            if target_momentum is None
+            else ExponentialMovingAverage(self.localizers, 1 - target_momentum)
         )
 
     @property
@@ -102,7 +118,8 @@ class XPL(BaseModel):
         Returns:
             dict[str, Tensor]: ``NAME.loss_supervised``, ``NAME.loss_pseudo`` and
             ``NAME.loss_contrastive``, which are summed, and
-            ``NAME.foreground``, the mean predicted probability.
+            ``NAME.foreground``, the mean predicted probability; where
+            pseudo-labels have weights, also their mean, ``NAME.taught``.
         """
         labelled = [
             i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
@@ -110,6 +127,8 @@ class XPL(BaseModel):
         pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
         weights = _rank_weights(len(labelled), len(pseudo), inputs['img'].device)
         losses, maps = {}, {}
+        if self.momentum_encoders is not None and self.training:
+            self.momentum_encoders.update_parameters(self.localizers)
         for name, localizer in self.localizers.items():
             out = localizer(inputs)
             size = out.logits.shape[1:]
@@ -122,17 +141,30 @@ class XPL(BaseModel):
             target = _stack(
                 [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
             )
+            weighted = {}
+            if any('pseudo_weights' in data_samples[i] for i in pseudo):
+                weight = [data_samples[i].pseudo_weights[name] for i in pseudo]
+                weighted['weight'] = out.logits.new_tensor(weight)
+                losses[f'{name}.taught'] = weighted['weight'].mean()
             losses[f'{name}.loss_pseudo'] = weights[1] * self.loss_pseudo(
-                out.logits[pseudo], target
+                out.logits[pseudo], target, **weighted
             )
             if self.loss_contrastive is not None:
                 losses[f'{name}.loss_contrastive'] = self.loss_contrastive(
-                    out.visual, out.audio
+                    out.visual, out.audio, **self._momentum_targets(name, inputs)
                 )
             maps[name] = out.logits.detach().float().sigmoid()
             losses[f'{name}.foreground'] = maps[name].mean()
         _write_maps(data_samples, maps)
         return losses
+
+    @torch.no_grad()
+    def _momentum_targets(self, name: str, inputs: dict) -> dict[str, Tensor]:
+        """Embeddings by a localizer's momentum encoders, if there are any."""
+        if self.momentum_encoders is None:
+            return {}
+        out = self.momentum_encoders.module[name](inputs)
+        return dict(target_visual=out.visual, target_audio=out.audio)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predicts the map of every localizer.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmxpl.datasets.convert import read_video_frame, read_video_sound
-from mmxpl.datasets.convert.video import _upright
+from mmxpl.datasets.convert.video import upright
 from mmxpl.utils import DataError
 
 av = pytest.importorskip('av', reason='videos are read with PyAV')
@@ -150,11 +150,11 @@ def test_a_phone_s_video_is_upright(tmp_path):
 
 def test_frames_are_turned_upright(mp4, tmp_path):
     image = np.arange(6).reshape(2, 3, 1)
-    assert _upright(image, 0).tolist() == image.tolist()
+    assert upright(image, 0).tolist() == image.tolist()
     # counterclockwise: what was on the right comes to the top
-    assert _upright(image, 90)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
-    assert _upright(image, -90)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
-    assert _upright(image, 180)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
+    assert upright(image, 90)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
+    assert upright(image, -90)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
+    assert upright(image, 180)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
 
 
 def test_without_pyav_the_remedy_is_said(lossless, monkeypatch):

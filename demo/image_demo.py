@@ -1,0 +1,90 @@
+"""Find in an image what one hears in a sound; or in many, or in videos.
+
+Draws the heat map with boxes and writes the predictions.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='With --out-dir DIR: DIR/vis/ID.png, DIR/preds/ID.json (boxes, scores '
+        'and confidence) and DIR/maps/ID.npy (the map as predicted, for '
+        'tools/analysis_tools/eval_maps.py).',
+    )
+    parser.add_argument(
+        'inputs',
+        help='image file; without --audio a video, a folder of videos, or a folder '
+        'with frames/ID.jpg and audio/ID.wav',
+    )
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--audio', help='sound of the image')
+    parser.add_argument(
+        '--config', help='config file (default: the one in the checkpoint)'
+    )
+    parser.add_argument(
+        '--out-dir', default='outputs', help='(default: outputs); never overwritten'
+    )
+    parser.add_argument(
+        '--localizer', default='ens', help="'a', 'b' or 'ens', their mean (default)"
+    )
+    parser.add_argument(
+        '--pred-score-thr',
+        type=float,
+        default=0.5,
+        metavar='P',
+        help='boxes go around what reaches this probability (default: 0.5)',
+    )
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument(
+        '--every',
+        type=float,
+        default=1.0,
+        metavar='SECONDS',
+        help='between the frames taken of a video (default: 1)',
+    )
+    parser.add_argument('--device', help='(default: a GPU if there is one)')
+    parser.add_argument('--show', action='store_true', help='in a window')
+    parser.add_argument('--no-save-vis', action='store_true', help='write no picture')
+    parser.add_argument(
+        '--no-save-pred', action='store_true', help='write no predictions and maps'
+    )
+    parser.add_argument('--print-result', action='store_true', help='print predictions')
+    args = parser.parse_args(argv)
+    if not 0 <= args.pred_score_thr <= 1:
+        parser.error('--pred-score-thr is a probability')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Predict and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        # imported late: a wrong argument is then answered at once
+        from mmxpl.apis import XPLInferencer
+
+        inferencer = XPLInferencer(args.config, args.checkpoint, args.device)
+        predictions = inferencer(
+            (args.inputs, args.audio) if args.audio else args.inputs,
+            batch_size=args.batch_size,
+            every=args.every,
+            localizer=args.localizer,
+            threshold=args.pred_score_thr,
+            show=args.show,
+            out_dir=args.out_dir,
+            no_save_vis=args.no_save_vis,
+            no_save_pred=args.no_save_pred,
+            print_result=args.print_result,
+            # the maps at full size of a long video would fill the memory
+            return_datasamples=True,
+        )['predictions']
+        print(f'{args.out_dir}: {len(predictions)} predictions')
+
+
+if __name__ == '__main__':
+    main()

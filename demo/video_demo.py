@@ -1,0 +1,108 @@
+"""Lay the heat map over a video: where in the picture is what one hears?
+
+The sound is kept: copied as it is where the container takes it, else encoded anew.
+Memory does not grow with the length of the video.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmxpl.utils.cli import one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('video', help='video file with sound')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--config', help='config file (default: the one in the checkpoint)'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='video to write, .mp4, .mkv or .webm (default: VIDEO_heatmap.mp4 in the '
+        'working directory); is not overwritten',
+    )
+    parser.add_argument(
+        '--localizer', default='ens', help="'a', 'b' or 'ens', their mean (default)"
+    )
+    parser.add_argument(
+        '--every',
+        type=float,
+        default=0.2,
+        metavar='SECONDS',
+        help='between maps; 0 for one per frame (default: 0.2)',
+    )
+    parser.add_argument(
+        '--smooth',
+        type=float,
+        default=0.0,
+        metavar='SECONDS',
+        help='time constant of a moving average of the maps: they change less '
+        'abruptly and follow by about so much later (default: 0, none)',
+    )
+    parser.add_argument(
+        '--pred-score-thr',
+        type=float,
+        metavar='P',
+        help='draw boxes around what reaches this probability (default: no boxes)',
+    )
+    parser.add_argument('--device', help='(default: a GPU if there is one)')
+    args = parser.parse_args(argv)
+    if args.every < 0 or args.smooth < 0:
+        parser.error('--every and --smooth are seconds from 0 on')
+    if args.pred_score_thr is not None and not 0 <= args.pred_score_thr <= 1:
+        parser.error('--pred-score-thr is a probability')
+    if args.out is None:
+        args.out = Path(f'{Path(args.video).stem}_heatmap.mp4')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        # imported late: a wrong argument is then answered at once
+        from mmxpl.apis import XPLInferencer
+        from mmxpl.apis.video_output import refuse_existing
+        from mmxpl.apis.video_overlay import (
+            OverlayOptions,
+            overlay_video,
+            video_seconds,
+        )
+
+        refuse_existing(args.out)
+        total = video_seconds(args.video)
+        inferencer = XPLInferencer(args.config, args.checkpoint, args.device)
+        options = OverlayOptions(
+            args.every, args.smooth, args.localizer, args.pred_score_thr
+        )
+        columns = (
+            TextColumn('{task.description}'),
+            BarColumn(),
+            TextColumn('{task.completed:.1f} s of video'),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns) as progress:
+            row = progress.add_task(Path(args.video).name, total=total)
+            done = overlay_video(
+                inferencer,
+                args.video,
+                args.out,
+                options,
+                lambda time: progress.update(row, completed=time),
+            )
+            progress.update(row, completed=total)
+        sound = 'copied' if done['sound_copied'] else 'encoded anew'
+        print(
+            f'{args.out}: {done["frames"]} frames, {done["maps"]} maps, sound {sound}'
+        )
+
+
+if __name__ == '__main__':
+    main()

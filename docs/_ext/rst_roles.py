@@ -1,0 +1,35 @@
+"""Makes Markdown of the few reStructuredText forms in docstrings."""
+
+import re
+
+import griffe
+
+ROLE = re.compile(r':(?:class|func|meth|data|obj|attr|mod):`~?\.?([^`]+)`')
+DIRECTIVE = re.compile(r'^ *\.\. (?:code-block|math)::[^\n]*\n', re.M)
+
+
+def to_markdown(text: str) -> str:
+    """Turns roles into code and drops the heads of literal blocks.
+
+    Args:
+        text (str): A docstring.
+
+    Returns:
+        str: The same without roles; what a directive holds stays indented, which
+        Markdown shows as it is.
+    """
+    return DIRECTIVE.sub('', ROLE.sub(r'`\1`', text))
+
+
+class RstRoles(griffe.Extension):
+    """Applies :func:`to_markdown` to every docstring."""
+
+    def on_instance(self, *, obj: griffe.Object, **kwargs: object) -> None:
+        """Changes the docstring of an object that was read.
+
+        Args:
+            obj (griffe.Object): Class, function, module or attribute.
+            **kwargs (object): Not used.
+        """
+        if obj.docstring:
+            obj.docstring.value = to_markdown(obj.docstring.value)

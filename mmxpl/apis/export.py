@@ -1,0 +1,250 @@
+"""One localizer as a graph that runs without mmxpl: ONNX, or torch.export."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmxpl.utils import DataError
+
+from .loading import build_steps, clip_pipeline
+
+FORMATS = ('.onnx', '.pt2')
+_BATCHES = (1, 3)  # sizes that are checked; the graph is traced with another
+_TRACED = 2
+
+
+class ExportableLocalizer(nn.Module):
+    """A localizer with what the data preprocessor does around it.
+
+    Args:
+        learner (nn.Module): from :func:`mmxpl.apis.load_learner`.
+        name (str): of the localizer.
+        with_spectrogram (bool): Whether the sound comes as a waveform and the
+            graph holds the spectrogram. Defaults to False: the sound is the front
+            end's output.
+
+    Raises:
+        DataError: If the learner has no such localizer.
+    """
+
+    def __init__(
+        self, learner: nn.Module, name: str, with_spectrogram: bool = False
+    ) -> None:
+        super().__init__()
+        if name not in learner.names:
+            raise DataError(f'localizer: must be one of {learner.names}, got {name!r}.')
+        self.localizer = learner.localizers[name]
+        preprocessor = learner.data_preprocessor
+        self.front_end = preprocessor.audio[self.localizer.audio_input]
+        self.with_spectrogram = with_spectrogram
+        self.register_buffer('mean', preprocessor.mean.clone())
+        self.register_buffer('std', preprocessor.std.clone())
+
+    @property
+    def sound_name(self) -> str:
+        """str: name of the graph's second input."""
+        return 'waveform' if self.with_spectrogram else self.localizer.audio_input
+
+    def forward(self, image: Tensor, sound: Tensor) -> Tensor:
+        """Localizes.
+
+        Args:
+            image (Tensor): (B, 3, H, W) uint8, BGR as ``cv2.imread`` gives it.
+            sound (Tensor): (B, T) float32 in [-1, 1], or the front end's output
+                (B, 1, F, L).
+
+        Returns:
+            Tensor: (B, h, w) probabilities in [0, 1].
+        """
+        if self.with_spectrogram:
+            sound = self.front_end(sound)
+        inputs = {
+            'img': (image.flip(1).float() - self.mean) / self.std,
+            self.localizer.audio_input: sound,
+        }
+        return self.localizer(inputs).logits.sigmoid()
+
+
+def export_localizer(
+    learner: nn.Module,
+    cfg: Config,
+    name: str,
+    path: str | Path,
+    with_spectrogram: bool = False,
+    tolerance: float = 1e-4,
+) -> float:
+    """Writes a graph and compares it with PyTorch before it gets its name.
+
+    Batch is the one dynamic size. Compared are batches of 1 and 3 clips, of random
+    images with noise, a chord and silence.
+
+    Args:
+        learner (nn.Module): from :func:`mmxpl.apis.load_learner`, on the CPU.
+        cfg (Config): its config, which gives the sizes of frame and sound.
+        name (str): of the localizer.
+        path (str | Path): file to write: ``.onnx``, or ``.pt2`` for torch.export.
+        with_spectrogram (bool): see :class:`ExportableLocalizer`. Defaults to
+            False.
+        tolerance (float): largest difference of a probability. Defaults to 1e-4.
+
+    Returns:
+        float: The largest difference found.
+
+    Raises:
+        DataError: If a package is missing, the file exists or its ending is
+            unknown, or the graph differs from PyTorch by more than the tolerance.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise DataError(f'{path}: must end in .onnx, or in .pt2 for torch.export.')
+    if path.exists():
+        raise DataError(f'{path}: exists already and is not overwritten.')
+    model = ExportableLocalizer(learner, name, with_spectrogram).eval()
+    # a batch of 3 has all kinds of sound
+    clips = example_inputs(cfg, sum(_BATCHES) + _TRACED)
+    if not with_spectrogram:
+        clips = clips[0], model.front_end(clips[1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+    write = _write_onnx if path.suffix == '.onnx' else _write_torch
+    try:
+        with torch.no_grad(), _quiet():
+            run = write(
+                model, tuple(c[:_TRACED] for c in clips), partial, _about(cfg, model)
+            )
+            found, start = 0.0, _TRACED
+            for size in _BATCHES:
+                batch = tuple(c[start : start + size] for c in clips)
+                difference = (run(*batch) - model(*batch)).abs().max()
+                # NaN must not pass as the larger of two numbers
+                found = max(found, difference.nan_to_num(float('inf')).item())
+                start += size
+        if found > tolerance:
+            raise DataError(
+                f'{path}: differs from PyTorch by {found:.1e}, more than the tolerance '
+                f'of {tolerance:.1e}, and is not written.'
+            )
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return found
+
+
+def example_inputs(cfg: Config, count: int) -> tuple[Tensor, Tensor]:
+    """Makes clips of the sizes that a config reads.
+
+    Args:
+        cfg (Config): the config.
+        count (int): number B of clips.
+
+    Returns:
+        tuple[Tensor, Tensor]: Noise (B, 3, H, W) uint8; and, in turn, noise, a chord
+        and silence, (B, T) float32.
+    """
+    size, rate, duration = _sizes(cfg)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, *size), generator=generator)
+    time = torch.arange(round(rate * duration)) / rate
+    noise = 0.1 * torch.randn(count, len(time), generator=generator)
+    chord = sum(0.2 * torch.sin(6.2832 * pitch * time) for pitch in (220.0, 880.0))
+    kinds = torch.arange(count)[:, None] % 3
+    sounds = torch.where(kinds == 0, noise, torch.where(kinds == 1, chord, 0.0))
+    return images.to(torch.uint8), sounds.clamp(-1, 1)
+
+
+def _sizes(cfg: Config) -> tuple[tuple[int, int], int, float]:
+    """Size of the frame, sample rate and seconds of sound."""
+    steps = {type(step).__name__: step for step in build_steps(clip_pipeline(cfg))}
+    if not {'LoadFrame', 'LoadAudio'} <= steps.keys():
+        raise DataError('test_dataloader: needs LoadFrame and LoadAudio in its steps.')
+    audio = steps['LoadAudio']
+    return steps['LoadFrame'].size, audio.sample_rate, audio.duration
+
+
+def _about(cfg: Config, model: ExportableLocalizer) -> dict[str, str]:
+    """What someone who has only the file must know."""
+    (height, width), rate, duration = _sizes(cfg)
+    image = f'uint8 (batch, 3, {height}, {width}), BGR, the whole frame resized'
+    sound = (
+        f'float32 in [-1, 1], mono, {rate} Hz, {duration:g} s around the frame'
+        if model.with_spectrogram
+        else repr(model.front_end)
+    )
+    facts = dict(image=image, sound=sound, map='probability that a cell sounds')
+    return {'mmxpl': json.dumps(facts)}
+
+
+def _write_torch(
+    model: nn.Module, example: tuple[Tensor, Tensor], path: Path, about: dict[str, str]
+) -> Callable[..., Tensor]:
+    """Writes with torch.export, reads again and gives the function."""
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        model, example, dynamic_shapes=({0: batch}, {0: batch})
+    )
+    torch.export.save(program, str(path), extra_files=about)
+    return torch.export.load(str(path)).module()
+
+
+def _write_onnx(
+    model: ExportableLocalizer,
+    example: tuple[Tensor, Tensor],
+    path: Path,
+    about: dict[str, str],
+) -> Callable[..., Tensor]:
+    """Writes ONNX and gives a function that runs it in onnxruntime."""
+    runtime = _import('onnxruntime')
+    _import('onnxscript')
+    program = torch.onnx.export(
+        model,
+        example,
+        input_names=['image', model.sound_name],
+        output_names=['map'],
+        dynamic_shapes=({0: 'batch'}, {0: 'batch'}),
+        dynamo=True,
+        verbose=False,
+    )
+    program.model.metadata_props.update(about)
+    program.save(str(path), external_data=False)
+    session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+
+    def run(image: Tensor, sound: Tensor) -> Tensor:
+        feed = {'image': image.numpy(), model.sound_name: sound.numpy()}
+        return torch.from_numpy(session.run(['map'], feed)[0])
+
+    return run
+
+
+def _import(name: str) -> ModuleType:
+    """Imports a package that only ONNX needs."""
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise DataError(
+            f'ONNX needs {name}, which cannot be imported ({error}). Install it: pip '
+            'install "mmxpl[onnx]".'
+        ) from error
+
+
+@contextmanager
+def _quiet():
+    """Holds back what PyTorch's exporter says of itself and of torchvision."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)
+            warnings.simplefilter('ignore', DeprecationWarning)
+            warnings.filterwarnings('ignore', message='.*axis name|No complete tensor')
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,333 @@
+"""Where in these frames is what one hears?"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.infer import BaseInferencer
+from rich.progress import track
+
+from mmxpl.datasets.collate import av_collate
+from mmxpl.datasets.transforms import LoadAudio
+from mmxpl.engine.hooks.visualization_hook import safe_name
+from mmxpl.structures import AVDataSample
+from mmxpl.utils import DataError
+from mmxpl.visualization import AVLocVisualizer, write_picture
+from mmxpl.visualization.heatmap import overlay_heatmap
+from mmxpl.visualization.panel import draw_boxes
+
+from .av_input import AVInput, iter_inputs
+from .loading import build_steps, clip_pipeline, load_learner
+from .prediction import choose_map, describe_map
+from .video_input import SoundWindow
+
+
+class XPLInferencer(BaseInferencer):
+    """Localizes sounds with a trained learner.
+
+    Frames and sounds pass the test pipeline of the config and the learner's data
+    preprocessor, as in ``tools/test.py``.
+
+    Args:
+        model (str | Path | Mapping, optional): config file or config. Defaults to
+            the config that the checkpoint carries.
+        weights (str | Path, optional): checkpoint file. It must be given; it is
+            read with ``weights_only=True``.
+        device (str, optional): Defaults to a GPU if there is one.
+        show_progress (bool): Whether calls show a progress bar. Defaults to True.
+
+    Raises:
+        DataError: If a file cannot be used.
+
+    Examples:
+        >>> inferencer = XPLInferencer(weights='xpl.pth')
+        >>> inferencer(('dog.jpg', 'dog.wav'))['predictions'][0]['bboxes']
+        [[0.1, 0.25, 0.55, 0.9]]
+        >>> for prediction in inferencer.stream('long.mp4', every=0.5):
+        ...     print(prediction['time'], prediction['confidence'])
+    """
+
+    preprocess_kwargs: set = {'every'}
+    visualize_kwargs: set = {'show', 'wait_time', 'localizer', 'threshold'}
+    postprocess_kwargs: set = set()
+
+    def __init__(
+        self,
+        model: str | Path | Mapping[str, Any] | None = None,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        show_progress: bool = True,
+    ) -> None:
+        # the base class would run the config text of a checkpoint as code
+        if weights is None:
+            raise DataError('weights: no checkpoint is given. Name one to load.')
+        self.scope = 'mmxpl'
+        self.model, self.cfg = load_learner(weights, model, device)
+        self.pipeline = self._init_pipeline(self.cfg)
+        self.collate_fn = av_collate
+        self.visualizer = AVLocVisualizer()
+        self.show_progress = show_progress
+
+    def __call__(
+        self,
+        inputs: Any,
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        every: float = 1.0,
+        localizer: str = 'ens',
+        threshold: float = 0.5,
+        return_vis: bool = False,
+        show: bool = False,
+        wait_time: float = 0,
+        out_dir: str = '',
+        no_save_vis: bool = False,
+        no_save_pred: bool = False,
+        print_result: bool = False,
+    ) -> dict[str, list]:
+        """Localizes, and gives everything at once; see :meth:`stream` for much.
+
+        Args:
+            inputs (Any): a pair ``(image, sound)``, a video, a folder of videos or
+                one with ``frames/ID.*`` and ``audio/ID.*``, or several of these in
+                a list; see :func:`mmxpl.apis.av_input.iter_inputs`.
+            return_datasamples (bool): Whether predictions are data samples instead
+                of dicts. Defaults to False.
+            batch_size (int): pairs that are predicted together. Defaults to 1.
+            every (float): seconds between the frames taken of a video; 0 takes
+                all. Defaults to 1.
+            localizer (str): 'a', 'b' or 'ens' for their mean. Defaults to 'ens'.
+            threshold (float): of the boxes, in [0, 1]. Defaults to 0.5.
+            return_vis (bool): Whether to return pictures. Defaults to False.
+            show (bool): Whether to show each in a window. Defaults to False.
+            wait_time (float): seconds it stays, 0 for until a key is pressed.
+                Defaults to 0.
+            out_dir (str): folder for ``vis/ID.png``, ``preds/ID.json`` and
+                ``maps/ID.npy``; what is there already is not overwritten. Defaults
+                to none.
+            no_save_vis (bool): leave out the pictures. Defaults to False.
+            no_save_pred (bool): leave out predictions and maps. Defaults to False.
+            print_result (bool): Whether to print each. Defaults to False.
+
+        Returns:
+            dict[str, list]: ``predictions``: per pair an :class:`AVDataSample` with
+            ``pred_map`` (and ``time`` of a frame of a video), or a dict of
+            ``sample_id``, ``time``, ``localizer``, ``threshold`` and what
+            :func:`mmxpl.apis.prediction.describe_map` gives. ``visualization``:
+            RGB uint8 pictures of the size of the frames, or none.
+
+        Raises:
+            DataError: If an input cannot be used or a file would be overwritten.
+        """
+        predictions, pictures = [], []
+        pairs = self._run(inputs, batch_size, every)
+        if self.show_progress:
+            pairs = track(pairs, description='Inference')
+        writer = _Writer(out_dir)
+        write_vis = bool(out_dir) and not no_save_vis
+        for pair, sample in pairs:
+            result = self._describe(pair, sample, localizer, threshold)
+            if return_vis or show or write_vis:
+                picture = self.visualize([pair], [result], show, wait_time)[0]
+                if return_vis:
+                    pictures.append(picture)
+                if write_vis:
+                    writer.picture(sample.sample_id, picture)
+            if out_dir and not no_save_pred:
+                writer.prediction(result, choose_map(sample, localizer))
+            if print_result:
+                print(json.dumps(plain(result)))
+            predictions.append(sample if return_datasamples else result)
+        return self.postprocess(predictions, pictures)
+
+    def stream(
+        self,
+        inputs: Any,
+        batch_size: int = 1,
+        every: float = 1.0,
+        localizer: str = 'ens',
+        threshold: float = 0.5,
+        return_datasamples: bool = False,
+    ) -> Iterator[Any]:
+        """Localizes as results are asked for: memory does not grow with the input.
+
+        Args:
+            inputs (Any): as of a call; may be an endless iterator.
+            batch_size (int): pairs read ahead and predicted together. Defaults to 1.
+            every (float): as of a call. Defaults to 1.
+            localizer (str): as of a call. Defaults to 'ens'.
+            threshold (float): as of a call. Defaults to 0.5.
+            return_datasamples (bool): as of a call. Defaults to False.
+
+        Yields:
+            dict | AVDataSample: One prediction per pair, in order.
+
+        Raises:
+            DataError: If an input cannot be used.
+        """
+        for pair, sample in self._run(inputs, batch_size, every):
+            if return_datasamples:
+                yield sample
+            else:
+                yield self._describe(pair, sample, localizer, threshold)
+
+    @property
+    def window(self) -> SoundWindow:
+        """SoundWindow: the sound that the model hears with a frame."""
+        step = next((s for s in self.pipeline.steps if isinstance(s, LoadAudio)), None)
+        if step is None:
+            raise DataError('test_dataloader: the pipeline has no LoadAudio.')
+        return SoundWindow(step.sample_rate, step.duration)
+
+    def preprocess(
+        self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
+    ) -> Iterator[tuple[list[AVInput], dict]]:
+        """Reads batch after batch, as they are asked for.
+
+        Args:
+            inputs (Any): as of a call.
+            batch_size (int): size of a batch. Defaults to 1.
+            every (float): as of a call. Defaults to 1.
+            **kwargs: none.
+
+        Yields:
+            tuple[list[AVInput], dict]: The pairs and the collated batch of them.
+
+        Raises:
+            DataError: If an input cannot be used.
+        """
+        if batch_size < 1:
+            raise DataError(f'batch_size: must be at least 1, got {batch_size}.')
+        pairs = iter_inputs(inputs, every, self.window)
+        count = 0
+        while batch := list(islice(pairs, batch_size)):
+            items = [
+                self.pipeline(pair.results(count + n)) for n, pair in enumerate(batch)
+            ]
+            count += len(batch)
+            yield batch, self.collate_fn(items)
+
+    def visualize(
+        self,
+        inputs: Sequence[AVInput],
+        preds: Sequence[Mapping[str, Any]],
+        show: bool = False,
+        wait_time: float = 0,
+        **kwargs,
+    ) -> list[np.ndarray]:
+        """Lays maps and boxes over their frames.
+
+        Args:
+            inputs (Sequence[AVInput]): the pairs.
+            preds (Sequence[Mapping]): a dict for each.
+            show (bool): Whether to show each in a window. Defaults to False.
+            wait_time (float): seconds it stays. Defaults to 0.
+            **kwargs: none.
+
+        Returns:
+            list[np.ndarray]: RGB uint8 pictures of the size of the frames.
+        """
+        pictures = []
+        for pair, pred in zip(inputs, preds, strict=True):
+            picture = overlay_heatmap(pair.picture(), torch.from_numpy(pred['map']))
+            pictures.append(draw_boxes(picture, np.array(pred['bboxes'])))
+            if show:
+                self.visualizer.show(pictures[-1], pair.sample_id, wait_time)
+        return pictures
+
+    def postprocess(
+        self,
+        preds: list,
+        visualization: list[np.ndarray],
+        return_datasample: bool = False,
+        **kwargs,
+    ) -> dict[str, list]:
+        """Puts results into the form that MMEngine's inferencers return.
+
+        Args:
+            preds (list): predictions.
+            visualization (list[np.ndarray]): pictures.
+            return_datasample (bool): no effect; they are made as they are asked for.
+            **kwargs: none.
+
+        Returns:
+            dict[str, list]: ``predictions`` and ``visualization``.
+        """
+        return dict(predictions=preds, visualization=visualization)
+
+    def _run(
+        self, inputs: Any, batch_size: int, every: float
+    ) -> Iterator[tuple[AVInput, AVDataSample]]:
+        """Predicts batch after batch."""
+        for batch, data in self.preprocess(inputs, batch_size, every):
+            for pair, sample in zip(batch, self.forward(data), strict=True):
+                sample.pred_map = sample.pred_map.cpu()
+                if pair.time is not None:
+                    sample.set_metainfo(dict(time=pair.time))
+                yield pair, sample
+
+    def _describe(
+        self, pair: AVInput, sample: AVDataSample, localizer: str, threshold: float
+    ) -> dict[str, Any]:
+        """Makes the dict of a prediction."""
+        prob = choose_map(sample, localizer)
+        return dict(
+            sample_id=pair.sample_id,
+            time=pair.time,
+            localizer=localizer,
+            threshold=threshold,
+            **describe_map(prob, sample.ori_shape, threshold),
+        )
+
+    def _init_pipeline(self, cfg: Any) -> Callable:
+        """Builds the steps that test clips go through."""
+        return _Pipeline(build_steps(clip_pipeline(cfg)))
+
+
+class _Pipeline:
+    """Steps one after the other.
+
+    MMEngine's ``Compose`` is not used: it builds by its own registry.
+    """
+
+    def __init__(self, steps: Iterable[Callable]) -> None:
+        self.steps = list(steps)
+
+    def __call__(self, results: dict) -> dict:
+        for step in self.steps:
+            results = step(results)
+        return results
+
+
+def plain(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out the map of a prediction, so that JSON can hold the rest."""
+    return {key: value for key, value in result.items() if key != 'map'}
+
+
+class _Writer:
+    """Writes results below a folder, each once."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def picture(self, sample_id: str, picture: np.ndarray) -> None:
+        write_picture(picture, self._path('vis', sample_id, 'png'))
+
+    def prediction(self, result: Mapping[str, Any], prob: Any) -> None:
+        name = result['sample_id']
+        path = self._path('preds', name, 'json')
+        path.write_text(json.dumps(plain(result), indent=2) + '\n')
+        np.save(self._path('maps', name, 'npy'), prob[0].float().numpy())
+
+    def _path(self, kind: str, sample_id: str, suffix: str) -> Path:
+        path = self.folder / kind / f'{safe_name(sample_id)}.{suffix}'
+        if path.exists():
+            raise DataError(
+                f'{path}: exists already and is not overwritten. Name another folder, '
+                'or give files of different names.'
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path

@@ -1,0 +1,180 @@
+"""Writes pictures as a video, with the sound of another one, in constant memory."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmxpl.datasets.convert.video import import_av, open_video
+from mmxpl.utils import DataError
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+
+class VideoOutput:
+    """A video that gets its pictures one by one and its sound from a file.
+
+    The first sound track of the source is copied packet by packet where the
+    container takes its codec, else encoded anew in the container's own. It is
+    written along with the pictures, never ahead. The file appears under its name
+    when it is complete.
+
+    Args:
+        path (str | Path): file to write; its ending names the container.
+        source (str): video whose sound and times are taken.
+        like (VideoStream): picture track of the source.
+        size (tuple[int, int]): height and width; odd ones lose a row or column,
+            since 4:2:0 colour needs even sides.
+
+    Raises:
+        DataError: If the file exists, or if its ending is of no video container.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        source: str,
+        like: 'VideoStream',
+        size: tuple[int, int],
+    ) -> None:
+        av = import_av()
+        self.path = Path(path)
+        refuse_existing(self.path)
+        if min(size) < 2:
+            raise DataError(f'{source}: frames of {size} are too small for a video.')
+        self._partial = self.path.with_name(f'.{self.path.stem}.partial{path.suffix}')
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._stack = ExitStack()
+        try:
+            self._out = self._stack.enter_context(av.open(str(self._partial), 'w'))
+            codec = self._out.default_video_codec
+            self._video = self._out.add_stream(codec, rate=like.average_rate or 25)
+        except (av.error.FFmpegError, ValueError) as error:
+            self._abandon()
+            raise DataError(
+                f'{path}: no video can be written under this ending ({error}). Name an '
+                '.mp4, .mkv or .webm.'
+            ) from error
+        self._video.height, self._video.width = (side // 2 * 2 for side in size)
+        self._video.pix_fmt = 'yuv420p'
+        self._unit = like.time_base or Fraction(1, 1000)
+        self._video.codec_context.time_base = self._unit
+        self._sound = self._stack.enter_context(open_video(source))
+        track = self._sound.streams.audio[0]
+        name = track.codec.canonical_name
+        # hardly a player knows raw samples in an MP4, and FFmpeg cannot always end it
+        raw_in_mp4 = name.startswith('pcm_') and self._out.format.name == 'mp4'
+        self.copies = name in self._out.supported_codecs and not raw_in_mp4
+        if self.copies:
+            self._track = self._out.add_stream_from_template(track)
+            self._packets = self._copied(track)
+        else:
+            name = self._out.default_audio_codec
+            self._track = self._out.add_stream(name, rate=_rate(av, name, track.rate))
+            self._packets = self._encoded(track)
+        self._next = next(self._packets, None)
+
+    def __enter__(self) -> 'VideoOutput':
+        return self
+
+    def __exit__(self, kind: Any, *error: object) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            with self._writing():
+                self._out.mux(self._video.encode(None))
+                self._write_sound(float('inf'))
+                self._stack.close()
+        except BaseException:
+            self._abandon()
+            raise
+        self._partial.rename(self.path)
+
+    def write(self, picture: np.ndarray, pts: int) -> None:
+        """Writes one picture, and the sound up to it.
+
+        Args:
+            picture (np.ndarray): RGB uint8 of shape (H, W, 3).
+            pts (int): its time in units of the source's picture track.
+        """
+        av = import_av()
+        height, width = self._video.height, self._video.width
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(picture[:height, :width]), format='rgb24'
+        )
+        frame.pts, frame.time_base = pts, self._unit
+        with self._writing():
+            self._out.mux(self._video.encode(frame))
+            self._write_sound(float(pts * self._unit))
+
+    def _write_sound(self, time: float) -> None:
+        """Writes the packets that begin by a time."""
+        while self._next is not None and _begin(self._next) <= time:
+            self._out.mux(self._next)
+            self._next = next(self._packets, None)
+
+    def _copied(self, track: Any) -> Iterator[Any]:
+        """Reads packets as they are stored."""
+        for packet in self._sound.demux(track):
+            if packet.dts is not None:  # the last one only ends the stream
+                packet.stream = self._track
+                yield packet
+
+    def _encoded(self, track: Any) -> Iterator[Any]:
+        """Decodes and encodes."""
+        for frame in self._sound.decode(track):
+            yield from self._track.encode(frame)
+        yield from self._track.encode(None)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says what goes wrong with the name of the file that is written."""
+        av = import_av()
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise DataError(
+                f'{self.path}: the video cannot be written ({error.strerror}). Is the '
+                'disk full? Otherwise name an .mkv, which takes most codecs.'
+            ) from error
+
+    def _abandon(self) -> None:
+        """Closes everything and leaves no file."""
+        av = import_av()
+        with suppress(av.error.FFmpegError):  # an incomplete file cannot be ended
+            self._stack.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Makes sure that no file is overwritten.
+
+    Args:
+        path (Path): file to be written.
+
+    Raises:
+        DataError: If it exists.
+    """
+    if path.exists():
+        raise DataError(
+            f'{path}: exists already and is not overwritten. Name another file, or '
+            'remove it.'
+        )
+
+
+def _begin(packet: Any) -> float:
+    """Seconds at which a packet begins."""
+    time = packet.pts if packet.dts is None else packet.dts
+    return float(time * packet.time_base)
+
+
+def _rate(av: Any, codec: str, rate: int) -> int:
+    """The rate that a codec takes and that is nearest, from above if possible."""
+    rates = av.Codec(codec, 'w').audio_rates or [rate]
+    above = [value for value in rates if value >= rate]
+    return min(above) if above else max(rates)

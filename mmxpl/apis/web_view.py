@@ -1,0 +1,238 @@
+"""What the web demo shows of an upload, without the web."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmxpl.datasets.audio_io import sound_header
+from mmxpl.datasets.convert.video import VIDEO_SUFFIXES, read_video_frame
+from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
+from mmxpl.utils import DataError
+from mmxpl.visualization.heatmap import overlay_heatmap
+from mmxpl.visualization.label_strip import map_title
+from mmxpl.visualization.panel import draw_boxes, panel_size, resize
+from mmxpl.visualization.sample_sheet import draw_spectrogram
+
+from .av_input import AVInput, as_pair
+from .inferencer import XPLInferencer
+from .prediction import describe_map
+from .video_input import SoundReader
+from .video_overlay import video_seconds
+
+SUFFIXES = dict(image=FRAME_SUFFIXES, sound=AUDIO_SUFFIXES, clip=VIDEO_SUFFIXES)
+MAX_BYTES = 50_000_000
+MAX_PIXELS = 25_000_000
+MAX_SECONDS = 120.0
+
+COLUMNS = ('model', 'confidence', 'box', 'score', 'x1', 'y1', 'x2', 'y2')
+
+
+@dataclass
+class Scene:
+    """One frame with everything predicted of it.
+
+    Args:
+        frame (np.ndarray): RGB uint8, in the size it is shown in.
+        size (tuple[int, int]): height and width of the frame itself.
+        maps (dict[str, Tensor]): (1, h, w) by localizer, 'ens' last.
+        spectrograms (dict[str, Tensor]): (1, F, L) by front end.
+        time (float, optional): seconds after the clip's first frame.
+    """
+
+    frame: np.ndarray
+    size: tuple[int, int]
+    maps: dict[str, Tensor]
+    spectrograms: dict[str, Tensor]
+    time: float | None = None
+
+
+def check_upload(path: str | None, kind: str) -> str:
+    """Looks at an upload before anything decodes it.
+
+    Args:
+        path (str, optional): the file; None if nothing was given.
+        kind (str): 'image', 'sound' or 'clip'.
+
+    Returns:
+        str: The path.
+
+    Raises:
+        DataError: If there is none, or if it is of another type or too large.
+    """
+    if not path:
+        raise DataError(f'No {kind} is given. Upload one.')
+    file = Path(path)
+    if file.suffix.lower() not in SUFFIXES[kind]:
+        raise DataError(
+            f'{file.name}: is no {kind} of the types {", ".join(SUFFIXES[kind])}.'
+        )
+    size = file.stat().st_size
+    if size > MAX_BYTES:
+        raise DataError(
+            f'{file.name}: has {size / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}.'
+        )
+    if kind == 'image':
+        _check_pixels(file)
+    elif kind == 'sound':
+        _check_seconds(file, sound_header(path)[1])
+    else:
+        _check_container(file)
+        _check_seconds(file, video_seconds(path))
+    return path
+
+
+def localize_pair(inferencer: XPLInferencer, image: str, sound: str) -> Scene:
+    """Localizes in an uploaded image.
+
+    Args:
+        inferencer (XPLInferencer): the model.
+        image (str): image file.
+        sound (str): sound file.
+
+    Returns:
+        Scene: What was found.
+
+    Raises:
+        DataError: If a file cannot be used.
+    """
+    pair = as_pair(check_upload(image, 'image'), check_upload(sound, 'sound'))
+    return _localize(inferencer, pair)
+
+
+def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
+    """Localizes at a moment of an uploaded clip.
+
+    Args:
+        inferencer (XPLInferencer): the model.
+        clip (str): video file.
+        share (float): the moment, in [0, 1] of the clip's length.
+
+    Returns:
+        Scene: What was found.
+
+    Raises:
+        DataError: If the file cannot be used.
+    """
+    seconds = video_seconds(check_upload(clip, 'clip'))
+    # the very end is after the last frame
+    time = min(max(float(share), 0.0), 0.99) * (seconds or 0.0)
+    frame = read_video_frame(clip, time)
+    with SoundReader(clip, inferencer.window) as sounds:
+        sound = sounds.around(time), inferencer.window.sample_rate
+    return _localize(inferencer, AVInput(Path(clip).stem, frame, sound, time))
+
+
+def draw_scene(scene: Scene, threshold: float) -> tuple[list[tuple], list[list]]:
+    """Draws the maps of all models, and lists their boxes.
+
+    Args:
+        scene (Scene): what was found.
+        threshold (float): of the boxes, in [0, 1].
+
+    Returns:
+        tuple[list[tuple], list[list]]: Pictures (RGB uint8) with captions: the frame,
+        the maps, the spectrograms; and rows of :data:`COLUMNS`, a model without a box
+        having one row. Coordinates are pixels of the frame itself.
+    """
+    at = '' if scene.time is None else f' at {scene.time:.2f} s'
+    pictures, rows = [(scene.frame, f'Frame{at}')], []
+    for name, prob in scene.maps.items():
+        found = describe_map(prob, scene.size, threshold)
+        picture = overlay_heatmap(scene.frame, prob)
+        picture = draw_boxes(picture, np.array(found['bboxes']))
+        confidence = round(found['confidence'], 3)
+        pictures.append((picture, f'{map_title(name)}, confidence {confidence:.2f}'))
+        boxes = zip(found['scores'], found['bboxes_pixels'], strict=True)
+        listed = [
+            [map_title(name), confidence, n, round(score, 3), *box]
+            for n, (score, box) in enumerate(boxes, 1)
+        ]
+        rows += listed or [[map_title(name), confidence, 'none', *[''] * 5]]
+    for name, values in scene.spectrograms.items():
+        picture = resize(draw_spectrogram(values), scene.frame.shape[:2])
+        pictures.append((picture, f'Spectrogram: {name}'))
+    return pictures, rows
+
+
+@torch.no_grad()
+def _localize(inferencer: XPLInferencer, pair: AVInput) -> Scene:
+    """Predicts, and keeps the spectrograms."""
+    ((_, batch),) = inferencer.preprocess([pair])
+    prepared = inferencer.model.data_preprocessor.prepare(batch)
+    (sample,) = inferencer.forward(prepared)
+    names = sorted(sample.pred_map.keys(), key=lambda name: (name == 'ens', name))
+    picture = pair.picture()
+    return Scene(
+        resize(picture, panel_size(picture.shape[:2])),
+        picture.shape[:2],
+        {name: sample.pred_map.get(name).cpu() for name in names},
+        {k: v[0].cpu() for k, v in prepared['inputs'].items() if k != 'img'},
+        pair.time,
+    )
+
+
+def _check_pixels(file: Path) -> None:
+    """Refuses an image whose header names too many pixels."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(f'{file.name}: is no image that can be read.') from error
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f'{file.name}: has {width} x {height} pixels, more than '
+            f'{MAX_PIXELS / 1e6:.0f} million.'
+        )
+
+
+def _check_container(file: Path) -> None:
+    """Refuses what only calls itself a video.
+
+    FFmpeg goes by the content, and a playlist would have it open other files.
+    """
+    with open(file, 'rb') as stream:
+        head = stream.read(12)
+    boxes = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+    is_mp4 = head[4:8] in boxes
+    is_matroska = head[:4] == b'\x1a\x45\xdf\xa3'
+    is_avi = head[:4] == b'RIFF' and head[8:12] == b'AVI '
+    if not (is_mp4 or is_matroska or is_avi):
+        raise DataError(f'{file.name}: is no MP4, MOV, Matroska, WebM or AVI.')
+
+
+def _check_seconds(file: Path, seconds: float | None) -> None:
+    """Refuses what is too long, or does not say how long it is."""
+    if seconds is None or seconds > MAX_SECONDS:
+        length = 'an unknown length' if seconds is None else f'{seconds:.0f} s'
+        raise DataError(f'{file.name}: has {length}, at most {MAX_SECONDS:.0f} s pass.')
+
+
+def write_examples(folder: Path, count: int = 3, size: int = 256) -> list[list[str]]:
+    """Makes clips of the synthetic world, as images with sounds.
+
+    Args:
+        folder (Path): where to.
+        count (int): how many. Defaults to 3.
+        size (int): side of the frames in pixels. Defaults to 256.
+
+    Returns:
+        list[list[str]]: Image and sound file of each.
+    """
+    import soundfile
+
+    from mmxpl.datasets.synthetic import WorldConfig, make_clip
+
+    config, examples = WorldConfig(seed=7, size=size), []
+    for n in range(count):
+        clip = make_clip(config, 'test', n)
+        image, sound = folder / f'example_{n}.jpg', folder / f'example_{n}.wav'
+        cv2.imwrite(str(image), clip.image)
+        soundfile.write(sound, clip.audio, config.sample_rate, subtype='PCM_16')
+        examples.append([str(image), str(sound)])
+    return examples

@@ -1,0 +1,141 @@
+"""Saves and stops when the machine is to be given back."""
+
+import os
+import signal
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmxpl.engine.dist import close_dist
+from mmxpl.registry import HOOKS
+
+from .atomic_checkpoint_hook import AtomicCheckpointHook
+
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
+EXIT_CODE = os.EX_TEMPFAIL
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """Ends a training at a signal, with a checkpoint of the very iteration.
+
+    The iteration is finished, ``preempted.pth`` is written by the run's
+    :class:`AtomicCheckpointHook`, and the process exits with code 75
+    (EX_TEMPFAIL). ``resume=True`` then goes on at the next iteration. Ranks agree
+    on the iteration by one small all_reduce every ``interval`` iterations; a
+    signal to one of them is enough.
+
+    A validation that is due is left to the resumed run; in distributed runs one
+    that has begun is finished first. So is the scoring pass. Data workers ignore
+    the signals, which schedulers send to every process of a job.
+
+    Args:
+        signals (Sequence[str]): names. Defaults to SIGTERM, which schedulers
+            and torchrun send, and SIGUSR1 (``sbatch --signal=USR1@120``).
+        interval (int): iterations between two looks, equal on every rank.
+            Defaults to 1 for one process, else to 10.
+    """
+
+    # after checkpoints in turn are written
+    priority = 'LOWEST'
+
+    def __init__(
+        self,
+        signals: Sequence[str] = ('SIGTERM', 'SIGUSR1'),
+        interval: int | None = None,
+    ) -> None:
+        self.signals = [signal.Signals[name] for name in signals]
+        self.interval = interval
+        self.received: int = 0
+        self._former: dict = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listens from here on."""
+        if self.interval is None:
+            self.interval = 1 if runner.world_size == 1 else 10
+        for number in self.signals:
+            self._former[number] = signal.signal(number, self._note)
+        val_loop = runner.val_loop
+        for loader in (runner.train_dataloader, val_loop and val_loop.dataloader):
+            if loader is not None:
+                self._shield_workers(loader)
+
+    def after_train(self, runner: Runner) -> None:
+        """Listens no more."""
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former = {}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Stops after an iteration."""
+        # gradients that wait for more batches are in no checkpoint
+        updated = getattr(runner.optim_wrapper, 'should_update', lambda: True)()
+        if updated and (runner.iter + 1) % self.interval == 0 and self._agreed():
+            self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        """Stops a single process in a validation, as if it had not begun."""
+        # ranks may have unequal numbers of batches to validate on
+        if runner.world_size == 1:
+            self.before_val(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Stops before a validation."""
+        if self._former and self._agreed():
+            self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def _note(self, number: int, frame) -> None:
+        """Remembers a signal."""
+        self.received = number
+
+    def _agreed(self) -> bool:
+        """Tells whether some rank got a signal; every rank asks at the same time."""
+        flag = torch.tensor(self.received)
+        all_reduce(flag, op='max')
+        self.received = int(flag)
+        return bool(self.received)
+
+    def _stop(self, runner: Runner, meta: dict) -> None:
+        """Saves and exits; every rank comes here."""
+        (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
+        path = hook.save_preempted(runner, meta)
+        name = signal.Signals(self.received).name
+        runner.logger.warning(
+            f"{name}: stopped at iteration {meta['iter']}, saved to '{path}'. Go on "
+            f'with --resume. Exit code {EXIT_CODE}.'
+        )
+        close_dist()
+        raise SystemExit(EXIT_CODE)
+
+    def _shield_workers(self, loader: DataLoader) -> None:
+        """Has the workers of a loader, yet to be started, ignore the signals."""
+        loader.worker_init_fn = _Shielded(loader.worker_init_fn, self.signals)
+
+
+class _Shielded:
+    """Start of a data worker that ignores signals."""
+
+    def __init__(self, worker_init_fn, signals: Sequence[signal.Signals]) -> None:
+        self.worker_init_fn, self.signals = worker_init_fn, signals
+
+    def __call__(self, worker_id: int) -> None:
+        for number in self.signals:
+            signal.signal(number, signal.SIG_IGN)
+        if self.worker_init_fn is not None:
+            self.worker_init_fn(worker_id)

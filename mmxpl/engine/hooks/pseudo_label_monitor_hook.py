@@ -1,0 +1,169 @@
+"""Numbers and pictures of the pseudo-labels, epoch by epoch."""
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mmxpl.datasets.image_io import decode_frame
+from mmxpl.evaluation.label_quality import HiddenTruth, label_facts
+from mmxpl.pseudo_labels import PseudoLabelBank
+from mmxpl.registry import HOOKS
+from mmxpl.structures import AVDataSample
+from mmxpl.visualization import AVLocVisualizer, contact_sheet, reliability_histogram
+
+from .cross_pseudo_label_hook import CrossPseudoLabelHook
+
+
+@HOOKS.register_module()
+class PseudoLabelMonitorHook(Hook):
+    """Logs how sharp, alike, reliable and, where it is known, how right labels are.
+
+    It looks at the bank of :class:`CrossPseudoLabelHook` before each epoch with
+    pseudo-labels and after the last one, and writes to every visualization backend
+    (``vis_data/scalars.json``, TensorBoard ...). The step is the number of finished
+    epochs, as for validation scores, so both stand on one axis. Scalars, each also
+    as ``pseudo_label/selected/...`` for the clips that the epoch draws from:
+
+    - ``pseudo_label/agreement``, ``.../<name>_sharpness``, ``.../<name>_area``: see
+      :func:`mmxpl.evaluation.label_quality.label_facts`;
+    - ``pseudo_label/reliability``: what the curriculum ranks by;
+    - ``pseudo_label/selected_fraction``: share of the clips that is drawn from;
+    - with ``truth``, ``pseudo_label/<name>_soft_iou``,
+      ``.../<name>_CIoU@0.5_adaptive`` (per cent) and ``.../true_area``: see
+      :func:`mmxpl.evaluation.label_quality.label_quality`.
+
+    Pictures: ``pseudo_labels``, the labels of the same few clips every time, and
+    ``reliability``, a histogram of all and of the selected clips.
+
+    The hook only reads. It draws no random number and holds no gradient; training
+    is bit for bit the same with and without it, with and without ``truth``, which is
+    for research on data whose annotations were hidden on purpose and never reaches
+    a loss.
+
+    Args:
+        truth (dict, optional): Config of a data set of the unlabelled clips *with*
+            annotations (``labelled=True``); see
+            :class:`mmxpl.evaluation.label_quality.HiddenTruth`. Defaults to None.
+        num_clips (int): Clips in the picture, spread evenly over the unlabelled
+            set; 0 for no pictures at all. Defaults to 4.
+    """
+
+    # after CrossPseudoLabelHook has scored and ranked the clips
+    priority = 'BELOW_NORMAL'
+
+    def __init__(self, truth: dict | None = None, num_clips: int = 4) -> None:
+        self.truth_cfg, self.num_clips = truth, num_clips
+        self.truth: HiddenTruth | None = None
+        self._trained = False
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Reads the annotations.
+
+        Args:
+            runner (Runner): the runner.
+
+        Raises:
+            DataError: If ``truth`` has none of the unlabelled clips.
+            TypeError: If the runner's visualizer cannot draw samples.
+        """
+        if self.num_clips and not isinstance(runner.visualizer, AVLocVisualizer):
+            raise TypeError(
+                'PseudoLabelMonitorHook draws through an AVLocVisualizer, but the '
+                f'visualizer is {type(runner.visualizer).__name__}; set visualizer = '
+                "dict(type='AVLocVisualizer', ...) in the config, or num_clips=0."
+            )
+        if self.truth_cfg is not None:
+            unlabelled = runner.train_dataloader.dataset.datasets[1]
+            self.truth = HiddenTruth(self.truth_cfg, unlabelled.sample_ids)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Logs the labels that this epoch begins with."""
+        self._trained = True
+        self._log(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Logs the labels that are left, unless nothing was trained."""
+        if self._trained:
+            self._log(runner)
+
+    @master_only
+    def _log(self, runner: Runner) -> None:
+        """Writes numbers and pictures, once every clip has a label."""
+        labeller = _find_labeller(runner)
+        bank = labeller.bank
+        if not bank.is_complete:
+            return
+        selected = torch.zeros(len(bank), dtype=torch.bool)
+        selected[labeller.sampler.selected()] = True
+        reliability = bank.reliability(labeller.reliability)
+        facts = _in_chunks(bank.labels, bank.names)
+        scalars = _means({**facts, 'reliability': reliability}, selected)
+        scalars['pseudo_label/selected_fraction'] = float(selected.float().mean())
+        if self.truth is not None:
+            quality = self.truth.judge(bank.labels, bank.names)
+            scalars.update(_means(quality, selected[self.truth.rows]))
+        runner.visualizer.add_scalars(scalars, step=runner.epoch)
+        print_log(
+            f'Pseudo-labels after {runner.epoch} epochs: '
+            + ', '.join(
+                f'{key.removeprefix("pseudo_label/")} {value:.3f}'
+                for key, value in scalars.items()
+                if '/selected/' not in key
+            ),
+            logger='current',
+        )
+        if self.num_clips:
+            histogram = reliability_histogram(reliability, selected)
+            runner.visualizer.add_image('reliability', histogram, runner.epoch)
+            sheet = self._sheet(runner, bank)
+            runner.visualizer.add_image('pseudo_labels', sheet, runner.epoch)
+
+    def _sheet(self, runner: Runner, bank: PseudoLabelBank) -> np.ndarray:
+        """Draws the labels of the same clips every time, RGB uint8."""
+        dataset = runner.train_dataloader.dataset.datasets[1]
+        count = min(self.num_clips, len(bank))
+        rows = []
+        for index in torch.linspace(0, len(bank) - 1, count).long().tolist():
+            # not by the pipeline: that could draw random numbers
+            info = dataset.get_data_info(index)
+            labels = dict(zip(bank.names, bank.labels[index, :, None], strict=True))
+            sample = AVDataSample(
+                metainfo=dict(sample_id=info['sample_id']),
+                pseudo_label=PixelData(**labels),
+            )
+            frame = cv2.cvtColor(decode_frame(info['img_path']), cv2.COLOR_BGR2RGB)
+            rows.append(runner.visualizer.draw(frame, sample, draw_pseudo_label=True))
+        return contact_sheet(rows, padding=4)
+
+
+def _find_labeller(runner: Runner) -> CrossPseudoLabelHook:
+    """Finds the hook that makes the labels."""
+    for hook in runner.hooks:
+        if isinstance(hook, CrossPseudoLabelHook):
+            return hook
+    raise TypeError(
+        'PseudoLabelMonitorHook logs what CrossPseudoLabelHook remembers: add that '
+        'hook to custom_hooks, or remove this one.'
+    )
+
+
+def _in_chunks(labels: Tensor, names: list[str], chunk: int = 65536) -> dict:
+    """Measures a whole bank, so that memory stays flat."""
+    parts = [label_facts(some.float(), names) for some in labels.split(chunk)]
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+
+def _means(facts: dict[str, Tensor], selected: Tensor) -> dict[str, float]:
+    """Averages (K,) facts over all clips and over the selected ones, if any."""
+    means = {f'pseudo_label/{k}': float(v.mean()) for k, v in facts.items()}
+    if selected.any():
+        for key, values in facts.items():
+            means[f'pseudo_label/selected/{key}'] = float(values[selected].mean())
+    return means

@@ -1,0 +1,78 @@
+"""Keeps in checkpoints what a run is, and where its sampler stands."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmxpl.engine.run_state import compare_runs, describe_run
+from mmxpl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RunStateHook(Hook):
+    """Refuses to resume what is another run, and restores the sampler.
+
+    Seed, lists of clips, composition of the batches and number of processes are
+    written into every checkpoint and compared at a resume, see
+    :func:`mmxpl.engine.run_state.compare_runs`. In mid-epoch the sampler's
+    ``state_dict`` is written, too, if it has one.
+    """
+
+    # the sampler must be as it was before hooks look at it
+    priority = 'VERY_HIGH'
+    KEY = 'run_state'
+
+    def __init__(self) -> None:
+        self._resumed: dict | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the state of a resumed run until the loop is ready."""
+        if not runner._resume:
+            return
+        self._resumed = checkpoint.get(self.KEY)
+        if self._resumed is None:
+            runner.logger.warning(
+                'The checkpoint does not say which run it belongs to, so that neither '
+                'its lists nor its seed can be compared with this one.'
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        """Compares, and restores the sampler.
+
+        Raises:
+            DataError: If the checkpoint does not fit this run.
+        """
+        self._warn_of_accumulation(runner)
+        if self._resumed is None:
+            return
+        converted = compare_runs(self._resumed['run'], self._describe(runner))
+        if converted:
+            runner.logger.warning(converted)
+        if self._resumed['sampler'] is not None:
+            runner.train_dataloader.sampler.load_state_dict(self._resumed['sampler'])
+        self._resumed = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the state."""
+        loader, meta = runner.train_dataloader, checkpoint['meta']
+        in_epoch = meta['iter'] - meta['epoch'] * len(loader) > 0
+        keeps_state = in_epoch and hasattr(loader.sampler, 'state_dict')
+        checkpoint[self.KEY] = dict(
+            run=self._describe(runner),
+            sampler=loader.sampler.state_dict() if keeps_state else None,
+        )
+
+    @staticmethod
+    def _describe(runner: Runner) -> dict:
+        return describe_run(runner.train_dataloader, runner.world_size)
+
+    @staticmethod
+    def _warn_of_accumulation(runner: Runner) -> None:
+        """Says where gradients that wait for more are lost in a resume."""
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if len(runner.train_dataloader) % counts:
+            runner.logger.warning(
+                f'accumulative_counts={counts} does not divide the '
+                f'{len(runner.train_dataloader)} iterations of an epoch: gradients '
+                'that wait at its end are not in a checkpoint, so that a resumed run '
+                'is not exact.'
+            )

@@ -1,0 +1,82 @@
+"""The pseudo-labels in a checkpoint, to look at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmxpl.pseudo_labels import PseudoLabelBank
+from mmxpl.utils import DataError
+
+from .checkpoint import read_checkpoint
+from .hooks import CrossPseudoLabelHook
+
+
+class LabelMemory:
+    """What a checkpoint of training knows of the unlabelled clips.
+
+    Args:
+        path (str): The checkpoint.
+        ids (Sequence[str]): The unlabelled clips, in the order of their data set.
+        cfg (Any): The config, whose hook says how reliability is measured.
+
+    Attributes:
+        bank (PseudoLabelBank): The labels.
+        epoch (int): Epochs that were finished.
+        scores (Tensor): (N,) reliability in [0, 1].
+        ranks (Tensor): (N,) from 1, the most reliable first.
+
+    Raises:
+        DataError: If it cannot be read or has no pseudo-labels of these clips.
+    """
+
+    def __init__(self, path: str, ids: Sequence[str], cfg: Any) -> None:
+        checkpoint = read_checkpoint(path, 'cpu')
+        state = checkpoint.get(CrossPseudoLabelHook.CHECKPOINT_KEY)
+        if state is None:
+            raise DataError(
+                f'--checkpoint {path}: has no pseudo-labels: it is a published one, or '
+                'of a run without CrossPseudoLabelHook. Name an epoch_N.pth of such a '
+                'run.'
+            )
+        try:
+            self.bank = PseudoLabelBank(ids, state['names'])
+            self.bank.load_state_dict(state)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f'--checkpoint {path}: its pseudo-labels are damaged ({error!r}). Name '
+                'another checkpoint.'
+            ) from error
+        except ValueError as error:
+            raise DataError(
+                f'--checkpoint {path}: {error} Here that is the config and its lists.'
+            ) from error
+        if self.bank.labels is None:
+            raise DataError(
+                f'--checkpoint {path}: is of the warm-up, before the first pseudo-'
+                'label. Name a later one.'
+            )
+        self.epoch = checkpoint.get('meta', {}).get('epoch', 0)
+        hooks = [h for h in cfg.get('custom_hooks') or () if 'reliability' in h]
+        measures = hooks[0]['reliability'] if hooks else ('agreement',)
+        self.scores = self.bank.reliability(measures)
+        # the order of the curriculum
+        order = self.scores.argsort(descending=True, stable=True)
+        self.ranks = order.argsort() + 1
+
+    def describe(self, index: int) -> tuple[dict, str]:
+        """Look up a clip.
+
+        Args:
+            index (int): Its place in the data set.
+
+        Returns:
+            tuple[dict, str]: Its labels (h, w) by localizer, none before its first
+            visit; and a line on them.
+        """
+        visits = int(self.bank.visits[index])
+        if not visits:
+            return {}, 'no pseudo-label yet'
+        maps = self.bank.labels[index].float()
+        return dict(zip(self.bank.names, maps, strict=True)), (
+            f'rank {self.ranks[index]} of {len(self.bank)}, '
+            f'r={self.scores[index]:.2f}, visit {visits}'
+        )

@@ -1,0 +1,102 @@
+"""Which checkpoint of a directory a run goes on from."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmxpl.utils.errors import DataError
+
+from .checkpoint import damaged_part, read_progress
+
+
+class Candidate(NamedTuple):
+    """A checkpoint that a run can go on from, and how far it is."""
+
+    run: int  # which run in this directory wrote it, counted from 1
+    iter: int
+    epoch: int
+    validated: bool
+    path: Path
+
+
+def progress_of(path: Path, meta: dict[str, Any]) -> Candidate:
+    """Makes a candidate of a checkpoint's ``meta``."""
+    return Candidate(
+        run=meta.get('run', 0),
+        iter=meta['iter'],
+        epoch=meta['epoch'],
+        validated=meta.get('validated', False),
+        path=path,
+    )
+
+
+def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
+    """Reads how far the checkpoints of a directory are.
+
+    Args:
+        folder (str | Path): The directory.
+
+    Returns:
+        tuple: The candidates, the newest first, and the files that cannot be
+        read. Files of weights alone are in neither.
+    """
+    candidates, damaged = [], []
+    for path in sorted(Path(folder).glob('*.pth')):
+        try:
+            meta = read_progress(path)
+        except DataError:
+            damaged.append(path)
+        else:
+            if meta is not None:
+                candidates.append(progress_of(path, meta))
+    return sorted(candidates, reverse=True), damaged
+
+
+def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
+    """Finds the newest checkpoint that is whole.
+
+    What counts is what the files say: the number of the run and the iteration.
+    File times, names and the file ``last_checkpoint`` do not count, so that a
+    clock that was set back, a copy, or a damaged pointer changes nothing.
+
+    Args:
+        folder (str | Path): The directory.
+
+    Returns:
+        tuple: The file, or None if there is no checkpoint at all, and the files
+        that were left out because they are damaged.
+
+    Raises:
+        DataError: If there are checkpoints, but none is whole.
+    """
+    candidates, damaged = read_candidates(folder)
+    for candidate in candidates:
+        if damaged_part(candidate.path) is None:
+            return candidate.path, damaged
+        damaged.append(candidate.path)
+    if damaged:
+        names = ', '.join(f"'{path}'" for path in damaged)
+        raise DataError(
+            f'no checkpoint to resume from is whole: {names}. Remove what is damaged '
+            'to start from the beginning.'
+        )
+    return None, []
+
+
+def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
+    """Numbers a run, so that its checkpoints count as the newest of a directory.
+
+    Args:
+        folder (str | Path): The directory.
+        run (int, optional): Number of the run that is resumed.
+        iteration (int): Iterations done.
+
+    Returns:
+        int: The number of the resumed run; a new one if there is none, or if
+        the directory has checkpoints that are newer than the one resumed from.
+    """
+    newest = next(iter(read_candidates(folder)[0]), None)
+    if newest is None:
+        return run or 1
+    if run is not None and newest[:2] <= (run, iteration):
+        return run
+    return newest.run + 1

@@ -1,0 +1,124 @@
+"""What two runs must share for one to go on from the other's checkpoint."""
+
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from mmxpl.pseudo_labels.bank import fingerprint
+from mmxpl.utils.errors import DataError
+
+
+def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
+    """Describes which clips a run sees, and when.
+
+    Args:
+        loader (DataLoader): Of the training.
+        world_size (int): Processes.
+
+    Returns:
+        dict: Plain values.
+    """
+    sampler, dataset = loader.sampler, loader.dataset
+    parts = getattr(dataset, 'datasets', [dataset])
+    state = dict(
+        world_size=world_size,
+        batch_size=loader.batch_size,
+        batches=len(loader),
+        lists=[
+            fingerprint(part.sample_ids) if hasattr(part, 'sample_ids') else len(part)
+            for part in parts
+        ],
+    )
+    for name in ('seed', 'labelled_per_batch', 'unlabelled_per_batch'):
+        if hasattr(sampler, name):
+            state[f'sampler_{name}'] = getattr(sampler, name)
+    return state
+
+
+def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Checks that a run goes on with the same clips in the same batches.
+
+    Another number of processes is fine if together they make the same batches:
+    every clip is then drawn and augmented as before, only rounding differs.
+
+    Args:
+        former (dict): Description of the run that wrote the checkpoint.
+        now (dict): Description of the run that resumes.
+
+    Returns:
+        str | None: What is converted, for the log; None if nothing is.
+
+    Raises:
+        DataError: If the runs do not fit, with every reason and its remedy.
+    """
+    reasons = [*_seeds(former, now), *_lists(former, now), *_batches(former, now)]
+    if reasons:
+        raise DataError(
+            'The checkpoint does not fit this run: '
+            + '; '.join(reasons)
+            + '. To start a new run from its weights, set load_from and leave resume '
+            'out.'
+        )
+    if former['world_size'] == now['world_size']:
+        return None
+    return (
+        f'The run was started with {former["world_size"]} processes and goes on with '
+        f'{now["world_size"]}. Together they make the same batches, so that results '
+        'differ by rounding alone.'
+    )
+
+
+def _seeds(former: dict, now: dict):
+    before, here = former.get('sampler_seed'), now.get('sampler_seed')
+    if before != here:
+        yield f'its seed is {before}, this one {here}: set randomness.seed={before}'
+
+
+def _lists(former: dict, now: dict):
+    if former['lists'] == now['lists']:
+        return
+    if len(former['lists']) != len(now['lists']):
+        yield (
+            f'it was trained on {len(former["lists"])} data sets, here are '
+            f'{len(now["lists"])}'
+        )
+        return
+    names = ('labelled', 'unlabelled') if len(now['lists']) == 2 else ()
+    for place, pair in enumerate(zip(former['lists'], now['lists'], strict=True)):
+        if pair[0] != pair[1]:
+            name = names[place] if names else f'{place + 1}th'
+            yield (
+                f'its {name} clips are others than these, or in another order: use '
+                'the lists that it was started with'
+            )
+
+
+def _batches(former: dict, now: dict):
+    kinds = [
+        name
+        for name in ('sampler_labelled_per_batch', 'sampler_unlabelled_per_batch')
+        if name in former and name in now
+    ] or ['batch_size']
+    for name in kinds:
+        before, here = (s[name] * s['world_size'] for s in (former, now))
+        if before != here:
+            what = name.removeprefix('sampler_')
+            yield (
+                f'its batches of all processes hold {before} clips by {what}, these '
+                f'{here}: with {now["world_size"]} processes '
+                f'{_share(what, before, now)}'
+            )
+            return  # the number of batches follows
+    if former['batches'] != now['batches']:
+        yield (
+            f'its epochs have {former["batches"]} batches, these {now["batches"]}: '
+            f'keep num_batches of the sampler'
+        )
+
+
+def _share(what: str, total: int, now: dict) -> str:
+    """Words what to set so that the processes share a batch."""
+    share, rest = divmod(total, now['world_size'])
+    if rest:
+        return 'it cannot be divided evenly; take another number of processes'
+    return f'set {what}={share}'

@@ -1,0 +1,82 @@
+"""The contrastive loss of LVS, "the hard way"."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmxpl.registry import MODELS
+from mmxpl.utils.gather import count_rows, own_rows
+
+from .contrastive_loss import gather_with_grad, pair_similarity
+
+
+@MODELS.register_module()
+class LVSLoss(nn.Module):
+    """InfoNCE with a tri-map: object, background as a hard negative, and neither.
+
+    For image i and its own sound, cells whose cosine is above ``object`` are the
+    object, those below ``background`` are background, softly, by a sigmoid of
+    width ``sharpness``; cells in between count for nothing. The positive is the
+    mean cosine of the object, the negatives are that of the background and the
+    mean over the object-like cells of i for every other sound of the batch.
+
+    LVS (Chen et al., CVPR 2021, "Localizing Visual Sounds the Hard Way", section
+    on the tri-map), as ``model.py`` of
+    github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way computes the logits;
+    how it was trained was not released. That code takes the pair itself out of
+    the negatives by a factor of -99, which fails where its similarity is
+    negative; here it is left out.
+
+    Each rank's loss is that of the global batch, see
+    :class:`~.contrastive_loss.MaxMILContrastiveLoss`.
+
+    Args:
+        object (float): cosine above which a cell is object. Defaults to 0.65.
+        background (float): cosine below which a cell is background.
+            Defaults to 0.4.
+        sharpness (float): width of the sigmoids. Defaults to 0.03.
+        temperature (float): divides the similarities. Defaults to 0.07.
+        loss_weight (float): factor of the loss. Defaults to 1.
+    """
+
+    def __init__(
+        self,
+        object: float = 0.65,
+        background: float = 0.4,
+        sharpness: float = 0.03,
+        temperature: float = 0.07,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.object, self.background = object, background
+        self.sharpness, self.temperature = sharpness, temperature
+        self.loss_weight = loss_weight
+
+    def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """Computes the loss.
+
+        Args:
+            visual (Tensor): (B, D, h, w), cells of unit norm.
+            audio (Tensor): (B, D), of unit norm.
+
+        Returns:
+            Tensor: scalar.
+        """
+        maps = pair_similarity(visual, audio)
+        rows = torch.arange(len(maps), device=maps.device)
+        own = maps[rows, own_rows(count_rows(maps)).start + rows]
+        # the pair's own column is the positive, the others are the negatives
+        of_object = _mean_where(maps, (maps - self.object) / self.sharpness)
+        of_background = _mean_where(own, (self.background - own) / self.sharpness)
+        similarity = torch.cat([of_object, of_background.unsqueeze(1)], dim=1)
+        logits = gather_with_grad(similarity) / self.temperature
+        target = torch.arange(len(logits), device=logits.device)
+        return self.loss_weight * F.cross_entropy(logits, target)
+
+
+def _mean_where(maps: Tensor, evidence: Tensor) -> Tensor:
+    """Mean over the last dimension, weighted by ``sigmoid(evidence)``.
+
+    As a softmax, since the sigmoids of a map may all be too small for fp32.
+    """
+    return (maps * F.logsigmoid(evidence).softmax(dim=-1)).sum(dim=-1)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+
+from mmxpl.apis.prediction import describe_map
+from mmxpl.utils import DataError
+
+
+def test_boxes_in_both_units():
+    prob = torch.zeros(1, 40, 60)
+    prob[0, 10:20, 30:45] = 0.9
+    prob[0, 30:, :6] = 0.6
+    found = describe_map(prob, (40, 60))
+    assert found['bboxes_pixels'] == [[30, 10, 45, 20], [0, 30, 6, 40]]
+    assert found['scores'] == pytest.approx([0.9, 0.6])
+    np.testing.assert_allclose(
+        found['bboxes'], [[0.5, 0.25, 0.75, 0.5], [0, 0.75, 0.1, 1]], atol=1e-6
+    )
+    assert describe_map(prob, (40, 60), 0.7)['bboxes_pixels'] == [[30, 10, 45, 20]]
+    assert describe_map(prob, (40, 60), 0.95)['bboxes'] == []
+
+
+def test_confidence_is_the_mean_of_the_highest_quarter():
+    prob = torch.zeros(1, 224, 224)
+    prob[0, :56] = 0.8  # a quarter
+    assert describe_map(prob, (30, 30))['confidence'] == pytest.approx(0.8)
+    prob[0, 28:56] = 0.2
+    assert describe_map(prob, (30, 30))['confidence'] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize('threshold', [-0.1, 1.1, float('nan')])
+def test_a_threshold_is_a_probability(threshold):
+    with pytest.raises(DataError, match='threshold'):
+        describe_map(torch.zeros(1, 4, 4), (8, 8), threshold)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import soundfile
+
+from mmxpl.apis.video_input import SoundReader, SoundWindow, video_pairs
+from mmxpl.datasets.convert import read_video_sound
+from mmxpl.utils import DataError
+
+pytest.importorskip('av')
+RATE = 8000
+WINDOW = SoundWindow(RATE, 0.5)
+
+
+@pytest.fixture(scope='module')
+def video(make_video, tmp_path_factory):
+    return str(make_video(tmp_path_factory.mktemp('v') / 'clip.mkv', seconds=3.0))
+
+
+def test_the_window_lies_around_the_frame_and_within_the_sound(video):
+    whole = read_video_sound(video, RATE).astype(np.float32) / 32768
+    with SoundReader(video, WINDOW) as reader:
+        for time in (0.0, 0.1, 0.7, 0.7, 1.9, 2.9, 3.0, 3.2):
+            start = round(time * RATE - RATE / 4)
+            start = min(max(start, 0), len(whole) - RATE // 2)
+            found = reader.around(time)
+            assert found.dtype == np.float32
+            np.testing.assert_array_equal(found[:, 0], whole[start : start + RATE // 2])
+
+
+def test_only_about_a_window_of_sound_is_held(make_video, tmp_path):
+    path = str(make_video(tmp_path / 'long.mkv', seconds=20.0, fps=2))
+    with SoundReader(path, WINDOW) as reader:
+        held = []
+        for time in np.arange(0, 20, 0.5):
+            reader.around(time)
+            held.append(len(reader._held))
+    assert max(held) < RATE  # 20 s are twenty times as many
+
+
+def test_a_frame_every_so_often(video):
+    taken = list(video_pairs(video, 0.5, WINDOW))
+    assert [time for time, _, _ in taken] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
+    assert len(list(video_pairs(video, 0, WINDOW))) == 30
+    # more often than there are frames: each once
+    assert len(list(video_pairs(video, 0.01, WINDOW))) == 30
+    # the luma of frame n is 20 + 5 n, of limited range
+    grey = [(frame.mean() * 219 / 255 + 16 - 20) / 5 for _, frame, _ in taken]
+    assert grey == pytest.approx([0, 5, 10, 15, 20, 25], abs=0.3)
+
+
+def test_times_between_frames_go_to_the_next_one(make_video, tmp_path):
+    path = make_video(tmp_path / 'v.mkv', times=[0, 400, 1100, 1200, 2600])
+    times = [time for time, _, _ in video_pairs(str(path), 1.0, WINDOW)]
+    assert times == pytest.approx([0, 1.1, 2.6])
+
+
+def test_a_short_sound_is_given_whole(make_video, tmp_path):
+    path = make_video(tmp_path / 'v.mkv', seconds=0.3)
+    ((_, _, (sound, rate)),) = video_pairs(str(path), 1.0, WINDOW)
+    assert rate == RATE
+    assert len(sound) == pytest.approx(0.3 * RATE, abs=20)
+
+
+def test_frames_after_the_sound_are_said(make_video, tmp_path, logged):
+    pictures = make_video(tmp_path / 'v.mkv', seconds=1.0, times=range(0, 4000, 500))
+    found = list(video_pairs(str(pictures), 1.0, WINDOW))
+    assert len(found) == 4
+    assert 'the sound ends at 1.0 s' in logged()
+    np.testing.assert_array_equal(found[-1][2][0], found[-2][2][0])
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [(dict(sound=False), 'has no sound'), (dict(pictures=False), 'has no pictures')],
+)
+def test_both_are_needed(make_video, tmp_path, kwargs, message):
+    path = make_video(tmp_path / 'v.mkv', **kwargs)
+    with pytest.raises(DataError, match=f'v.mkv: the file {message}'):
+        next(video_pairs(str(path), 1.0, WINDOW))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / 'v.mp4'
+    path.write_bytes(b'no video at all' * 50)
+    with pytest.raises(DataError, match=r'v\.mp4: the file is damaged or no video'):
+        next(video_pairs(str(path), 1.0, WINDOW))
+    with pytest.raises(DataError, match='every'):
+        next(video_pairs(str(path), -1.0, WINDOW))
+
+
+def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):
+    # the moment in the middle: the converter's sound, centred, is the same window
+    import cv2
+    import torch
+
+    from mmxpl.datasets.convert import read_video_frame
+
+    cv2.imwrite(str(tmp_path / 'a.png'), read_video_frame(video, 1.5))
+    sound = read_video_sound(video, RATE)
+    soundfile.write(tmp_path / 'a.wav', sound, RATE, subtype='PCM_16')
+    pair = (str(tmp_path / 'a.png'), str(tmp_path / 'a.wav'))
+    (of_files,) = inferencer(pair, return_datasamples=True)['predictions']
+    found = inferencer(video, return_datasamples=True, every=1.5)['predictions']
+    assert [round(s.time, 3) for s in found] == [0, 1.5]
+    assert found[1].sample_id == 'clip@1.50s'
+    # the two windows may be apart by half a sample
+    torch.testing.assert_close(
+        found[1].pred_map.ens, of_files.pred_map.ens, rtol=0, atol=2e-3
+    )

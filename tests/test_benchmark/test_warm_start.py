@@ -1,0 +1,70 @@
+"""Who can go on from whose warm-up."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmxpl.benchmark import (
+    METHODS,
+    find_lenders,
+    find_method,
+    options_of,
+    share_warm_start,
+    warm_up_epochs,
+)
+from mmxpl.utils.config_options import merge_options
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+
+def configured(name, seed=0):
+    method, path = find_method(name, 'synthetic', CONFIGS)
+    cfg = Config.fromfile(path)
+    merge_options(cfg, options_of(method, cfg, 0.05, seed))
+    return cfg
+
+
+def test_what_differs_in_pseudo_labels_alone_borrows_from_xpl():
+    configs = {name: configured(name) for name in METHODS}
+    lenders = find_lenders(configs)
+    alone = {'supervised', 'ezvsl', 'lvs', 'slavc', 'fnac', 'full', 'xpl'}
+    # another loss, or another batch, from the first step on
+    assert lenders == dict.fromkeys(set(METHODS) - alone - {'xpl-no_contrast'}, 'xpl')
+
+
+def test_another_seed_or_a_shorter_warm_up_lends_nothing():
+    assert find_lenders({0: configured('xpl', 0), 1: configured('supcon', 1)}) == {}
+    late, early = configured('xpl'), configured('xpl')
+    for hook in early.custom_hooks:
+        if 'warmup_epochs' in hook:
+            hook['warmup_epochs'] = 2
+    assert find_lenders({'late': late, 'early': early}) == {}
+    assert find_lenders({'early': early, 'late': late}) == {'late': 'early'}
+    assert (warm_up_epochs(early), warm_up_epochs(late)) == (2, 6)
+
+
+def test_who_needs_the_area_of_annotations_lends_first():
+    configs = {'hard': configured('hard'), 'xpl': configured('xpl')}
+    assert find_lenders(configs) == {'hard': 'xpl'}
+
+
+def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
+    source = tmp_path / 'epoch_6.pth'
+    torch.save(dict(state_dict=dict(w=torch.ones(2)), meta=dict(epoch=6)), source)
+    folder = tmp_path / 'cell'
+    share_warm_start(source, folder)
+    target = Path((folder / 'last_checkpoint').read_text())
+    state = torch.load(target, weights_only=True)
+    assert target.parent == folder
+    assert torch.equal(state['state_dict']['w'], torch.ones(2))
+    assert state['teacher'] is None
+    (folder / 'last_checkpoint').write_text('epoch_9.pth')
+    share_warm_start(source, folder)
+    assert (folder / 'last_checkpoint').read_text() == 'epoch_9.pth'
+
+
+@pytest.mark.parametrize('name', ['supcon', 'supervised'])
+def test_without_pseudo_labels_all_epochs_are_warm_up(name):
+    assert warm_up_epochs(configured(name)) == 16

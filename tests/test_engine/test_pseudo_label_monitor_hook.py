@@ -1,0 +1,173 @@
+"""The monitor in a real training on the tiny world."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+
+import mmxpl.engine
+import mmxpl.models
+import mmxpl.visualization
+from mmxpl.registry import MODELS
+from mmxpl.testing import tiny_model_cfg
+
+LOAD = [
+    dict(type='LoadFrame', size=48),
+    dict(type='LoadAudio', sample_rate=8000, duration=0.5),
+    dict(type='RasterizeTargets', size=56),
+    dict(type='PackAVInputs'),
+]
+
+
+def part(world, **options):
+    return dict(
+        type='AVJsonDataset',
+        data_root=str(world),
+        id_list='train.txt',
+        fraction=0.5,
+        pipeline=LOAD,
+        **options,
+    )
+
+
+def train(world, work_dir, *hooks, visualizer=None, cross=True):
+    for singleton in (MMLogger, MessageHub, Visualizer):
+        singleton._instance_dict.clear()
+    torch.manual_seed(3)
+    datasets = [
+        part(world, subset='labelled', labelled=True),
+        part(world, subset='unlabelled'),
+    ]
+    labeller = dict(type='CrossPseudoLabelHook', warmup_epochs=1)
+    runner = Runner(
+        model=MODELS.build(tiny_model_cfg()),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            dataset=dict(type='ConcatDataset', datasets=datasets),
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(
+                type='CurriculumSampler',
+                labelled_per_batch=2,
+                unlabelled_per_batch=2,
+                curriculum=dict(start=0.5, begin=1, until=3),
+            ),
+            collate_fn=dict(type='mmxpl.av_collate'),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=3),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
+        default_hooks=dict(checkpoint=None),
+        custom_hooks=[*([labeller] if cross else []), *hooks],
+        visualizer=visualizer
+        or dict(type='AVLocVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
+        default_scope='mmxpl',
+        experiment_name=work_dir.name,
+        randomness=dict(seed=3),
+        log_level='ERROR',
+        cfg=ConfigDict(),
+    )
+    runner.train()
+    return runner
+
+
+def monitor(world, **options):
+    truth = part(world, subset='unlabelled', labelled=True)
+    return dict(type='PseudoLabelMonitorHook', truth=truth, **options)
+
+
+def records(runner):
+    text = Path(runner.log_dir, 'vis_data', 'scalars.json').read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [line for line in lines if 'pseudo_label/agreement' in line]
+
+
+def test_what_is_logged_and_that_it_is_true(tiny_world, tmp_path):
+    runner = train(tiny_world, tmp_path / 'run', monitor(tiny_world, num_clips=2))
+    logged = records(runner)
+    assert [line['step'] for line in logged] == [1, 2, 3]
+    assert [line['pseudo_label/selected_fraction'] for line in logged] == [
+        0.5,
+        0.75,
+    ] + [0.75]
+    last = logged[-1]
+    (bank,) = (h.bank for h in runner.hooks if hasattr(h, 'bank'))
+    labels = bank.labels.double().numpy()
+    assert last['pseudo_label/a_area'] == pytest.approx(labels[:, 0].mean(), abs=1e-5)
+    sharpness = np.abs(2 * labels[:, 1] - 1).mean()
+    assert last['pseudo_label/b_sharpness'] == pytest.approx(sharpness, abs=1e-5)
+    # the truth of those very clips, drawn by the labelled set's own pipeline
+    unlabelled = runner.train_dataloader.dataset.datasets[1]
+    everything = mmxpl.datasets.AVJsonDataset(
+        str(tiny_world), labelled=True, pipeline=LOAD
+    )
+    ids = everything.sample_ids
+    ious, areas = [], []
+    for label, sample_id in zip(labels[:, 0], unlabelled.sample_ids, strict=True):
+        gt = everything[ids.index(sample_id)]['data_samples'].gt_map.double()
+        cells = torch.nn.functional.interpolate(gt[None, None], (6, 6), mode='area')
+        cells = cells[0, 0].numpy()
+        ious.append(np.minimum(label, cells).sum() / np.maximum(label, cells).sum())
+        areas.append(gt.mean())
+    assert last['pseudo_label/a_soft_iou'] == pytest.approx(np.mean(ious), abs=1e-4)
+    assert last['pseudo_label/true_area'] == pytest.approx(np.mean(areas), abs=1e-5)
+    assert 0 <= last['pseudo_label/b_CIoU@0.5_adaptive'] <= 100
+    assert 'pseudo_label/selected/b_soft_iou' in last
+    pictures = f'{runner.log_dir}/vis_data/vis_image'
+    for step in (1, 2, 3):
+        assert cv2.imread(f'{pictures}/reliability_{step}.png').shape == (300, 500, 3)
+        assert cv2.imread(f'{pictures}/pseudo_labels_{step}.png') is not None
+
+
+def test_training_is_bit_for_bit_the_same_without_it(tiny_world, tmp_path):
+    runs = [
+        train(tiny_world, tmp_path / 'without'),
+        train(tiny_world, tmp_path / 'with', monitor(tiny_world)),
+    ]
+    states = [
+        {**r.model.state_dict(), **_flat(r.optim_wrapper.state_dict())} for r in runs
+    ]
+    assert states[0].keys() == states[1].keys()
+    for key, value in states[0].items():
+        assert torch.equal(value, states[1][key]), key
+    banks = [h.bank for r in runs for h in r.hooks if hasattr(h, 'bank')]
+    assert torch.equal(banks[0].labels, banks[1].labels)
+
+
+def _flat(state):
+    return {
+        f'optim.{n}.{key}': value
+        for n, values in state['state'].items()
+        for key, value in values.items()
+    }
+
+
+def test_without_truth_nothing_about_truth(tiny_world, tmp_path):
+    hook = dict(type='PseudoLabelMonitorHook', num_clips=0)
+    runner = train(
+        tiny_world,
+        tmp_path / 'run',
+        hook,
+        visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
+    )
+    keys = {key for line in records(runner) for key in line}
+    assert not {key for key in keys if 'iou' in key.lower() or 'true' in key}
+    assert 'pseudo_label/selected/reliability' in keys
+
+
+def test_without_the_labelling_hook_it_says_so(tiny_world, tmp_path):
+    hook = dict(type='PseudoLabelMonitorHook')
+    with pytest.raises(TypeError, match='CrossPseudoLabelHook'):
+        train(tiny_world, tmp_path / 'run', hook, cross=False)
+
+
+def test_a_visualizer_that_cannot_draw_is_named(tiny_world, tmp_path):
+    hook = dict(type='PseudoLabelMonitorHook')
+    with pytest.raises(TypeError, match='AVLocVisualizer'):
+        train(tiny_world, tmp_path / 'run', hook, visualizer=dict(type='Visualizer'))

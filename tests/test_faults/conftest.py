@@ -1,0 +1,251 @@
+"""Trainings that are harmed, and a table of how they fared."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmxpl.testing import tiny_model_cfg
+
+ROOT = Path(__file__).resolve().parents[2]
+PROPERTY = 'fault'
+# wall-clock time and names that hold it
+FREE = {'time', 'data_time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt'}
+
+
+@pytest.fixture(scope='session')
+def server():
+    """The process that runs trainings in its forks."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name('server.py'))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(
+            os.environ,
+            PYTHONPATH=str(ROOT),
+            OMP_NUM_THREADS='1',
+            CUDA_VISIBLE_DEVICES='',
+        ),
+    )
+    yield process
+    process.stdin.close()
+    process.wait(30)
+
+
+@pytest.fixture(scope='session')
+def config_path(tmp_path_factory, tiny_world):
+    """The user's own config for small folders, with the smallest nets."""
+    values = {
+        'MMXPL_LABELLED_FRACTION': '0.25',
+        'MMXPL_DATA_ROOT': str(tiny_world),
+    }
+    former = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    cfg = Config.fromfile(ROOT / 'configs/xpl/xpl_custom.py')
+    for name, value in former.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    cfg.model = tiny_model_cfg()
+    cfg.default_hooks.pop('visualization')
+    cfg.log_level = 'WARNING'
+    cfg.train_cfg.max_epochs = 3
+    cfg.param_scheduler[0].end = 5
+    cfg.param_scheduler[1].update(end=3, T_max=3)
+    cfg.custom_hooks[3].update(warmup_epochs=1, align_area=True)
+    sampler = dict(labelled_per_batch=2, unlabelled_per_batch=2, num_batches=4)
+    curriculum = dict(start=0.5, end=1.0, begin=1, until=3)
+    cfg.train_dataloader.sampler.update(sampler, curriculum=curriculum)
+    cfg.train_dataloader.batch_size = 4
+    loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
+    parts = [*cfg.train_dataloader.dataset.datasets]
+    parts += [loader.dataset for loader in loaders[1:]]
+    for loader in loaders:
+        loader.update(num_workers=0, persistent_workers=False)
+    for part in parts:
+        part.pipeline[0].size = (48, 48)
+        part.pipeline[1].update(sample_rate=8000, duration=0.5)
+    path = tmp_path_factory.mktemp('config') / 'tiny.py'
+    cfg.dump(path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def train(server, config_path, tiny_world, tmp_path_factory):
+    """Gives a function that trains in a fork and tells what became of it."""
+
+    def run(work_dir, *options, resume=False, world=None, **job):
+        log = tmp_path_factory.mktemp('log')
+        config = config_path
+        if world is not None:
+            config = log / config_path.name
+            text = config_path.read_text(encoding='utf-8')
+            config.write_text(text.replace(str(tiny_world), str(world)), 'utf-8')
+        argv = [str(config), '--work-dir', str(work_dir)]
+        if resume:
+            argv += ['--resume'] + ([str(resume)] if resume is not True else [])
+        if job.get('ranks', 1) > 1:
+            argv += ['--launcher', 'pytorch']
+        if options:
+            argv += ['--cfg-options', *options]
+        server.stdin.write(json.dumps(dict(job, argv=argv, log=str(log))) + '\n')
+        server.stdin.flush()
+        codes, seconds = json.loads(server.stdout.readline())
+        return Outcome(
+            codes=codes,
+            code=codes[0],
+            seconds=seconds,
+            log=log,
+            events=read_events(log / 'events0.jsonl'),
+            error=(log / 'err0.txt').read_text(),
+            text=(log / 'out0.txt').read_text() + (log / 'err0.txt').read_text(),
+        )
+
+    return run
+
+
+class Outcome(SimpleNamespace):
+    """What became of a training."""
+
+    def moment(self, phase, number=0, **facts):
+        """Number of an event; of a step that before it."""
+        found = [
+            event[1]
+            for event in self.events
+            if event[0] == phase
+            and facts.items() <= event[2].items()
+            and (phase != 'step' or 'random' in event[2])
+        ]
+        return found[number]
+
+    @property
+    def iterations(self):
+        """The iterations that were trained."""
+        return [f['iter'] for _, _, f in self.events if 'random' in f]
+
+    @property
+    def message(self):
+        """The one clear error that a run ended with."""
+        assert self.code == 2, self.text
+        assert 'Traceback' not in self.error, self.error
+        return self.error.strip().splitlines()[-1]
+
+
+def read_events(path):
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope='session')
+def whole_run(train, tmp_path_factory):
+    """Gives uninterrupted runs, each trained once, and their folders."""
+    runs = {}
+
+    def get(options=()):
+        if options not in runs:
+            folder = tmp_path_factory.mktemp('whole')
+            runs[options] = (train(folder, *options), folder)
+            assert runs[options][0].code == 0, runs[options][0].text
+        return runs[options]
+
+    return get
+
+
+@pytest.fixture(scope='session')
+def same_results():
+    """Gives the comparison of a whole and a resumed run."""
+    return assert_same_results
+
+
+def same(one, other, path='', free=FREE):
+    """Asserts that two nested values are equal bit for bit."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            if str(key).split('/')[-1] not in free:
+                same(one[key], other[key], f'{path}.{key}', free)
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), path
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            same(*pair, f'{path}.{place}', free)
+    elif isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype, path
+        assert torch.equal(one, other), path
+    elif type(one).__name__ == 'HistoryBuffer':
+        assert [a.tolist() for a in one.data] == [a.tolist() for a in other.data], path
+    else:
+        assert one == other, path
+
+
+def last_checkpoint(work_dir):
+    name = (work_dir / 'last_checkpoint').read_text()
+    return torch.load(name, weights_only=False)
+
+
+def names(work_dir):
+    """Checkpoints and what else is left, without what holds a fingerprint."""
+    return sorted(
+        path.name
+        for path in work_dir.iterdir()
+        if not path.is_dir() and '-' not in path.name
+    )
+
+
+def assert_same_results(whole, resumed, folders):
+    """Asserts that a resumed run ends as a whole one did."""
+    one, other = map(last_checkpoint, folders)
+    same(one, other)
+    assert names(folders[0]) == names(folders[1])
+    published = [sorted(f.glob('*-????????.pth')) for f in folders]
+    assert len(published[0]) == 2
+    stems = [{p.name.rsplit('-', 1)[0] for p in paths} for paths in published]
+    assert stems[0] == stems[1]
+    steps = [
+        {f['iter']: f['random'] for name, _, f in run.events if 'random' in f}
+        for run in (whole, resumed)
+    ]
+    assert {i: steps[0][i] for i in steps[1]} == steps[1]
+    metrics = [
+        {f['epoch']: f['metrics'] for name, _, f in run.events if 'metrics' in f}
+        for run in (whole, resumed)
+    ]
+    assert metrics[0][3] == metrics[1][3]
+
+
+@pytest.fixture
+def fault(record_property):
+    """Gives a function that puts a fault that was survived into the table."""
+
+    def record(kind):
+        kinds.append(kind)
+
+    kinds = []
+    yield record
+    for kind in kinds:
+        record_property(PROPERTY, kind)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints the table."""
+    tried, survived = Counter(), Counter()
+    for outcome in ('passed', 'failed'):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, kind in getattr(report, 'user_properties', ()):
+                if name == PROPERTY:
+                    tried[kind] += 1
+                    survived[kind] += outcome == 'passed'
+    if not tried:
+        return
+    terminalreporter.section('faults')
+    width = max(map(len, tried))
+    terminalreporter.line(f'{"fault":{width}}  tried  survived')
+    for kind, number in sorted(tried.items()):
+        terminalreporter.line(f'{kind:{width}}  {number:5}  {survived[kind]:8}')
+    terminalreporter.line(f'{"all":{width}}  {tried.total():5}  {survived.total():8}')

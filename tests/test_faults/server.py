@@ -1,0 +1,287 @@
+"""Runs trainings in forks of one warm process and harms them as told.
+
+Each line of standard input asks for a run, in JSON: ``argv`` of tools/train.py,
+``env``, ``log`` (a folder for what the run says and does), ``ranks``, and ``fault``,
+a pair of a kind and the number of the event at which it strikes. The answer is one
+line with the exit codes, negative for signals.
+
+An event is a point where a run may end: ``step`` before and after each training
+step, ``scoring`` for each batch of the scoring pass, ``validation`` for each
+validation batch, and ``writing`` for several points of every file written.
+"""
+
+import errno
+import gc
+import hashlib
+import importlib.util
+import json
+import locale
+import os
+import pickle
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Events:
+    """Counts and writes down what happens, and strikes."""
+
+    def __init__(self, path, fault):
+        self.file = open(path, 'a', buffering=1)  # noqa: SIM115
+        self.kind, self.number = fault or (None, None)
+        self.count = 0
+
+    def __call__(self, phase, **facts):
+        self.count += 1
+        self.file.write(json.dumps([phase, self.count, facts]) + '\n')
+        if self.count == self.number:
+            strike(self.kind)
+
+
+def strike(kind):
+    """Does the harm."""
+    if kind == 'kill':
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind in ('SIGTERM', 'SIGUSR1'):
+        os.kill(os.getpid(), signal.Signals[kind])
+    elif kind == 'enospc':
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    elif kind == 'kill worker':
+        os.kill(children()[0], signal.SIGKILL)
+    elif kind == 'SIGTERM to all':
+        for process in (*children(), os.getpid()):
+            os.kill(process, signal.SIGTERM)
+        time.sleep(0.2)
+    elif kind == 'remove frames':
+        for path in Path(os.environ['MMXPL_DATA_ROOT'], 'frames').iterdir():
+            path.unlink()
+    elif kind == 'clock':
+        real = time.time
+        time.time = lambda: real() - 1e8
+    elif kind == 'nan':
+        with torch.no_grad():
+            next(Run.runner.model.parameters()).fill_(float('nan'))
+    else:
+        raise ValueError(kind)
+
+
+def children():
+    """Process ids of the data workers."""
+    me = os.getpid()
+    return [int(n) for n in Path(f'/proc/{me}/task/{me}/children').read_text().split()]
+
+
+def digest_of_generators():
+    """Fingerprint of the states of all generators."""
+    state = pickle.dumps((random.getstate(), np.random.get_state()))
+    return hashlib.sha256(state + torch.get_rng_state().numpy().tobytes()).hexdigest()
+
+
+class Run:
+    """The runner of this process."""
+
+    runner = None
+
+
+def watch(events):
+    """Has a training report its events."""
+    from mmengine.runner import Runner, ValLoop
+
+    from mmxpl.engine import atomic_file, loops
+    from mmxpl.engine.hooks import CrossPseudoLabelHook
+
+    def wrap(owner, name, before=None, after=None):
+        inner = getattr(owner, name)
+
+        def wrapped(self, *args, **kwargs):
+            if before:
+                before(self)
+            result = inner(self, *args, **kwargs)
+            if after:
+                after(self, result)
+            return result
+
+        setattr(owner, name, wrapped)
+
+    wrap(Runner, 'train', before=lambda self: setattr(Run, 'runner', self))
+    wrap(
+        loops.ResumableTrainLoop,
+        'run_iter',
+        before=lambda self: events(
+            'step', iter=self.iter, random=digest_of_generators(), epoch=self.epoch
+        ),
+        after=lambda self, _: events('step', iter=self.iter, epoch=self.epoch),
+    )
+    wrap(ValLoop, 'run_iter', before=lambda self: events('validation'))
+    wrap(ValLoop, 'run', after=lambda self, metrics: report_metrics(metrics))
+
+    def report_metrics(metrics):
+        events('validated', epoch=Run.runner.epoch, metrics=metrics)
+
+    def scored(self, runner):
+        inner, self._remember = self._remember, remember
+        remember.inner = inner
+        score(self, runner)
+        del self._remember
+
+    def remember(*args):
+        events('scoring')
+        return remember.inner(*args)
+
+    score, CrossPseudoLabelHook._scoring_pass = (
+        CrossPseudoLabelHook._scoring_pass,
+        scored,
+    )
+
+    class Os:
+        """The module os, with events."""
+
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def fsync(self, handle):
+            events('writing')
+            os.fsync(handle)
+
+        def replace(self, source, target):
+            events('writing')
+            os.replace(source, target)
+            events('writing')
+
+    class Slow:
+        """A file that is written in parts."""
+
+        def __init__(self, path, mode):
+            self.file = open(path, mode, buffering=0)  # noqa: SIM115
+
+        def __enter__(self):
+            events('writing')
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, content):
+            half = len(content) // 2
+            self.file.write(content[:half])
+            events('writing')
+            self.file.write(content[half:])
+
+    atomic_file.os, atomic_file.open = Os(), Slow
+
+
+def train(job, rank, port):
+    """Is the training; never returns."""
+    log = Path(job['log'])
+    log.mkdir(parents=True, exist_ok=True)
+    for number, name in ((1, 'out'), (2, 'err')):
+        handle = os.open(log / f'{name}{rank}.txt', os.O_CREAT | os.O_WRONLY)
+        os.ftruncate(handle, 0)
+        os.dup2(handle, number)
+    os.environ.update(job.get('env', {}))
+    time.tzset()
+    if 'locale' in job:
+        locale.setlocale(locale.LC_ALL, job['locale'])
+    if job.get('ranks', 1) > 1:
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(job['ranks']),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=str(port),
+        )
+    fault = job.get('fault')
+    if fault and rank not in job.get('struck', [rank]):
+        fault = None
+    path = log / f'events{rank}.jsonl'
+    path.unlink(missing_ok=True)
+    watch(Events(path, fault))
+    if limit := job.get('max_file_size'):
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.argv = ['train.py', *job['argv']]
+    with cli.one_clear_error():
+        tool.main()
+    (log / f'generators{rank}.txt').write_text(digest_of_generators())
+
+
+def start(job, rank, port):
+    """Forks a rank."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        train(job, rank, port)
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def serve():
+    """Answers until the input ends."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        with socket.socket() as server:
+            server.bind(('127.0.0.1', 0))
+            port = server.getsockname()[1]
+        began = time.monotonic()
+        waiting = [start(job, rank, port) for rank in range(job.get('ranks', 1))]
+        codes = []
+        for process in list(waiting):
+            _, status = os.waitpid(process, 0)
+            codes.append(os.waitstatus_to_exitcode(status))
+            if codes[-1] != 0 and codes[-1] != os.EX_TEMPFAIL:
+                # as launchers do
+                for other in waiting[len(codes) :]:
+                    os.kill(other, signal.SIGKILL)
+        print(json.dumps([codes, time.monotonic() - began]), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+    # answers alone go where they are read
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)
+    import mmxpl.engine.runner  # noqa: F401
+    from mmxpl.utils import cli
+    from mmxpl.utils.setup_env import register_all_modules
+
+    torch.set_num_threads(1)
+    register_all_modules(init_default_scope=False)
+    import mmdet.models  # noqa: F401
+
+    # what takes most of a small run's time and is not tested here: the layout of
+    # the config's text and a report on the compiler
+    import torch._dynamo  # by the first optimizer
+    from mmengine.runner import runner
+    from yapf.yapflib import yapf_api
+
+    yapf_api.FormatCode = lambda text, **_: (text, False)
+    runner.collect_env = dict
+    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools/train.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    gc.collect()
+    gc.freeze()  # forks need not look at what is here already
+    serve()

@@ -1,0 +1,71 @@
+"""Checkpoints of one run, resumed as another."""
+
+import shutil
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def finished(whole_run, tmp_path):
+    """A copy of a run that has ended, to be harmed."""
+    return shutil.copytree(whole_run()[1], tmp_path / 'finished')
+
+
+def loader(**settings):
+    return [f'train_dataloader.{k.replace("__", ".")}={v}' for k, v in settings.items()]
+
+
+MORE = 'train_cfg.max_epochs=4'
+
+
+@pytest.mark.parametrize(
+    ('what', 'options', 'ranks', 'words'),
+    [
+        ('seed', ['randomness.seed=1'], 1, ['seed is 0', 'set randomness.seed=0']),
+        (
+            'lists',
+            [f'train_dataloader.dataset.datasets.{i}.split_seed=1' for i in (0, 1)],
+            1,
+            ['labelled clips are others', 'unlabelled clips are others'],
+        ),
+        (
+            'batch composition',
+            loader(sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=3),
+            1,
+            ['hold 2 clips by labelled_per_batch, these 1', 'set labelled_per_batch=2'],
+        ),
+        ('number of batches', loader(sampler__num_batches=5), 1, ['epochs have 4']),
+        (
+            'number of processes',
+            [],
+            2,
+            ['these 4: with 2 processes set labelled_per_batch=1'],
+        ),
+        (
+            'map size',
+            [f'model.localizers.{m}.visual_backbone.strides=(1,1)' for m in 'ab'],
+            1,
+            ['(2, 6, 6)', '(2, 12, 12)', 'resume with the strides'],
+        ),
+    ],
+)
+def test_another_run_is_refused(train, finished, fault, what, options, ranks, words):
+    fault(f'resumed with another {what}')
+    before = {p.name: p.read_bytes() for p in finished.glob('*.pth')}
+    message = train(finished, MORE, *options, resume=True, ranks=ranks).message
+    for word in words:
+        assert word in message
+    assert before == {p.name: p.read_bytes() for p in finished.glob('*.pth')}
+
+
+def test_other_processes_with_the_same_batches(train, finished, fault):
+    fault('resumed with two processes that share the batch')
+    options = loader(
+        batch_size=2, sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=1
+    )
+    resumed = train(finished, MORE, *options, resume=True, ranks=2)
+    assert resumed.codes == [0, 0], resumed.text
+    assert 'started with 1 processes and goes on with 2' in resumed.text
+    assert resumed.iterations == list(range(12, 16))

@@ -1,0 +1,98 @@
+"""Pre-emption: save at the very iteration, exit with 75, go on exactly."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ('place', 'phase', 'number', 'facts', 'expected'),
+    [
+        ('warm-up', 'step', 0, dict(iter=1), 2),
+        ('scoring pass', 'scoring', 1, {}, 5),
+        ('curriculum', 'step', 0, dict(iter=5), 6),
+        ('last iteration of an epoch', 'step', 0, dict(iter=7), 8),
+        ('validation', 'validation', 1, {}, 8),
+    ],
+)
+def test_a_signal_saves_and_resumes_exactly(
+    train,
+    whole_run,
+    same_results,
+    tmp_path,
+    fault,
+    place,
+    phase,
+    number,
+    facts,
+    expected,
+):
+    fault(f'SIGTERM, {place}')
+    whole, folder = whole_run()
+    moment = whole.moment(phase, number, **facts)
+    stopped = train(tmp_path, fault=('SIGTERM', moment))
+    assert stopped.code == os.EX_TEMPFAIL, stopped.text
+    assert f'SIGTERM: stopped at iteration {expected}' in stopped.text
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('preempted.pth')
+    resumed = train(tmp_path, resume=True)
+    assert resumed.code == 0, resumed.text
+    assert resumed.iterations == list(range(expected, 12))
+    same_results(whole, resumed, (folder, tmp_path))
+
+
+def test_a_signal_to_the_data_workers_too(
+    train, whole_run, same_results, tmp_path, fault
+):
+    fault('SIGTERM to every process of the job')
+    whole, folder = whole_run()
+    options = [
+        f'{name}_dataloader.{key}'
+        for name in ('train', 'val')
+        for key in ('num_workers=1', 'persistent_workers=True')
+    ]
+    moment = whole.moment('step', iter=5)
+    stopped = train(tmp_path, *options, fault=('SIGTERM to all', moment))
+    assert stopped.code == os.EX_TEMPFAIL, stopped.text
+    resumed = train(tmp_path, *options, resume=True)
+    assert resumed.code == 0, resumed.text
+    assert resumed.iterations[0] == 6
+    same_results(whole, resumed, (folder, tmp_path))
+
+
+def test_slurms_signal(train, whole_run, tmp_path, fault):
+    fault('SIGUSR1')
+    moment = whole_run()[0].moment('step', iter=0)
+    stopped = train(tmp_path, fault=('SIGUSR1', moment))
+    assert stopped.code == os.EX_TEMPFAIL
+    assert 'SIGUSR1: stopped at iteration 1' in stopped.text
+
+
+def test_ranks_agree_where_they_stop(train, same_results, tmp_path, fault):
+    fault('SIGTERM to one rank of two')
+    whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
+    options = [
+        f'train_dataloader.{key}'
+        for key in (
+            'batch_size=2',
+            'sampler.labelled_per_batch=1',
+            'sampler.unlabelled_per_batch=1',
+        )
+    ]
+    run = train(whole, *options, ranks=2)
+    assert run.codes == [0, 0], run.text
+    harmed = train(
+        stopped,
+        *options,
+        ranks=2,
+        struck=[1],
+        fault=('SIGTERM', run.moment('step', iter=5)),
+    )
+    # both have seen the signal when they looked the next time
+    assert harmed.codes == [os.EX_TEMPFAIL] * 2, harmed.text
+    assert harmed.iterations == list(range(10))
+    resumed = train(stopped, *options, ranks=2, resume=True)
+    assert resumed.codes == [0, 0], resumed.text
+    assert resumed.iterations == [10, 11]
+    same_results(run, resumed, (whole, stopped))

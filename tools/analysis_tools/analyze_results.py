@@ -1,0 +1,180 @@
+"""The best, the worst and the most disputed clips of a test, on contact sheets.
+
+MAPS is what `tools/test.py CONFIG CHECKPOINT --dump-maps MAPS` wrote: a folder of
+ID.npy for each model. Writes best.png, worst.png, disagreeing.png (least soft IoU of
+the localizers' maps) and clips.csv with the CIoU of every clip.
+"""
+
+import argparse
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from mmxpl.datasets.config_leaves import PARTS, annotations_only, dataset_config
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    from mmxpl.evaluation.functional import RULES
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file that was tested')
+    parser.add_argument('maps', type=Path, metavar='MAPS', help='folder of maps')
+    parser.add_argument('show_dir', type=Path, help='folder to write to')
+    parser.add_argument('--part', choices=PARTS, default='test', help='(default: test)')
+    parser.add_argument(
+        '--topk', type=int, default=8, help='clips on a sheet (default: 8)'
+    )
+    parser.add_argument(
+        '--model', default='ens', help='whose CIoU ranks the clips (default: ens)'
+    )
+    parser.add_argument(
+        '--rule', choices=list(RULES), default='adaptive', help='(default: adaptive)'
+    )
+    add_config_options(parser)
+    args = parser.parse_args(argv)
+    if args.topk < 1:
+        parser.error('--topk must be at least 1')
+    return args
+
+
+def open_models(folder: Path, ranking: str) -> dict[str, Any]:
+    """Open the maps of every model.
+
+    Args:
+        folder (Path): With a folder for each model.
+        ranking (str): A model that must be there.
+
+    Returns:
+        dict[str, MapFiles]: By the model's name.
+
+    Raises:
+        DataError: If there is none, or not the one that ranks.
+    """
+    from mmxpl.evaluation.maps import open_maps
+
+    names = sorted(p.name for p in folder.glob('*') if next(p.rglob('*.npy'), None))
+    if ranking not in names:
+        raise DataError(
+            f"{folder}: has no folder '{ranking}' of maps (it has: "
+            f'{", ".join(names) or "none"}). Write it with tools/test.py --dump-maps, '
+            'or choose another --model.'
+        )
+    return {name: open_maps(str(folder / name)) for name in names}
+
+
+def measure(
+    sample: Mapping, models: Mapping[str, Any], rule: str
+) -> tuple[dict[str, float], dict]:
+    """Score one clip.
+
+    Args:
+        sample (Mapping): With ``sample_id`` and ``gt_map``.
+        models (Mapping[str, MapFiles]): Maps by model.
+        rule (str): How maps become masks.
+
+    Returns:
+        tuple[dict, dict]: CIoU by model and, if there are several localizers,
+        ``agreement``; the maps (1, h, w) by model.
+    """
+    import torch
+
+    from mmxpl.evaluation.functional import GroundTruth, score_maps
+    from mmxpl.pseudo_labels.reliability import agreement
+
+    maps = {name: m.read(sample['sample_id'])[None] for name, m in models.items()}
+    truth = GroundTruth(sample['gt_map'][None])
+    row = {n: float(score_maps(one, truth, [rule])) for n, one in maps.items()}
+    localizers = [one for name, one in maps.items() if name != 'ens']
+    if len(localizers) > 1:
+        row['agreement'] = float(agreement(torch.stack(localizers, dim=1)))
+    return row, maps
+
+
+def draw(sample: Mapping, maps: Mapping, row: Mapping, rule: str) -> Any:
+    """Draw a clip with all its maps, RGB uint8."""
+    import cv2
+    import torch
+    from mmengine.structures import InstanceData, PixelData
+
+    from mmxpl.datasets.image_io import decode_frame
+    from mmxpl.structures import AVDataSample
+    from mmxpl.visualization import AVLocVisualizer
+
+    about = sample.get('category') or ''
+    if 'agreement' in row:
+        about = f'agreement {row["agreement"]:.2f} {about}'
+    data_sample = AVDataSample(
+        metainfo=dict(sample_id=sample['sample_id'], category=about),
+        gt_map=sample['gt_map'],
+        pred_map=PixelData(**maps),
+    )
+    if sample.get('bboxes'):
+        data_sample.gt_instances = InstanceData(bboxes=torch.tensor(sample['bboxes']))
+    frame = cv2.cvtColor(decode_frame(sample['img_path']), cv2.COLOR_BGR2RGB)
+    return AVLocVisualizer(f'rows_{rule}', rule=rule).draw(frame, data_sample)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Score all clips, draw some."""
+    args = parse_args(argv)
+    with one_clear_error():
+        cfg = load_config(args.config, args.cfg_options)
+        chosen = dataset_config(cfg, args.part)
+        models = open_models(args.maps, args.model)
+
+        # imported late: a wrong argument is then answered at once
+        from mmxpl.visualization import contact_sheet, write_picture
+
+        dataset = annotations_only(chosen)
+        places = {sample_id: n for n, sample_id in enumerate(dataset.sample_ids)}
+        have = frozenset.intersection(*(files.ids for files in models.values()))
+        ids = sorted(have & set(places))
+        if not ids:
+            raise DataError(
+                f'{args.maps}: none of its {len(have)} maps is of a clip in --part '
+                f'{args.part} of the config. Name the part that was tested.'
+            )
+        rows, silent = {}, 0
+        for sample_id in track(ids, description='score'):
+            sample = dataset[places[sample_id]]
+            if sample['gt_map'].any():
+                rows[sample_id] = measure(sample, models, args.rule)[0]
+            else:
+                silent += 1
+        if not rows:
+            raise DataError(f'--part {args.part}: no clip has any ground truth.')
+        best = sorted(rows, key=lambda i: -rows[i][args.model])
+        sheets = {'best': best, 'worst': best[::-1]}
+        if 'agreement' in rows[best[0]]:
+            sheets['disagreeing'] = sorted(rows, key=lambda i: rows[i]['agreement'])
+        for name, ranking in sheets.items():
+            panels = []
+            for sample_id in ranking[: args.topk]:
+                sample = dataset[places[sample_id]]
+                row, maps = measure(sample, models, args.rule)
+                panels.append(draw(sample, maps, row, args.rule))
+            sheet = contact_sheet(panels, padding=4)
+            write_picture(sheet, args.show_dir / f'{name}.png')
+        with open(args.show_dir / 'clips.csv', 'w', newline='') as file:
+            table = csv.DictWriter(file, ['sample_id', *rows[best[0]]])
+            table.writeheader()
+            for sample_id in best:
+                table.writerow({'sample_id': sample_id, **rows[sample_id]})
+        hits = sum(row[args.model] >= 0.5 for row in rows.values())
+        print(
+            f'{args.show_dir}: {", ".join(sheets)} and clips.csv of {len(rows)} clips, '
+            f'{args.model} CIoU@0.5_{args.rule} {100 * hits / len(rows):.2f}; left '
+            f'out: {len(places) - len(ids)} of the {len(places)} clips of --part '
+            f'{args.part} have no map, {len(have) - len(ids)} maps are of other clips, '
+            f'{silent} clips have an empty ground truth'
+        )
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,192 @@
+"""Speed of a config on this machine: loader, label pass, training step, inference.
+
+- loader: batches of the training data loader, with its workers.
+- label_pass: maps of the batch's unlabelled clips, as pseudo-labels are made of them.
+- train_step: preprocessor with augmentation, losses, backward and optimizer, on one
+  batch that is in memory, with pseudo-labels for its unlabelled clips.
+- inference: preprocessor and prediction of a validation batch that is in memory.
+
+A training iteration costs train_step + label_pass, or the loader's time where that is
+longer. clips/s is of all measured iterations together.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--task',
+        nargs='+',
+        choices=list(TASKS),
+        default=list(TASKS),
+        help='(default: all)',
+    )
+    parser.add_argument(
+        '--num-iters', type=int, default=20, help='measured (default: 20)'
+    )
+    parser.add_argument(
+        '--num-warmup', type=int, default=3, help='before them (default: 3)'
+    )
+    add_config_options(parser)
+    args = parser.parse_args(argv)
+    if args.num_iters < 1 or args.num_warmup < 0:
+        parser.error('--num-iters must be at least 1, --num-warmup at least 0')
+    return args
+
+
+def measure(step: Callable[[], Any], args: argparse.Namespace) -> list[float]:
+    """Time a step again and again, in seconds.
+
+    Args:
+        step (Callable): What is measured.
+        args (argparse.Namespace): How often.
+
+    Returns:
+        list[float]: One duration for each measured call.
+    """
+    import torch
+
+    synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    seconds = []
+    for number in range(args.num_warmup + args.num_iters):
+        synchronize()
+        start = time.perf_counter()
+        step()
+        synchronize()
+        if number >= args.num_warmup:
+            seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def endless(loader: Any) -> Iterator[dict]:
+    """Yield batches, epoch after epoch."""
+    while True:
+        yield from loader
+
+
+def loader(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
+    """Make ready: one batch of the training loader."""
+    from mmengine.runner import Runner
+
+    built = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    batches = endless(built)
+    return lambda: next(batches), built.batch_size
+
+
+def label_pass(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
+    """Make ready: maps of the unlabelled clips of a batch."""
+    import torch
+
+    batch = learner.data_preprocessor.prepare(first_batch(cfg.train_dataloader))
+    rows = [n for n, s in enumerate(batch['data_samples']) if not s.is_labelled]
+    inputs = {name: tensor[rows] for name, tensor in batch['inputs'].items()}
+
+    def step() -> None:
+        learner.eval()
+        with torch.no_grad():
+            learner.predict_maps(inputs)
+
+    return step, len(rows)
+
+
+def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
+    """Make ready: one step of the optimizer."""
+    import torch
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.structures import PixelData
+
+    batch = first_batch(cfg.train_dataloader)
+    learner.eval()
+    with torch.no_grad():
+        maps = learner.predict_maps(learner.data_preprocessor.prepare(batch)['inputs'])
+    for n, sample in enumerate(batch['data_samples']):
+        if not sample.is_labelled:
+            fields = {name: one[n : n + 1] for name, one in maps.items()}
+            sample.pseudo_label = PixelData(**fields)
+    optim_wrapper = build_optim_wrapper(learner, cfg.optim_wrapper)
+    learner.train()
+
+    def step() -> None:
+        # augmentation changes the samples in place
+        samples = [sample.clone() for sample in batch['data_samples']]
+        learner.train_step({**batch, 'data_samples': samples}, optim_wrapper)
+
+    return step, len(batch['data_samples'])
+
+
+def inference(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
+    """Make ready: prediction of a validation batch."""
+    import torch
+
+    batch = first_batch(cfg.val_dataloader)
+    learner.eval()
+
+    def step() -> None:
+        with torch.no_grad():
+            learner.val_step(batch)
+
+    return step, len(batch['data_samples'])
+
+
+def first_batch(cfg: dict) -> dict:
+    """Load one batch in this process."""
+    from mmengine.runner import Runner
+
+    alone = dict(cfg, num_workers=0, persistent_workers=False)
+    return next(iter(Runner.build_dataloader(alone, seed=0)))
+
+
+TASKS = dict(
+    loader=loader, label_pass=label_pass, train_step=train_step, inference=inference
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    args = parse_args(argv)
+    with one_clear_error():
+        cfg = load_config(args.config, args.cfg_options)
+
+        # imported late: a wrong argument is then answered at once
+        import torch
+        from mmengine.device import get_device
+
+        from mmxpl.registry import MODELS
+        from mmxpl.utils.setup_env import register_all_modules
+
+        register_all_modules()
+        device = get_device()
+        name = 'CPU' if device == 'cpu' else torch.cuda.get_device_name()
+        print(
+            f'{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}; '
+            f'{args.num_iters} iterations after {args.num_warmup}'
+        )
+        print(f'{"":12}{"clips":>6}{"median":>11}{"slowest":>11}{"clips/s":>10}')
+        for task in args.task:
+            torch.manual_seed(0)
+            learner = MODELS.build(cfg.model).to(device)
+            step, clips = TASKS[task](cfg, learner)
+            seconds = measure(step, args)
+            median = statistics.median(seconds)
+            print(
+                f'{task:12}{clips:6}{1e3 * median:8.1f} ms{1e3 * max(seconds):8.1f} ms'
+                f'{clips / (sum(seconds) / len(seconds)):10.1f}'
+            )
+        if device == 'cuda':
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            print(f'peak of GPU memory: {peak:.2f} GiB')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,216 @@
+"""The curriculum: its schedule, and which clips it has chosen.
+
+Writes schedule.png, the share rho of unlabelled clips that each epoch draws from.
+With --checkpoint also reliability.png, how reliable all clips and the chosen ones are,
+and selection.png: on the left clips that are drawn from, the most reliable first, on
+the right clips that are not, the least reliable last.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from mmxpl.datasets.config_leaves import dataset_config
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--checkpoint',
+        metavar='CKPT',
+        help='checkpoint of training, not a published one',
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/curriculum'), metavar='DIR'
+    )
+    parser.add_argument(
+        '--num', type=int, default=6, help='clips on each side (default: 6)'
+    )
+    add_config_options(parser)
+    args = parser.parse_args(argv)
+    if args.num < 1:
+        parser.error('--num must be at least 1')
+    return args
+
+
+def build_sampler(cfg: Any, num_unlabelled: int) -> Any:
+    """Build the config's sampler, without its data.
+
+    Args:
+        cfg (Config): The config.
+        num_unlabelled (int): How many clips it chooses from.
+
+    Returns:
+        CurriculumSampler: The sampler.
+
+    Raises:
+        DataError: If the config's sampler is of another kind.
+    """
+    from mmxpl.datasets import CurriculumSampler
+    from mmxpl.registry import DATA_SAMPLERS
+
+    data = SimpleNamespace(datasets=[range(1), range(num_unlabelled)])
+    options = dict(cfg.train_dataloader.sampler)
+    if DATA_SAMPLERS.get(options['type']) is not CurriculumSampler:
+        raise DataError(
+            f"train_dataloader.sampler is a '{options['type']}', which has no "
+            'curriculum. Name a config with a CurriculumSampler.'
+        )
+    return DATA_SAMPLERS.build(dict(options, dataset=data, seed=0))
+
+
+def schedule(cfg: Any, num_epochs: int) -> list[float]:
+    """Compute rho of every epoch; it is 1 as long as there are no pseudo-labels.
+
+    Args:
+        cfg (Config): The config.
+        num_epochs (int): How many epochs.
+
+    Returns:
+        list[float]: In (0, 1].
+    """
+    import torch
+
+    sampler, shares = build_sampler(cfg, 1), []
+    for epoch in range(num_epochs):
+        if epoch == warmup_epochs(cfg):
+            sampler.set_reliability(torch.ones(1))
+        sampler.set_epoch(epoch)
+        shares.append(sampler.share)
+    return shares
+
+
+def warmup_epochs(cfg: Any) -> int:
+    """Find how many epochs have no pseudo-labels.
+
+    Raises:
+        DataError: If the config makes none at all.
+    """
+    for hook in cfg.get('custom_hooks') or ():
+        if 'warmup_epochs' in hook:
+            return hook['warmup_epochs']
+    raise DataError('the config has no CrossPseudoLabelHook, so nothing is chosen.')
+
+
+def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
+    """Write the schedule as a picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    from mmxpl.visualization.curves import COLOURS
+
+    figure = Figure(figsize=(7, 3), dpi=130, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    epochs = range(1, len(shares) + 1)
+    axes.bar(epochs[:warmup], shares[:warmup], color='0.8', label='no pseudo-labels')
+    axes.bar(
+        epochs[warmup:], shares[warmup:], color=COLOURS[0], label='with pseudo-labels'
+    )
+    axes.set(xlabel='Epoch', ylabel='Share of unlabelled clips', ylim=(0, 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.legend(loc='outside upper left', frameon=False, ncols=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def spread(indices: Any, num: int) -> list[int]:
+    """Take some of a ranking, evenly, with both its ends."""
+    import torch
+
+    places = torch.linspace(0, len(indices) - 1, min(num, len(indices))).round().long()
+    return indices[places].tolist()
+
+
+def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) -> Any:
+    """Draw a clip with its pseudo-labels, RGB uint8."""
+    import cv2
+    from mmengine.structures import PixelData
+
+    from mmxpl.datasets.image_io import decode_frame
+    from mmxpl.structures import AVDataSample
+
+    info = dataset.get_data_info(index)
+    labels, detail = memory.describe(index)
+    sample = AVDataSample(
+        metainfo=dict(sample_id=f'{info["sample_id"]}: {how}', category=detail),
+        pseudo_label=PixelData(**{name: m[None] for name, m in labels.items()}),
+    )
+    frame = cv2.cvtColor(decode_frame(info['img_path']), cv2.COLOR_BGR2RGB)
+    return visualizer.draw(frame, sample, draw_pseudo_label=True)
+
+
+def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
+    """Write what a checkpoint's next epoch draws from; a line on it."""
+    import numpy as np
+    import torch
+
+    from mmxpl.engine.label_memory import LabelMemory
+    from mmxpl.registry import DATASETS
+    from mmxpl.visualization import (
+        AVLocVisualizer,
+        contact_sheet,
+        reliability_histogram,
+        write_picture,
+    )
+
+    dataset = DATASETS.build(dataset_config(cfg, 'unlabelled'))
+    memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)
+    sampler = build_sampler(cfg, len(dataset))
+    sampler.set_reliability(memory.scores)
+    # after the last epoch: what that one drew from, by the labels it left
+    epoch = min(memory.epoch, num_epochs - 1)
+    sampler.set_epoch(epoch)
+    chosen = torch.zeros(len(dataset), dtype=torch.bool)
+    chosen[sampler.selected()] = True
+    write_picture(
+        reliability_histogram(memory.scores, chosen), args.out / 'reliability.png'
+    )
+    order = memory.ranks.argsort()
+    sides = [spread(order[chosen[order]], args.num)]
+    if not chosen.all():
+        sides.append(spread(order[~chosen[order]], args.num))
+    visualizer = AVLocVisualizer('curriculum')
+    rows = []
+    for place in range(max(map(len, sides))):
+        for side, how in zip(sides, ('chosen', 'not chosen'), strict=False):
+            if place < len(side):
+                index = side[place]
+                rows.append(draw_clip(visualizer, dataset, memory, index, how))
+            else:
+                rows.append(np.full((1, 1, 3), 255, np.uint8))  # an empty cell
+    write_picture(contact_sheet(rows, len(sides), 4), args.out / 'selection.png')
+    mean = [float(memory.scores[some].mean()) for some in (chosen, ~chosen)]
+    return (
+        f'epoch {epoch + 1} draws from {int(chosen.sum())} of {len(dataset)} clips '
+        f'(rho {sampler.share:.3f}): reliability {mean[0]:.3f} on average'
+        + ('' if chosen.all() else f', {mean[1]:.3f} of the others')
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw and report."""
+    args = parse_args(argv)
+    with one_clear_error():
+        cfg = load_config(args.config, args.cfg_options)
+        num_epochs, warmup = cfg.train_cfg.max_epochs, warmup_epochs(cfg)
+        shares = schedule(cfg, num_epochs)
+        draw_schedule(shares, warmup, args.out / 'schedule.png')
+        print(
+            f'{args.out}: {num_epochs} epochs, {warmup} without pseudo-labels; rho '
+            + ' '.join(f'{share:.2f}' for share in shares[warmup:])
+        )
+        if args.checkpoint:
+            print(draw_selection(cfg, args, num_epochs))
+
+
+if __name__ == '__main__':
+    main()
