@@ -68,6 +68,20 @@ def test_curriculum_draws_from_the_most_reliable_share():
         previous = drawn
 
 
+@pytest.mark.parametrize('levels', [1, 2, 5, 1000])
+def test_of_equals_the_first_are_selected(levels):
+    """As a stable sort selects them."""
+    sampler = make(curriculum=dict(start=0.05, begin=0, until=20))
+    scores = torch.randint(levels, (NUM_UNLABELLED,)) / levels
+    sampler.set_reliability(scores)
+    order = sorted(range(NUM_UNLABELLED), key=lambda i: -scores[i])
+    for epoch in range(21):
+        sampler.set_epoch(epoch)
+        got = sampler.selected()
+        assert got.tolist() == sorted(order[: len(got)])
+    assert len(got) == NUM_UNLABELLED
+
+
 @pytest.mark.parametrize('curriculum', [None, CURRICULUM])
 def test_two_ranks_deal_what_one_deals(curriculum):
     one = make(curriculum=curriculum, labelled_per_batch=4, unlabelled_per_batch=8)

@@ -121,11 +121,11 @@ def train(server, config_path, tiny_world, tmp_path_factory):
 class Outcome(SimpleNamespace):
     """What became of a training."""
 
-    def moment(self, phase, number=0, **facts):
-        """Number of an event; of a step that before it."""
+    def moment(self, phase, number=0, rank=0, **facts):
+        """Number of an event of a rank; of a step that before it."""
         found = [
             event[1]
-            for event in self.events
+            for event in read_events(self.log / f'events{rank}.jsonl')
             if event[0] == phase
             and facts.items() <= event[2].items()
             and (phase != 'step' or 'random' in event[2])

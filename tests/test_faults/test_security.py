@@ -82,6 +82,21 @@ def test_a_checkpoint_with_code_is_refused(train, tmp_path, fault):
     assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in message
 
 
+@pytest.mark.slow
+def test_a_config_in_a_checkpoint_is_not_run(train, whole_run, tmp_path, fault):
+    import torch
+
+    fault('checkpoint that holds a config with code')
+    trace, path = tmp_path / 'trace', tmp_path / 'evil.pth'
+    checkpoint = torch.load(whole_run()[1] / 'epoch_2.pth', weights_only=False)
+    checkpoint['meta']['config'] = f"open({str(trace)!r}, 'w')"
+    torch.save(checkpoint, path)
+    resumed = train(tmp_path / 'work', resume=path)
+    assert resumed.code == 0, resumed.text
+    assert 'brings a config of its own, left unread' in resumed.text
+    assert not trace.exists()
+
+
 class Code:
     """Leaves a trace if it is unpickled."""
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch import Tensor
@@ -78,7 +79,7 @@ class CurriculumSampler(Sampler):
         self.epoch = 0
         # batches that the next iteration leaves out
         self.skipped = 0
-        self._by_reliability: Tensor | None = None
+        self._reliability: np.ndarray | None = None
         if num_batches is None:
             if unlabelled_per_batch:
                 clips, share = self.num_unlabelled, unlabelled_per_batch
@@ -121,14 +122,15 @@ class CurriculumSampler(Sampler):
         self.skipped = number
 
     def state_dict(self) -> dict:
-        """Gives the order that the epoch's clips are drawn from.
+        """Gives what decides which clips the epoch draws from.
 
         All else follows from the settings and the epoch.
 
         Returns:
-            dict: ``by_reliability``, (N,) indices or None.
+            dict: ``reliability``, (N,) scores or None.
         """
-        return dict(by_reliability=self._by_reliability)
+        scores = self._reliability
+        return dict(reliability=None if scores is None else torch.from_numpy(scores))
 
     def load_state_dict(self, state: dict) -> None:
         """Restores what :meth:`state_dict` gave.
@@ -136,8 +138,8 @@ class CurriculumSampler(Sampler):
         Args:
             state (dict): a former state.
         """
-        order = state['by_reliability']
-        self._by_reliability = None if order is None else order.cpu().clone()
+        scores = state['reliability']
+        self._reliability = None if scores is None else scores.cpu().numpy().copy()
 
     def set_reliability(self, reliability: Tensor) -> None:
         """Gives the curriculum its order.
@@ -151,14 +153,12 @@ class CurriculumSampler(Sampler):
                 f'{len(reliability)} reliabilities for {self.num_unlabelled} '
                 'unlabelled clips.'
             )
-        self._by_reliability = torch.argsort(
-            reliability.cpu(), descending=True, stable=True
-        )
+        self._reliability = reliability.cpu().numpy().copy()
 
     @property
     def share(self) -> float:
         """float: rho of the current epoch, the share of clips that is drawn from."""
-        if self._by_reliability is None:
+        if self._reliability is None:
             return 1.0
         start, end, begin, until = self.curriculum
         progress = (self.epoch - begin) / max(until - begin, 1)
@@ -170,10 +170,15 @@ class CurriculumSampler(Sampler):
         Returns:
             Tensor: (K,) indices into the unlabelled set.
         """
-        if self._by_reliability is None:
-            return torch.arange(self.num_unlabelled)
         kept = math.ceil(self.share * self.num_unlabelled)
-        return self._by_reliability[:kept].sort().values
+        if self._reliability is None or kept == self.num_unlabelled:
+            return torch.arange(self.num_unlabelled)
+        # a partition finds the least score kept far sooner than a sort would; of
+        # clips with that score the first are taken
+        least = np.partition(self._reliability, -kept)[-kept]
+        better = np.flatnonzero(self._reliability > least)
+        equal = np.flatnonzero(self._reliability == least)[: kept - len(better)]
+        return torch.from_numpy(np.sort(np.concatenate([better, equal])))
 
     def __iter__(self) -> Iterator[int]:
         """Yields indices into the concatenated data set, batch after batch."""

@@ -32,8 +32,8 @@ class AtomicCheckpointHook(CheckpointHook):
       with a warning that names those that are not.
     - A full disk ends the run with one error that names the last good
       checkpoint.
-    - With ``by_epoch=False`` hooks get ``before_save_in_epoch(runner)`` on every
-      rank before a checkpoint in mid-epoch, to collect what they keep per rank.
+    - Hooks get ``gather_before_save(runner)`` on every rank before a checkpoint is
+      written, to collect what each rank alone knows.
 
     Only checkpoints on local drives are handled so; with ``backend_args`` of a
     store elsewhere, that store's rules hold.
@@ -157,7 +157,7 @@ class AtomicCheckpointHook(CheckpointHook):
         Returns:
             str: The file.
         """
-        runner.call_hook('before_save_in_epoch')
+        runner.call_hook('gather_before_save')
         with self._explained(runner):
             runner.save_checkpoint(
                 self.out_dir, PREEMPTED, meta=meta, backend_args=self.backend_args
@@ -165,14 +165,9 @@ class AtomicCheckpointHook(CheckpointHook):
             self._point_at(runner, PREEMPTED)
         return osp.join(self.out_dir, PREEMPTED)
 
-    def _save_checkpoint(self, runner: Runner) -> None:
-        """Collects what ranks keep for themselves before a save in mid-epoch."""
-        if not self.by_epoch:
-            runner.call_hook('before_save_in_epoch')
-        super()._save_checkpoint(runner)
-
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """Writes first, then points at it, then removes."""
+        runner.call_hook('gather_before_save')
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
             return

@@ -1,5 +1,6 @@
 """When pseudo-labels are made, remembered, exchanged and handed out."""
 
+import os.path as osp
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.engine import bank_sync
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     AreaAlignment,
@@ -72,6 +74,12 @@ class CrossPseudoLabelHook(Hook):
             taught in this iteration: it counts as a loss of zero in the mean, as
             in FixMatch (Sohn et al., NeurIPS 2020, eq. 4). The share of labels
             taught is logged as ``NAME.taught``. Defaults to None, all labels.
+        bank_dir (str, optional): folder of a local disk where the labels are kept
+            in a file that is mapped into memory and shared by the processes of a
+            machine, for sets too large for the memory; the checkpoint then names a
+            copy of it in the work directory. Defaults to the memory.
+        bank_copies (int): how many such copies stay, the newest.
+            Defaults to 2.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
@@ -90,6 +98,8 @@ class CrossPseudoLabelHook(Hook):
         align_area: bool = False,
         teacher_momentum: float | None = None,
         min_confidence: float | None = None,
+        bank_dir: str | None = None,
+        bank_copies: int = 2,
     ) -> None:
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
@@ -109,6 +119,9 @@ class CrossPseudoLabelHook(Hook):
                 "view='train' labels with the training forward itself: "
                 "teacher_momentum and min_confidence need view='canonical'."
             )
+        if bank_copies < 1:
+            raise ValueError(f'bank_copies must be positive, got {bank_copies}.')
+        self.bank_dir, self.bank_copies = bank_dir, bank_copies
         self.warmup_epochs = warmup_epochs
         self.exchange, self.view, self.momentum = exchange, view, momentum
         self.reliability, self.min_confidence = reliability, min_confidence
@@ -117,7 +130,7 @@ class CrossPseudoLabelHook(Hook):
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
-        # the same of every rank, (W, 2), when a checkpoint in mid-epoch is written
+        # the same of every rank, (W, 2), when a checkpoint is written
         self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
 
@@ -151,11 +164,20 @@ class CrossPseudoLabelHook(Hook):
             )
         self.unlabelled = loader.dataset.datasets[1]
         self.bank = PseudoLabelBank(
-            self.unlabelled.sample_ids, self.learner.names, self.momentum
+            self.unlabelled.sample_ids,
+            self.learner.names,
+            self.momentum,
+            self.reliability,
+            self.bank_dir and bank_sync.bank_path(self.bank_dir),
         )
         self.source.bind(self.learner)
         if self._resumed is not None:
-            self.bank.load_state_dict(self._resumed[self.CHECKPOINT_KEY])
+            named = [osp.dirname(runner._load_from)] if runner._load_from else []
+            bank_sync.load_bank(
+                self.bank,
+                self._resumed[self.CHECKPOINT_KEY],
+                [*named, runner.work_dir],
+            )
             self.source.load_state_dict(self._resumed)
             if self.align_area:
                 state = self._resumed[LabelSource.ALIGNMENT_KEY]
@@ -172,7 +194,7 @@ class CrossPseudoLabelHook(Hook):
             return  # resumed in mid-epoch: the sampler keeps the epoch's order
         if not self.bank.is_complete:
             self._scoring_pass(runner)
-        scores = self.bank.reliability(self.reliability)
+        scores = self.bank.reliability()
         self.sampler.set_reliability(scores)
         print_log(
             f'Curriculum: epoch {runner.epoch + 1} draws from '
@@ -197,7 +219,8 @@ class CrossPseudoLabelHook(Hook):
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
         if self.view == 'canonical':
             inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
-            maps = self.source.predict(inputs)
+            # many networks take no empty batch
+            maps = self.source.predict(inputs) if rows else self.bank.lookup(index)
             labels = self._remember(index, maps)
         else:
             labels = self.bank.lookup(index)
@@ -229,6 +252,10 @@ class CrossPseudoLabelHook(Hook):
             return
         samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
         index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
+        if not samples:  # the other ranks' labels come in all the same
+            maps = self.bank.lookup(index)
+            self._remember(index, maps, maps.new_zeros(0, *maps.shape[2:]).bool())
+            return
         maps = torch.stack(
             [
                 torch.cat([s.pred_map.get(name) for name in self.learner.names])
@@ -244,9 +271,8 @@ class CrossPseudoLabelHook(Hook):
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
-            self._annotated_of_ranks = None
 
-    def before_save_in_epoch(self, runner: Runner) -> None:
+    def gather_before_save(self, runner: Runner) -> None:
         """Collects what each rank alone knows; every rank comes here."""
         if self.align_area:
             self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
@@ -254,7 +280,9 @@ class CrossPseudoLabelHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
-            checkpoint[self.CHECKPOINT_KEY] = self.bank.state_dict()
+            checkpoint[self.CHECKPOINT_KEY] = bank_sync.save_bank(
+                self.bank, runner.work_dir, runner.iter, self.bank_copies
+            )
             checkpoint.update(self.source.state_dict())
             if self.align_area:
                 state = checkpoint[LabelSource.ALIGNMENT_KEY]
@@ -282,13 +310,11 @@ class CrossPseudoLabelHook(Hook):
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
         """Blends the maps of all ranks into every rank's bank; returns this rank's."""
-        device = maps.device
-        indices = torch.cat(all_gather(index.to(device)))
-        if valid is not None:
-            valid = torch.cat(all_gather(valid))
-        maps = torch.cat(all_gather(maps.contiguous()))
-        self.bank.update(indices, self.source.label(maps, valid), valid)
-        return self.bank.lookup(index).to(device)
+        indices, maps, valid = bank_sync.gather_labels(index, maps, valid)
+        if len(maps):  # of some rank
+            labels = self.source.label(maps, valid)
+            bank_sync.update_bank(self.bank, indices, labels, valid)
+        return self.bank.lookup(index).to(maps.device)
 
     def _scoring_pass(self, runner: Runner) -> None:
         """Gives every unlabelled clip its first label."""

@@ -2,10 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, all_reduce, get_rank
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.gather import count_rows, gather_rows, own_rows
 
 
 class _GatherWithGrad(torch.autograd.Function):
@@ -17,25 +18,25 @@ class _GatherWithGrad(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, tensor: Tensor) -> Tensor:
-        ctx.size = len(tensor)
-        return torch.cat(all_gather(tensor.contiguous()))
+        counts = count_rows(tensor)
+        ctx.rows = own_rows(counts)
+        return gather_rows(tensor, counts)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
         grad = grad.clone(memory_format=torch.contiguous_format)
         all_reduce(grad, op='sum')
-        first = get_rank() * ctx.size
-        return grad[first : first + ctx.size]
+        return grad[ctx.rows]
 
 
 def gather_with_grad(tensor: Tensor) -> Tensor:
     """Concatenates a tensor over all ranks, gradients included.
 
     Args:
-        tensor (Tensor): (B, ...), of the same shape on every rank.
+        tensor (Tensor): (B, ...); B may differ between ranks.
 
     Returns:
-        Tensor: (W * B, ...), the same on every rank.
+        Tensor: (sum of all B, ...), the same on every rank.
     """
     return _GatherWithGrad.apply(tensor)
 

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from mmengine.model import BaseModel, ExponentialMovingAverage
 from mmengine.structures import PixelData
 from torch import Tensor, nn
@@ -124,6 +125,7 @@ class XPL(BaseModel):
             i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
         ]
         pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
+        weights = _rank_weights(len(labelled), len(pseudo), inputs['img'].device)
         losses, maps = {}, {}
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
@@ -133,7 +135,7 @@ class XPL(BaseModel):
             target = _stack([data_samples[i].gt_map for i in labelled], out.logits)
             # mean over the cell's pixels: the share of the cell that is covered
             target = F.adaptive_avg_pool2d(target, size)
-            losses[f'{name}.loss_supervised'] = self.loss_supervised(
+            losses[f'{name}.loss_supervised'] = weights[0] * self.loss_supervised(
                 out.logits[labelled], target
             )
             target = _stack(
@@ -144,7 +146,7 @@ class XPL(BaseModel):
                 weight = [data_samples[i].pseudo_weights[name] for i in pseudo]
                 weighted['weight'] = out.logits.new_tensor(weight)
                 losses[f'{name}.taught'] = weighted['weight'].mean()
-            losses[f'{name}.loss_pseudo'] = self.loss_pseudo(
+            losses[f'{name}.loss_pseudo'] = weights[1] * self.loss_pseudo(
                 out.logits[pseudo], target, **weighted
             )
             if self.loss_contrastive is not None:
@@ -203,6 +205,18 @@ class XPL(BaseModel):
 def _stack(maps: list[Tensor], like: Tensor) -> Tensor:
     """Stacks maps, (B, h, w); an empty list gives no map of ``like``'s size."""
     return torch.stack(maps) if maps else like.new_zeros(0, *like.shape[1:])
+
+
+def _rank_weights(labelled: int, pseudo: int, device: torch.device) -> Tensor:
+    """Weights that make the mean over ranks of their losses that over samples.
+
+    Each rank's loss is a mean over its own samples, and gradients are averaged
+    over ranks. Where ranks have as many samples each, the weights are 1.
+    """
+    counts = torch.tensor([labelled, pseudo], dtype=torch.float32, device=device)
+    mean = counts.clone()
+    all_reduce(mean, op='mean')
+    return torch.where(mean > 0, counts / mean, torch.ones_like(mean))
 
 
 def _write_maps(samples: list[AVDataSample], maps: dict[str, Tensor]) -> None:

@@ -1,0 +1,202 @@
+"""The bank's memory in a file that the processes of a machine share."""
+
+import errno
+import fcntl
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmxpl.utils.errors import DataError
+
+_CHUNK = 16 << 20  # bytes
+
+
+class LabelArrays(NamedTuple):
+    """What is known of N clips.
+
+    Attributes:
+        visits (Tensor): (N,) int32, how often each was labelled.
+        change (Tensor): (N,) float32, mean |L_t - L_(t-1)|.
+        scores (Tensor): (N,) float32, reliability.
+        labels (Tensor): (N, M, h, w) float16.
+    """
+
+    visits: Tensor
+    change: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+def file_size(num: int, map_shape: Sequence[int]) -> int:
+    """Bytes of a file: 12 for each clip's numbers, 2 for each cell of its labels.
+
+    Args:
+        num (int): clips.
+        map_shape (Sequence[int]): (M, h, w).
+
+    Returns:
+        int: bytes.
+    """
+    return num * (12 + 2 * math.prod(map_shape))
+
+
+def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
+    """Makes a file of zeros, in place of a former one.
+
+    It is locked until this process ends, so that no second run writes to it. The
+    disk space is taken at once: a full disk would otherwise kill the process, with
+    a signal and no message, where it writes to the mapped memory.
+
+    Args:
+        path (str | Path): the file.
+        num (int): clips.
+        map_shape (Sequence[int]): (M, h, w).
+
+    Returns:
+        int: file descriptor that holds the lock.
+
+    Raises:
+        DataError: if another process uses the file, or there is no room for it.
+    """
+    path, size = Path(path), file_size(num, map_shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.posix_fallocate(descriptor, 0, size)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DataError(
+            f"pseudo-labels '{path}' are in use by another run. Give each run a "
+            'bank_dir of its own.'
+        ) from error
+    except OSError as error:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise DataError(
+            f"pseudo-labels '{path}' need {size / 1e9:.1f} GB that cannot be had "
+            f'({error.strerror}). Make room or name another bank_dir.'
+        ) from error
+    return descriptor
+
+
+def map_file(
+    path: str | Path, num: int, map_shape: Sequence[int], shared: bool = True
+) -> LabelArrays:
+    """Maps a file into memory.
+
+    Args:
+        path (str | Path): the file.
+        num (int): clips.
+        map_shape (Sequence[int]): (M, h, w).
+        shared (bool): whether what is written to the arrays goes to the file and
+            to all processes that map it; else it stays here. Defaults to True.
+
+    Returns:
+        LabelArrays: views of the file.
+    """
+    size = file_size(num, map_shape)
+    found = Path(path).stat().st_size
+    if found != size:
+        raise DataError(
+            f"pseudo-labels '{path}' are of {found} bytes, {size} are needed for "
+            f'{num} clips and maps of {tuple(map_shape)}: the file is damaged.'
+        )
+    data = torch.from_file(str(path), shared=shared, size=size, dtype=torch.uint8)
+    visits, change, scores = data[: 12 * num].view(3, -1).unbind()
+    return LabelArrays(
+        visits.view(torch.int32),
+        change.view(torch.float32),
+        scores.view(torch.float32),
+        data[12 * num :].view(torch.float16).view(num, *map_shape),
+    )
+
+
+def copy_file(source: str | Path, target: str | Path) -> str:
+    """Copies a file so that the copy is whole or not there.
+
+    Args:
+        source (str | Path): a file that nobody writes to meanwhile.
+        target (str | Path): the copy; a former one stays until the new is whole.
+
+    Returns:
+        str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB,
+        which are taken in parallel.
+
+    Raises:
+        DataError: if there is no room.
+    """
+    partial = Path(f'{target}.partial')
+    try:
+        with open(source, 'rb') as reader, open(partial, 'wb') as writer:
+            size = os.fstat(reader.fileno()).st_size
+            try:
+                os.posix_fallocate(writer.fileno(), 0, size)
+                digest = _digest(reader.fileno(), size, writer.fileno())
+                os.fsync(writer.fileno())
+            except OSError as error:
+                raise DataError(
+                    f"pseudo-labels cannot be saved to '{target}', which needs "
+                    f'{size / 1e9:.1f} GB ({error.strerror}). Make room and resume '
+                    'from the last checkpoint.'
+                ) from error
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest
+
+
+def open_copy(
+    path: str | Path, digest: str, num: int, map_shape: Sequence[int]
+) -> LabelArrays:
+    """Maps a copy into memory, if it is what was saved.
+
+    Args:
+        path (str | Path): the copy.
+        digest (str): what :func:`copy_file` gave.
+        num (int): clips.
+        map_shape (Sequence[int]): (M, h, w).
+
+    Returns:
+        LabelArrays: its content; what is written to it does not reach the file.
+
+    Raises:
+        DataError: if it is missing or differs.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(
+            f"the checkpoint's pseudo-labels are in '{path}', which does not exist. "
+            'Only the newest are kept (bank_copies of CrossPseudoLabelHook): resume '
+            'from a newer checkpoint, or put the file back.'
+        )
+    with open(path, 'rb') as reader:
+        found = _digest(reader.fileno(), os.fstat(reader.fileno()).st_size)
+    if found != digest:
+        raise DataError(
+            f"'{path}' is not what the checkpoint was saved with: it is damaged or of "
+            'another run. Resume from another checkpoint.'
+        )
+    return map_file(path, num, map_shape, shared=False)
+
+
+def _digest(reader: int, size: int, writer: int | None = None) -> str:
+    """Digest of a file and, if there is a writer, a copy of what was digested."""
+
+    def piece(offset: int) -> bytes:
+        data = os.pread(reader, _CHUNK, offset)
+        if writer is not None and os.pwrite(writer, data, offset) < len(data):
+            raise OSError(errno.EIO, 'the file was written in part')
+        return hashlib.sha256(data).digest()
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        digests = b''.join(pool.map(piece, range(0, size, _CHUNK)))
+    return hashlib.sha256(digests).hexdigest()
