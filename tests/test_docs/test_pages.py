@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,13 @@ def test_every_registered_class_is_in_the_reference():
     }
     assert 'CIoUMetric' in registered
     assert not registered - documented
+
+
+def test_docstrings_become_markdown():
+    pytest.importorskip('griffe')
+    tool = runpy.run_path(str(DOCS / '_ext' / 'rst_roles.py'))
+    text = (
+        'See :func:`~mmxpl.x.y`:\n\n.. math:: a_i\n\n.. code-block:: none\n\n    code\n'
+    )
+    expected = 'See `mmxpl.x.y`:\n\n`a_i`\n\n\n    code\n'
+    assert tool['to_markdown'](text) == expected
