@@ -21,6 +21,7 @@ FREE = {
     'time',
     'data_time',
     'experiment_name',
+    'mmengine_version',  # names a commit
     'cfg',
     'last_ckpt',
     'best_ckpt',

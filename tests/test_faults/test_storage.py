@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,36 @@ def test_a_limit_of_the_system(train, tmp_path, fault):
     assert not list(tmp_path.glob('.*.tmp'))
     assert not list(tmp_path.glob('*.pth'))
     assert Path(tmp_path, '.train.lock').exists()
+
+
+@pytest.fixture
+def small_drive(tmp_path):
+    """A drive of 2.6 MB, and a function that enlarges it."""
+    folder = tmp_path / 'drive'
+    folder.mkdir()
+
+    def mount(options):
+        command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    if not shutil.which('mount') or not mount('size=2600k'):
+        pytest.skip('a drive can be mounted by a super-user alone')
+    yield folder, lambda: mount('remount,size=50m')
+    subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+def test_a_drive_that_is_really_full(
+    train, whole_run, same_results, small_drive, fault
+):
+    fault('disk full (a real drive of 2.6 MB)')
+    whole, folder = whole_run()
+    work_dir, enlarge = small_drive
+    message = train(work_dir).message
+    assert os.strerror(28) in message
+    assert 'last good checkpoint is' in message
+    assert not list(work_dir.glob('.*.tmp'))
+    assert enlarge()
+    resumed = train(work_dir, resume=True)
+    assert resumed.code == 0, resumed.text
+    assert resumed.iterations[0] > 0
+    same_results(whole, resumed, (folder, work_dir))

@@ -14,7 +14,7 @@ from mmengine.runner import BaseLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 
 from mmxpl.engine.atomic_file import RemoveLater, remove_drafts, write_atomically
-from mmxpl.engine.newest_checkpoint import find_newest, number_run
+from mmxpl.engine.newest_checkpoint import choose_newest, number_run
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 
@@ -63,31 +63,14 @@ class AtomicCheckpointHook(CheckpointHook):
         choice: list = [None]
         if is_main_process():
             try:
-                choice = [self._choose(runner)]
+                pointer = Path(runner.work_dir, 'last_checkpoint')
+                choice = [choose_newest(self._folder(runner), pointer, runner.logger)]
             except DataError as error:
                 choice = [error]
         broadcast_object_list(choice)
         if isinstance(choice[0], DataError):
             raise choice[0]
         runner._load_from = choice[0]
-
-    def _choose(self, runner: Runner) -> str | None:
-        """Names the newest whole checkpoint and warns of others."""
-        folder = self._folder(runner)
-        newest, damaged = find_newest(folder)
-        for path in damaged:
-            runner.logger.warning(
-                f"Checkpoint '{path}' is damaged and left out; resuming from "
-                f"'{newest}'."
-            )
-        pointer = Path(runner.work_dir, 'last_checkpoint')
-        named = pointer.read_text(encoding='utf-8').strip() if pointer.is_file() else ''
-        if newest and pointer.is_file() and Path(named).name != newest.name:
-            runner.logger.warning(
-                f"'{pointer}' names '{named}', the newest whole checkpoint is "
-                f"'{newest}', which counts. To take another one, give its path."
-            )
-        return newest and str(newest)
 
     def _folder(self, runner: Runner) -> str:
         """Tells where checkpoints go, as the parent does in before_train."""
