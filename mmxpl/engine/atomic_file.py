@@ -64,20 +64,22 @@ class RemoveLater:
     isfile, isdir, join_path = map(staticmethod, (osp.isfile, osp.isdir, osp.join))
 
     def __init__(self) -> None:
-        self._paths: list[str] = []
+        self._files: list[tuple[str, int]] = []
 
     def remove(self, path: str) -> None:
-        """Notes a file.
+        """Notes a file, as it is now.
 
         Args:
             path (str): The file.
         """
-        self._paths.append(path)
+        self._files.append((path, os.stat(path).st_ino))
 
     def carry_out(self) -> None:
-        """Removes the files noted."""
-        while self._paths:
-            Path(self._paths.pop()).unlink(missing_ok=True)
+        """Removes the files noted, but none that was replaced since."""
+        while self._files:
+            path, number = self._files.pop()
+            if osp.isfile(path) and os.stat(path).st_ino == number:
+                os.unlink(path)
 
 
 @register_backend('atomic_local', force=True)

@@ -1,5 +1,4 @@
 import errno
-import os
 
 import pytest
 from mmengine.fileio import get_file_backend
@@ -49,11 +48,13 @@ def test_mmengine_writes_through_the_backend(tmp_path):
 
 
 def test_removals_are_put_off(tmp_path):
-    path = tmp_path / 'file'
-    path.touch()
+    old, replaced, gone = (tmp_path / name for name in ('old', 'replaced', 'gone'))
     later = RemoveLater()
-    later.remove(str(path))
-    later.remove(str(tmp_path / 'gone'))
-    assert later.isfile(str(path))
+    for path in (old, replaced, gone):
+        path.touch()
+        later.remove(str(path))
+    assert later.isfile(str(old))
+    gone.unlink()
+    write_atomically(replaced, b'new')
     later.carry_out()
-    assert not os.path.exists(path)
+    assert [p.name for p in tmp_path.iterdir()] == ['replaced']

@@ -44,8 +44,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
-        out_dir = str(self.out_dir or '')
-        self._local = self.backend_args is None and '://' not in out_dir
+        elsewhere = self.backend_args or self.file_client_args
+        self._local = not elsewhere and '://' not in str(self.out_dir)
         if self._local:
             self.backend_args = dict(backend='atomic_local')
         self._run: int | None = None

@@ -91,6 +91,8 @@ class PreemptionHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Stops after an iteration."""
+        if not self._former:
+            return
         # gradients that wait for more batches are in no checkpoint
         updated = getattr(runner.optim_wrapper, 'should_update', lambda: True)()
         if updated and (runner.iter + 1) % self.interval == 0 and self._agreed():
