@@ -50,7 +50,7 @@ format: env
 docs: env
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint requirements/tested.txt -e '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	@rm -rf build dist site .hypothesis .pytest_cache .ruff_cache

@@ -42,7 +42,7 @@ EXTRAS = {
     # reading of video files, by the converters
     'video': ['av>=14'],
     # the web demo; also reads and writes videos
-    'demo': ['av>=14', 'gradio>=5'],
+    'demo': ['av>=14', 'gradio>=6'],
     # export to ONNX, and the check of it
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],

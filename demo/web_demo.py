@@ -156,7 +156,8 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
         of_pair.click(pair, [image, sound, threshold], [scene, *shown], **private)
         of_moment.click(moment, [clip, percent, threshold], [scene, *shown], **private)
         of_whole.click(whole, [clip, threshold], video, **private)
-        threshold.release(show, [scene, threshold], shown, **private)
+        again = dict(private, trigger_mode='always_last', show_progress='hidden')
+        threshold.change(show, [scene, threshold], shown, **again)
     return page
 
 

@@ -38,8 +38,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='resume from a checkpoint; without a path, from the latest in the work '
-        'directory, or from the start if there is none',
+        help='resume from a checkpoint; without a path, from the newest whole one in '
+        'the work directory, or from the start if there is none',
     )
     add_config_options(parser)
     add_launcher(parser)

@@ -4,21 +4,22 @@ import re
 
 import griffe
 
-ROLE = re.compile(r':(?:class|func|meth|data|obj|attr|mod):`~?\.?([^`]+)`')
-DIRECTIVE = re.compile(r'^ *\.\. (?:code-block|math)::[^\n]*\n', re.M)
+ROLE = re.compile(r':(?:class|func|meth|data|obj|attr|mod|math):`~?\.?([^`]+)`')
+CODE = re.compile(r'^ *\.\. code-block::[^\n]*\n', re.M)
+MATH = re.compile(r'^( *)\.\. math:: *([^\n]+)$', re.M)
 
 
 def to_markdown(text: str) -> str:
-    """Turns roles into code and drops the heads of literal blocks.
+    """Turns roles and formulas into code and drops the heads of literal blocks.
 
     Args:
         text (str): A docstring.
 
     Returns:
-        str: The same without roles; what a directive holds stays indented, which
+        str: The same in Markdown; what a code block holds stays indented, which
         Markdown shows as it is.
     """
-    return DIRECTIVE.sub('', ROLE.sub(r'`\1`', text))
+    return CODE.sub('', MATH.sub(r'\1`\2`', ROLE.sub(r'`\1`', text)))
 
 
 class RstRoles(griffe.Extension):

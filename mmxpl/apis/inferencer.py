@@ -13,16 +13,16 @@ from rich.progress import track
 
 from mmxpl.datasets.collate import av_collate
 from mmxpl.datasets.transforms import LoadAudio
-from mmxpl.engine.hooks.visualization_hook import safe_name
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
-from mmxpl.visualization import AVLocVisualizer, write_picture
+from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panel import draw_boxes
 
 from .av_input import AVInput, iter_inputs
 from .loading import build_steps, clip_pipeline, load_learner
 from .prediction import choose_map, describe_map
+from .result_writer import ResultWriter, without_map
 from .video_input import SoundWindow
 
 
@@ -126,7 +126,7 @@ class XPLInferencer(BaseInferencer):
         pairs = self._run(inputs, batch_size, every)
         if self.show_progress:
             pairs = track(pairs, description='Inference')
-        writer = _Writer(out_dir)
+        writer = ResultWriter(out_dir)
         write_vis = bool(out_dir) and not no_save_vis
         for pair, sample in pairs:
             result = self._describe(pair, sample, localizer, threshold)
@@ -139,7 +139,7 @@ class XPLInferencer(BaseInferencer):
             if out_dir and not no_save_pred:
                 writer.prediction(result, choose_map(sample, localizer))
             if print_result:
-                print(json.dumps(plain(result)))
+                print(json.dumps(without_map(result)))
             predictions.append(sample if return_datasamples else result)
         return self.postprocess(predictions, pictures)
 
@@ -300,34 +300,3 @@ class _Pipeline:
         for step in self.steps:
             results = step(results)
         return results
-
-
-def plain(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out the map of a prediction, so that JSON can hold the rest."""
-    return {key: value for key, value in result.items() if key != 'map'}
-
-
-class _Writer:
-    """Writes results below a folder, each once."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-
-    def picture(self, sample_id: str, picture: np.ndarray) -> None:
-        write_picture(picture, self._path('vis', sample_id, 'png'))
-
-    def prediction(self, result: Mapping[str, Any], prob: Any) -> None:
-        name = result['sample_id']
-        path = self._path('preds', name, 'json')
-        path.write_text(json.dumps(plain(result), indent=2) + '\n')
-        np.save(self._path('maps', name, 'npy'), prob[0].float().numpy())
-
-    def _path(self, kind: str, sample_id: str, suffix: str) -> Path:
-        path = self.folder / kind / f'{safe_name(sample_id)}.{suffix}'
-        if path.exists():
-            raise DataError(
-                f'{path}: exists already and is not overwritten. Name another folder, '
-                'or give files of different names.'
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path

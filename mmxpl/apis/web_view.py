@@ -182,7 +182,9 @@ def _check_pixels(file: Path) -> None:
     try:
         with Image.open(file) as image:
             width, height = image.size
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DataError(f'{file.name}: has too many pixels.') from error
+    except (OSError, UnidentifiedImageError) as error:
         raise DataError(f'{file.name}: is no image that can be read.') from error
     if width * height > MAX_PIXELS:
         raise DataError(

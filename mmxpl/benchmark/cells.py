@@ -70,11 +70,14 @@ def launch(
     print(f'[{name}] python {shlex.join(command)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     last: list[str] = []
+    # this checkout, even where another one is installed
+    paths = [str(_ROOT), os.environ.get('PYTHONPATH', '')]
+    path = os.pathsep.join(p for p in paths if p)
     with (
         open(log, 'a', encoding='utf-8') as file,
         subprocess.Popen(
             [sys.executable, *command],
-            env={**os.environ, 'PYTHONUNBUFFERED': '1', **env},
+            env={**os.environ, **env, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -64,6 +64,13 @@ METHODS: dict[str, Method] = {
     'xpl-ensemble': _ablation("the ensemble's labels", exchange='ensemble'),
     'xpl-no_alignment': _ablation('no area alignment', align_area=False),
     'xpl-train_view': _ablation('labels of the training view', view='train'),
+    'xpl-threshold': _ablation('fixed confidence threshold', min_confidence=0.2),
+    'xpl-teacher': _ablation("mean teachers' labels", teacher_momentum=0.99),
+    'xpl-same_nets': Method(
+        'XPL, the same architecture twice',
+        'xpl/xpl_{suite}.py',
+        {'model.localizers.b': 'a'},
+    ),
     'xpl-curriculum': Method(
         'XPL, curriculum 50 to 100 %',
         'xpl/xpl_{suite}.py',

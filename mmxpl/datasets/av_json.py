@@ -39,10 +39,8 @@ class AVJsonDataset(AVDataset):
     displayed. Paths are relative to ``data_prefix`` and may not leave it. Other
     keys are kept in a labelled set.
 
-    Args:
-        *args: see :class:`AVDataset`; ``ann_file`` defaults to
-            ``annotations.json`` and ``data_prefix`` to ``data_root`` itself.
-        **kwargs: see :class:`AVDataset`.
+    The arguments are those of :class:`AVDataset`; ``ann_file`` defaults to
+    ``annotations.json`` and ``data_prefix`` to ``data_root`` itself.
     """
 
     default_ann_file = 'annotations.json'

@@ -29,10 +29,8 @@ class FlickrSoundNetDataset(VGGSSDataset):
     The annotations: Senocak et al., Learning to Localize Sound Source in Visual
     Scenes, CVPR 2018.
 
-    Args:
-        *args: see :class:`AVDataset`; ``ann_file`` is a folder and defaults to
-            ``Annotations``.
-        **kwargs: see :class:`AVDataset`.
+    The arguments are those of :class:`AVDataset`; ``ann_file`` is a folder and
+    defaults to ``Annotations``.
     """
 
     default_ann_file = 'Annotations'

@@ -37,9 +37,7 @@ class VGGSSDataset(AVDataset):
     Of its 5,158 items twelve have a coordinate of -2.88e16; two of all items
     have no box left within the frame.
 
-    Args:
-        *args: see :class:`AVDataset`.
-        **kwargs: see :class:`AVDataset`.
+    The arguments are those of :class:`AVDataset`.
     """  # noqa: E501
 
     default_ann_file = 'vggss.json'

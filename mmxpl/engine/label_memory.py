@@ -1,6 +1,7 @@
 """The pseudo-labels in a checkpoint, to look at."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmxpl.pseudo_labels import PseudoLabelBank
@@ -39,7 +40,8 @@ class LabelMemory:
             )
         try:
             self.bank = PseudoLabelBank(ids, state['names'])
-            self.bank.load_state_dict(state)
+            # a bank that lived in a file has its copy beside the checkpoint
+            self.bank.load_state_dict(state, Path(path).parent)
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f'--checkpoint {path}: its pseudo-labels are damaged ({error!r}). Name '

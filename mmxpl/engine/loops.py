@@ -1,5 +1,6 @@
 """A training loop that can be stopped and taken up at any iteration."""
 
+import errno
 import random
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from torch import nn
 
 from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError
+
+from .hooks.atomic_checkpoint_hook import last_good
 
 # what torch.utils.data says where a worker was ended from outside
 _WORKER_DEATH = 'DataLoader worker (pid'
@@ -47,7 +50,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
       without a file being read; with others the data is read and left out.
     - A run that was stopped between the end of an epoch and its validation does
       that validation first.
-    - If a data worker is killed, the run stops with one clear error.
+    - If a data worker is killed or the disk is full, the run stops with one
+      clear error.
 
     Args:
         *args: Arguments of :class:`mmengine.runner.EpochBasedTrainLoop`.
@@ -72,7 +76,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             nn.Module: The model.
 
         Raises:
-            DataError: If a data worker was killed.
+            DataError: If a data worker was killed, or the disk is full.
         """
         try:
             return self._run()
@@ -80,6 +84,14 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             if _WORKER_DEATH not in str(error):
                 raise
             raise DataError(_explain_worker_death(str(error))) from error
+        except OSError as error:  # of what is written beside checkpoints
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DataError(
+                f'{error.strerror}, while the run was writing its log or pictures to '
+                f"'{self.runner.work_dir}'. {last_good(self.runner)} Make room and go "
+                'on with --resume.'
+            ) from error
 
     def _run(self) -> nn.Module:
         self.runner.call_hook('before_train')

@@ -1,5 +1,6 @@
 """Which checkpoint of a directory a run goes on from."""
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +81,38 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
             'to start from the beginning.'
         )
     return None, []
+
+
+def choose_newest(
+    folder: str | Path, pointer: Path, logger: logging.Logger
+) -> str | None:
+    """Finds the newest whole checkpoint and warns of what it passes over.
+
+    Args:
+        folder (str | Path): The directory.
+        pointer (Path): The file ``last_checkpoint``, which may be missing.
+        logger (logging.Logger): Gets the warnings.
+
+    Returns:
+        str | None: The file; None if there is no checkpoint at all.
+
+    Raises:
+        DataError: If there are checkpoints, but none is whole.
+    """
+    newest, damaged = find_newest(folder)
+    if newest is None:
+        return None
+    for path in damaged:
+        logger.warning(
+            f"Checkpoint '{path}' is damaged and left out; resuming from '{newest}'."
+        )
+    named = pointer.read_text(encoding='utf-8').strip() if pointer.is_file() else None
+    if named is not None and Path(named).name != newest.name:
+        logger.warning(
+            f"'{pointer}' names '{named}', the newest whole checkpoint is '{newest}', "
+            'which counts. To take another one, give its path.'
+        )
+    return str(newest)
 
 
 def number_run(folder: str | Path, run: int | None, iteration: int) -> int:

@@ -45,10 +45,7 @@ class AVTensorboardVisBackend(TensorboardVisBackend):
 
     Where TensorBoard is not installed, one warning says so and nothing is written:
     a training is not worth stopping for it, and ``vis_data/scalars.json`` has every
-    number.
-
-    Args:
-        save_dir (str): Folder of the event file.
+    number. The only argument is ``save_dir``, the folder of the event file.
     """
 
     def _init_env(self) -> None:

@@ -183,3 +183,13 @@ def test_weights_must_be_given_and_fit(tiny_cfg, tiny_checkpoint, tmp_path):
     model = dict(tiny_cfg.model, localizers=dict(a=tiny_cfg.model.localizers.a))
     with pytest.raises(DataError, match='belongs to another model'):
         XPLInferencer(dict(tiny_cfg, model=model), tiny_checkpoint)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_a_gpu_gives_what_the_cpu_gives(inferencer, tiny_checkpoint, pair):
+    other = XPLInferencer(weights=tiny_checkpoint, device='cuda', show_progress=False)
+    found = [
+        maps(i.stream([pair(IDS[0]), pair(IDS[1])], 2, return_datasamples=True))
+        for i in (other, inferencer)
+    ]
+    torch.testing.assert_close(*found, rtol=0, atol=1e-2)

@@ -43,8 +43,8 @@ def test_pictures_and_rows(scene):
         'Localizer A',
         'Localizer B',
         'Ensemble',
-        'Spectrogram: log_spectrogram',
         'Spectrogram: log_mel',
+        'Spectrogram: log_spectrogram',
     ]
     assert {picture.shape for picture, _ in pictures} == {scene.frame.shape}
     assert {len(row) for row in rows} == {len(view.COLUMNS)}
@@ -69,9 +69,12 @@ def test_a_moment_of_a_clip(inferencer, make_video, tmp_path):
 
 def write_png_header(path: Path, width: int, height: int) -> None:
     """A PNG of any size that holds no pixels."""
-    chunk = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    size, crc = struct.pack('>I', 13), struct.pack('>I', zlib.crc32(chunk))
-    path.write_bytes(b'\x89PNG\r\n\x1a\n' + size + chunk + crc)
+    header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    data = b'\x89PNG\r\n\x1a\n'
+    for kind, content in ((b'IHDR', header), (b'IDAT', b''), (b'IEND', b'')):
+        crc = struct.pack('>I', zlib.crc32(kind + content))
+        data += struct.pack('>I', len(content)) + kind + content + crc
+    path.write_bytes(data)
 
 
 def test_uploads_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
@@ -80,7 +83,8 @@ def test_uploads_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
         path.write_bytes(data)
         return str(path)
 
-    huge = tmp_path / 'huge.png'
+    large, huge = tmp_path / 'large.png', tmp_path / 'huge.png'
+    write_png_header(large, 6000, 5000)
     write_png_header(huge, 60000, 60000)
     long = tmp_path / 'long.wav'
     soundfile.write(long, np.zeros(121 * 8000), 8000)
@@ -90,7 +94,8 @@ def test_uploads_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
         (write('a.svg'), 'image', 'is no image of the types .jpg'),
         (write('a.pth'), 'clip', 'is no clip of the types'),
         (write('a.png'), 'image', 'is no image that can be read'),
-        (str(huge), 'image', '60000 x 60000 pixels'),
+        (str(large), 'image', '6000 x 5000 pixels, more than 25 million'),
+        (str(huge), 'image', 'too many pixels'),
         (str(long), 'sound', 'has 121 s, at most 120 s pass'),
         (write('a.mp4', playlist), 'clip', 'is no MP4'),
         (write('b.avi', b'ffconcat version 1.0\n'), 'clip', 'is no MP4'),

@@ -22,7 +22,7 @@ ABLATIONS = [
     ('custom_hooks.3.exchange', 'intersection'),
     ('custom_hooks.3.view', 'train'),
     ('custom_hooks.3.align_area', False),
-    ('custom_hooks.3.min_confidence', 0.5),
+    ('custom_hooks.3.min_confidence', 0.2),
     ('custom_hooks.3.reliability', ['agreement']),
     ('custom_hooks.3.teacher_momentum', 0.99),
     ('train_dataloader.sampler.curriculum.start', 0.5),

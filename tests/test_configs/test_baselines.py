@@ -16,6 +16,7 @@ def load(name):
     return Config.fromfile(ROOT / 'baselines' / f'{name}_synthetic.py')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BASELINES)
 def test_one_iteration(name, one_iteration):
     runner, record = one_iteration(ROOT / 'baselines' / f'{name}.py')

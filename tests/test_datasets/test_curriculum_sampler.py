@@ -115,3 +115,24 @@ def test_wrong_use_is_named():
         make(curriculum=dict(start=0.9, begin=2, until=1))
     with pytest.raises(ValueError, match='rho'):
         make(curriculum=dict(rho=0.9))
+
+
+def test_an_epoch_is_taken_up_in_the_middle():
+    sampler = make(curriculum=CURRICULUM)
+    generator = torch.Generator().manual_seed(0)
+    sampler.set_reliability(torch.rand(NUM_UNLABELLED, generator=generator))
+    whole, following = batches(sampler, 3), batches(sampler, 4)
+    resumed = make(curriculum=CURRICULUM)
+    resumed.load_state_dict(sampler.state_dict())
+    resumed.skip_batches(7)
+    assert resumed.skipped == 7
+    assert torch.equal(batches(resumed, 3), whole[7:])
+    # once only
+    assert resumed.skipped == 0
+    assert torch.equal(batches(resumed, 4), following)
+
+
+@pytest.mark.parametrize('number', [-1, 11])
+def test_no_more_than_an_epoch_is_skipped(number):
+    with pytest.raises(ValueError, match='batches to skip in epochs of 10'):
+        make().skip_batches(number)

@@ -154,5 +154,5 @@ def test_a_wrong_file_is_answered(server, browser, tiny_world):
     # what the page would not offer
     upload(browser, 'image', tiny_world / 'frames/clip-01.jpg')
     find(browser, '#pair')[0].click()
-    (toast, *_) = find(browser, '.toast-text')
+    (toast, *_) = find(browser, '[data-testid=toast-text]')
     assert 'No sound is given' in toast.get_attribute('textContent')

@@ -407,3 +407,21 @@ def test_batches_without_unlabelled_clips_are_refused(tmp_path):
     runner._train_dataloader['sampler']['unlabelled_per_batch'] = 0
     with pytest.raises(ValueError, match='without any'):
         runner.train()
+
+
+def test_an_epoch_that_is_taken_up_keeps_its_order(tmp_path):
+    curriculum = dict(start=0.5, begin=1, until=4)
+    runner = make_runner(tmp_path, dict(warmup_epochs=1), curriculum=curriculum)
+    runner.train()
+    hook = hook_of(runner)
+    hook.sampler.set_epoch(1)
+    hook.sampler.set_reliability(torch.arange(NUM_UNLABELLED).float())
+    before = hook.sampler.selected()
+    # by now the bank ranks the clips the other way round
+    hook.bank.reliability = lambda measures: -torch.arange(NUM_UNLABELLED).float()
+    hook.sampler.skip_batches(1)
+    hook.before_train_epoch(runner)
+    assert torch.equal(hook.sampler.selected(), before)
+    hook.sampler.skip_batches(0)
+    hook.before_train_epoch(runner)
+    assert not torch.equal(hook.sampler.selected(), before)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from mmengine.visualization import Visualizer
 import mmxpl.engine
 import mmxpl.models
 import mmxpl.visualization
-from mmxpl.registry import MODELS
+from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_model_cfg
 
 LOAD = [
@@ -171,3 +172,14 @@ def test_a_visualizer_that_cannot_draw_is_named(tiny_world, tmp_path):
     hook = dict(type='PseudoLabelMonitorHook')
     with pytest.raises(TypeError, match='AVLocVisualizer'):
         train(tiny_world, tmp_path / 'run', hook, visualizer=dict(type='Visualizer'))
+
+
+def test_within_an_epoch_nothing_is_logged_over_its_record():
+    hook = HOOKS.build(dict(type='PseudoLabelMonitorHook', num_clips=0))
+    # without hooks to look for labels in, logging would fail
+    runner = SimpleNamespace(iter=3, epoch=1, train_dataloader=range(2), hooks=[])
+    hook.before_train_epoch(runner)
+    hook.after_train(runner)
+    runner.iter = 2
+    with pytest.raises(TypeError, match='CrossPseudoLabelHook'):
+        hook.before_train_epoch(runner)

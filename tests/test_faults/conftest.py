@@ -17,7 +17,16 @@ from mmxpl.testing import tiny_model_cfg
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = 'fault'
 # wall-clock time and names that hold it
-FREE = {'time', 'data_time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt'}
+FREE = {
+    'time',
+    'data_time',
+    'experiment_name',
+    'mmengine_version',  # names a commit
+    'cfg',
+    'last_ckpt',
+    'best_ckpt',
+    'run',  # starts anew beside a damaged checkpoint
+}
 
 
 @pytest.fixture(scope='session')
@@ -113,11 +122,11 @@ def train(server, config_path, tiny_world, tmp_path_factory):
 class Outcome(SimpleNamespace):
     """What became of a training."""
 
-    def moment(self, phase, number=0, **facts):
-        """Number of an event; of a step that before it."""
+    def moment(self, phase, number=0, rank=0, **facts):
+        """Number of an event of a rank; of a step that before it."""
         found = [
             event[1]
-            for event in self.events
+            for event in read_events(self.log / f'events{rank}.jsonl')
             if event[0] == phase
             and facts.items() <= event[2].items()
             and (phase != 'step' or 'random' in event[2])
@@ -221,15 +230,8 @@ def assert_same_results(whole, resumed, folders):
 
 @pytest.fixture
 def fault(record_property):
-    """Gives a function that puts a fault that was survived into the table."""
-
-    def record(kind):
-        kinds.append(kind)
-
-    kinds = []
-    yield record
-    for kind in kinds:
-        record_property(PROPERTY, kind)
+    """Gives a function that puts a fault into the table."""
+    return lambda kind: record_property(PROPERTY, kind)
 
 
 def pytest_terminal_summary(terminalreporter):

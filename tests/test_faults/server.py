@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 300  # seconds
 
 
 class Events:
@@ -189,6 +190,7 @@ def train(job, rank, port):
         handle = os.open(log / f'{name}{rank}.txt', os.O_CREAT | os.O_WRONLY)
         os.ftruncate(handle, 0)
         os.dup2(handle, number)
+    signal.alarm(LIMIT)  # what hangs fails
     os.environ.update(job.get('env', {}))
     time.tzset()
     if 'locale' in job:

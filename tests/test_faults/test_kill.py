@@ -39,3 +39,6 @@ def test_a_killed_run_goes_on_exactly(
     resumed = train(tmp_path, *options, resume=True)
     assert resumed.code == 0, resumed.text
     same_results(whole, resumed, (folder, tmp_path))
+    # no more is done twice than what is between two checkpoints
+    again = set(killed.iterations) & set(resumed.iterations)
+    assert len(again) <= (3 if options else 4)

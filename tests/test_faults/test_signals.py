@@ -87,9 +87,9 @@ def test_ranks_agree_where_they_stop(train, same_results, tmp_path, fault):
         *options,
         ranks=2,
         struck=[1],
-        fault=('SIGTERM', run.moment('step', iter=5)),
+        fault=('SIGTERM', run.moment('step', rank=1, iter=8)),
     )
-    # both have seen the signal when they looked the next time
+    # both looked at the tenth iteration
     assert harmed.codes == [os.EX_TEMPFAIL] * 2, harmed.text
     assert harmed.iterations == list(range(10))
     resumed = train(stopped, *options, ranks=2, resume=True)

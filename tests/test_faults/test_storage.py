@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -107,13 +108,11 @@ def test_going_back_to_an_older_checkpoint_counts_from_then_on(
     fault('resumed from an older checkpoint, then killed')
     work_dir, whole, _ = interrupted
     older = shutil.copy(work_dir / 'epoch_1.pth', work_dir.parent / 'older.pth')
-    killed = train(work_dir, resume=older, fault=('kill', 3))
-    assert killed.iterations == [4, 5]
-    # nothing of the new branch was written yet
-    assert train(work_dir, resume=True, fault=('kill', 2)).iterations == [8]
+    # the first two events are the validation that is made up for
     stopped = train(work_dir, resume=older, fault=('SIGTERM', 3))
     assert stopped.code == os.EX_TEMPFAIL
-    assert train(work_dir, resume=True, fault=('kill', 2)).iterations == [6]
+    assert stopped.iterations == [4]
+    assert train(work_dir, resume=True, fault=('kill', 2)).iterations == [5]
 
 
 def writings(run, number):
@@ -160,3 +159,36 @@ def test_a_limit_of_the_system(train, tmp_path, fault):
     assert not list(tmp_path.glob('.*.tmp'))
     assert not list(tmp_path.glob('*.pth'))
     assert Path(tmp_path, '.train.lock').exists()
+
+
+@pytest.fixture
+def small_drive(tmp_path):
+    """A drive of 2.6 MB, and a function that enlarges it."""
+    folder = tmp_path / 'drive'
+    folder.mkdir()
+
+    def mount(options):
+        command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    if not shutil.which('mount') or not mount('size=2600k'):
+        pytest.skip('a drive can be mounted by a super-user alone')
+    yield folder, lambda: mount('remount,size=50m')
+    subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+def test_a_drive_that_is_really_full(
+    train, whole_run, same_results, small_drive, fault
+):
+    fault('disk full (a real drive of 2.6 MB)')
+    whole, folder = whole_run()
+    work_dir, enlarge = small_drive
+    message = train(work_dir).message
+    assert os.strerror(28) in message
+    assert 'last good checkpoint is' in message
+    assert not list(work_dir.glob('.*.tmp'))
+    assert enlarge()
+    resumed = train(work_dir, resume=True)
+    assert resumed.code == 0, resumed.text
+    assert resumed.iterations[0] > 0
+    same_results(whole, resumed, (folder, work_dir))

@@ -14,7 +14,7 @@ from mmengine.runner import BaseLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 
 from mmxpl.engine.atomic_file import RemoveLater, remove_drafts, write_atomically
-from mmxpl.engine.newest_checkpoint import find_newest, number_run
+from mmxpl.engine.newest_checkpoint import choose_newest, number_run
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 
@@ -32,8 +32,8 @@ class AtomicCheckpointHook(CheckpointHook):
       with a warning that names those that are not.
     - A full disk ends the run with one error that names the last good
       checkpoint.
-    - With ``by_epoch=False`` hooks get ``before_save_in_epoch(runner)`` on every
-      rank before a checkpoint in mid-epoch, to collect what they keep per rank.
+    - Hooks get ``gather_before_save(runner)`` on every rank before a checkpoint is
+      written, to collect what each rank alone knows.
 
     Only checkpoints on local drives are handled so; with ``backend_args`` of a
     store elsewhere, that store's rules hold.
@@ -63,31 +63,14 @@ class AtomicCheckpointHook(CheckpointHook):
         choice: list = [None]
         if is_main_process():
             try:
-                choice = [self._choose(runner)]
+                pointer = Path(runner.work_dir, 'last_checkpoint')
+                choice = [choose_newest(self._folder(runner), pointer, runner.logger)]
             except DataError as error:
                 choice = [error]
         broadcast_object_list(choice)
         if isinstance(choice[0], DataError):
             raise choice[0]
         runner._load_from = choice[0]
-
-    def _choose(self, runner: Runner) -> str | None:
-        """Names the newest whole checkpoint and warns of others."""
-        folder = self._folder(runner)
-        newest, damaged = find_newest(folder)
-        for path in damaged:
-            runner.logger.warning(
-                f"Checkpoint '{path}' is damaged and left out; resuming from "
-                f"'{newest}'."
-            )
-        pointer = Path(runner.work_dir, 'last_checkpoint')
-        named = pointer.read_text(encoding='utf-8').strip() if pointer.is_file() else ''
-        if newest and pointer.is_file() and Path(named).name != newest.name:
-            runner.logger.warning(
-                f"'{pointer}' names '{named}', the newest whole checkpoint is "
-                f"'{newest}', which counts. To take another one, give its path."
-            )
-        return newest and str(newest)
 
     def _folder(self, runner: Runner) -> str:
         """Tells where checkpoints go, as the parent does in before_train."""
@@ -157,7 +140,7 @@ class AtomicCheckpointHook(CheckpointHook):
         Returns:
             str: The file.
         """
-        runner.call_hook('before_save_in_epoch')
+        runner.call_hook('gather_before_save')
         with self._explained(runner):
             runner.save_checkpoint(
                 self.out_dir, PREEMPTED, meta=meta, backend_args=self.backend_args
@@ -165,14 +148,9 @@ class AtomicCheckpointHook(CheckpointHook):
             self._point_at(runner, PREEMPTED)
         return osp.join(self.out_dir, PREEMPTED)
 
-    def _save_checkpoint(self, runner: Runner) -> None:
-        """Collects what ranks keep for themselves before a save in mid-epoch."""
-        if not self.by_epoch:
-            runner.call_hook('before_save_in_epoch')
-        super()._save_checkpoint(runner)
-
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """Writes first, then points at it, then removes."""
+        runner.call_hook('gather_before_save')
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
             return

@@ -73,7 +73,8 @@ class CheckpointGuardHook(Hook):
     MMEngine loads what fits and logs the rest, so that a run with the weights
     of another model goes on with random ones. This hook compares names and
     shapes before anything is loaded. It also stops a resume from a file that
-    holds weights alone.
+    holds weights alone, and keeps MMEngine from running a config that a
+    checkpoint brings along.
 
     Args:
         partial (bool): Whether a checkpoint may fit in part, as in fine-tuning
@@ -119,6 +120,9 @@ class CheckpointGuardHook(Hook):
                 f'{", ".join(lacking)}. To start from its weights set load_from '
                 'and leave resume out.'
             )
+        # MMEngine runs this text as a config, that is as a program, when it resumes
+        if runner._resume and checkpoint['meta'].pop('config', None) is not None:
+            runner.logger.warning(f'{name} brings a config of its own, left unread.')
 
 
 def _checkpoint_name(runner: Runner) -> str:

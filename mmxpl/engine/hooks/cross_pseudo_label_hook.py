@@ -130,7 +130,7 @@ class CrossPseudoLabelHook(Hook):
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
-        # the same of every rank, (W, 2), when a checkpoint in mid-epoch is written
+        # the same of every rank, (W, 2), when a checkpoint is written
         self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
 
@@ -271,9 +271,8 @@ class CrossPseudoLabelHook(Hook):
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
-            self._annotated_of_ranks = None
 
-    def before_save_in_epoch(self, runner: Runner) -> None:
+    def gather_before_save(self, runner: Runner) -> None:
         """Collects what each rank alone knows; every rank comes here."""
         if self.align_area:
             self._annotated_of_ranks = torch.stack(all_gather(self._annotated))

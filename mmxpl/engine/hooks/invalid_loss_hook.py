@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -41,11 +42,11 @@ class InvalidLossHook(Hook):
         """
         samples = (data_batch or {}).get('data_samples', ())
         self._batch = ', '.join(sample.sample_id for sample in samples)
-        bad = {k: v for k, v in outputs.items() if not math.isfinite(float(v))}
+        values = {k: float(torch.as_tensor(v).detach()) for k, v in outputs.items()}
+        bad = [f'{k} is {v}' for k, v in values.items() if not math.isfinite(v)]
         if bad:
             raise DataError(
-                f'Iteration {runner.iter + 1}: '
-                f'{", ".join(f"{k} is {float(v)}" for k, v in bad.items())}. The batch '
+                f'Iteration {runner.iter + 1}: {", ".join(bad)}. The batch '
                 f'was {self._batch}. {last_good(runner)} {_REMEDY}'
             )
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -54,7 +55,19 @@ class PreemptionHook(Hook):
         self._former: dict = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Listens from here on."""
+        """Listens from here on.
+
+        Raises:
+            TypeError: If no AtomicCheckpointHook is there to save.
+        """
+        if not any(isinstance(hook, AtomicCheckpointHook) for hook in runner.hooks):
+            raise TypeError(
+                'PreemptionHook saves with AtomicCheckpointHook: make it '
+                'default_hooks.checkpoint, or remove this hook.'
+            )
+        if threading.current_thread() is not threading.main_thread():
+            runner.logger.warning('Signals end this run: it is not in the main thread.')
+            return
         if self.interval is None:
             self.interval = 1 if runner.world_size == 1 else 10
         for number in self.signals:

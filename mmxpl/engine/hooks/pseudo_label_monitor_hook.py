@@ -96,6 +96,8 @@ class PseudoLabelMonitorHook(Hook):
     @master_only
     def _log(self, runner: Runner) -> None:
         """Writes numbers and pictures, once every clip has a label."""
+        if runner.iter != runner.epoch * len(runner.train_dataloader):
+            return  # taken up or stopped within an epoch, whose record is not due
         labeller = _find_labeller(runner)
         bank = labeller.bank
         if not bank.is_complete:

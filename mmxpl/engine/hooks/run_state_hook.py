@@ -1,7 +1,10 @@
 """Keeps in checkpoints what a run is, and where its sampler stands."""
 
+from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from mmxpl.engine.run_state import compare_runs, describe_run
 from mmxpl.registry import HOOKS
@@ -14,7 +17,9 @@ class RunStateHook(Hook):
     Seed, lists of clips, composition of the batches and number of processes are
     written into every checkpoint and compared at a resume, see
     :func:`mmxpl.engine.run_state.compare_runs`. In mid-epoch the sampler's
-    ``state_dict`` is written, too, if it has one.
+    ``state_dict`` is written, too, if it has one. So are the model's buffers of
+    every rank: statistics of batch normalisation differ between ranks, and a
+    checkpoint has those of the first.
     """
 
     # the sampler must be as it was before hooks look at it
@@ -23,6 +28,7 @@ class RunStateHook(Hook):
 
     def __init__(self) -> None:
         self._resumed: dict | None = None
+        self._buffers: list[dict] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the state of a resumed run until the loop is ready."""
@@ -49,7 +55,22 @@ class RunStateHook(Hook):
             runner.logger.warning(converted)
         if self._resumed['sampler'] is not None:
             runner.train_dataloader.sampler.load_state_dict(self._resumed['sampler'])
+        if self._resumed['buffers'] and not converted:
+            buffers = self._resumed['buffers'][runner.rank]
+            _model(runner).load_state_dict(buffers, strict=False)
         self._resumed = None
+
+    def gather_before_save(self, runner: Runner) -> None:
+        """Collects the buffers of all ranks; every rank comes here."""
+        if runner.world_size == 1:
+            return
+        parameters = {name for name, _ in _model(runner).named_parameters()}
+        own = {
+            name: value.cpu()
+            for name, value in _model(runner).state_dict().items()
+            if name not in parameters
+        }
+        self._buffers = all_gather_object(own)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the state."""
@@ -58,6 +79,7 @@ class RunStateHook(Hook):
         keeps_state = in_epoch and hasattr(loader.sampler, 'state_dict')
         checkpoint[self.KEY] = dict(
             run=self._describe(runner),
+            buffers=self._buffers,
             sampler=loader.sampler.state_dict() if keeps_state else None,
         )
 
@@ -76,3 +98,8 @@ class RunStateHook(Hook):
                 'that wait at its end are not in a checkpoint, so that a resumed run '
                 'is not exact.'
             )
+
+
+def _model(runner: Runner) -> nn.Module:
+    """The model without what makes it distributed."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,6 +1,11 @@
 """Losses."""
 
-from .contrastive_loss import MaxMILContrastiveLoss, gather_with_grad, pair_similarity
+from .contrastive_loss import (
+    MaxMILContrastiveLoss,
+    gather_with_grad,
+    own_similarity,
+    pair_similarity,
+)
 from .fnac_loss import FNACLoss
 from .lvs_loss import LVSLoss
 from .map_loss import MapBCELoss
@@ -13,5 +18,6 @@ __all__ = [
     'MaxMILContrastiveLoss',
     'SLAVCLoss',
     'gather_with_grad',
+    'own_similarity',
     'pair_similarity',
 ]

@@ -58,6 +58,20 @@ def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
         return torch.einsum('idhw,jd->ijhw', visual, audio).flatten(2)
 
 
+def own_similarity(visual: Tensor, audio: Tensor) -> Tensor:
+    """Compares every cell of an image with its own sound.
+
+    Args:
+        visual (Tensor): (B, D, h, w), cells of unit norm.
+        audio (Tensor): (B, D), of unit norm.
+
+    Returns:
+        Tensor: (B, h * w) cosines in [-1, 1].
+    """
+    with torch.autocast(visual.device.type, enabled=False):
+        return torch.einsum('bdhw,bd->bhw', visual.float(), audio.float()).flatten(1)
+
+
 @MODELS.register_module()
 class MaxMILContrastiveLoss(nn.Module):
     """Symmetric InfoNCE over the best cell of every image-sound pair.

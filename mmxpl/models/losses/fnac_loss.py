@@ -6,9 +6,8 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.gather import count_rows, own_rows
 
-from .contrastive_loss import gather_with_grad, pair_similarity
+from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
 
 @MODELS.register_module()
@@ -78,9 +77,7 @@ class FNACLoss(nn.Module):
         target = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
         if self.warmup_epochs <= MessageHub.get_current_instance().get_info('epoch', 0):
-            rows = torch.arange(len(maps), device=maps.device)
-            first = own_rows(count_rows(maps)).start
-            own = maps[rows, first + rows].detach()
+            own = own_similarity(visual.unsqueeze(3), audio)
             region = (visual * self._sounding(own).unsqueeze(1)).mean(dim=2)
             heard, seen, sounding = (
                 self._affinity(x) for x in (audio, visual.mean(dim=2), region)

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.gather import count_rows, own_rows
 
-from .contrastive_loss import gather_with_grad, pair_similarity
+from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
 
 @MODELS.register_module()
@@ -62,9 +61,7 @@ class LVSLoss(nn.Module):
         Returns:
             Tensor: scalar.
         """
-        maps = pair_similarity(visual, audio)
-        rows = torch.arange(len(maps), device=maps.device)
-        own = maps[rows, own_rows(count_rows(maps)).start + rows]
+        maps, own = pair_similarity(visual, audio), own_similarity(visual, audio)
         # the pair's own column is the positive, the others are the negatives
         of_object = _mean_where(maps, (maps - self.object) / self.sharpness)
         of_background = _mean_where(own, (self.background - own) / self.sharpness)

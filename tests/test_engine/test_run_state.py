@@ -1,0 +1,59 @@
+from types import SimpleNamespace
+
+import pytest
+
+from mmxpl.engine.run_state import compare_runs, describe_run
+from mmxpl.utils import DataError
+
+
+def part(*ids):
+    return SimpleNamespace(sample_ids=list(ids))
+
+
+class Loader(SimpleNamespace):
+    """What is looked at of a data loader."""
+
+    def __len__(self):
+        return self.batches
+
+
+def describe(world_size=1, labelled=2, unlabelled=2, seed=0, parts=None, batches=4):
+    sampler = SimpleNamespace(
+        seed=seed, labelled_per_batch=labelled, unlabelled_per_batch=unlabelled
+    )
+    loader = Loader(
+        sampler=sampler,
+        dataset=SimpleNamespace(datasets=parts or [part('a'), part('b', 'c')]),
+        batch_size=labelled + unlabelled,
+        batches=batches,
+    )
+    return describe_run(loader, world_size)
+
+
+def test_the_same_run_passes_in_silence():
+    assert compare_runs(describe(), describe()) is None
+
+
+def test_ranks_that_share_the_batch_are_converted():
+    message = compare_runs(describe(), describe(2, labelled=1, unlabelled=1))
+    assert 'with 1 processes and goes on with 2' in message
+
+
+@pytest.mark.parametrize(
+    ('now', 'words'),
+    [
+        (dict(seed=1), 'seed is 0, this one 1: set randomness.seed=0'),
+        (dict(world_size=2), 'these 4: with 2 processes set labelled_per_batch=1'),
+        (dict(world_size=3), 'cannot be divided evenly'),
+        (dict(labelled=1), 'hold 2 clips by labelled_per_batch, these 1'),
+        (dict(batches=5), 'epochs have 4 batches, these 5'),
+        (dict(parts=[part('a'), part('c', 'b')]), 'its unlabelled clips are others'),
+        (dict(parts=[part('x'), part('b', 'c')]), 'its labelled clips are others'),
+        (dict(parts=[part('a')]), 'trained on 2 data sets, here are 1'),
+    ],
+)
+def test_another_run_is_refused_with_the_remedy(now, words):
+    with pytest.raises(DataError) as caught:
+        compare_runs(describe(), describe(**now))
+    assert words in str(caught.value)
+    assert 'load_from' in str(caught.value)
