@@ -1,6 +1,7 @@
 """The hook in a real runner, on clips that live in memory."""
 
 import copy
+import gc
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch.utils.data import ConcatDataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
+from mmxpl.engine.checkpoint import read_checkpoint
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
@@ -243,6 +245,41 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, settings)
         assert state['state_dict'].keys() == state['teacher'].keys()
     (published,) = (tmp_path / 'whole').glob('epoch_4-*.pth')
     assert set(torch.load(published, weights_only=False)) == {'meta', 'state_dict'}
+
+
+def test_a_bank_in_a_file_resumes_from_the_checkpoints_copy(tmp_path):
+    """Though the file itself has moved on since."""
+    hook = dict(warmup_epochs=1)
+    straight = make_runner(tmp_path / 'whole', hook)
+    straight.train()
+    cut, mapped = tmp_path / 'cut', dict(hook, bank_dir=str(tmp_path / 'disk'))
+    runner = make_runner(cut, mapped, max_epochs=3)
+    (saver,) = (h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
+    saver.interval = 1
+    runner.train()
+    del runner, saver
+    assert {p.name for p in cut.glob('*.bin')} == {
+        'pseudo_labels.iter_4.bin',
+        'pseudo_labels.iter_6.bin',
+    }
+    (cut / 'epoch_3.pth').unlink()
+    (cut / 'last_checkpoint').write_text(str(cut / 'epoch_2.pth'))
+    state = read_checkpoint(str(cut / 'epoch_2.pth'))['pseudo_label_bank']
+    assert state['file'] == 'pseudo_labels.iter_4.bin'
+    assert not any(isinstance(value, torch.Tensor) for value in state.values())
+    gc.collect()  # the former run gives up its lock
+    resumed = make_runner(cut, mapped, resume=True)
+    resumed.train()
+    for one, other in zip(
+        straight.model.state_dict().values(),
+        resumed.model.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+    bank, other = hook_of(straight).bank, hook_of(resumed).bank
+    assert other.path.parent == tmp_path / 'disk'
+    for name in ('labels', 'visits', 'change', 'scores'):
+        assert torch.equal(getattr(bank, name), getattr(other, name)), name
 
 
 def test_resuming_without_a_bank_is_refused(tmp_path):

@@ -298,7 +298,7 @@ def test_processes_equal_one(folder, alone, world_size, tmp_path):
 
 
 def test_the_teacher_of_two_processes_is_that_of_one(folder):
-    options = dict(teacher_momentum=0.9, reliability=['confidence'], min_confidence=0.2)
+    options = dict(teacher_momentum=0.9, reliability=['confidence'], min_confidence=0.4)
     (alone,) = run(folder, 1, **options)
     ranks = run(folder, 2, **options)
     check_equal(ranks, alone, tolerance=1e-5)

@@ -58,6 +58,10 @@ class AVLocalizer(BaseModule):
         channels_last (bool): whether inputs and the weights of convolutions lie
             channels-last in memory, which most convolutions are faster on.
             Defaults to True.
+        compile_cfg (dict, optional): arguments of ``torch.compile``, which the
+            forward then goes through, such as ``dict(mode='max-autotune')``; an
+            empty one for the defaults. Names of weights stay as they are.
+            Defaults to no compilation.
         init_cfg (dict, optional): how weights are initialised.
     """
 
@@ -74,6 +78,7 @@ class AVLocalizer(BaseModule):
         visual_dropout: float = 0.0,
         amp_dtype: str | None = None,
         channels_last: bool = True,
+        compile_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -97,6 +102,8 @@ class AVLocalizer(BaseModule):
         )
         if channels_last:
             self.to(memory_format=torch.channels_last)
+        if compile_cfg is not None:
+            self.compile(**compile_cfg)
 
     def forward(self, inputs: dict[str, Tensor]) -> Localization:
         """Localizes.
