@@ -195,7 +195,7 @@ def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInpu
         videos = [path]
     for video in videos:
         for time, frame, sound in video_pairs(str(video), every, window):
-            name = f'{video.stem}@{time:.2f}s'
+            name = f'{video.stem}_{time:.3f}s'
             yield AVInput(name, frame, sound, time)
 
 

@@ -102,7 +102,7 @@ def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):
     (of_files,) = inferencer(pair, return_datasamples=True)['predictions']
     found = inferencer(video, return_datasamples=True, every=1.5)['predictions']
     assert [round(s.time, 3) for s in found] == [0, 1.5]
-    assert found[1].sample_id == 'clip@1.50s'
+    assert found[1].sample_id == 'clip_1.500s'
     # the two windows may be apart by half a sample
     torch.testing.assert_close(
         found[1].pred_map.ens, of_files.pred_map.ens, rtol=0, atol=2e-3
