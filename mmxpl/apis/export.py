@@ -1,5 +1,6 @@
 """One localizer as a graph that runs without mmxpl: ONNX, or torch.export."""
 
+import importlib
 import json
 import logging
 import warnings
@@ -226,7 +227,7 @@ def _write_onnx(
 def _import(name: str) -> ModuleType:
     """Imports a package that only ONNX needs."""
     try:
-        return __import__(name)
+        return importlib.import_module(name)
     except ImportError as error:
         raise DataError(
             f'ONNX needs {name}, which cannot be imported ({error}). Install it: pip '

@@ -121,7 +121,7 @@ def consequences(env: dict[str, str]) -> list[str]:
     if env['CUDA'].startswith('none'):
         said.append(
             'No GPU: training runs on the CPU, --launcher pytorch uses gloo, and '
-            '--amp is refused.'
+            '--amp computes in bfloat16.'
         )
     said.append(_about_backbones())
     return said

@@ -83,7 +83,8 @@ def one_iteration(tiny_world, tmp_path, monkeypatch):
             test_evaluator=None,
         )
         cfg.default_hooks.update(checkpoint=None, logger=None)
-        del cfg.default_hooks['visualization']
+        for name in ('preemption', 'visualization'):
+            cfg.default_hooks.pop(name)
         cfg.custom_hooks = [
             hook for hook in cfg.custom_hooks if hook['type'] not in LOOKERS
         ]

@@ -418,7 +418,7 @@ def test_an_epoch_that_is_taken_up_keeps_its_order(tmp_path):
     hook.sampler.set_reliability(torch.arange(NUM_UNLABELLED).float())
     before = hook.sampler.selected()
     # by now the bank ranks the clips the other way round
-    hook.bank.reliability = lambda measures: -torch.arange(NUM_UNLABELLED).float()
+    hook.bank.reliability = lambda: -torch.arange(NUM_UNLABELLED).float()
     hook.sampler.skip_batches(1)
     hook.before_train_epoch(runner)
     assert torch.equal(hook.sampler.selected(), before)
