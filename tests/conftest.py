@@ -190,9 +190,13 @@ def logged():
     logger, messages = MMLogger.get_current_instance(), []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
+    # a test before this one may have left a quiet logger
+    level = logger.level
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     yield lambda: '\n'.join(messages)
     logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 def tiny_config(root: Path) -> Config:
