@@ -1,7 +1,8 @@
 """Compares methods: every one trained with the same nets, clips, steps and batches.
 
 Writes DIR/results.json (one row per method, seed and model), tables with mean and
-standard deviation over the seeds and paired differences, and curves. What was
+standard deviation over the seeds and paired differences, and curves. Beside the usual
+rules maps are cut at a threshold of each model's own, chosen on 'val'. What was
 finished before is not done again, so that an interrupted comparison goes on where it
 stopped and a further seed or method costs its own time alone.
 """
@@ -20,8 +21,6 @@ from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = ('a', 'b', 'ens')
-REFERENCES = {'ref/whole': 'whole image', 'ref/disc': 'centred disc'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -126,7 +125,7 @@ def prepare_data(args: argparse.Namespace, configs: list[Path]) -> dict[str, str
 
 def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[dict]:
     """Rows of results.json of one cell and split."""
-    from mmxpl.benchmark import SCORES
+    from mmxpl.benchmark import MODELS, SCORES
 
     return [
         dict(
@@ -136,6 +135,7 @@ def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[
             split=split,
             model=model,
             **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
+            threshold=scores[f'{model}/threshold'],
             seconds=round(seconds, 1),
         )
         for model in MODELS
@@ -144,6 +144,8 @@ def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[
 
 def references_of(scores: dict[str, float]) -> dict[str, dict[str, float]]:
     """Scores of the maps that look at nothing, by title."""
+    from mmxpl.benchmark import REFERENCES
+
     return {
         title: {
             key.removeprefix(f'{row}/'): value

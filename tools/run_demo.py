@@ -18,8 +18,6 @@ from mmxpl.utils.cli import one_clear_error
 ROOT = Path(__file__).resolve().parents[1]
 LABELLED = 0.05
 METHODS = ('xpl', 'supcon', 'supervised')  # the longest first
-NAMES = {'a': 'A', 'b': 'B', 'ens': 'ensemble'}
-REFERENCES = {'ref/whole': 'whole image', 'ref/disc': 'centred disc'}
 SCORE = 'CIoU@0.5_adaptive'
 
 
@@ -44,10 +42,11 @@ def parse_args() -> argparse.Namespace:
 
 def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) -> None:
     """Draws the curves and gathers the pictures of the runs."""
+    from mmxpl.benchmark import MODEL_TITLES, MODELS
     from mmxpl.visualization import plot_learning_curves
 
     out.mkdir(exist_ok=True)
-    for model, name in NAMES.items():
+    for model in MODELS:
         curves = {
             titles[method]: sorted(map(str, folder.glob('*/vis_data/scalars.json')))
             for method, folder in folders.items()
@@ -57,7 +56,7 @@ def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) ->
             f'{model}/{SCORE}',
             out / f'curves_{model}.png',
             reference=references,
-            title=f'Validation, {name}',
+            title=f'Validation, {MODEL_TITLES[model]}',
             ylabel='CIoU@0.5, adaptive rule (%)',
         )
     for strip in sorted((folders['xpl'] / 'pseudo_labels').glob('*.png')):
@@ -88,7 +87,15 @@ def main() -> None:
     subprocess.run([*make, '--out', str(data)], cwd=ROOT, check=True)
 
     from mmxpl.benchmark import METHODS as ALL
-    from mmxpl.benchmark import SCORES, Cell, Comparison, find_method, score_table
+    from mmxpl.benchmark import (
+        MODELS,
+        REFERENCES,
+        SCORES,
+        Cell,
+        Comparison,
+        find_method,
+        score_table,
+    )
 
     jobs = max(min(args.jobs, len(METHODS)), 1)
     threads = max((os.cpu_count() or 1) // jobs, 1)
@@ -114,7 +121,7 @@ def main() -> None:
             **{s: scores[method][f'{model}/{s}'] for s in SCORES},
         )
         for method in METHODS
-        for model in NAMES
+        for model in MODELS
     ]
     titles = {method: ALL[method].title for method in reversed(METHODS)}
     text = score_table(rows, titles, references, LABELLED)

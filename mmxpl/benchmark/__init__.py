@@ -1,19 +1,25 @@
 """Comparisons of methods in equal budgets: cells, tables, curves."""
 
 from .cells import Cell, launch, score_cell, train_cell
-from .comparison import Comparison, split_options
+from .comparison import MODELS, REFERENCES, Comparison, split_options
 from .curves import read_curves, write_curves
 from .figures import draw_curves, draw_efficiency
 from .methods import METHODS, Method, find_method, longer, options_of
-from .tables import SCORES, mean_and_std, paired_differences, score_table
+from .tables import MODEL_TITLES, SCORES, mean_and_std, paired_differences, score_table
+from .thresholds import SCORED_RULES, choose_threshold, with_chosen
 from .warm_start import find_lenders, share_warm_start, warm_up_epochs
 
 __all__ = [
     'METHODS',
+    'MODELS',
+    'MODEL_TITLES',
+    'REFERENCES',
+    'SCORED_RULES',
     'SCORES',
     'Cell',
     'Comparison',
     'Method',
+    'choose_threshold',
     'draw_curves',
     'draw_efficiency',
     'find_lenders',
@@ -30,5 +36,6 @@ __all__ = [
     'split_options',
     'train_cell',
     'warm_up_epochs',
+    'with_chosen',
     'write_curves',
 ]

@@ -15,7 +15,6 @@ from mmxpl.utils.errors import DataError
 
 from .warm_start import share_warm_start
 
-MODELS = ('a', 'b', 'ens')
 _FINISHED = 'finished.json'
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,12 @@ from mmxpl.utils.config_options import merge_options
 
 from .cells import Cell, score_cell, train_cell
 from .methods import Method, longer, options_of
+from .thresholds import SCORED_RULES, with_chosen
 from .warm_start import find_lenders, warm_up_epochs
+
+MODELS = ('a', 'b', 'ens')
+REFERENCES = {'ref/whole': 'whole image', 'ref/disc': 'centred disc'}
+ROWS = (*MODELS, *REFERENCES)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,9 @@ class Comparison:
 
         Returns:
             dict[Cell, tuple[dict[str, dict[str, float]], float]]: scores by
-            split, and seconds of training, by cell in their order.
+            split, those at the thresholds that 'val' asks for among them (see
+            :func:`~.thresholds.with_chosen`), and seconds of training, by cell
+            in their order.
         """
         plans = {cell: self._plan(cell) for cell in cells}
         lenders: dict[Cell, Cell] = {}
@@ -112,26 +119,31 @@ class Comparison:
             split: score_cell(
                 cell, path, split, split_options(cfg, split), self.out, self.env
             )
+            for split in dict.fromkeys(['val', *self.splits])
+        }
+        chosen = {
+            split: with_chosen(scores[split], scores['val'], ROWS)
             for split in self.splits
         }
-        return scores, seconds
+        return chosen, seconds
 
 
-def split_options(cfg: Config, split: str) -> dict[str, str]:
-    """Options that make the test read a split.
+def split_options(cfg: Config, split: str) -> dict[str, Any]:
+    """Options that make the test read a split, and score what is reported of it.
 
     Args:
         cfg (Config): a config.
         split (str): 'test', 'val', or the name of a list beside the config's.
 
     Returns:
-        dict[str, str]: dotted key to value.
+        dict[str, Any]: dotted key to value.
     """
+    options = {'test_evaluator.rules': list(SCORED_RULES)}
     key = 'test_dataloader.dataset'
-    if split == 'test':
-        return {}
-    if split != 'val':
-        return {f'{key}.id_list': f'{split}.txt'}
-    of_val = cfg.val_dataloader.dataset
-    lists = ('id_list', 'ann_file', 'split')
-    return {f'{key}.{name}': of_val[name] for name in lists if name in of_val}
+    if split == 'val':
+        of_val = cfg.val_dataloader.dataset
+        lists = ('id_list', 'ann_file', 'split')
+        options |= {f'{key}.{name}': of_val[name] for name in lists if name in of_val}
+    elif split != 'test':
+        options[f'{key}.id_list'] = f'{split}.txt'
+    return options

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmxpl.visualization.curves import COLOURS, LINE_STYLES
 
 from .curves import CURVES, Points
-from .tables import MODELS, SCORES, Row, scores_by_seed, with_single
+from .tables import MODEL_TITLES, SCORES, Row, scores_by_seed, with_single
 
 
 def draw_curves(
@@ -73,7 +73,7 @@ def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) 
         axis.set_xticks([100 * f for f in fractions])
         axis.set_xticklabels([f'{100 * f:g}' for f in fractions])
         axis.minorticks_off()
-        axis.set_title(f'{SCORES[score]}, {MODELS[model]} (%)', fontsize=9)
+        axis.set_title(f'{SCORES[score]}, {MODEL_TITLES[model]} (%)', fontsize=9)
         axis.set_xlabel('labelled clips (%)', fontsize=8)
         axis.grid(alpha=0.3)
     _legend_and_save(figure, axes, path, plt)

@@ -10,9 +10,11 @@ SCORES = {
     'AUC_adaptive': 'AUC adaptive',
     'CIoU@0.5_fixed': 'CIoU fixed',
     'AUC_fixed': 'AUC fixed',
+    'CIoU@0.5_chosen': 'CIoU chosen',
+    'AUC_chosen': 'AUC chosen',
     'CIoU@0.5_median': 'CIoU median',
 }
-MODELS = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
+MODEL_TITLES = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
 
 
 def mean_and_std(values: Sequence[float]) -> str:
@@ -101,7 +103,7 @@ def score_table(
             for score in SCORES:
                 values = scores_by_seed(rows, method, labelled, model, score)
                 cells.append(mean_and_std(list(values.values())) if values else '')
-            lines.append(_line([title, MODELS[model], *cells]))
+            lines.append(_line([title, MODEL_TITLES[model], *cells]))
     for title, scores in references.items():
         cells = [f'{scores[score]:.1f}' for score in SCORES]
         lines.append(_line(['reference', title, *cells]))
@@ -143,7 +145,7 @@ def paired_differences(
                 cells.append(
                     f'{_signed(leads)} ({ahead}/{len(leads)})' if leads else ''
                 )
-            lines.append(_line([title, MODELS[model], *cells]))
+            lines.append(_line([title, MODEL_TITLES[model], *cells]))
     return '\n'.join(lines)
 
 

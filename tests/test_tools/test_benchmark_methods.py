@@ -82,6 +82,9 @@ def test_results_have_one_row_per_method_seed_model_and_split(compared):
     assert len(rows) == len(keys)
     assert all(0 <= r['CIoU@0.5_adaptive'] <= 100 for r in rows)
     assert all(0 < r['AUC_adaptive'] <= 100 and r['seconds'] > 0 for r in rows)
+    swept = {0.05 * i for i in range(1, 20)}
+    assert all(min(abs(r['threshold'] - t) for t in swept) < 1e-9 for r in rows)
+    assert all(0 <= r['CIoU@0.5_chosen'] <= 100 for r in rows)
     about = json.loads((out / 'run.json').read_text())
     assert about['arguments']['seeds'] == [3]
 

@@ -53,5 +53,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     val_dataloader, dataset=dict(evaluated_dataset, id_list=test_list)
 )
-val_evaluator = dict(type='CIoUMetric')
+val_evaluator = dict(
+    type='CIoUMetric', rules=('median', 'median_strict', 'adaptive', 'fixed')
+)
 test_evaluator = val_evaluator
