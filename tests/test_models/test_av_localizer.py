@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -72,3 +75,57 @@ def test_mmdet_backbones_build_and_learn(name):
     optimizer.step()
     after = localizer.visual_backbone.parameters()
     assert any(not torch.equal(b, a) for b, a in zip(before, after, strict=True))
+
+
+def narrow(channels=8, **kwargs):
+    """A localizer whose second stage has a strided 1x1 shortcut."""
+    backbone = dict(tiny_model_cfg()['localizers']['b']['visual_backbone'])
+    backbone.update(base_channels=channels, avg_down=False)
+    return make(visual_backbone=backbone, visual_channels=2 * channels, **kwargs)
+
+
+def lies_channels_last(localizer):
+    weight = localizer.visual_backbone.layer2[0].conv1.weight
+    return weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_narrow_strided_pointwise_convolutions_are_not_channels_last(logged):
+    assert not lies_channels_last(narrow())
+    assert 'visual_backbone.layer2.0.downsample.0' in logged()
+    assert 'channels_last=False' in logged()
+
+
+def test_others_are_channels_last_without_a_warning(logged):
+    assert lies_channels_last(narrow(16))
+    assert lies_channels_last(make())
+    assert not lies_channels_last(narrow(channels_last=False))
+    assert 'channels_last' not in logged()
+
+
+NARROW_TRAINING = """
+import torch
+import mmxpl.models
+from mmxpl.registry import MODELS
+from mmxpl.testing import tiny_model_cfg
+torch.set_num_threads(2)
+cfg = tiny_model_cfg()['localizers']['b']
+cfg['visual_backbone'].update(avg_down=False)
+localizer = MODELS.build(cfg)
+data = dict(img=torch.randn(16, 3, 256, 256), log_mel=torch.randn(16, 1, 16, 20))
+for _ in range(3):
+    localizer(data).logits.square().mean().backward()
+print('trained')
+"""
+
+
+@pytest.mark.slow
+def test_gradients_of_a_narrow_localizer_do_not_overrun_memory():
+    # in a process of its own, which the overrun would end
+    done = subprocess.run(
+        [sys.executable, '-c', NARROW_TRAINING],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith('trained\n')

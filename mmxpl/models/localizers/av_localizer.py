@@ -1,10 +1,12 @@
 """One audio-visual localizer: where in the frame is what is heard."""
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -57,7 +59,9 @@ class AVLocalizer(BaseModule):
             Defaults to fp32, or to an autocast around the localizer.
         channels_last (bool): whether inputs and the weights of convolutions lie
             channels-last in memory, which most convolutions are faster on.
-            Defaults to True.
+            A network with strided 1x1 convolutions of fewer than 16 input
+            channels is left as it is, with a warning: their gradient is not
+            safe on the CPU. Defaults to True.
         compile_cfg (dict, optional): arguments of ``torch.compile``, which the
             forward then goes through, such as ``dict(mode='max-autotune')``; an
             empty one for the defaults. Names of weights stay as they are.
@@ -97,6 +101,16 @@ class AVLocalizer(BaseModule):
         calibration[0] = threshold
         # (threshold, log temperature): the logarithm keeps the width positive
         self.calibration = nn.Parameter(calibration, requires_grad=learn_calibration)
+        if channels_last and (unsafe := _unsafe_in_channels_last(self)):
+            channels_last = False
+            print_log(
+                'channels_last is off for a localizer, since the gradient of its '
+                'strided 1x1 convolutions of fewer than 16 input channels '
+                f'({", ".join(unsafe)}) would overrun memory on the CPU. Give them '
+                '16 channels or avg_down=True, or set channels_last=False.',
+                logger='current',
+                level=logging.WARNING,
+            )
         self.memory_format = (
             torch.channels_last if channels_last else torch.contiguous_format
         )
@@ -139,3 +153,24 @@ class AVLocalizer(BaseModule):
         if self.amp_dtype is None:
             return nullcontext()
         return torch.autocast(device, self.amp_dtype)
+
+
+def _unsafe_in_channels_last(network: nn.Module) -> list[str]:
+    """Names of convolutions whose gradient may overrun memory in channels-last.
+
+    oneDNN 3.12, which PyTorch 2.13 computes with on x86, writes past its workspace
+    in the weight gradient of a strided 1x1 convolution whose input channels do not
+    fill a block, of 16 with AVX-512 and of 8 with AVX2: crashes, endless waits or
+    wrong gradients, with any number of threads
+    (https://github.com/uxlfoundation/oneDNN/issues/6035). Where the network will be
+    trained is not known when it is built, and so narrow a one gains nothing from
+    the layout.
+    """
+    return [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+        and set(module.kernel_size) == {1}
+        and max(module.stride) > 1
+        and module.in_channels < 16
+    ]
