@@ -32,11 +32,14 @@ def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
         stem_channels=8,
         norm_cfg=norm_cfg,
         norm_eval=False,
-        # so few channels are not safe in a strided 1x1 convolution, see AVLocalizer
-        avg_down=True,
     )
     localizer = dict(
-        type='AVLocalizer', visual_backbone=resnet, visual_channels=16, embed_dim=16
+        type='AVLocalizer',
+        visual_backbone=resnet,
+        visual_channels=16,
+        embed_dim=16,
+        # eight channels are too few for it in the strided shortcut, see AVLocalizer
+        channels_last=False,
     )
     cfg = dict(
         type='XPL',

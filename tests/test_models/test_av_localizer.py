@@ -77,11 +77,15 @@ def test_mmdet_backbones_build_and_learn(name):
     assert any(not torch.equal(b, a) for b, a in zip(before, after, strict=True))
 
 
-def narrow(channels=8, **kwargs):
-    """A localizer whose second stage has a strided 1x1 shortcut."""
+def narrow(channels=8, avg_down=False, channels_last=True):
+    """A localizer whose second stage has a strided 1x1 shortcut, or a pooled one."""
     backbone = dict(tiny_model_cfg()['localizers']['b']['visual_backbone'])
-    backbone.update(base_channels=channels, avg_down=False)
-    return make(visual_backbone=backbone, visual_channels=2 * channels, **kwargs)
+    backbone.update(base_channels=channels, avg_down=avg_down)
+    return make(
+        visual_backbone=backbone,
+        visual_channels=2 * channels,
+        channels_last=channels_last,
+    )
 
 
 def lies_channels_last(localizer):
@@ -97,7 +101,7 @@ def test_narrow_strided_pointwise_convolutions_are_not_channels_last(logged):
 
 def test_others_are_channels_last_without_a_warning(logged):
     assert lies_channels_last(narrow(16))
-    assert lies_channels_last(make())
+    assert lies_channels_last(narrow(avg_down=True))
     assert not lies_channels_last(narrow(channels_last=False))
     assert 'channels_last' not in logged()
 
@@ -109,8 +113,7 @@ from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
 torch.set_num_threads(2)
 cfg = tiny_model_cfg()['localizers']['b']
-cfg['visual_backbone'].update(avg_down=False)
-localizer = MODELS.build(cfg)
+localizer = MODELS.build(dict(cfg, channels_last=True))
 data = dict(img=torch.randn(16, 3, 256, 256), log_mel=torch.randn(16, 1, 16, 20))
 for _ in range(3):
     localizer(data).logits.square().mean().backward()

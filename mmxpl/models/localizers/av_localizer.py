@@ -162,9 +162,8 @@ def _unsafe_in_channels_last(network: nn.Module) -> list[str]:
     in the weight gradient of a strided 1x1 convolution whose input channels do not
     fill a block, of 16 with AVX-512 and of 8 with AVX2: crashes, endless waits or
     wrong gradients, with any number of threads
-    (https://github.com/uxlfoundation/oneDNN/issues/6035). Where the network will be
-    trained is not known when it is built, and so narrow a one gains nothing from
-    the layout.
+    (https://github.com/uxlfoundation/oneDNN/issues/6035). Whether the network
+    will be trained on the CPU is not known when it is built.
     """
     return [
         name
