@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -79,3 +81,33 @@ def test_outside_the_main_thread_signals_are_left_alone(runner, saved):
     hook.after_train_iter(runner, 0)
     hook.before_val(runner)
     hook.after_train(runner)
+
+
+WORKER = """
+import os, signal, subprocess, sys
+from torch.utils.data import DataLoader
+from mmxpl.engine.hooks.preemption_hook import _Shielded
+
+loader = DataLoader(
+    range(4),
+    num_workers=1,
+    persistent_workers=True,
+    worker_init_fn=_Shielded(None, [signal.SIGTERM, signal.SIGUSR1]),
+)
+batches = iter(loader)
+next(batches)
+(worker,) = batches._workers
+kill = 'import os, sys; [os.kill(int(sys.argv[1]), int(s)) for s in sys.argv[2:]]'
+signals = [str(int(s)) for s in (signal.SIGTERM, signal.SIGUSR1)]
+subprocess.run([sys.executable, '-c', kill, str(worker.pid), *signals], check=True)
+print(len(list(batches)), worker.is_alive(), flush=True)
+# and ends as many runs do: with the worker still there
+"""
+
+
+def test_workers_heed_the_run_alone_and_do_not_outlive_it():
+    done = subprocess.run(
+        [sys.executable, '-c', WORKER], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ['3', 'True']

@@ -32,7 +32,8 @@ class PreemptionHook(Hook):
 
     A validation that is due is left to the resumed run; in distributed runs one
     that has begun is finished first. So is the scoring pass. Data workers ignore
-    the signals, which schedulers send to every process of a job.
+    the signals, which schedulers send to every process of a job, unless it is the
+    run itself that stops them.
 
     Args:
         signals (Sequence[str]): names. Defaults to SIGTERM, which schedulers
@@ -144,13 +145,25 @@ class PreemptionHook(Hook):
 
 
 class _Shielded:
-    """Start of a data worker that ignores signals."""
+    """Start of a data worker that heeds signals of its parent alone.
+
+    A worker that ignored SIGTERM altogether would outlive the run: at the end that
+    is how Python stops workers, and then it waits for them.
+    """
 
     def __init__(self, worker_init_fn, signals: Sequence[signal.Signals]) -> None:
         self.worker_init_fn, self.signals = worker_init_fn, signals
 
     def __call__(self, worker_id: int) -> None:
-        for number in self.signals:
-            signal.signal(number, signal.SIG_IGN)
+        if hasattr(signal, 'sigwaitinfo'):  # not on macOS: workers die there
+            # blocked in this thread and all that start from here on
+            signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+            threading.Thread(target=self._heed, daemon=True).start()
         if self.worker_init_fn is not None:
             self.worker_init_fn(worker_id)
+
+    def _heed(self) -> None:
+        """Takes the signals, and ends the process if the parent sent one."""
+        while signal.sigwaitinfo(self.signals).si_pid != os.getppid():
+            pass
+        os._exit(0)
