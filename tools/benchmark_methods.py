@@ -13,9 +13,11 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.errors import DataError
@@ -117,10 +119,30 @@ def prepare_data(args: argparse.Namespace, configs: list[Path]) -> dict[str, str
     env = dict(MMXPL_DATA_ROOT=str(folder))
     if args.cache:
         env['MMXPL_CACHE'] = str(Path(args.cache).resolve())
+    # the data's place is read when a config is
+    os.environ.update(env)
+    if args.cache:
         script = ROOT / 'tools/dataset_converters/build_cache.py'
-        command = [sys.executable, script, *configs]
-        subprocess.run(command, check=True, env={**os.environ, **env})
+        with tempfile.TemporaryDirectory() as temporary:
+            configs = [*configs, *configs_of_lists(configs, args.splits, temporary)]
+            subprocess.run([sys.executable, script, *configs], check=True)
     return env
+
+
+def configs_of_lists(
+    configs: list[Path], splits: list[str], folder: str
+) -> Iterator[Path]:
+    """Writes configs that read the lists which are scored besides their own."""
+    from mmxpl.benchmark import split_options
+    from mmxpl.utils.config_options import merge_options
+
+    for path in configs:
+        for split in set(splits) - {'val', 'test'}:
+            cfg = Config.fromfile(path)
+            merge_options(cfg, split_options(cfg, split))
+            written = Path(folder) / f'{path.stem}_{split}.py'
+            cfg.dump(written)
+            yield written
 
 
 def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[dict]:
@@ -229,8 +251,6 @@ def main() -> None:
 
     found = {m: find_method(m, args.suite, ROOT / 'configs') for m in args.methods}
     env = prepare_data(args, [config for _, config in found.values()])
-    # the data's place is read when a config is
-    os.environ.update(env)
     cells = [
         Cell(method, labelled, seed)
         for labelled in args.labelled

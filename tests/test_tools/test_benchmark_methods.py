@@ -52,7 +52,11 @@ def world(tmp_path_factory):
     from mmxpl.datasets.synthetic import WorldConfig, write_world
 
     root = tmp_path_factory.mktemp('world') / 'world'
-    write_world(root, WorldConfig(train=8, val=2, test=2, size=80), progress=False)
+    write_world(root, WorldConfig(train=8, val=2, test=4, size=80), progress=False)
+    # a further list, whose clips no config names
+    clips = (root / 'test.txt').read_text().splitlines()
+    for name, part in (('test', clips[:2]), ('extra', clips[2:])):
+        (root / f'{name}.txt').write_text('\n'.join(part) + '\n')
     return root
 
 
@@ -63,7 +67,7 @@ def compared(world, tmp_path_factory):
         world,
         out,
         *('--methods', *METHODS, '--seeds', '3', '--share-warmup'),
-        *('--splits', 'val', 'test'),
+        *('--splits', 'val', 'extra', '--cache', str(out / 'cache')),
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return out, done.stdout
@@ -77,7 +81,7 @@ def test_results_have_one_row_per_method_seed_model_and_split(compared):
         (method, 3, model, split)
         for method in METHODS
         for model in ('a', 'b', 'ens')
-        for split in ('val', 'test')
+        for split in ('val', 'extra')
     }
     assert len(rows) == len(keys)
     assert all(0 <= r['CIoU@0.5_adaptive'] <= 100 for r in rows)
