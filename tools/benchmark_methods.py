@@ -134,12 +134,11 @@ def configs_of_lists(
 ) -> Iterator[Path]:
     """Writes configs that read the lists which are scored besides their own."""
     from mmxpl.benchmark import split_options
-    from mmxpl.utils.config_options import merge_options
 
     for path in configs:
         for split in set(splits) - {'val', 'test'}:
             cfg = Config.fromfile(path)
-            merge_options(cfg, split_options(cfg, split))
+            cfg.merge_from_dict(split_options(cfg, split))
             written = Path(folder) / f'{path.stem}_{split}.py'
             cfg.dump(written)
             yield written

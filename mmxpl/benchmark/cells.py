@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from mmxpl.utils.errors import DataError
 
 from .warm_start import share_warm_start
@@ -172,7 +174,7 @@ def score_cell(
         cell (Cell): the cell.
         config (Path): config file of the method.
         split (str): name of what is scored, for files.
-        options (Mapping[str, Any]): ``--cfg-options`` that make it be read.
+        options (Mapping[str, Any]): dotted keys that make it be read.
         out (Path): folder of the comparison.
         env (Mapping[str, str]): environment variables of the command.
 
@@ -188,9 +190,12 @@ def score_cell(
         return json.loads(scores.read_text())
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
     # the config as it was trained, options included
-    trained, test_dir = folder / config.name, folder / f'test_{split}'
-    command = [str(_ROOT / 'tools/test.py'), str(trained), checkpoint]
-    command += ['--work-dir', str(test_dir), *_as_arguments(options)]
+    cfg = Config.fromfile(folder / config.name)
+    cfg.merge_from_dict(dict(options))
+    tested, test_dir = folder / f'{config.stem}_{split}.py', folder / f'test_{split}'
+    cfg.dump(tested)
+    command = [str(_ROOT / 'tools/test.py'), str(tested), checkpoint]
+    command += ['--work-dir', str(test_dir)]
     launch(command, folder / 'log.txt', env, f'{cell}, {split}')
     newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
     _write(scores, json.loads(newest.read_text()))

@@ -65,7 +65,5 @@ val_dataloader = dict(
     dataset=dict(evaluated_set, id_list='val.txt'),
 )
 test_dataloader = dict(val_dataloader, dataset=dict(evaluated_set, id_list='test.txt'))
-val_evaluator = dict(
-    type='CIoUMetric', rules=('median', 'median_strict', 'adaptive', 'fixed')
-)
+val_evaluator = dict(type='CIoUMetric')
 test_evaluator = val_evaluator

@@ -53,7 +53,5 @@ val_dataloader = dict(
 test_dataloader = dict(
     val_dataloader, dataset=dict(evaluated_dataset, id_list=test_list)
 )
-val_evaluator = dict(
-    type='CIoUMetric', rules=('median', 'median_strict', 'adaptive', 'fixed')
-)
+val_evaluator = dict(type='CIoUMetric')
 test_evaluator = val_evaluator
