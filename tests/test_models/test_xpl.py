@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
+from mmxpl.evaluation.functional import upsample_maps
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 
@@ -116,6 +117,19 @@ def test_predict_writes_the_maps_and_their_mean(model):
         assert maps.ens.min() >= 0
         assert maps.ens.max() <= 1
     assert not torch.allclose(samples[0].pred_map.a, samples[0].pred_map.b)
+
+
+@pytest.mark.parametrize(('map_size', 'covered'), [(None, 1 / 10), (60, 1 / 6)])
+def test_cells_are_areas_of_the_frame(monkeypatch, map_size, covered):
+    """What lights a column of 6 covers a sixth, where corners are aligned as well."""
+    model = MODELS.build(dict(tiny_model_cfg(), map_size=map_size))
+    column = torch.zeros(4, 6, 6)
+    column[:, :, 0] = 1
+    monkeypatch.setattr(model, 'predict_maps', lambda _: dict(a=column, b=column))
+    sample = model.predict(tiny_batch()['inputs'])[0]
+    scored = upsample_maps(sample.pred_map.ens, 224, 'bilinear') >= 0.5
+    assert scored.float().mean().item() == pytest.approx(covered, abs=0.01)
+    assert torch.equal(sample.pred_map.a, sample.pred_map.ens)
 
 
 def test_prediction_does_not_depend_on_the_batch(model):

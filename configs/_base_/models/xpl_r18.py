@@ -57,4 +57,5 @@ model = dict(
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.07, loss_weight=1.0
     ),
+    map_size=112,
 )

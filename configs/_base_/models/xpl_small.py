@@ -63,4 +63,5 @@ model = dict(
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.1, loss_weight=0.5
     ),
+    map_size=112,
 )

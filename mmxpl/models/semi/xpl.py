@@ -36,6 +36,12 @@ class XPL(BaseModel):
             average of the localizers' weights over training steps, as momentum
             encoders give them (SLAVC; Mo & Morgado, NeurIPS 2022). Defaults to
             none.
+        map_size (int, optional): side in pixels that predicted maps are resized to.
+            A map's cells are areas of the frame, each trained on what it covers,
+            so they are interpolated between their centres. Evaluators that take
+            the outer cells' centres for the frame's corners (EZ-VSL's, with
+            ``align_corners=True``) would otherwise stretch a coarse map by up to
+            half a cell. Defaults to none, a number per cell.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
     """
@@ -47,6 +53,7 @@ class XPL(BaseModel):
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
         target_momentum: float | None = None,
+        map_size: int | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -62,6 +69,7 @@ class XPL(BaseModel):
                 for name, cfg in localizers.items()
             }
         )
+        self.map_size = map_size
         self.loss_supervised = MODELS.build(loss_supervised)
         self.loss_pseudo = MODELS.build(loss_pseudo)
         self.loss_contrastive = (
@@ -192,14 +200,24 @@ class XPL(BaseModel):
             data_samples (list[AVDataSample], optional): one per input.
 
         Returns:
-            list[AVDataSample]: with ``pred_map``; ``ens`` is the mean probability.
+            list[AVDataSample]: with ``pred_map`` of (1, h, w) by localizer, or
+            (1, map_size, map_size); ``ens`` is the mean probability.
         """
         maps = self.predict_maps(inputs)
+        if self.map_size is not None:
+            maps = {name: self._resize(prob) for name, prob in maps.items()}
         if data_samples is None:
             data_samples = [AVDataSample() for _ in range(len(inputs['img']))]
         maps['ens'] = torch.stack(list(maps.values())).mean(dim=0)
         _write_maps(data_samples, maps)
         return data_samples
+
+    def _resize(self, maps: Tensor) -> Tensor:
+        """Resizes (B, h, w) maps whose cells are areas."""
+        size = (self.map_size, self.map_size)
+        return F.interpolate(maps[:, None], size, mode='bilinear', align_corners=False)[
+            :, 0
+        ]
 
 
 def _stack(maps: list[Tensor], like: Tensor) -> Tensor:
