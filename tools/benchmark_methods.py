@@ -44,7 +44,13 @@ def parse_args() -> argparse.Namespace:
         help="which configs to take: '{method}_{suite}.py' (default: synthetic, or "
         'vggss with --data-root)',
     )
-    parser.add_argument('--methods', nargs='+', default=['supervised', 'supcon', 'xpl'])
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=['supervised', 'supcon', 'xpl'],
+        help='names, each with other settings after plus signs if need be, such as '
+        'xpl+CrossPseudoLabelHook.temperature=0.25',
+    )
     parser.add_argument(
         '--labelled',
         type=float,
@@ -195,10 +201,14 @@ def about_run(args: argparse.Namespace) -> dict:
     )
 
 
-def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
+def report(
+    rows: list[dict],
+    references: dict,
+    titles: dict[str, str],
+    args: argparse.Namespace,
+) -> str:
     """Writes tables, curves and figures; returns the text of the tables."""
     from mmxpl.benchmark import (
-        METHODS,
         Cell,
         draw_curves,
         draw_efficiency,
@@ -209,7 +219,6 @@ def report(rows: list[dict], references: dict, args: argparse.Namespace) -> str:
     )
 
     out = Path(args.out)
-    titles = {method: METHODS[method].title for method in args.methods}
     parts = []
     for split in args.splits:
         some = [row for row in rows if row['split'] == split]
@@ -283,7 +292,8 @@ def main() -> None:
     references = {split: references_of(any_scores[split]) for split in args.splits}
     (out / 'results.json').write_text(json.dumps(rows, indent=1))
     (out / 'run.json').write_text(json.dumps(about_run(args), indent=1))
-    print(f'\n{report(rows, references, args)}\nResults: {out}')
+    titles = {name: method.title for name, (method, _) in found.items()}
+    print(f'\n{report(rows, references, titles, args)}\nResults: {out}')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 """What is compared: every method is a config file, every ablation a few keys."""
 
+import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def find_method(name: str, suite: str, configs: Path) -> tuple[Method, Path]:
     """Finds a method and its config file.
 
     Args:
-        name (str): key of :data:`METHODS`.
+        name (str): key of :data:`METHODS`, and after each of any number of plus signs
+            a key of the config and its value, which make another method of it, such
+            as ``xpl+CrossPseudoLabelHook.temperature=0.25``.
         suite (str): data that the config is for, such as 'synthetic'.
         configs (Path): the folder ``configs``.
 
@@ -98,9 +101,17 @@ def find_method(name: str, suite: str, configs: Path) -> tuple[Method, Path]:
     Raises:
         DataError: if there is no such method, or no config of it for this data.
     """
-    if name not in METHODS:
-        raise DataError(f"no method '{name}': choose from {', '.join(METHODS)}.")
-    method = METHODS[name]
+    base, *changes = name.split('+')
+    if base not in METHODS:
+        raise DataError(f"no method '{base}': choose from {', '.join(METHODS)}.")
+    method = METHODS[base]
+    if changes:
+        options = dict(_parse_change(change, name) for change in changes)
+        method = replace(
+            method,
+            title=', '.join([method.title, *changes]),
+            options={**method.options, **options},
+        )
     path = configs / method.config.format(suite=suite)
     if not path.exists():
         raise DataError(
@@ -188,6 +199,20 @@ def longer(cfg: Config, epochs: int) -> dict[str, Any]:
     if curriculum is not None and curriculum['until'] == former:
         options[f'{_SAMPLER}.curriculum.until'] = epochs
     return options
+
+
+def _parse_change(change: str, name: str) -> tuple[str, Any]:
+    """Reads 'key=value', the value a literal of Python or a string."""
+    key, equals, value = change.partition('=')
+    if not (key and equals):
+        raise DataError(
+            f"method '{name}': after a plus sign comes a key of the config and its "
+            f"value, 'key=value', got '{change}'."
+        )
+    try:
+        return key, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return key, value
 
 
 def _resolve(cfg: Config, key: str) -> str:

@@ -30,8 +30,8 @@ def warm_up_epochs(cfg: Config) -> int:
 def can_lend(lender: Config, borrower: Config) -> bool:
     """Tells whether a training's warm-up can serve another.
 
-    It can if the two differ in pseudo-labels and in the curriculum alone, which
-    have no effect before the lender's first label, and if the lender's
+    It can if the two differ in pseudo-labels, their loss and the curriculum alone,
+    which have no effect before the lender's first label, and if the lender's
     checkpoint has what the borrower resumes from.
 
     Args:
@@ -80,6 +80,7 @@ def _beginning(cfg: Config) -> dict:
     kept['custom_hooks'] = [
         hook for hook in kept['custom_hooks'] if 'PseudoLabel' not in hook['type']
     ]
+    kept['model'].pop('loss_pseudo', None)
     kept['train_dataloader']['sampler'].pop('curriculum', None)
     # kept by the run that others begin from, without effect on any weight
     kept['default_hooks'].pop('checkpoint', None)

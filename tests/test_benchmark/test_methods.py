@@ -69,6 +69,19 @@ def test_every_method_has_the_budget_of_xpl():
         assert cfg.param_scheduler == xpl.param_scheduler, name
 
 
+def test_a_sweep_is_a_method_with_other_values():
+    cfg = configured('xpl-hard+CrossPseudoLabelHook.momentum=0.9+model.map_size=None')
+    hook = next(h for h in cfg.custom_hooks if h['type'] == 'CrossPseudoLabelHook')
+    assert (hook.soft, hook.momentum, cfg.model.map_size) == (False, 0.9, None)
+    method, _ = find_method('xpl+model.map_size=None', 'synthetic', CONFIGS)
+    assert method.title == 'XPL, model.map_size=None'
+    # a key that would do nothing is refused where the options are merged
+    with pytest.raises(DataError, match='momentun'):
+        configured('xpl+CrossPseudoLabelHook.momentun=0.9')
+    with pytest.raises(DataError, match="'key=value', got 'momentum'"):
+        find_method('xpl+momentum', 'synthetic', CONFIGS)
+
+
 def test_processes_divide_the_batch():
     one, two = configured('xpl'), configured('xpl', processes=2)
     assert two.train_dataloader.batch_size * 2 == one.train_dataloader.batch_size

@@ -46,6 +46,12 @@ def test_another_seed_or_a_shorter_warm_up_lends_nothing():
     assert (warm_up_epochs(early), warm_up_epochs(late)) == (2, 6)
 
 
+def test_the_weight_of_pseudo_labels_does_not_matter_before_them():
+    names = ['xpl', 'xpl+model.loss_pseudo.loss_weight=1.0', 'xpl+model.map_size=7']
+    configs = {name: configured(name) for name in names}
+    assert find_lenders(configs) == {names[1]: 'xpl'}
+
+
 def test_who_needs_the_area_of_annotations_lends_first():
     configs = {'hard': configured('hard'), 'xpl': configured('xpl')}
     assert find_lenders(configs) == {'hard': 'xpl'}
