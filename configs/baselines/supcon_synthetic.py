@@ -2,6 +2,4 @@
 # pseudo-labels. Settings are inherited, so a change of the budget reaches both.
 _base_ = '../xpl/xpl_synthetic.py'
 
-custom_hooks = [
-    hook for hook in _base_.custom_hooks if 'PseudoLabel' not in hook['type']
-]
+custom_hooks = _base_.plain_hooks

@@ -8,8 +8,10 @@ import torch
 from mmengine.config import Config
 
 from mmxpl.engine.checkpoint import read_checkpoint
+from mmxpl.engine.hooks.area_calibration_hook import take_back
 
 _LABELLER = 'CrossPseudoLabelHook'
+_CALIBRATOR = 'AreaCalibrationHook'
 
 
 def warm_up_epochs(cfg: Config) -> int:
@@ -30,9 +32,9 @@ def warm_up_epochs(cfg: Config) -> int:
 def can_lend(lender: Config, borrower: Config) -> bool:
     """Tells whether a training's warm-up can serve another.
 
-    It can if the two differ in pseudo-labels, their loss and the curriculum alone,
-    which have no effect before the lender's first label, and if the lender's
-    checkpoint has what the borrower resumes from.
+    It can if the two differ in pseudo-labels, their loss, the curriculum and the
+    calibration of what is saved alone, which have no effect before the lender's
+    first label, and if the lender's checkpoint has what the borrower resumes from.
 
     Args:
         lender (Config): config of a training, seed and split included.
@@ -78,7 +80,9 @@ def _beginning(cfg: Config) -> dict:
     """What a config does before there are pseudo-labels."""
     kept = copy.deepcopy(cfg._cfg_dict.to_dict())
     kept['custom_hooks'] = [
-        hook for hook in kept['custom_hooks'] if 'PseudoLabel' not in hook['type']
+        hook
+        for hook in kept['custom_hooks']
+        if 'PseudoLabel' not in hook['type'] and hook['type'] != _CALIBRATOR
     ]
     kept['model'].pop('loss_pseudo', None)
     kept['train_dataloader']['sampler'].pop('curriculum', None)
@@ -94,7 +98,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
 
     A folder with a checkpoint of its own is left as it is. The teacher of a
     method that has one does not exist before the warm-up's end, which its entry
-    says.
+    says. Thresholds are those of the training, whatever is saved in their place.
 
     Args:
         checkpoint (Path): written at the end of the warm-up.
@@ -105,6 +109,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = read_checkpoint(str(checkpoint), 'cpu')
     state.setdefault('teacher', None)
+    take_back(state)
     target = folder / checkpoint.name
     torch.save(state, target)
     (folder / 'last_checkpoint').write_text(str(target))

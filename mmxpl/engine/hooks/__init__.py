@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .area_calibration_hook import AreaCalibrationHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .cross_pseudo_label_hook import CrossPseudoLabelHook
@@ -12,6 +13,7 @@ from .run_state_hook import RunStateHook
 from .visualization_hook import LocalizationVisualizationHook
 
 __all__ = [
+    'AreaCalibrationHook',
     'AtomicCheckpointHook',
     'CheckpointGuardHook',
     'CrossPseudoLabelHook',

@@ -1,0 +1,171 @@
+"""Thresholds at which predicted maps cover as much as annotated ones."""
+
+import math
+from itertools import islice
+
+import torch
+from mmengine.dist import all_gather, get_world_size
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmxpl.datasets.transforms import RasterizeTargets
+from mmxpl.registry import HOOKS
+from mmxpl.utils import DataError
+
+_CHECKPOINT_KEY = 'area_calibration'
+
+
+@HOOKS.register_module()
+class AreaCalibrationHook(Hook):
+    """Sets the thresholds of what is validated and saved by the area of its maps.
+
+    Cross-entropy makes a map say how likely each cell is. Of what is uncertain
+    little reaches 0.5 then, and a rule that cuts at 0.5 (``fixed``) finds
+    foregrounds that are too small. At the end of an epoch this hook moves the
+    ``threshold`` of each :class:`mmxpl.models.AVLocalizer` such that the share of
+    cells at 0.5 or more is ``area_ratio`` times the mean coverage of the annotated
+    maps, over clips whose annotations it does not read. Before the next epoch
+    begins it takes the move back, so that the training is what it would be without.
+    Which cells of a map rank first does not change, nor do the scores of rules that
+    are relative to a map. Not part of the XPL paper.
+
+    Only epochs that are validated and the last one are calibrated: the checkpoints
+    of others, and those within an epoch, have the thresholds of the training.
+
+    Args:
+        area_ratio (float): covered area relative to the annotated one. Above 1, since
+            intersection over union is highest where uncertain cells are kept.
+            Defaults to 1.4.
+        num_clips (int): clips that are looked at, the first of the last of the
+            concatenated training sets, and of the annotated ones. Defaults to 300.
+    """
+
+    # before labels are made and before checkpoints are written
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self, area_ratio: float = 1.4, num_clips: int = 300) -> None:
+        if area_ratio <= 0:
+            raise ValueError(f'area_ratio must be positive, got {area_ratio}.')
+        if num_clips < 1:
+            raise ValueError(f'num_clips must be positive, got {num_clips}.')
+        self.area_ratio, self.num_clips = area_ratio, num_clips
+        # the training's thresholds by localizer, while others are in their place
+        self._trained: dict[str, float] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Measures the annotations.
+
+        Args:
+            runner (Runner): the runner.
+
+        Raises:
+            TypeError: If a localizer has no threshold.
+            DataError: If the wanted area is no share of a frame.
+        """
+        model = runner.model
+        self.learner = model.module if is_model_wrapper(model) else model
+        if any(not hasattr(x, 'calibration') for x in self.learner.localizers.values()):
+            raise TypeError(
+                'AreaCalibrationHook sets the thresholds of AVLocalizers, and a '
+                'localizer of this learner has none: remove the hook.'
+            )
+        labelled = runner.train_dataloader.dataset.datasets[0]
+        count = min(self.num_clips, len(labelled))
+        # not by the pipeline: that decodes media and could draw random numbers
+        steps = labelled.pipeline.transforms
+        draw = next(step for step in steps if isinstance(step, RasterizeTargets))
+        infos = (labelled.get_data_info(k) for k in range(count))
+        areas = [float(draw(info)['gt_map'].mean()) for info in infos]
+        self.area = self.area_ratio * sum(areas) / count
+        if not 0 < self.area < 1:
+            raise DataError(
+                f'AreaCalibrationHook: {self.area_ratio} times the mean coverage of '
+                f'{count} annotated clips is {self.area:.2f}, which is no share of a '
+                'frame. Set another area_ratio, or remove the hook.'
+            )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Takes the move back."""
+        for name, threshold in self._trained.items():
+            self.learner.localizers[name].calibration.data[0] = threshold
+        self._trained = {}
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Moves the thresholds, if this epoch is validated or the last."""
+        epoch, loop = runner.epoch + 1, runner.train_loop
+        if epoch < loop.max_epochs and epoch % loop.val_interval:
+            return
+        for name, shift in self._shifts(runner).items():
+            calibration = self.learner.localizers[name].calibration.data
+            self._trained[name] = calibration[0].item()
+            # from log-odds to cosine, see AVLocalizer
+            calibration[0] += shift * calibration[1].exp()
+        moved = ', '.join(
+            f'{name} {before:.3f} to '
+            f'{self.learner.localizers[name].calibration[0].item():.3f}'
+            for name, before in self._trained.items()
+        )
+        print_log(
+            f'Thresholds at which {self.area:.3f} of all cells are at 0.5 or more: '
+            f'{moved}',
+            logger='current',
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the thresholds of the training, where others are in their place."""
+        if self._trained:
+            checkpoint[_CHECKPOINT_KEY] = dict(self._trained)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the thresholds that a resumed training goes on from."""
+        if runner._resume:
+            self._trained = dict(checkpoint.get(_CHECKPOINT_KEY, {}))
+
+    @torch.no_grad()
+    def _shifts(self, runner: Runner) -> dict[str, float]:
+        """What has to be taken off the log-odds of each localizer."""
+        loader = runner.train_dataloader
+        batches = math.ceil(self.num_clips / loader.batch_size / get_world_size())
+        logits: dict[str, list[Tensor]] = {name: [] for name in self.learner.names}
+        training = self.learner.training
+        self.learner.eval()
+        # the training draws what it would draw without this pass
+        with torch.random.fork_rng(devices=[]):
+            clips = Runner.build_dataloader(
+                dict(
+                    dataset=loader.dataset.datasets[-1],
+                    batch_size=loader.batch_size,
+                    num_workers=loader.num_workers,
+                    collate_fn=loader.collate_fn,
+                    sampler=dict(type='DefaultSampler', shuffle=False),
+                ),
+                seed=0,
+            )
+            for batch in islice(clips, batches):
+                inputs = self.learner.data_preprocessor.prepare(batch)['inputs']
+                for name, localizer in self.learner.localizers.items():
+                    logits[name].append(localizer(inputs).logits.float())
+        self.learner.train(training)
+        return {
+            name: _quantile(torch.cat(all_gather(torch.cat(parts))), 1 - self.area)
+            for name, parts in logits.items()
+        }
+
+
+def take_back(checkpoint: dict) -> None:
+    """Gives a checkpoint the thresholds of the training, if it has others.
+
+    Args:
+        checkpoint (dict): with ``state_dict``; changed in place.
+    """
+    for name, threshold in checkpoint.pop(_CHECKPOINT_KEY, {}).items():
+        checkpoint['state_dict'][f'localizers.{name}.calibration'][0] = threshold
+
+
+def _quantile(values: Tensor, share: float) -> float:
+    """The value that a share of all values is below, of any number of them."""
+    values = values.flatten().sort().values
+    return values[min(int(share * len(values)), len(values) - 1)].item()

@@ -1,0 +1,201 @@
+"""Thresholds by area, in real trainings on the tiny world."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+
+import mmxpl.engine  # noqa: F401
+from mmxpl.engine.checkpoint import read_checkpoint
+from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.registry import HOOKS, MODELS
+from mmxpl.testing import tiny_model_cfg
+from mmxpl.utils import DataError
+
+CALIBRATION = 'localizers.{}.calibration'
+
+
+class Record(Hook):
+    """Keeps the thresholds at the begin of every epoch, and when validating."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.trained, self.validated = [], []
+
+    def before_train_epoch(self, runner):
+        self.trained.append(thresholds(runner.model.state_dict()))
+
+    def before_val_epoch(self, runner):
+        self.validated.append(thresholds(runner.model.state_dict()))
+
+
+class Stop(Hook):
+    """Ends the training after the checkpoint of an epoch, before validation."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def after_train_epoch(self, runner):
+        if runner.epoch + 1 == self.epoch:
+            raise KeyboardInterrupt
+
+
+def thresholds(state):
+    return [state[CALIBRATION.format(name)][0].item() for name in 'ab']
+
+
+def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2):
+    for singleton in (MMLogger, MessageHub, Visualizer):
+        singleton._instance_dict.clear()
+    torch.manual_seed(3)
+    part = dict(
+        type='AVJsonDataset',
+        data_root=str(world),
+        id_list='train.txt',
+        fraction=0.5,
+        pipeline=[
+            dict(type='LoadFrame', size=48),
+            dict(type='LoadAudio', sample_rate=8000, duration=0.5),
+            dict(type='RasterizeTargets', size=56),
+            dict(type='PackAVInputs'),
+        ],
+    )
+    labelled = dict(part, subset='labelled', labelled=True)
+    loader = dict(batch_size=4, num_workers=0)
+    evaluation = dict(
+        val_dataloader=dict(
+            **loader,
+            dataset=dict(labelled, subset='all'),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        val_evaluator=dict(type='CIoUMetric', rules=('fixed',)),
+        val_cfg=dict(type='ValLoop'),
+    )
+    runner = Runner(
+        model=MODELS.build(tiny_model_cfg()),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            **loader,
+            dataset=dict(
+                type='ConcatDataset',
+                datasets=[labelled, dict(part, subset='unlabelled')],
+            ),
+            sampler=dict(
+                type='CurriculumSampler',
+                labelled_per_batch=2,
+                unlabelled_per_batch=2,
+                num_batches=3,
+            ),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, val_interval=interval),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
+        default_hooks=dict(
+            logger=None,
+            checkpoint=dict(
+                type='CheckpointHook',
+                interval=1,
+                published_keys=['meta', 'state_dict'],
+            ),
+        ),
+        custom_hooks=[
+            dict(type='CrossPseudoLabelHook', warmup_epochs=1),
+            *hooks,
+        ],
+        randomness=dict(seed=3),
+        default_scope='mmxpl',
+        experiment_name=f'{Path(work_dir).name}{resume}',
+        log_level='ERROR',
+        resume=resume,
+        **(evaluation if validate else {}),
+    )
+    return runner
+
+
+def coverage(runner):
+    """Share of the unlabelled clips' cells at 0.5 or more, by localizer."""
+    runner.model.eval()
+    samples = runner.train_dataloader.dataset.datasets[1]
+    batch = [samples[k] for k in range(len(samples))]
+    data = runner.train_dataloader.collate_fn(batch)
+    with torch.no_grad():
+        inputs = runner.model.data_preprocessor.prepare(data)['inputs']
+        maps = runner.model.predict_maps(inputs)
+    shares = [(m >= 0.5).float().mean().item() for m in maps.values()]
+    return shares, maps['a'].numel()
+
+
+@pytest.mark.parametrize('ratio', [0.8, 1.4])
+def test_maps_cover_what_is_asked_for(tiny_world, tmp_path, ratio):
+    hook = HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=ratio))
+    runner = make_runner(tiny_world, tmp_path, hook, validate=False)
+    runner.train()
+    labelled = runner.train_dataloader.dataset.datasets[0]
+    gt = [labelled[k]['data_samples'].gt_map.mean() for k in range(len(labelled))]
+    wanted = ratio * torch.stack(gt).mean().item()
+    assert hook.area == pytest.approx(wanted, rel=1e-5)
+    shares, cells = coverage(runner)
+    assert shares == pytest.approx([wanted, wanted], abs=1.5 / cells)
+
+
+def test_the_training_is_what_it_would_be_without(tiny_world, tmp_path):
+    record, plain = Record(), Record()
+    hook = dict(type='AreaCalibrationHook')
+    runner = make_runner(tiny_world, tmp_path / 'with', hook, record)
+    runner.train()
+    other = make_runner(tiny_world, tmp_path / 'without', plain)
+    other.train()
+    got, want = runner.model.state_dict(), other.model.state_dict()
+    for name, value in want.items():
+        if 'calibration' not in name:
+            assert torch.equal(got[name], value), name
+    assert record.trained == plain.trained
+    # validated with thresholds of their own: after epochs 2 and 3
+    assert len(record.validated) == len(plain.validated) == 2
+    for moved, trained in zip(record.validated, plain.validated, strict=True):
+        assert all(m != t for m, t in zip(moved, trained, strict=True))
+    # what is kept is what was validated, and what would be trained on with
+    last = read_checkpoint(str(tmp_path / 'with/epoch_3.pth'), 'cpu')
+    assert thresholds(last['state_dict']) == record.validated[-1]
+    kept = [last['area_calibration'][name] for name in 'ab']
+    assert kept == plain.validated[-1]
+    take_back(last)
+    assert thresholds(last['state_dict']) == plain.validated[-1]
+    assert 'area_calibration' not in last
+    # an epoch without validation is saved as it is trained
+    first = read_checkpoint(str(tmp_path / 'with/epoch_1.pth'), 'cpu')
+    assert 'area_calibration' not in first
+    assert thresholds(first['state_dict']) == record.trained[1]
+
+
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tiny_world, tmp_path):
+    hook, straight, rest = dict(type='AreaCalibrationHook'), Record(), Record()
+    whole = make_runner(tiny_world, tmp_path / 'whole', hook, straight)
+    whole.train()
+    cut = make_runner(tiny_world, tmp_path / 'cut', hook, Stop(2))
+    with pytest.raises(KeyboardInterrupt):
+        cut.train()
+    resumed = make_runner(tiny_world, tmp_path / 'cut', hook, rest, resume=True)
+    resumed.train()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name
+    assert rest.trained == straight.trained[2:]
+    assert rest.validated[-1] == straight.validated[-1]
+
+
+def test_what_cannot_be_calibrated_is_said(tiny_world, tmp_path):
+    with pytest.raises(ValueError, match='area_ratio must be positive'):
+        HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0))
+    with pytest.raises(ValueError, match='num_clips must be positive'):
+        HOOKS.build(dict(type='AreaCalibrationHook', num_clips=0))
+    hook = dict(type='AreaCalibrationHook', area_ratio=20)
+    with pytest.raises(DataError, match=r'which is no share of a frame\. Set another'):
+        make_runner(tiny_world, tmp_path, hook, validate=False).train()
