@@ -9,7 +9,7 @@ _base_ = [
 # ---------------------------- frequently modified ----------------------------
 labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.05}}')
 split_seed = 0  # which clips are labelled
-max_epochs, warmup_epochs = 16, 6
+max_epochs, warmup_epochs = 16, 9
 base_lr = 2e-3
 batches_per_epoch = 50
 # ------------------------------------------------------------------------------

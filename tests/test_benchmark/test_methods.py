@@ -115,4 +115,4 @@ def test_a_longer_schedule_ends_with_the_training():
     assert lr.end == lr.T_max == curriculum.until == 40
     assert dict(cfg.param_scheduler[0]) == before[0]  # the first steps' rise
     hook = next(h for h in cfg.custom_hooks if 'Cross' in h['type'])
-    assert hook.warmup_epochs == 6
+    assert hook.warmup_epochs == 9

@@ -43,7 +43,7 @@ def test_another_seed_or_a_shorter_warm_up_lends_nothing():
             hook['warmup_epochs'] = 2
     assert find_lenders({'late': late, 'early': early}) == {}
     assert find_lenders({'early': early, 'late': late}) == {'late': 'early'}
-    assert (warm_up_epochs(early), warm_up_epochs(late)) == (2, 6)
+    assert (warm_up_epochs(early), warm_up_epochs(late)) == (2, 9)
 
 
 def test_the_weight_of_pseudo_labels_does_not_matter_before_them():
