@@ -28,7 +28,7 @@ ABLATIONS = [
     ('train_dataloader.sampler.curriculum.start', 0.5),
     ('train_dataloader.sampler.curriculum', None),
     ('model.localizers.b', 'a'),
-    ('model.loss_pseudo.loss_weight', 1.0),
+    ('model.loss_pseudo.loss_weight', 2.0),
     ('model.loss_contrastive.loss_weight', 0.1),
     ('model.loss_contrastive', None),
 ]
