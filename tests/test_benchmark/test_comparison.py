@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmxpl.benchmark import Cell, Comparison, find_method, split_options
+from mmxpl.benchmark import (
+    Cell,
+    Comparison,
+    find_method,
+    split_options,
+    warm_up_epochs,
+)
 from mmxpl.benchmark import comparison as module
 from mmxpl.evaluation.functional import SWEEP
 
@@ -54,7 +60,8 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
     (first, _, alone), (second, _, shared) = trained
     assert {first, second} == set(cells)
     assert alone is None
-    assert shared == first.folder(tmp_path) / 'epoch_6.pth'
+    epochs = warm_up_epochs(Config.fromfile(found['xpl'][1]))
+    assert shared == first.folder(tmp_path) / f'epoch_{epochs}.pth'
     assert sorted(scored, key=str) == sorted(
         ((cell, split) for cell in cells for split in ('val', 'test')), key=str
     )
