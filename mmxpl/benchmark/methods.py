@@ -1,6 +1,6 @@
 """What is compared: every method is a config file, every ablation a few keys."""
 
-import ast
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmxpl.utils.cli import add_config_options
 from mmxpl.utils.errors import DataError
 
 HOOK = 'CrossPseudoLabelHook'
@@ -90,8 +91,8 @@ def find_method(name: str, suite: str, configs: Path) -> tuple[Method, Path]:
 
     Args:
         name (str): key of :data:`METHODS`, and after each of any number of plus signs
-            a key of the config and its value, which make another method of it, such
-            as ``xpl+CrossPseudoLabelHook.temperature=0.25``.
+            a key of the config and its value, as after ``--cfg-options``, which make
+            another method of it, such as ``xpl+CrossPseudoLabelHook.temperature=0.25``.
         suite (str): data that the config is for, such as 'synthetic'.
         configs (Path): the folder ``configs``.
 
@@ -106,11 +107,10 @@ def find_method(name: str, suite: str, configs: Path) -> tuple[Method, Path]:
         raise DataError(f"no method '{base}': choose from {', '.join(METHODS)}.")
     method = METHODS[base]
     if changes:
-        options = dict(_parse_change(change, name) for change in changes)
         method = replace(
             method,
             title=', '.join([method.title, *changes]),
-            options={**method.options, **options},
+            options={**method.options, **_parse_changes(changes, name)},
         )
     path = configs / method.config.format(suite=suite)
     if not path.exists():
@@ -201,18 +201,17 @@ def longer(cfg: Config, epochs: int) -> dict[str, Any]:
     return options
 
 
-def _parse_change(change: str, name: str) -> tuple[str, Any]:
-    """Reads 'key=value', the value a literal of Python or a string."""
-    key, equals, value = change.partition('=')
-    if not (key and equals):
-        raise DataError(
-            f"method '{name}': after a plus sign comes a key of the config and its "
-            f"value, 'key=value', got '{change}'."
-        )
-    try:
-        return key, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return key, value
+def _parse_changes(changes: list[str], name: str) -> dict[str, Any]:
+    """Reads 'key=value' as ``--cfg-options`` does."""
+    for change in changes:
+        if '=' not in change:
+            raise DataError(
+                f"method '{name}': after a plus sign comes a key of the config and its "
+                f"value, 'key=value', got '{change}'."
+            )
+    parser = ArgumentParser()
+    add_config_options(parser)
+    return parser.parse_args(['--cfg-options', *changes]).cfg_options
 
 
 def _resolve(cfg: Config, key: str) -> str:

@@ -75,6 +75,9 @@ def test_a_sweep_is_a_method_with_other_values():
     assert (hook.soft, hook.momentum, cfg.model.map_size) == (False, 0.9, None)
     method, _ = find_method('xpl+model.map_size=None', 'synthetic', CONFIGS)
     assert method.title == 'XPL, model.map_size=None'
+    cfg = configured('xpl+CrossPseudoLabelHook.reliability=agreement,')
+    hook = next(h for h in cfg.custom_hooks if h['type'] == 'CrossPseudoLabelHook')
+    assert list(hook.reliability) == ['agreement']  # as after --cfg-options
     # a key that would do nothing is refused where the options are merged
     with pytest.raises(DataError, match='momentun'):
         configured('xpl+CrossPseudoLabelHook.momentun=0.9')

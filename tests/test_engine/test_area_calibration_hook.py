@@ -199,3 +199,7 @@ def test_what_cannot_be_calibrated_is_said(tiny_world, tmp_path):
     hook = dict(type='AreaCalibrationHook', area_ratio=20)
     with pytest.raises(DataError, match=r'which is no share of a frame\. Set another'):
         make_runner(tiny_world, tmp_path, hook, validate=False).train()
+    runner = make_runner(tiny_world, tmp_path, dict(type='AreaCalibrationHook'))
+    runner.train_dataloader.dataset.datasets[0].pipeline.transforms.pop(2)
+    with pytest.raises(TypeError, match='has no such step: add it, or remove the hook'):
+        runner.call_hook('before_train')

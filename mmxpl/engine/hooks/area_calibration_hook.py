@@ -62,7 +62,8 @@ class AreaCalibrationHook(Hook):
             runner (Runner): the runner.
 
         Raises:
-            TypeError: If a localizer has no threshold.
+            TypeError: If a localizer has no threshold, or if the labelled set's
+                pipeline draws no annotations.
             DataError: If the wanted area is no share of a frame.
         """
         model = runner.model
@@ -75,8 +76,14 @@ class AreaCalibrationHook(Hook):
         labelled = runner.train_dataloader.dataset.datasets[0]
         count = min(self.num_clips, len(labelled))
         # not by the pipeline: that decodes media and could draw random numbers
-        steps = labelled.pipeline.transforms
-        draw = next(step for step in steps if isinstance(step, RasterizeTargets))
+        steps = getattr(getattr(labelled, 'pipeline', None), 'transforms', ())
+        draw = next((x for x in steps if isinstance(x, RasterizeTargets)), None)
+        if draw is None:
+            raise TypeError(
+                'AreaCalibrationHook measures what RasterizeTargets draws in the '
+                'pipeline of the labelled set, train_dataloader.dataset.datasets[0], '
+                'which has no such step: add it, or remove the hook.'
+            )
         infos = (labelled.get_data_info(k) for k in range(count))
         areas = [float(draw(info)['gt_map'].mean()) for info in infos]
         self.area = self.area_ratio * sum(areas) / count
