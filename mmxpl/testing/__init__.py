@@ -1,5 +1,6 @@
-"""Small models and batches for tests and examples."""
+"""Small models and batches, and samples for metrics, for tests and examples."""
 
+from ._scored import evaluate_samples, scored_samples
 from ._tiny import tiny_batch, tiny_model_cfg
 
-__all__ = ['tiny_batch', 'tiny_model_cfg']
+__all__ = ['evaluate_samples', 'scored_samples', 'tiny_batch', 'tiny_model_cfg']

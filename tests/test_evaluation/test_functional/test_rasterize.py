@@ -66,3 +66,13 @@ def test_consensus_adds_halves_and_clips():
     gt_map = rasterize_consensus(annotators)
     assert np.array_equal(gt_map.numpy(), expected)
     assert gt_map.unique().tolist() == [0, 0.5, 1]
+
+
+def test_single_precision_boxes_are_drawn_like_annotations():
+    # 13 / 32 and the like are exact; thirds and tenths of a pixel grid are not
+    size, side = 48, 10
+    boxes = [[k / size, k / size, (k + side) / size, 1] for k in range(0, 38, 3)]
+    for box in boxes:
+        drawn = rasterize_boxes(torch.tensor([box]).double() + 1e-7, size)
+        assert torch.equal(drawn, rasterize_boxes([box], size))
+        assert drawn.sum() == side * (size - round(box[1] * size))
