@@ -1,6 +1,5 @@
 """What every data set of frames with sound has in common."""
 
-import logging
 import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -12,14 +11,13 @@ from mmengine.logging import print_log
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
 
-from .boxes import clip_boxes, looks_like_pixels
 from .id_list import (
     Clip,
-    name_some,
     plain_clip,
     read_clip_list,
     refuse_duplicates,
 )
+from .labels import has_label, labels_within_frame
 from .missing import POLICIES, handle_missing
 from .published import name_list
 from .splits import check_subset, select_subset
@@ -215,14 +213,14 @@ class AVDataset(BaseDataset):
             lacking[f'neither box nor mask in {self.ann_file}'] = [
                 i
                 for i in sounding
-                if i in media and not _has_label(annotations.get(i, {}))
+                if i in media and not has_label(annotations.get(i, {}))
             ]
         handle_missing(lacking, self.missing, len(ids), self.source)
         left_out = set().union(*lacking.values())
         labels: dict[str, dict] = {}
         if self.labelled:
-            labels = self._bring_into_frame(
-                [i for i in sounding if i not in left_out], annotations
+            labels = labels_within_frame(
+                [i for i in sounding if i not in left_out], annotations, self.ann_file
             )
             labels.update(
                 {c.sample_id: _SILENT_LABEL for c in clips if not c.is_sounding}
@@ -290,57 +288,6 @@ class AVDataset(BaseDataset):
             logger='current',
         )
 
-    def _bring_into_frame(
-        self, ids: Sequence[str], annotations: dict[str, dict]
-    ) -> dict[str, dict]:
-        """Clips boxes to the frame and reports what that changed.
-
-        Args:
-            ids (Sequence[str]): labelled clips.
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
-
-        Returns:
-            dict[str, dict]: ``bboxes`` and ``mask`` of each clip that has one
-            of them left.
-        """
-        given = [box for i in ids for box in annotations[i].get('bboxes') or ()]
-        if looks_like_pixels(given):
-            raise DataError(
-                f'{self.ann_file}: most boxes reach far beyond 1; they seem to be in '
-                'pixels. Divide x by the width and y by the height of the frame.'
-            )
-        labels, clipped, without_area, empty = {}, [], 0, []
-        for i in ids:
-            boxes, mask = annotations[i].get('bboxes'), annotations[i].get('mask')
-            kept, outside, dropped = clip_boxes(boxes or ())
-            without_area += dropped
-            if outside:
-                clipped.append(i)
-            if kept or mask is not None:
-                labels[i] = {'bboxes': kept or None, 'mask': mask}
-            else:
-                empty.append(i)
-        report = []
-        if clipped:
-            report.append(
-                f'boxes of {len(clipped)} clips reach out of the frame and were '
-                f'clipped ({name_some(clipped)})'
-            )
-        if without_area:
-            report.append(f'{without_area} boxes without area were dropped')
-        if empty:
-            report.append(
-                f'{len(empty)} clips have no box left and are left out: '
-                f'{", ".join(empty)}'
-            )
-        if report:
-            print_log(
-                f'{self.ann_file}: {"; ".join(report)}.',
-                logger='current',
-                level=logging.WARNING,
-            )
-        return labels
-
     def _make_entry(
         self,
         clip: Clip,
@@ -366,8 +313,3 @@ class AVDataset(BaseDataset):
         if not self.data_list:
             return np.empty(0, np.uint8), np.empty(0, np.int64)
         return super()._serialize_data()
-
-
-def _has_label(annotation: dict) -> bool:
-    """Tells whether a clip was annotated at all."""
-    return bool(annotation.get('bboxes')) or annotation.get('mask') is not None
