@@ -150,39 +150,6 @@ def configs_of_lists(
             yield written
 
 
-def rows_of(cell, split: str, scores: dict[str, float], seconds: float) -> list[dict]:
-    """Rows of results.json of one cell and split."""
-    from mmxpl.benchmark import MODELS, SCORES
-
-    return [
-        dict(
-            method=cell.method,
-            seed=cell.seed,
-            labelled=cell.labelled,
-            split=split,
-            model=model,
-            **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
-            threshold=scores[f'{model}/threshold'],
-            seconds=round(seconds, 1),
-        )
-        for model in MODELS
-    ]
-
-
-def references_of(scores: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Scores of the maps that look at nothing, by title."""
-    from mmxpl.benchmark import REFERENCES
-
-    return {
-        title: {
-            key.removeprefix(f'{row}/'): value
-            for key, value in scores.items()
-            if key.startswith(f'{row}/')
-        }
-        for row, title in REFERENCES.items()
-    }
-
-
 def about_run(args: argparse.Namespace) -> dict:
     """What the results were made with."""
     import torch
@@ -201,61 +168,10 @@ def about_run(args: argparse.Namespace) -> dict:
     )
 
 
-def report(
-    rows: list[dict],
-    references: dict,
-    titles: dict[str, str],
-    args: argparse.Namespace,
-) -> str:
-    """Writes tables, curves and figures; returns the text of the tables."""
-    from mmxpl.benchmark import (
-        Cell,
-        draw_curves,
-        draw_efficiency,
-        paired_differences,
-        read_curves,
-        score_table,
-        write_curves,
-    )
-
-    out = Path(args.out)
-    parts = []
-    for split in args.splits:
-        some = [row for row in rows if row['split'] == split]
-        for labelled in args.labelled:
-            share = (
-                "the config's lists" if labelled is None else f'{100 * labelled:g} %'
-            )
-            seeds = ', '.join(map(str, args.seeds))
-            parts.append(f'## Labelled: {share}; split: {split}; seeds: {seeds}\n')
-            parts.append(score_table(some, titles, references[split], labelled) + '\n')
-            if 'xpl' in titles and len(titles) > 1:
-                parts.append(
-                    'Differences of the same seed, and how many are above 0:\n'
-                )
-                parts.append(paired_differences(some, 'xpl', titles, labelled) + '\n')
-        if len(args.labelled) > 1:
-            draw_efficiency(some, titles, out / f'efficiency_{split}.png')
-    for labelled in args.labelled:
-        curves = {
-            method: [
-                read_curves(Cell(method, labelled, seed).folder(out))
-                for seed in args.seeds
-            ]
-            for method in args.methods
-        }
-        name = 'curves' if labelled is None else f'curves_labelled{labelled:g}'
-        write_curves(curves, out / f'{name}.csv')
-        draw_curves(curves, titles, out / f'{name}.png')
-    text = '\n'.join(parts)
-    (out / 'results.md').write_text(text)
-    return text
-
-
 def main() -> None:
     """Compares."""
     args = parse_args()
-    from mmxpl.benchmark import Cell, Comparison, find_method
+    from mmxpl.benchmark import Cell, Comparison, find_method, write_report
 
     found = {m: find_method(m, args.suite, ROOT / 'configs') for m in args.methods}
     env = prepare_data(args, [config for _, config in found.values()])
@@ -282,18 +198,10 @@ def main() -> None:
         share_warmup=args.share_warmup,
     )
     results = comparison.run(cells)
-    rows = [
-        row
-        for cell, (scores, seconds) in results.items()
-        for split in args.splits
-        for row in rows_of(cell, split, scores[split], seconds)
-    ]
-    any_scores, _ = results[cells[0]]
-    references = {split: references_of(any_scores[split]) for split in args.splits}
-    (out / 'results.json').write_text(json.dumps(rows, indent=1))
     (out / 'run.json').write_text(json.dumps(about_run(args), indent=1))
     titles = {name: method.title for name, (method, _) in found.items()}
-    print(f'\n{report(rows, references, titles, args)}\nResults: {out}')
+    text = write_report(results, titles, args.splits, out)
+    print(f'\n{text}\nResults: {out}')
 
 
 if __name__ == '__main__':

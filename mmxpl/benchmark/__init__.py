@@ -5,6 +5,7 @@ from .comparison import MODELS, REFERENCES, Comparison, split_options
 from .curves import read_curves, write_curves
 from .figures import draw_curves, draw_efficiency
 from .methods import METHODS, Method, find_method, longer, options_of
+from .report import write_report
 from .tables import MODEL_TITLES, SCORES, mean_and_std, paired_differences, score_table
 from .thresholds import SCORED_RULES, choose_threshold, with_chosen
 from .warm_start import find_lenders, share_warm_start, warm_up_epochs
@@ -38,4 +39,5 @@ __all__ = [
     'warm_up_epochs',
     'with_chosen',
     'write_curves',
+    'write_report',
 ]
