@@ -4,8 +4,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch.utils.data import Dataset
 
-from mmxpl.evaluation.functional.rasterize import rasterize_boxes
 from mmxpl.registry import DATASETS
+from mmxpl.structures import rasterize_boxes
 from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset

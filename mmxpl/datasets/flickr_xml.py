@@ -8,7 +8,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 from torch import Tensor
 
-from mmxpl.evaluation.functional.rasterize import rasterize_consensus
+from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
 
 from .boxes import Box
@@ -117,7 +117,7 @@ def consensus_map(annotators: Sequence[Sequence[Box]], size: int = 224) -> Tenso
 
     A pixel counts one half for each box over it, and at most 1 (Senocak et al.,
     Learning to Localize Sound Source in Visual Scenes, CVPR 2018); see
-    :func:`mmxpl.evaluation.functional.rasterize_consensus`.
+    :func:`mmxpl.structures.rasterize_consensus`.
 
     Args:
         annotators (Sequence): What :func:`read_flickr_xml` gave.

@@ -8,8 +8,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmxpl.evaluation.functional.negative_audio import ORIGINAL
 from mmxpl.registry import DATASETS
+from mmxpl.structures import ORIGINAL
 from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset

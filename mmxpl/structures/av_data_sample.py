@@ -3,6 +3,9 @@
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from torch import Tensor
 
+ORIGINAL = 'original'
+"""str: ``audio_kind`` of samples with their own sound."""
+
 
 class AVDataSample(BaseDataElement):
     """Annotations, pseudo-labels and predictions of one frame and its sound.

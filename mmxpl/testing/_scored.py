@@ -8,8 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
 from torch.nn import functional as F
 
-from mmxpl.evaluation.functional import rasterize_boxes
-from mmxpl.structures import AVDataSample
+from mmxpl.structures import AVDataSample, rasterize_boxes
 
 
 def scored_samples(

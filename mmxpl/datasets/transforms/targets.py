@@ -6,8 +6,8 @@ import torch
 from mmcv.transforms import BaseTransform
 from torch import Tensor
 
-from mmxpl.evaluation.functional.rasterize import rasterize_boxes
 from mmxpl.registry import TRANSFORMS
+from mmxpl.structures import rasterize_boxes
 from mmxpl.utils import DataError
 
 from ..flickr_xml import consensus_map

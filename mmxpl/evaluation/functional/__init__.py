@@ -1,5 +1,7 @@
 """Scores as pure functions of tensors, whatever their device."""
 
+from mmxpl.structures import rasterize_boxes, rasterize_consensus
+
 from .ciou import (
     AUC_THRESHOLDS,
     auc,
@@ -36,7 +38,6 @@ from .multi_source import (
     pairwise_ciou,
 )
 from .negative_audio import (
-    ORIGINAL,
     active_area,
     area_auc,
     harmonic_mean,
@@ -49,10 +50,6 @@ from .protocol import (
     format_counts,
     format_table,
     summarise,
-)
-from .rasterize import (
-    rasterize_boxes,
-    rasterize_consensus,
 )
 from .reference import (
     centred_disc,
@@ -96,7 +93,6 @@ __all__ = [
     'COCO_NAMES',
     'F_THRESHOLDS',
     'INTERPOLATIONS',
-    'ORIGINAL',
     'REFERENCE_NAMES',
     'RULES',
     'SIZE_GROUPS',

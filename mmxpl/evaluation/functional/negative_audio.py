@@ -11,9 +11,6 @@ from torch import Tensor
 
 from .ciou import AUC_THRESHOLDS
 
-ORIGINAL = 'original'
-"""str: ``audio_kind`` of samples with their own sound."""
-
 
 def active_area(maps: Tensor, threshold: float) -> Tensor:
     """Share of the frame that exceeds a threshold (pIA, less is better).

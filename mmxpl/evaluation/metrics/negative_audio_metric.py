@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mmxpl.registry import METRICS
+from mmxpl.structures import ORIGINAL
 from mmxpl.utils import DataError
 
 from ..functional import (
-    ORIGINAL,
     active_area,
     area_auc,
     auc,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmxpl.evaluation.functional import rasterize_boxes, rasterize_consensus
+from mmxpl.structures import rasterize_boxes, rasterize_consensus
 from mmxpl.utils import DataError
 
 
