@@ -15,7 +15,7 @@ val_list = '{{$MMXPL_VAL_LIST:val.txt}}'
 test_list = '{{$MMXPL_TEST_LIST:test.txt}}'
 labelled_fraction = float('{{$MMXPL_LABELLED_FRACTION:0.1}}')
 seed = int('{{$MMXPL_SEED:0}}')
-max_epochs, warmup_epochs = 12, 6
+max_epochs, warmup_epochs = 12, 7
 labelled_per_batch, unlabelled_per_batch = 16, 40
 base_lr = 2e-3
 # ---------------------------------------------------------------------------------
@@ -37,7 +37,8 @@ train_dataloader = dict(
     sampler=dict(
         labelled_per_batch=labelled_per_batch,
         unlabelled_per_batch=unlabelled_per_batch,
-        curriculum=dict(start=0.5, end=1.0, begin=warmup_epochs, until=max_epochs),
+        # all clips from the start: of a few thousand, a share is learnt by heart
+        curriculum=dict(start=1.0, end=1.0, begin=warmup_epochs, until=max_epochs),
     ),
 )
 val_dataloader = dict(
@@ -61,7 +62,9 @@ custom_hooks = [
         temperature=0.5,
         momentum=0.5,
         reliability=('agreement', 'confidence'),
+        align_area=True,
     ),
+    dict(type='AreaCalibrationHook', area_ratio=1.4),
     dict(type='PseudoLabelStripHook'),
     dict(type='PseudoLabelMonitorHook'),
 ]

@@ -68,7 +68,7 @@ def config_path(tmp_path_factory, tiny_world):
     cfg.train_cfg.max_epochs = 3
     cfg.param_scheduler[0].end = 5
     cfg.param_scheduler[1].update(end=3, T_max=3)
-    cfg.custom_hooks[3].update(warmup_epochs=1, align_area=True)
+    cfg.custom_hooks[3].update(warmup_epochs=1)
     sampler = dict(labelled_per_batch=2, unlabelled_per_batch=2, num_batches=4)
     curriculum = dict(start=0.5, end=1.0, begin=1, until=3)
     cfg.train_dataloader.sampler.update(sampler, curriculum=curriculum)
