@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmxpl.structures import AVDataSample, rasterize_boxes
@@ -55,6 +56,20 @@ def scored_samples(
         sample.pred_map = PixelData(a=a, b=b)
         samples.append(sample)
     return samples
+
+
+def stack_maps(samples: Sequence[AVDataSample], model: str) -> tuple[Tensor, Tensor]:
+    """Gives the maps of a localizer and the truth as one tensor each.
+
+    Args:
+        samples (Sequence[AVDataSample]): N of them, with one map a localizer.
+        model (str): name of the localizer.
+
+    Returns:
+        tuple[Tensor, Tensor]: Predictions (N, h, w) and ground truth (N, S, S).
+    """
+    maps = torch.cat([sample.pred_map.get(model) for sample in samples])
+    return maps, torch.stack([sample.gt_map for sample in samples])
 
 
 def evaluate_samples(

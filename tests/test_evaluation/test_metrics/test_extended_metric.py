@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from mmxpl.evaluation.functional import (
     evaluate_maps,
@@ -8,7 +7,7 @@ from mmxpl.evaluation.functional import (
     map_confidence,
     max_f1,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
 
 SIZE = 32
@@ -18,17 +17,11 @@ def evaluate(samples, **settings):
     return evaluate_samples('ExtendedMetric', samples, **settings)
 
 
-def stacked(samples, model):
-    """Maps (N, 7, 7) and ground truth (N, S, S)."""
-    maps = torch.cat([getattr(s.pred_map, model) for s in samples])
-    return maps, torch.stack([s.gt_map for s in samples])
-
-
 def test_extended_scores():
     samples = scored_samples(12, negative=True)
     scores = evaluate(samples)
     for model in ('a', 'b'):
-        maps, gt = stacked(samples, model)
+        maps, gt = stack_maps(samples, model)
         visible = gt.flatten(1).any(1)
         assert visible.sum() == 8
         rows = evaluate_maps({'a': maps}, gt, ['median'])

@@ -7,7 +7,7 @@ from mmxpl.evaluation.functional import (
     evaluate_maps,
     success_rate,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
 
 
@@ -15,17 +15,11 @@ def evaluate(samples, **settings):
     return evaluate_samples('InteractiveMetric', samples, **settings)
 
 
-def stacked(samples, model):
-    """Maps (N, 7, 7) and ground truth (N, S, S)."""
-    maps = torch.cat([getattr(s.pred_map, model) for s in samples])
-    return maps, torch.stack([s.gt_map for s in samples])
-
-
 def test_interactive_scores(logged):
     samples = scored_samples()  # the last image has one sound
     scores = evaluate(samples)
     for i, rule in enumerate(('median_strict', 'adaptive')):
-        maps, gt = stacked(samples, 'b')
+        maps, gt = stack_maps(samples, 'b')
         cious = evaluate_maps({'b': maps}, gt, ['median_strict', 'adaptive'])
         worst = torch.stack([c.min(0).values for c in cious['b'].split(2)])[:, i]
         expected = 100 * success_rate(worst).item()

@@ -12,7 +12,7 @@ from mmxpl.evaluation.functional import (
     success_rate,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
 
 SIZE = 32
@@ -22,18 +22,12 @@ def evaluate(samples, **settings):
     return evaluate_samples('NegativeAudioMetric', samples, **settings)
 
 
-def stacked(samples, model):
-    """Maps (N, 7, 7) and ground truth (N, S, S)."""
-    maps = torch.cat([getattr(s.pred_map, model) for s in samples])
-    return maps, torch.stack([s.gt_map for s in samples])
-
-
 @pytest.mark.parametrize('threshold', [None, 0.55])
 def test_negative_audio_scores(threshold):
     samples = scored_samples(18, negative=True)
     scores = evaluate(samples, threshold=threshold)
     found = {k.removeprefix('negative/b/'): v for k, v in scores.items() if '/b/' in k}
-    maps, gt = stacked(samples, 'b')
+    maps, gt = stack_maps(samples, 'b')
     kinds = np.array([s.audio_kind for s in samples])
     level = threshold
     if level is None:

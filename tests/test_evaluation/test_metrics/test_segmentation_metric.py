@@ -7,7 +7,7 @@ from mmxpl.evaluation.functional import (
     pixel_ap,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
 
 SIZE = 32
@@ -17,17 +17,11 @@ def evaluate(samples, **settings):
     return evaluate_samples('SegmentationMetric', samples, **settings)
 
 
-def stacked(samples, model):
-    """Maps (N, 7, 7) and ground truth (N, S, S)."""
-    maps = torch.cat([getattr(s.pred_map, model) for s in samples])
-    return maps, torch.stack([s.gt_map for s in samples])
-
-
 def test_segmentation_scores(logged):
     samples = scored_samples()
     samples[6].gt_map.zero_()
     scores = evaluate(samples)
-    maps, gt = stacked(samples, 'a')
+    maps, gt = stack_maps(samples, 'a')
     full, target = upsample_maps(maps, SIZE), gt > 0
     ious = mask_iou(full > 0.5, target)
     assert scores['segmentation/a/mIoU'] == pytest.approx(100 * ious.mean().item())
