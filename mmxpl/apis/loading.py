@@ -10,11 +10,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmxpl.datasets.config_leaves import config_leaves
-from mmxpl.engine.checkpoint import read_checkpoint
 from mmxpl.engine.embedded_config import embedded_config, refuse_unregistered
 from mmxpl.engine.hooks.checkpoint_guard_hook import compare_weights
 from mmxpl.registry import MODELS, TRANSFORMS
 from mmxpl.utils import DataError
+from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.cli import load_config
 from mmxpl.utils.setup_env import register_all_modules
 

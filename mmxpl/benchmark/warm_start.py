@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mmxpl.engine.checkpoint import read_checkpoint
 from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.utils.checkpoint import read_checkpoint
 
 _LABELLER = 'CrossPseudoLabelHook'
 _CALIBRATOR = 'AreaCalibrationHook'

@@ -6,8 +6,8 @@ from typing import Any
 
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.utils import DataError
+from mmxpl.utils.checkpoint import read_checkpoint
 
-from .checkpoint import read_checkpoint
 from .hooks import CrossPseudoLabelHook
 
 

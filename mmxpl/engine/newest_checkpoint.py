@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmxpl.utils.checkpoint import damaged_part, read_progress
 from mmxpl.utils.errors import DataError
-
-from .checkpoint import damaged_part, read_progress
 
 
 class Candidate(NamedTuple):

@@ -5,10 +5,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmxpl.compat import ensure_yapf
+from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.setup_env import register_all_modules
 
 from .amp import use_amp_everywhere
-from .checkpoint import load_weights_only
 from .dist import use_cpu_dist
 
 

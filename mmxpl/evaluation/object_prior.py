@@ -64,8 +64,8 @@ class ObjectPrior:
         self.weights, self.alpha = weights, alpha
         # late: scoring maps needs no networks
         import mmxpl.models  # noqa: F401  (registers the backbones)
-        from mmxpl.engine.checkpoint import read_checkpoint
         from mmxpl.registry import MODELS
+        from mmxpl.utils.checkpoint import read_checkpoint
 
         self.net = MODELS.build(
             dict(type='mmdet.ResNet', depth=18, out_indices=(3,), style='pytorch')

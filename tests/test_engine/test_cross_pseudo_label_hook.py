@@ -15,10 +15,10 @@ from torch.utils.data import ConcatDataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
-from mmxpl.engine.checkpoint import read_checkpoint
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
+from mmxpl.utils.checkpoint import read_checkpoint
 
 NUM_LABELLED, NUM_UNLABELLED = 4, 6
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmxpl.apis import XPLInferencer
-from mmxpl.engine.checkpoint import read_checkpoint
+from mmxpl.utils.checkpoint import read_checkpoint
 
 PATH = Path(__file__).parents[2] / 'tools/model_converters/publish_model.py'
 

@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_clear_error():
         # imported late: a wrong argument is then answered at once
-        from mmxpl.engine.checkpoint import read_checkpoint
+        from mmxpl.utils.checkpoint import read_checkpoint
 
         checkpoint = read_checkpoint(args.in_file, 'cpu')
         kept = published(checkpoint, args.in_file)

@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from mmxpl.utils.errors import DataError
+from .errors import DataError
 
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, KeyError)

@@ -8,8 +8,8 @@ from mmengine.logging import MessageHub
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from mmxpl.engine.checkpoint import load_weights_only, read_checkpoint, read_progress
 from mmxpl.utils import DataError
+from mmxpl.utils.checkpoint import load_weights_only, read_checkpoint, read_progress
 
 
 class Payload:
