@@ -72,3 +72,18 @@ def test_every_baseline_is_listed_with_its_source():
     listed = (ROOT / 'baselines/README.md').read_text()
     for name in BASELINES:
         assert f'`{name}.py`' in listed
+
+
+def test_dmt_is_the_same_on_the_open_set():
+    closed, open_set = (
+        load('dmt'),
+        Config.fromfile(ROOT / 'baselines/dmt_synthetic_openset.py'),
+    )
+    for cfg in (closed, open_set):
+        for hook in cfg.custom_hooks:
+            hook.pop('truth', None)
+    assert open_set.custom_hooks == closed.custom_hooks
+    for key in ('model', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        assert open_set[key] == closed[key]
+    parts = open_set.train_dataloader.dataset.datasets
+    assert {part.id_list for part in parts} == {'train_heard.txt'}
