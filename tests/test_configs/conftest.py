@@ -15,8 +15,8 @@ SMALL = {
     'train_dataloader.persistent_workers': False,
     'train_dataloader.sampler.num_batches': 1,
 }
-# hooks that only look at the labels
-LOOKERS = ('PseudoLabelMonitorHook', 'PseudoLabelStripHook')
+# hooks without effect on an iteration
+LOOKERS = ('PseudoLabelMonitorHook', 'PseudoLabelStripHook', 'AreaCalibrationHook')
 
 
 class Record(Hook):

@@ -1,5 +1,6 @@
 """Thresholds by area, in real trainings on the tiny world."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 import mmxpl.engine  # noqa: F401
-from mmxpl.engine.checkpoint import read_checkpoint
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
+from mmxpl.utils.checkpoint import read_checkpoint
 
 CALIBRATION = 'localizers.{}.calibration'
 
@@ -72,7 +73,7 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
     evaluation = dict(
         val_dataloader=dict(
             **loader,
-            dataset=dict(labelled, subset='all'),
+            dataset=dict(labelled, id_list='val.txt', subset='all'),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
@@ -121,9 +122,9 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
 
 
 def coverage(runner):
-    """Share of the unlabelled clips' cells at 0.5 or more, by localizer."""
+    """Share of the validation clips' cells at 0.5 or more, by localizer."""
     runner.model.eval()
-    samples = runner.train_dataloader.dataset.datasets[1]
+    samples = runner.val_loop.dataloader.dataset
     batch = [samples[k] for k in range(len(samples))]
     data = runner.train_dataloader.collate_fn(batch)
     with torch.no_grad():
@@ -136,7 +137,7 @@ def coverage(runner):
 @pytest.mark.parametrize('ratio', [0.8, 1.4])
 def test_maps_cover_what_is_asked_for(tiny_world, tmp_path, ratio):
     hook = HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=ratio))
-    runner = make_runner(tiny_world, tmp_path, hook, validate=False)
+    runner = make_runner(tiny_world, tmp_path, hook)
     runner.train()
     labelled = runner.train_dataloader.dataset.datasets[0]
     gt = [labelled[k]['data_samples'].gt_map.mean() for k in range(len(labelled))]
@@ -144,6 +145,26 @@ def test_maps_cover_what_is_asked_for(tiny_world, tmp_path, ratio):
     assert hook.area == pytest.approx(wanted, rel=1e-5)
     shares, cells = coverage(runner)
     assert shares == pytest.approx([wanted, wanted], abs=1.5 / cells)
+
+
+def test_annotations_of_validation_clips_are_not_read(spoilable_world, tmp_path):
+    path, hook = spoilable_world / 'annotations.json', dict(type='AreaCalibrationHook')
+    val = (spoilable_world / 'val.txt').read_text().split()
+    moved, truth = [], []
+    for name in ('as_it_is', 'smaller'):
+        record = Record()
+        runner = make_runner(spoilable_world, tmp_path / name, hook, record)
+        runner.train()
+        moved.append(record.validated)
+        truth.append(runner.val_loop.dataloader.dataset[0]['data_samples'].gt_map)
+        annotations = json.loads(path.read_text())
+        for clip in annotations['data_list']:
+            if clip['sample_id'] in val:
+                clip.pop('mask', None)
+                clip['bboxes'] = [[0.0, 0.0, 0.1, 0.1]]
+        path.write_text(json.dumps(annotations))
+    assert moved[0] == moved[1]
+    assert truth[0].sum() > 2 * truth[1].sum()
 
 
 def test_the_training_is_what_it_would_be_without(tiny_world, tmp_path):
@@ -198,6 +219,9 @@ def test_what_cannot_be_calibrated_is_said(tiny_world, tmp_path):
         HOOKS.build(dict(type='AreaCalibrationHook', num_clips=0))
     hook = dict(type='AreaCalibrationHook', area_ratio=20)
     with pytest.raises(DataError, match=r'which is no share of a frame\. Set another'):
+        make_runner(tiny_world, tmp_path, hook).train()
+    hook = dict(type='AreaCalibrationHook')
+    with pytest.raises(TypeError, match='has none: set val_dataloader, or remove'):
         make_runner(tiny_world, tmp_path, hook, validate=False).train()
     runner = make_runner(tiny_world, tmp_path, dict(type='AreaCalibrationHook'))
     runner.train_dataloader.dataset.datasets[0].pipeline.transforms.pop(2)

@@ -27,10 +27,13 @@ class AreaCalibrationHook(Hook):
     foregrounds that are too small. At the end of an epoch this hook moves the
     ``threshold`` of each :class:`mmxpl.models.AVLocalizer` such that the share of
     cells at 0.5 or more is ``area_ratio`` times the mean coverage of the annotated
-    maps, over clips whose annotations it does not read. Before the next epoch
-    begins it takes the move back, so that the training is what it would be without.
-    Which cells of a map rank first does not change, nor do the scores of rules that
-    are relative to a map. Not part of the XPL paper.
+    maps, over validation clips, whose annotations it does not read: of clips that it
+    learnt a localizer is surer than of any other, so that training clips would set the
+    threshold too high. Before the next epoch begins it takes the move back, so that the
+    training is what it would be without. Which cells of a map rank first does not
+    change, nor do the scores of rules that are relative to a map; of ``fixed`` it is
+    the test split that tells, since the validation split has set the threshold. Not
+    part of the XPL paper.
 
     Only epochs that are validated and the last one are calibrated: the checkpoints
     of others, and those within an epoch, have the thresholds of the training.
@@ -39,8 +42,8 @@ class AreaCalibrationHook(Hook):
         area_ratio (float): covered area relative to the annotated one. Above 1, since
             intersection over union is highest where uncertain cells are kept.
             Defaults to 1.4.
-        num_clips (int): clips that are looked at, the first of the last of the
-            concatenated training sets, and of the annotated ones. Defaults to 300.
+        num_clips (int): clips that are looked at, the first of the validation set, and
+            of the annotated training clips. Defaults to 300.
     """
 
     # before labels are made and before checkpoints are written
@@ -62,8 +65,8 @@ class AreaCalibrationHook(Hook):
             runner (Runner): the runner.
 
         Raises:
-            TypeError: If a localizer has no threshold, or if the labelled set's
-                pipeline draws no annotations.
+            TypeError: If a localizer has no threshold, if the labelled set's pipeline
+                draws no annotations, or if there are no validation clips.
             DataError: If the wanted area is no share of a frame.
         """
         model = runner.model
@@ -72,6 +75,11 @@ class AreaCalibrationHook(Hook):
             raise TypeError(
                 'AreaCalibrationHook sets the thresholds of AVLocalizers, and a '
                 'localizer of this learner has none: remove the hook.'
+            )
+        if runner.val_loop is None:
+            raise TypeError(
+                'AreaCalibrationHook sets thresholds by the maps of validation clips, '
+                'and this training has none: set val_dataloader, or remove the hook.'
             )
         labelled = runner.train_dataloader.dataset.datasets[0]
         count = min(self.num_clips, len(labelled))
@@ -134,16 +142,16 @@ class AreaCalibrationHook(Hook):
     @torch.no_grad()
     def _shifts(self, runner: Runner) -> dict[str, float]:
         """What has to be taken off the log-odds of each localizer."""
-        loader = runner.train_dataloader
+        loader = runner.val_loop.dataloader
         batches = math.ceil(self.num_clips / loader.batch_size / get_world_size())
         logits: dict[str, list[Tensor]] = {name: [] for name in self.learner.names}
         training = self.learner.training
         self.learner.eval()
-        # the training draws what it would draw without this pass
+        # a loader of its own, so that the training draws what it would draw without it
         with torch.random.fork_rng(devices=[]):
             clips = Runner.build_dataloader(
                 dict(
-                    dataset=loader.dataset.datasets[-1],
+                    dataset=loader.dataset,
                     batch_size=loader.batch_size,
                     num_workers=loader.num_workers,
                     collate_fn=loader.collate_fn,
