@@ -5,3 +5,4 @@ _base_ = './supcon_synthetic.py'
 
 # 0 keeps the boxes out and the map's threshold in the graph, for distributed training
 model = dict(loss_supervised=dict(loss_weight=0.0))
+custom_hooks = _base_.plain_hooks

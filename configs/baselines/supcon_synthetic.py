@@ -2,4 +2,4 @@
 # pseudo-labels. Settings are inherited, so a change of the budget reaches both.
 _base_ = '../xpl/xpl_synthetic.py'
 
-custom_hooks = _base_.plain_hooks
+custom_hooks = [*_base_.plain_hooks, _base_.calibration]

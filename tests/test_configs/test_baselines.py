@@ -10,6 +10,7 @@ from mmengine.config import Config
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 BASELINES = sorted(path.stem for path in (ROOT / 'baselines').glob('*_synthetic.py'))
 LABELLING = ('dmt', 'hard', 'mean_teacher', 'soft')
+SELF_SUPERVISED = ('ezvsl', 'fnac', 'lvs', 'slavc')
 
 
 def load(name):
@@ -27,8 +28,7 @@ def test_one_iteration(name, one_iteration):
         losses.get(f'a.loss_{part}', 0) > 0
         for part in ('supervised', 'contrastive', 'pseudo')
     )
-    self_supervised = name in ('ezvsl', 'lvs', 'slavc', 'fnac')
-    assert supervised == (not self_supervised)
+    assert supervised == (name not in SELF_SUPERVISED)
     assert contrastive == (name != 'supervised')
     assert len(record.labels) == (3 if name in LABELLING else 0)
     if name != 'dmt':  # whose teachers need not agree so early
@@ -66,6 +66,16 @@ def test_nets_and_budget_are_those_of_xpl(name):
         (hook,) = (h for h in other.custom_hooks if 'CrossPseudo' in h['type'])
         (own,) = (h for h in xpl.custom_hooks if 'CrossPseudo' in h['type'])
         assert hook.warmup_epochs == own.warmup_epochs
+
+
+@pytest.mark.parametrize('name', [n.removesuffix('_synthetic') for n in BASELINES])
+def test_maps_are_calibrated_alike_by_whoever_has_annotations(name):
+    xpl, other = (
+        [h for h in cfg.custom_hooks if h['type'] == 'AreaCalibrationHook']
+        for cfg in (Config.fromfile(ROOT / 'xpl/xpl_synthetic.py'), load(name))
+    )
+    assert len(xpl) == 1
+    assert other == ([] if name in SELF_SUPERVISED else xpl)
 
 
 def test_every_baseline_is_listed_with_its_source():
