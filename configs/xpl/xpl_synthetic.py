@@ -35,8 +35,8 @@ param_scheduler = [
     dict(_base_.cosine, end=max_epochs, T_max=max_epochs),
 ]
 plain_hooks = _base_.custom_hooks  # of a training without labels of any kind
-# thresholds by the area of the annotations, for whoever cuts maps at 0.5; no ranking and
-# no training changes; the same for every method that has annotations
+# thresholds by the area of the annotations, for whoever cuts maps at 0.5; no training
+# and no ranking changes; the same for every method that has annotations
 calibration = dict(type='AreaCalibrationHook', area_ratio=1.4)
 # whatever makes the labels: they stay out of published models, and every epoch logs
 # what they are worth by the boxes of the clips that are trained on without them
