@@ -123,13 +123,24 @@ def test_predict_writes_the_maps_and_their_mean(model):
 def test_cells_are_areas_of_the_frame(monkeypatch, map_size, covered):
     """What lights a column of 6 covers a sixth, where corners are aligned as well."""
     model = MODELS.build(dict(tiny_model_cfg(), map_size=map_size))
-    column = torch.zeros(4, 6, 6)
-    column[:, :, 0] = 1
-    monkeypatch.setattr(model, 'predict_maps', lambda _: dict(a=column, b=column))
+    column = torch.full((4, 6, 6), -4.0)
+    column[:, :, 0] = 4
+    monkeypatch.setattr(model, '_log_odds', lambda _: dict(a=column, b=column))
     sample = model.predict(tiny_batch()['inputs'])[0]
     scored = upsample_maps(sample.pred_map.ens, 224, 'bilinear') >= 0.5
     assert scored.float().mean().item() == pytest.approx(covered, abs=0.01)
     assert torch.equal(sample.pred_map.a, sample.pred_map.ens)
+
+
+def test_the_threshold_does_not_change_which_pixels_of_a_resized_map_rank_first():
+    model = MODELS.build(dict(tiny_model_cfg(), map_size=60)).eval()
+    found = []
+    with torch.no_grad():
+        for shift in (0.0, 0.2):
+            model.localizers['a'].calibration[0] += shift
+            found.append(model.test_step(tiny_batch())[0].pred_map.a.logit())
+        width = model.localizers['a'].calibration[1].exp()
+    torch.testing.assert_close(found[0] - found[1], (0.2 / width).expand(1, 60, 60))
 
 
 def test_prediction_does_not_depend_on_the_batch(model):

@@ -38,10 +38,11 @@ class XPL(BaseModel):
             none.
         map_size (int, optional): side in pixels that predicted maps are resized to.
             A map's cells are areas of the frame, each trained on what it covers,
-            so they are interpolated between their centres. Evaluators that take
-            the outer cells' centres for the frame's corners (EZ-VSL's, with
-            ``align_corners=True``) would otherwise stretch a coarse map by up to
-            half a cell. Defaults to none, a number per cell.
+            so they are interpolated between their centres, as log-odds: which
+            pixels rank first then does not depend on the localizer's threshold.
+            Evaluators that take the outer cells' centres for the frame's corners
+            (EZ-VSL's, with ``align_corners=True``) would otherwise stretch a coarse
+            map by up to half a cell. Defaults to none, a number per cell.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
     """
@@ -183,10 +184,7 @@ class XPL(BaseModel):
         Returns:
             dict[str, Tensor]: (B, h, w) float32 probabilities in [0, 1] by name.
         """
-        return {
-            name: localizer(inputs).logits.float().sigmoid()
-            for name, localizer in self.localizers.items()
-        }
+        return {name: x.sigmoid() for name, x in self._log_odds(inputs).items()}
 
     def predict(
         self,
@@ -203,14 +201,21 @@ class XPL(BaseModel):
             list[AVDataSample]: with ``pred_map`` of (1, h, w) by localizer, or
             (1, map_size, map_size); ``ens`` is the mean probability.
         """
-        maps = self.predict_maps(inputs)
+        log_odds = self._log_odds(inputs)
         if self.map_size is not None:
-            maps = {name: self._resize(prob) for name, prob in maps.items()}
+            log_odds = {name: self._resize(x) for name, x in log_odds.items()}
+        maps = {name: x.sigmoid() for name, x in log_odds.items()}
         if data_samples is None:
             data_samples = [AVDataSample() for _ in range(len(inputs['img']))]
         maps['ens'] = torch.stack(list(maps.values())).mean(dim=0)
         _write_maps(data_samples, maps)
         return data_samples
+
+    def _log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """(B, h, w) float32 log-odds of every localizer."""
+        return {
+            name: net(inputs).logits.float() for name, net in self.localizers.items()
+        }
 
     def _resize(self, maps: Tensor) -> Tensor:
         """Resizes (B, h, w) maps whose cells are areas."""
