@@ -31,9 +31,9 @@ class AreaCalibrationHook(Hook):
     learnt a localizer is surer than of any other, so that training clips would set the
     threshold too high. Before the next epoch begins it takes the move back, so that the
     training is what it would be without. Which cells of a localizer's map rank first
-    does not change, nor do the scores of rules that are relative to a map; of ``fixed`` it is
-    the test split that tells, since the validation split has set the threshold. Not
-    part of the XPL paper.
+    does not change, nor do the scores of rules that are relative to a map. Of ``fixed``
+    it is the test split that tells, since the validation split has set the threshold.
+    Not part of the XPL paper.
 
     Only epochs that are validated and the last one are calibrated: the checkpoints
     of others, and those within an epoch, have the thresholds of the training.
