@@ -70,9 +70,9 @@ def test_every_method_has_the_budget_of_xpl():
 
 
 def test_a_sweep_is_a_method_with_other_values():
-    cfg = configured('xpl-hard+CrossPseudoLabelHook.momentum=0.9+model.map_size=None')
+    cfg = configured('xpl-soft+CrossPseudoLabelHook.momentum=0.9+model.map_size=None')
     hook = next(h for h in cfg.custom_hooks if h['type'] == 'CrossPseudoLabelHook')
-    assert (hook.soft, hook.momentum, cfg.model.map_size) == (False, 0.9, None)
+    assert (hook.soft, hook.momentum, cfg.model.map_size) == (True, 0.9, None)
     method, _ = find_method('xpl+model.map_size=None', 'synthetic', CONFIGS)
     assert method.title == 'XPL, model.map_size=None'
     cfg = configured('xpl+CrossPseudoLabelHook.reliability=agreement,')

@@ -14,7 +14,7 @@ from mmxpl.utils.cli import add_config_options
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 XPL, README = ROOT / 'xpl/xpl_synthetic.py', ROOT / 'xpl/README.md'
 ABLATIONS = [
-    ('custom_hooks.3.soft', False),
+    ('custom_hooks.3.soft', True),
     ('custom_hooks.3.temperature', 1.0),
     ('custom_hooks.3.momentum', 0.0),
     ('custom_hooks.3.exchange', 'self'),
@@ -28,7 +28,7 @@ ABLATIONS = [
     ('train_dataloader.sampler.curriculum.start', 0.5),
     ('train_dataloader.sampler.curriculum', None),
     ('model.localizers.b', 'a'),
-    ('model.loss_pseudo.loss_weight', 2.0),
+    ('model.loss_pseudo.loss_weight', 1.0),
     ('model.loss_contrastive.loss_weight', 0.1),
     ('model.loss_contrastive', None),
 ]

@@ -116,6 +116,8 @@ def test_baselines_differ_from_xpl_in_what_they_leave_out_alone():
             == xpl.train_dataloader.sampler.num_batches
         )
         assert 'CrossPseudoLabelHook' not in list(types_of(other.custom_hooks))
+    for cfg in (xpl, supcon):
+        cfg.model.pop('loss_pseudo')
     assert supcon.model == xpl.model
     assert supcon.train_dataloader == xpl.train_dataloader
     assert supervised.model.loss_contrastive is None
