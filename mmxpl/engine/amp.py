@@ -1,8 +1,11 @@
 """Mixed precision, on GPUs and on the CPU."""
 
+import logging
+
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as GPUAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 
@@ -19,7 +22,8 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
 
     MMEngine's needs an accelerator. On the CPU this one computes in bfloat16,
     whose range is that of fp32: no gradient underflows, so the loss is not
-    scaled. On an accelerator it is MMEngine's.
+    scaled. Where the CPU has no instructions for it, it says so: bfloat16 is then
+    slower than fp32. On an accelerator it is MMEngine's.
 
     Args:
         loss_scale (float | str | dict): as for MMEngine's; without effect on the
@@ -40,10 +44,29 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
         if device != 'cpu':
             super().__init__(loss_scale, dtype, **kwargs)
             return
+        if not computes_bfloat16():
+            print_log(
+                'This CPU has no instructions for bfloat16 (AVX512-BF16 or AMX), so '
+                'that mixed precision is slower than fp32 on it: train without.',
+                logger='current',
+                level=logging.WARNING,
+            )
         OptimWrapper.__init__(self, **kwargs)
         self._scale_update_param = None
         self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
         self.cast_dtype = getattr(torch, dtype)
+
+
+def computes_bfloat16() -> bool:
+    """Tells whether this CPU has instructions for bfloat16.
+
+    Returns:
+        bool: False only where that is known: on x86, by a PyTorch that tells.
+    """
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
+    names = ('avx512_bf16', 'amx_bf16')
+    known = [capabilities[name] for name in names if name in capabilities]
+    return any(known) or not known
 
 
 def amp_dtype(dtype: str | None, device: str) -> str:

@@ -150,6 +150,28 @@ def test_a_localizers_own_type_stays(cpu):
     assert cfg.model.localizers.b.amp_dtype == 'bfloat16'
 
 
+@pytest.mark.parametrize(
+    ('capabilities', 'warned'),
+    [
+        (dict(avx512_bf16=False, amx_bf16=False), True),
+        (dict(avx512_bf16=True, amx_bf16=False), False),
+        (dict(avx512_bf16=False, amx_bf16=True), False),
+        (dict(bf16=True), False),  # of another architecture
+    ],
+)
+def test_a_cpu_that_only_emulates_bfloat16_is_named(
+    cpu, monkeypatch, capabilities, warned
+):
+    monkeypatch.setattr(
+        torch.cpu, 'get_capabilities', lambda: capabilities, raising=False
+    )
+    said = []
+    monkeypatch.setattr(amp, 'print_log', lambda text, **kwargs: said.append(text))
+    optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
+    amp.AmpOptimWrapper(optimizer=optimizer)
+    assert any('slower than fp32' in text for text in said) == warned
+
+
 @pytest.mark.parametrize('dtype', ['float16', 'float64'])
 def test_what_the_cpu_cannot_do_is_refused(cpu, dtype):
     cfg = Config(dict(model=tiny_model_cfg()))
