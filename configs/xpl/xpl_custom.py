@@ -18,6 +18,7 @@ seed = int('{{$MMXPL_SEED:0}}')
 max_epochs, warmup_epochs = 12, 7
 labelled_per_batch, unlabelled_per_batch = 16, 40
 base_lr = 2e-3
+few_labels = labelled_fraction < 0.1  # as in xpl_synthetic.py, where this was chosen
 # ---------------------------------------------------------------------------------
 
 batch_size = labelled_per_batch + unlabelled_per_batch
@@ -47,6 +48,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=batch_size, num_workers=1, dataset=dict(evaluated_set, id_list=test_list)
 )
+model = dict(loss_pseudo=dict(loss_weight=2.0 if few_labels else 1.0))
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=base_lr))
 param_scheduler = [
@@ -59,8 +61,9 @@ custom_hooks = [
         type='CrossPseudoLabelHook',
         warmup_epochs=warmup_epochs,
         exchange='cross',
+        soft=not few_labels,
         temperature=0.5,
-        momentum=0.5,
+        momentum=0.8 if few_labels else 0.5,
         reliability=('agreement', 'confidence'),
         align_area=True,
     ),

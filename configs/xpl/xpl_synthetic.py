@@ -12,8 +12,10 @@ split_seed = 0  # which clips are labelled
 max_epochs, warmup_epochs = 16, 9
 base_lr = 2e-3
 batches_per_epoch = 50
-# chosen at 5 %; with 10 % and more, ensembles are better with 1 and soft labels
-pseudo_label_weight = 2.0
+# the fewer the labels, the more the other's are worth: what validation clips chose at
+# 5 % and at 10 % of labels (docs/benchmark.md)
+few_labels = labelled_fraction < 0.1
+pseudo_label_weight = 2.0 if few_labels else 1.0
 # ------------------------------------------------------------------------------
 
 split = dict(fraction=labelled_fraction, split_seed=split_seed)
@@ -53,9 +55,10 @@ custom_hooks = [
         type='CrossPseudoLabelHook',
         warmup_epochs=warmup_epochs,
         exchange='cross',
-        soft=False,  # votes: hard labels, which the momentum averages over visits
-        temperature=0.5,  # of soft labels, where those are chosen
-        momentum=0.8,
+        # few labels: votes, hard labels that the momentum averages over visits
+        soft=not few_labels,
+        temperature=0.5,  # of soft labels
+        momentum=0.8 if few_labels else 0.5,
         reliability=('agreement', 'confidence'),
         view='canonical',
         align_area=True,

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmxpl.utils.config_options import merge_options
 
 from .cells import Cell, score_cell, train_cell
-from .methods import Method, longer, options_of
+from .methods import Method, fraction_env, longer, options_of, read_config
 from .thresholds import SCORED_RULES, with_chosen
 from .warm_start import find_lenders, warm_up_epochs
 
@@ -90,7 +90,7 @@ class Comparison:
     def _plan(self, cell: Cell) -> tuple[Config, dict[str, Any]]:
         """Config of a cell, and the options that make it of its file."""
         method, path = self.methods[cell.method]
-        cfg = Config.fromfile(path)
+        cfg = read_config(path, fraction_env(method, cell.labelled))
         options = options_of(method, cfg, cell.labelled, cell.seed, self.processes)
         if self.share_warmup:
             options['default_hooks.checkpoint.max_keep_ckpts'] = -1
@@ -104,13 +104,13 @@ class Comparison:
         self, cell: Cell, cfg: Config, options: Mapping, warm_start: Path | None
     ) -> tuple[dict[str, dict[str, float]], float]:
         """Trains and scores one cell."""
-        path = self.methods[cell.method][1]
+        method, path = self.methods[cell.method]
         seconds = train_cell(
             cell,
             path,
             options,
             self.out,
-            self.env,
+            {**self.env, **fraction_env(method, cell.labelled)},
             warm_start=warm_start,
             processes=self.processes,
             amp=self.amp,

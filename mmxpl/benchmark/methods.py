@@ -1,5 +1,6 @@
 """What is compared: every method is a config file, every ablation a few keys."""
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from mmxpl.utils.cli import add_config_options
 from mmxpl.utils.errors import DataError
 
 HOOK = 'CrossPseudoLabelHook'
+# where configs read the labelled fraction, which their settings may depend on
+FRACTION_VARIABLE = 'MMXPL_LABELLED_FRACTION'
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,43 @@ def find_method(name: str, suite: str, configs: Path) -> tuple[Method, Path]:
             'write it, or leave the method out.'
         )
     return method, path
+
+
+def fraction_env(method: Method, labelled: float | None) -> dict[str, str]:
+    """Environment variables with which a config is read at a labelled fraction.
+
+    Args:
+        method (Method): the method.
+        labelled (float, optional): labelled fraction in (0, 1]; none leaves it to
+            the config.
+
+    Returns:
+        dict[str, str]: name to value.
+    """
+    fraction = 1.0 if method.full else labelled
+    return {} if fraction is None else {FRACTION_VARIABLE: str(fraction)}
+
+
+def read_config(path: Path, env: Mapping[str, str]) -> Config:
+    """Reads a config under environment variables of its own.
+
+    Args:
+        path (Path): the file.
+        env (Mapping[str, str]): variables, beside and before the process's.
+
+    Returns:
+        Config: the config.
+    """
+    former = {name: os.environ.get(name) for name in env}
+    os.environ.update(env)
+    try:
+        return Config.fromfile(path)
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def options_of(

@@ -32,9 +32,10 @@ def test_a_split_reads_its_list_and_is_scored_at_every_threshold(split, expected
 def test_the_validation_split_chooses_thresholds_and_is_scored_once(
     monkeypatch, tmp_path
 ):
-    trained, scored = [], []
+    trained, scored, read = [], [], set()
 
     def train_cell(cell, path, options, out, env, **kwargs):
+        read.add((env['MMXPL_LABELLED_FRACTION'], env['OTHER']))
         trained.append((cell, options['randomness.seed'], kwargs['warm_start']))
         return 60.0
 
@@ -53,8 +54,11 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
     names = ('xpl-no_ema', 'xpl')
     found = {name: find_method(name, 'synthetic', CONFIGS) for name in names}
     cells = [Cell(name, 0.05, 4) for name in names]
-    run = Comparison(tmp_path, found, splits=('val', 'test'), share_warmup=True).run
-    results = run(cells)
+    env = dict(OTHER='kept')
+    results = Comparison(
+        tmp_path, found, splits=('val', 'test'), env=env, share_warmup=True
+    ).run(cells)
+    assert read == {('0.05', 'kept')}
     assert list(results) == cells
     # one of both trains the warm-up, first; the other goes on from its end
     (first, _, alone), (second, _, shared) = trained

@@ -1,11 +1,13 @@
 """Methods of the benchmark: their configs exist and their keys change something."""
 
+import os
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from mmxpl.benchmark import METHODS, find_method, longer, options_of
+from mmxpl.benchmark.methods import FRACTION_VARIABLE, fraction_env, read_config
 from mmxpl.utils.config_options import merge_options
 from mmxpl.utils.errors import DataError
 
@@ -67,6 +69,34 @@ def test_every_method_has_the_budget_of_xpl():
                 ), name
         assert cfg.optim_wrapper == xpl.optim_wrapper, name
         assert cfg.param_scheduler == xpl.param_scheduler, name
+
+
+@pytest.mark.parametrize('former', [None, '0.3'])
+def test_settings_that_depend_on_the_labelled_fraction_are_of_the_one_asked_for(
+    former, monkeypatch
+):
+    monkeypatch.delenv(FRACTION_VARIABLE, raising=False)
+    if former is not None:
+        monkeypatch.setenv(FRACTION_VARIABLE, former)
+    method, path = find_method('xpl', 'synthetic', CONFIGS)
+    votes = {
+        labelled: not read_config(path, fraction_env(method, labelled)).custom_hooks[3][
+            'soft'
+        ]
+        for labelled in (0.05, 0.1, None)
+    }
+    assert votes == {0.05: True, 0.1: False, None: former is None}
+    assert os.environ.get(FRACTION_VARIABLE) == former
+    assert fraction_env(METHODS['full'], 0.05) == {FRACTION_VARIABLE: '1.0'}
+
+
+def test_a_config_that_cannot_be_read_leaves_the_environment_alone(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv(FRACTION_VARIABLE, raising=False)
+    with pytest.raises(FileNotFoundError):
+        read_config(tmp_path / 'absent.py', {FRACTION_VARIABLE: '0.1'})
+    assert FRACTION_VARIABLE not in os.environ
 
 
 def test_a_sweep_is_a_method_with_other_values():

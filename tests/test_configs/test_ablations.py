@@ -88,6 +88,21 @@ def test_the_options_of_the_readme_are_these_and_no_defaults():
         assert node != value, key
 
 
+@pytest.mark.parametrize('name', ['xpl_synthetic', 'xpl_custom'])
+@pytest.mark.parametrize(
+    ('fraction', 'soft', 'momentum', 'weight'),
+    [('0.05', False, 0.8, 2.0), ('0.1', True, 0.5, 1.0)],
+)
+def test_few_labels_are_joined_by_votes_of_a_larger_weight(
+    name, fraction, soft, momentum, weight, monkeypatch
+):
+    monkeypatch.setenv('MMXPL_LABELLED_FRACTION', fraction)
+    cfg = Config.fromfile(ROOT / f'xpl/{name}.py')
+    (hook,) = (h for h in cfg.custom_hooks if h.type == 'CrossPseudoLabelHook')
+    assert (hook.soft, hook.momentum) == (soft, momentum)
+    assert cfg.model.loss_pseudo.loss_weight == weight
+
+
 @pytest.mark.parametrize('fraction', [0.25, 0.5])
 def test_labelled_fraction(fraction, tiny_world, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
