@@ -99,6 +99,7 @@ def train_cell(
     cell: Cell,
     config: Path,
     options: Mapping[str, Any],
+    settings: Mapping[str, Any],
     out: Path,
     env: Mapping[str, str],
     warm_start: Path | None = None,
@@ -113,6 +114,8 @@ def train_cell(
         cell (Cell): the cell.
         config (Path): config file of the method.
         options (Mapping[str, Any]): ``--cfg-options`` of the training.
+        settings (Mapping[str, Any]): what the config and they amount to, by dotted
+            key; see :func:`~.methods.settings_of`.
         out (Path): folder of the comparison.
         env (Mapping[str, str]): environment variables of the command.
         warm_start (Path, optional): checkpoint to go on from; see
@@ -125,14 +128,14 @@ def train_cell(
 
     Raises:
         DataError: if the command fails, or if the folder holds a cell that was
-            trained with other options.
+            trained with other settings.
     """
     folder = cell.folder(out)
     finished = folder / _FINISHED
     made_of = dict(
-        config=config.name, options=dict(options), processes=processes, amp=amp
+        config=config.name, settings=dict(settings), processes=processes, amp=amp
     )
-    made_of = json.loads(json.dumps(made_of))
+    made_of = json.loads(json.dumps(made_of, default=str))
     if finished.exists():
         kept = json.loads(finished.read_text())
         if kept['made_of'] != made_of:
@@ -224,8 +227,9 @@ def _text(value: Any) -> str:
 
 
 def _difference(kept: dict, asked: dict) -> str:
-    """Names what differs between the settings of two trainings."""
-    flat = [{**s, **s['options']} for s in (kept, asked)]
-    keys = {*flat[0], *flat[1]} - {'options'}
+    """Names what differs between the settings of two trainings, a few at most."""
+    flat = [{**s, **s.get('settings', {})} for s in (kept, asked)]
+    keys = {*flat[0], *flat[1]} - {'settings', 'options'}
     keys = sorted(k for k in keys if flat[0].get(k) != flat[1].get(k))
-    return ', '.join(f'{k}: {flat[0].get(k)}, now {flat[1].get(k)}' for k in keys)
+    named = [f'{k}: {flat[0].get(k)}, now {flat[1].get(k)}' for k in keys[:5]]
+    return ', '.join([*named, *([f'{len(keys) - 5} more'] if len(keys) > 5 else [])])

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmxpl.utils.config_options import merge_options
 
 from .cells import Cell, score_cell, train_cell
-from .methods import Method, fraction_env, longer, options_of, read_config
+from .methods import Method, fraction_env, longer, options_of, read_config, settings_of
 from .thresholds import SCORED_RULES, with_chosen
 from .warm_start import find_lenders, warm_up_epochs
 
@@ -109,6 +109,7 @@ class Comparison:
             cell,
             path,
             options,
+            settings_of(cfg),
             self.out,
             {**self.env, **fraction_env(method, cell.labelled)},
             warm_start=warm_start,

@@ -2,7 +2,7 @@
 
 import os
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,10 @@ def _ablation(title: str, **options: Any) -> Method:
     )
 
 
+# what a training depends on, but for where data lie, which may be moved
+_SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
+_SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
+_PLACES = ('data_root', 'cache')
 _SAMPLER = 'train_dataloader.sampler'
 
 METHODS: dict[str, Method] = {
@@ -215,6 +219,18 @@ def options_of(
     return options
 
 
+def settings_of(cfg: Config) -> dict[str, Any]:
+    """Settings that a training depends on, wherever its data lie.
+
+    Args:
+        cfg (Config): config of a training, options included.
+
+    Returns:
+        dict[str, Any]: dotted key to value.
+    """
+    return dict(_leaves({key: cfg.get(key) for key in _SETTINGS}))
+
+
 def longer(cfg: Config, epochs: int) -> dict[str, Any]:
     """Options that stretch a config's schedule to another number of epochs.
 
@@ -239,6 +255,20 @@ def longer(cfg: Config, epochs: int) -> dict[str, Any]:
     if curriculum is not None and curriculum['until'] == former:
         options[f'{_SAMPLER}.curriculum.until'] = epochs
     return options
+
+
+def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Yields dotted key and value of all that is in dictionaries and lists."""
+    if isinstance(node, Mapping):
+        parts = node.items()
+    elif isinstance(node, list | tuple):
+        parts = enumerate(node)
+    else:
+        yield key, node
+        return
+    for name, part in parts:
+        if name not in _PLACES:
+            yield from _leaves(part, f'{key}.{name}' if key else str(name))
 
 
 def _parse_changes(changes: list[str], name: str) -> dict[str, Any]:

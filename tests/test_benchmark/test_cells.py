@@ -21,10 +21,10 @@ def test_a_cell_has_a_folder_of_its_own(tmp_path):
     assert str(CELL) == 'xpl 5 % seed 3'
 
 
-def finish(tmp_path, options):
+def finish(tmp_path, settings):
     folder = CELL.folder(tmp_path)
     folder.mkdir(parents=True)
-    made_of = dict(config='xpl.py', options=options, processes=1, amp=False)
+    made_of = dict(config='xpl.py', settings=settings, processes=1, amp=False)
     record = dict(made_of=made_of, seconds=61.0)
     (folder / 'finished.json').write_text(json.dumps(record))
 
@@ -32,7 +32,8 @@ def finish(tmp_path, options):
 def test_a_finished_cell_is_read(tmp_path):
     finish(tmp_path, {'randomness.seed': 3})
     config = tmp_path / 'xpl.py'  # does not exist: nothing may be trained
-    assert train_cell(CELL, config, {'randomness.seed': 3}, tmp_path, {}) == 61.0
+    settings = {'randomness.seed': 3}
+    assert train_cell(CELL, config, {}, settings, tmp_path, {}) == 61.0
     scores = CELL.folder(tmp_path) / 'scores_test.json'
     scores.write_text(json.dumps({'a/x': 50.0}))
     assert score_cell(CELL, config, 'test', {}, tmp_path, {}) == {'a/x': 50.0}
@@ -41,18 +42,19 @@ def test_a_finished_cell_is_read(tmp_path):
 def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
     finish(tmp_path, {'randomness.seed': 3, 'train_cfg.max_epochs': 16})
     config = tmp_path / 'xpl.py'
-    options = {'randomness.seed': 3, 'train_cfg.max_epochs': 48}
+    settings = {'randomness.seed': 3, 'train_cfg.max_epochs': 48}
     with pytest.raises(DataError, match='max_epochs: 16, now 48.*another --out'):
-        train_cell(CELL, config, options, tmp_path, {})
+        train_cell(CELL, config, {}, settings, tmp_path, {})
+    settings['train_cfg.max_epochs'] = 16
     with pytest.raises(DataError, match='amp: False, now True'):
-        train_cell(
-            CELL,
-            config,
-            {**options, 'train_cfg.max_epochs': 16},
-            tmp_path,
-            {},
-            amp=True,
-        )
+        train_cell(CELL, config, {}, settings, tmp_path, {}, amp=True)
+
+
+def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):
+    finish(tmp_path, {})
+    settings = {f'model.part{k}': k for k in range(9)}
+    with pytest.raises(DataError, match='part4: None, now 4, 4 more'):
+        train_cell(CELL, tmp_path / 'xpl.py', {}, settings, tmp_path, {})
 
 
 def test_launch_keeps_what_was_said_and_shows_what_is_asked_for(tmp_path, capfd):

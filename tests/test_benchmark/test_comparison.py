@@ -34,7 +34,8 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
 ):
     trained, scored, read = [], [], set()
 
-    def train_cell(cell, path, options, out, env, **kwargs):
+    def train_cell(cell, path, options, settings, out, env, **kwargs):
+        assert settings['custom_hooks.3.soft'] is False  # of the config, no option
         read.add((env['MMXPL_LABELLED_FRACTION'], env['OTHER']))
         trained.append((cell, options['randomness.seed'], kwargs['warm_start']))
         return 60.0

@@ -7,7 +7,12 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.benchmark import METHODS, find_method, longer, options_of
-from mmxpl.benchmark.methods import FRACTION_VARIABLE, fraction_env, read_config
+from mmxpl.benchmark.methods import (
+    FRACTION_VARIABLE,
+    fraction_env,
+    read_config,
+    settings_of,
+)
 from mmxpl.utils.config_options import merge_options
 from mmxpl.utils.errors import DataError
 
@@ -97,6 +102,24 @@ def test_a_config_that_cannot_be_read_leaves_the_environment_alone(
     with pytest.raises(FileNotFoundError):
         read_config(tmp_path / 'absent.py', {FRACTION_VARIABLE: '0.1'})
     assert FRACTION_VARIABLE not in os.environ
+
+
+def test_settings_are_of_the_config_wherever_its_data_lie(monkeypatch, tmp_path):
+    _, path = find_method('xpl', 'synthetic', CONFIGS)
+    here = settings_of(Config.fromfile(path))
+    assert here['custom_hooks.3.momentum'] == 0.8
+    assert here['train_dataloader.dataset.datasets.1.pipeline.0.size.1'] == 80
+    places = {'MMXPL_DATA_ROOT': str(tmp_path), 'MMXPL_CACHE': str(tmp_path)}
+    assert settings_of(read_config(path, places)) == here
+    fraction = {FRACTION_VARIABLE: '0.1'}
+    there = settings_of(read_config(path, fraction))
+    assert {key for key in here if here[key] != there[key]} == {
+        'custom_hooks.3.momentum',
+        'custom_hooks.3.soft',
+        'model.loss_pseudo.loss_weight',
+        'train_dataloader.dataset.datasets.0.fraction',
+        'train_dataloader.dataset.datasets.1.fraction',
+    }
 
 
 def test_a_sweep_is_a_method_with_other_values():
