@@ -47,9 +47,10 @@ def _ablation(title: str, **options: Any) -> Method:
     )
 
 
-# what a training depends on, but for where data lie, which may be moved
-_SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
-_SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
+# parts of a config that a training depends on
+SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
+SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
+# where data lie, which may be moved
 _PLACES = ('data_root', 'cache')
 _SAMPLER = 'train_dataloader.sampler'
 
@@ -228,7 +229,7 @@ def settings_of(cfg: Config) -> dict[str, Any]:
     Returns:
         dict[str, Any]: dotted key to value.
     """
-    return dict(_leaves({key: cfg.get(key) for key in _SETTINGS}))
+    return dict(_leaves({key: cfg.get(key) for key in SETTINGS}))
 
 
 def longer(cfg: Config, epochs: int) -> dict[str, Any]:

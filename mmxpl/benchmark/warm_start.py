@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.utils.checkpoint import read_checkpoint
 
+from .methods import SETTINGS
+
 _LABELLER = 'CrossPseudoLabelHook'
 _CALIBRATOR = 'AreaCalibrationHook'
 
@@ -88,9 +90,7 @@ def _beginning(cfg: Config) -> dict:
     kept['train_dataloader']['sampler'].pop('curriculum', None)
     # kept by the run that others begin from, without effect on any weight
     kept['default_hooks'].pop('checkpoint', None)
-    read = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
-    read += ('train_dataloader', 'custom_hooks', 'default_hooks')
-    return {key: kept.get(key) for key in read}
+    return {key: kept.get(key) for key in SETTINGS}
 
 
 def share_warm_start(checkpoint: Path, folder: Path) -> None:
