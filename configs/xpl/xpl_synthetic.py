@@ -12,8 +12,8 @@ split_seed = 0  # which clips are labelled
 max_epochs, warmup_epochs = 16, 9
 base_lr = 2e-3
 batches_per_epoch = 50
-# the fewer the labels, the more the other's are worth: what validation clips chose at
-# 5 % and at 10 % of labels (docs/benchmark.md)
+# the fewer the labels, the more the other's are worth: chosen on validation clips at
+# 5 % and, by the ensemble, at 10 % of labels (docs/benchmark.md)
 few_labels = labelled_fraction < 0.1
 pseudo_label_weight = 2.0 if few_labels else 1.0
 # ------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def fraction_env(method: Method, labelled: float | None) -> dict[str, str]:
     Returns:
         dict[str, str]: name to value.
     """
-    fraction = 1.0 if method.full else labelled
+    fraction = _fraction(method, labelled)
     return {} if fraction is None else {FRACTION_VARIABLE: str(fraction)}
 
 
@@ -192,7 +192,7 @@ def options_of(
     for key, value in method.options.items():
         options[_resolve(cfg, key)] = value
     parts = cfg.train_dataloader.dataset.datasets
-    fraction = 1.0 if method.full else labelled
+    fraction = _fraction(method, labelled)
     for k, part in enumerate(parts):
         key = f'train_dataloader.dataset.datasets.{k}'
         if 'split_seed' in part:
@@ -256,6 +256,11 @@ def longer(cfg: Config, epochs: int) -> dict[str, Any]:
     if curriculum is not None and curriculum['until'] == former:
         options[f'{_SAMPLER}.curriculum.until'] = epochs
     return options
+
+
+def _fraction(method: Method, labelled: float | None) -> float | None:
+    """Labelled fraction that a method has where one is asked for."""
+    return 1.0 if method.full else labelled
 
 
 def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
