@@ -29,8 +29,9 @@ $(READY): setup.py requirements/tested.txt tools/setup_env.py
 	@$(PYTHON) tools/setup_env.py --venv '$(VENV)' --torch '$(TORCH)'
 	@touch $@
 
+# unbuffered, so that what is piped into a file or a pager can be followed
 demo: env
-	@$(BIN)/python tools/run_demo.py
+	@PYTHONUNBUFFERED=1 $(BIN)/python tools/run_demo.py
 
 # one thread for each process: the processes already fill the cores
 test: env
