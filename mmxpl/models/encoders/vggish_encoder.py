@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
@@ -57,7 +57,7 @@ class VGGishEncoder(BaseModule):
                 )
                 previous = width
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
-        self.layers = nn.Sequential(*layers)
+        self.layers = Sequential(*layers)
         self.out_channels = previous
 
     def forward(self, spectrogram: Tensor) -> Tensor:

@@ -1,14 +1,20 @@
 """XPL: two localizers that learn from labels, from each other and from pairing."""
 
+from logging import FileHandler
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from mmengine.model import BaseModel, ExponentialMovingAverage
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel, ExponentialMovingAverage, ModuleDict
 from mmengine.structures import PixelData
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils import DataError
+
+from ..init import check_loaded, explain, pretrained_parts
 
 
 @MODELS.register_module()
@@ -64,7 +70,8 @@ class XPL(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         if 'ens' in localizers:
             raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
-        self.localizers = nn.ModuleDict(
+        # MMEngine's: init_weights does not enter PyTorch's containers
+        self.localizers = ModuleDict(
             {
                 name: MODELS.build(localizers[cfg] if isinstance(cfg, str) else cfg)
                 for name, cfg in localizers.items()
@@ -86,6 +93,27 @@ class XPL(BaseModel):
     def names(self) -> list[str]:
         """list[str]: names of the localizers."""
         return list(self.localizers)
+
+    def init_weights(self) -> None:
+        """Initialises all parts, each as its ``init_cfg`` says.
+
+        Raises:
+            DataError: If pretrained weights cannot be loaded or fit nowhere.
+        """
+        try:
+            super().init_weights()
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            if isinstance(error, DataError) or not any(pretrained_parts(self)):
+                raise
+            raise explain(self, error) from error
+
+    def _dump_init_info(self) -> None:
+        """Checks what was loaded, before MMEngine forgets what it recorded."""
+        check_loaded(self, self._params_init_info)
+        if any(
+            isinstance(h, FileHandler) for h in MMLogger.get_current_instance().handlers
+        ):
+            super()._dump_init_info()
 
     def forward(
         self,

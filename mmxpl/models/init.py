@@ -1,0 +1,79 @@
+"""Initialisation of a whole learner: what it loaded, and why it could not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.logging import print_log
+from torch import nn
+
+from mmxpl.utils import DataError
+
+_LOADED = 'PretrainedInit'
+
+
+def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Finds the modules that start from a checkpoint.
+
+    Args:
+        model (nn.Module): the learner.
+
+    Yields:
+        tuple[str, nn.Module, str]: dotted name, module and checkpoint of each
+        ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+    """
+    for name, module in model.named_modules():
+        cfgs = getattr(module, 'init_cfg', None) or ()
+        for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
+            if cfg['type'] == 'Pretrained':
+                yield name, module, cfg['checkpoint']
+
+
+def explain(model: nn.Module, error: Exception) -> DataError:
+    """Makes one clear error of a checkpoint that could not be loaded.
+
+    Args:
+        model (nn.Module): the learner.
+        error (Exception): what its initialisation raised.
+
+    Returns:
+        DataError: it names the module, the checkpoint and the remedies.
+    """
+    parts = list(pretrained_parts(model))
+    failed = [part for part in parts if _is_missing(part[2])] or parts
+    named = ', '.join(f"{name} from '{file}'" for name, _, file in failed)
+    reason = (str(error) or repr(error)).splitlines()[0]
+    return DataError(
+        f'pretrained weights cannot be loaded ({named}): {reason}. Without a network '
+        'download the file elsewhere and name it in init_cfg.checkpoint '
+        '(`pretrained` at the top of the configs), or set init_cfg to None to train '
+        'from scratch.'
+    )
+
+
+def check_loaded(model: nn.Module, init_info: dict) -> None:
+    """Makes sure that every checkpoint reached the module that names it.
+
+    Args:
+        model (nn.Module): the learner.
+        init_info (dict): by parameter what initialised it, as MMEngine records.
+
+    Raises:
+        DataError: If no weight of a checkpoint fits.
+    """
+    for name, module, file in pretrained_parts(model):
+        infos = [init_info[p]['init_info'] for p in module.parameters()]
+        loaded = sum(info.startswith(_LOADED) for info in infos)
+        if not loaded:
+            raise DataError(
+                f"'{file}' holds no weights for {name}: none of its {len(infos)} "
+                "parameters was found. Is it another network's? A part of a detector "
+                "needs init_cfg.prefix, such as 'backbone.'."
+            )
+        print_log(
+            f'{name}: {loaded} of {len(infos)} parameters from {file}', logger='current'
+        )
+
+
+def _is_missing(file: str) -> bool:
+    """Whether a checkpoint is a local file that does not exist."""
+    return '://' not in file and not Path(file).expanduser().is_file()
