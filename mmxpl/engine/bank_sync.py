@@ -1,13 +1,14 @@
 """Keeps one bank of pseudo-labels for all processes of a run."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from mmengine.dist import barrier, get_rank
 from torch import Tensor
 
 from mmxpl.pseudo_labels import PseudoLabelBank
+from mmxpl.pseudo_labels.label_file import copy_name
 from mmxpl.utils.gather import count_rows, gather_rows
 
 
@@ -93,26 +94,16 @@ def load_bank(
     in_turns(first, lambda: bank.load_state_dict(state, folder, create=first))
 
 
-def save_bank(
-    bank: PseudoLabelBank, folder: str | Path, iteration: int, keep: int
-) -> dict:
-    """Makes the checkpoint's entry; on the process that writes it alone.
+def remove_copies(folder: str | Path, keep: Container[str]) -> None:
+    """Removes copies of banks that no checkpoint names any more.
 
     Args:
-        bank (PseudoLabelBank): the bank.
-        folder (str | Path): where the copy of a bank in a file goes.
-        iteration (int): finished iterations, which name the copy.
-        keep (int): copies that stay, the newest; the checkpoint before may be
-            needed, since this one is not yet written.
-
-    Returns:
-        dict: for :func:`load_bank`.
+        folder (str | Path): where checkpoints and copies are.
+        keep (Container[str]): names that stay.
     """
-    state = bank.state_dict(folder, f'pseudo_labels.iter_{iteration}.bin')
-    copies = Path(folder).glob('pseudo_labels.iter_*.bin')
-    for path in sorted(copies, key=lambda p: p.stat().st_mtime_ns)[:-keep]:
-        path.unlink()
-    return state
+    for path in Path(folder).glob(copy_name('*')):
+        if path.name not in keep:
+            path.unlink()
 
 
 def in_turns(first: bool, action: Callable[[], object]) -> None:

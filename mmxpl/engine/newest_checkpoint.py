@@ -1,10 +1,12 @@
 """Which checkpoint of a directory a run goes on from."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmxpl.utils.checkpoint import damaged_part, read_progress
+from mmxpl.pseudo_labels.label_file import is_whole
+from mmxpl.utils.checkpoint import damaged_part, read_meta
 from mmxpl.utils.errors import DataError
 
 
@@ -16,6 +18,15 @@ class Candidate(NamedTuple):
     epoch: int
     validated: bool
     path: Path
+    files: dict[str, str]  # digests of what belongs to it, by name
+
+    @property
+    def is_whole(self) -> bool:
+        """bool: Whether it is what was saved, and all that belongs to it."""
+        return damaged_part(self.path) is None and all(
+            is_whole(self.path.with_name(name), digest)
+            for name, digest in self.files.items()
+        )
 
 
 def progress_of(path: Path, meta: dict[str, Any]) -> Candidate:
@@ -26,6 +37,7 @@ def progress_of(path: Path, meta: dict[str, Any]) -> Candidate:
         epoch=meta['epoch'],
         validated=meta.get('validated', False),
         path=path,
+        files=meta.get('files', {}),
     )
 
 
@@ -42,17 +54,32 @@ def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
         try:
-            meta = read_progress(path)
-        except DataError:
-            damaged.append(path)
-        else:
-            if meta is not None:
+            meta, resumable = read_meta(path)
+            if resumable:
                 candidates.append(progress_of(path, meta))
+        except (DataError, KeyError):  # one without a position is none of ours
+            damaged.append(path)
     return sorted(candidates, reverse=True), damaged
 
 
+def named_files(folder: str | Path) -> set[str]:
+    """Lists what belongs to the checkpoints of a directory.
+
+    Args:
+        folder (str | Path): The directory.
+
+    Returns:
+        set[str]: Names of files. What damaged checkpoints name is not known.
+    """
+    names = set()
+    for path in Path(folder).glob('*.pth'):
+        with suppress(DataError):
+            names.update(read_meta(path)[0].get('files', {}))
+    return names
+
+
 def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
-    """Finds the newest checkpoint that is whole.
+    """Finds the newest checkpoint that is whole, with all that belongs to it.
 
     What counts is what the files say: the number of the run and the iteration.
     File times, names and the file ``last_checkpoint`` do not count, so that a
@@ -70,7 +97,7 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
     """
     candidates, damaged = read_candidates(folder)
     for candidate in candidates:
-        if damaged_part(candidate.path) is None:
+        if candidate.is_whole:
             return candidate.path, damaged
         damaged.append(candidate.path)
     if damaged:
@@ -105,8 +132,10 @@ def choose_newest(
         logger.warning(
             f"Checkpoint '{path}' is damaged and left out; resuming from '{newest}'."
         )
-    named = pointer.read_text(encoding='utf-8').strip() if pointer.is_file() else None
-    if named is not None and Path(named).name != newest.name:
+    if not pointer.is_file():
+        return str(newest)
+    named = pointer.read_text(encoding='utf-8', errors='replace').strip()
+    if Path(named).name != newest.name:
         logger.warning(
             f"'{pointer}' names '{named}', the newest whole checkpoint is '{newest}', "
             'which counts. To take another one, give its path.'

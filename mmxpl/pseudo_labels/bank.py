@@ -11,7 +11,14 @@ from torch import Tensor
 
 from mmxpl.utils.errors import DataError
 
-from .label_file import LabelArrays, copy_file, create_file, map_file, open_copy
+from .label_file import (
+    LabelArrays,
+    copy_file,
+    copy_name,
+    create_file,
+    map_file,
+    open_copy,
+)
 from .reliability import reliability
 
 
@@ -197,13 +204,12 @@ class PseudoLabelBank:
         ]
         return torch.cat(scores) * (self.visits > 0)
 
-    def state_dict(self, folder: str | Path | None = None, name: str = '') -> dict:
+    def state_dict(self, folder: str | Path | None = None) -> dict:
         """Everything that a resumed run needs, as tensors and plain values.
 
         Args:
             folder (str | Path, optional): where a bank that lives in a file puts
                 a copy of it, since the file itself moves on.
-            name (str): name of the copy.
 
         Returns:
             dict: visits, change, scores and labels, or name, digest and map
@@ -226,9 +232,10 @@ class PseudoLabelBank:
                 scores=self.scores,
                 **identity,
             )
+        digest = copy_file(self.path, folder)
         return dict(
-            file=name,
-            digest=copy_file(self.path, Path(folder, name)),
+            file=copy_name(digest),
+            digest=digest,
             map_shape=list(self.labels.shape[1:]),
             **identity,
         )

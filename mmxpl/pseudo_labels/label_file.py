@@ -120,12 +120,15 @@ def map_file(
     )
 
 
-def copy_file(source: str | Path, target: str | Path) -> str:
+def copy_file(source: str | Path, folder: str | Path) -> str:
     """Copies a file so that the copy is whole or not there.
+
+    The copy is named after its content (see :func:`copy_name`), so that no copy
+    of something else is ever overwritten.
 
     Args:
         source (str | Path): a file that nobody writes to meanwhile.
-        target (str | Path): the copy; a former one stays until the new is whole.
+        folder (str | Path): where the copy goes.
 
     Returns:
         str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB,
@@ -134,7 +137,8 @@ def copy_file(source: str | Path, target: str | Path) -> str:
     Raises:
         DataError: if there is no room.
     """
-    partial = Path(f'{target}.partial')
+    # hidden and .tmp: what killed writers leave is removed at the next start
+    partial = Path(folder, '.pseudo_labels.bin.tmp')
     try:
         with open(source, 'rb') as reader, open(partial, 'wb') as writer:
             size = os.fstat(reader.fileno()).st_size
@@ -144,14 +148,44 @@ def copy_file(source: str | Path, target: str | Path) -> str:
                 os.fsync(writer.fileno())
             except OSError as error:
                 raise DataError(
-                    f"pseudo-labels cannot be saved to '{target}', which needs "
+                    f"pseudo-labels cannot be saved to '{folder}', which needs "
                     f'{size / 1e9:.1f} GB ({error.strerror}). Make room and resume '
                     'from the last checkpoint.'
                 ) from error
-        os.replace(partial, target)
+        os.replace(partial, Path(folder, copy_name(digest)))
     finally:
         partial.unlink(missing_ok=True)
     return digest
+
+
+def copy_name(digest: str) -> str:
+    """Name of a copy.
+
+    Args:
+        digest (str): what :func:`copy_file` gave; '*' for a pattern of all names.
+
+    Returns:
+        str: the name.
+    """
+    return f'pseudo_labels.sha256_{digest[:16]}.bin'
+
+
+def is_whole(path: str | Path, digest: str) -> bool:
+    """Tells whether a copy is there and what was saved.
+
+    Args:
+        path (str | Path): the copy.
+        digest (str): what :func:`copy_file` gave.
+
+    Returns:
+        bool: False also if it cannot be read.
+    """
+    try:
+        with open(path, 'rb') as reader:
+            size = os.fstat(reader.fileno()).st_size
+            return _digest(reader.fileno(), size) == digest
+    except OSError:
+        return False
 
 
 def open_copy(
@@ -175,12 +209,9 @@ def open_copy(
     if not path.is_file():
         raise DataError(
             f"the checkpoint's pseudo-labels are in '{path}', which does not exist. "
-            'Only the newest are kept (bank_copies of CrossPseudoLabelHook): resume '
-            'from a newer checkpoint, or put the file back.'
+            'Put it beside the checkpoint, or resume from another checkpoint.'
         )
-    with open(path, 'rb') as reader:
-        found = _digest(reader.fileno(), os.fstat(reader.fileno()).st_size)
-    if found != digest:
+    if not is_whole(path, digest):
         raise DataError(
             f"'{path}' is not what the checkpoint was saved with: it is damaged or of "
             'another run. Resume from another checkpoint.'

@@ -16,7 +16,6 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from .errors import DataError
 
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-_READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, KeyError)
 
 
 def load_weights_only() -> None:
@@ -74,7 +73,7 @@ def read_checkpoint(
             checkpoint = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(_refusal(filename, error)) from error
-    except _READ_ERRORS as error:
+    except Exception as error:  # whatever damage can lead to
         raise DataError(
             f"checkpoint '{filename}' cannot be read, it is damaged or no "
             f'checkpoint ({str(error).splitlines()[0] if str(error) else error!r}).'
@@ -87,28 +86,35 @@ def read_checkpoint(
     return checkpoint
 
 
-def read_progress(filename: str | Path) -> dict[str, Any] | None:
-    """Reads how far a checkpoint is, and not its tensors.
+def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
+    """Reads what a checkpoint says of itself, and not its tensors.
 
     Args:
         filename (str | Path): A local file.
 
     Returns:
-        dict | None: Its ``meta``; None if a run cannot be resumed from the file
-        because it holds weights alone.
+        tuple: Its ``meta``; and whether a run can be resumed from it, which is not
+        so if it holds weights alone.
 
     Raises:
-        DataError: If the file is damaged or no checkpoint.
+        DataError: If that part of the file is damaged, or it is no checkpoint.
     """
     try:
+        _check_head(filename)
         # mapped into memory: tensors that nobody looks at are not read
         with torch.serialization.safe_globals(_allowed_globals()):
             checkpoint = torch.load(filename, 'cpu', weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, *_READ_ERRORS) as error:
+        return dict(checkpoint.get('meta') or {}), 'optimizer' in checkpoint
+    except Exception as error:  # whatever damage can lead to
         raise DataError(f"checkpoint '{filename}' cannot be read.") from error
-    if not isinstance(checkpoint, dict) or 'optimizer' not in checkpoint:
-        return None
-    return checkpoint.get('meta')
+
+
+def _check_head(filename: str | Path) -> None:
+    """Checks the checksum of all but the tensors."""
+    with zipfile.ZipFile(filename) as archive:
+        for name in archive.namelist():
+            if name.endswith('/data.pkl'):
+                archive.read(name)
 
 
 def damaged_part(filename: str | Path) -> str | None:
@@ -126,8 +132,8 @@ def damaged_part(filename: str | Path) -> str | None:
             return archive.testzip()
     except zipfile.BadZipFile:
         return None  # torch.load says what it is, or that it is none
-    except OSError as error:
-        return str(error)
+    except Exception as error:  # the archive's own entries can be damaged, too
+        return str(error) or type(error).__name__
 
 
 def _refusal(filename: str, error: pickle.UnpicklingError) -> str:

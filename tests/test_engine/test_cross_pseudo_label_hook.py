@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import os
+import signal
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch.utils.data import ConcatDataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
+from mmxpl.engine.newest_checkpoint import find_newest
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
@@ -50,7 +53,15 @@ class Clips(torch.utils.data.Dataset):
         return copy.deepcopy(self.items[index])
 
 
-def make_runner(tmp_path, hook, max_epochs=4, hooks=(), resume=False, curriculum=None):
+def make_runner(
+    tmp_path,
+    hook,
+    max_epochs=4,
+    hooks=(),
+    resume=False,
+    curriculum=None,
+    checkpoint='CheckpointHook',
+):
     for singleton in (MMLogger, MessageHub, Visualizer):
         singleton._instance_dict.clear()
     loader = dict(
@@ -74,9 +85,7 @@ def make_runner(tmp_path, hook, max_epochs=4, hooks=(), resume=False, curriculum
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(
             logger=None,
-            checkpoint=dict(
-                type='CheckpointHook', published_keys=['meta', 'state_dict']
-            ),
+            checkpoint=dict(type=checkpoint, published_keys=['meta', 'state_dict']),
         ),
         custom_hooks=[dict(type='CrossPseudoLabelHook', **hook), *hooks],
         default_scope='mmxpl',
@@ -258,14 +267,17 @@ def test_a_bank_in_a_file_resumes_from_the_checkpoints_copy(tmp_path):
     saver.interval = 1
     runner.train()
     del runner, saver
-    assert {p.name for p in cut.glob('*.bin')} == {
-        'pseudo_labels.iter_4.bin',
-        'pseudo_labels.iter_6.bin',
-    }
+    states = [
+        read_checkpoint(str(path))['pseudo_label_bank']
+        for path in sorted(cut.glob('epoch_?.pth'))
+    ]
+    # none in the warm-up, then one for each checkpoint
+    assert 'file' not in states[0]
+    assert {p.name for p in cut.glob('*.bin')} == {s['file'] for s in states[1:]}
+    assert len(states) == 3
     (cut / 'epoch_3.pth').unlink()
     (cut / 'last_checkpoint').write_text(str(cut / 'epoch_2.pth'))
     state = read_checkpoint(str(cut / 'epoch_2.pth'))['pseudo_label_bank']
-    assert state['file'] == 'pseudo_labels.iter_4.bin'
     assert not any(isinstance(value, torch.Tensor) for value in state.values())
     gc.collect()  # the former run gives up its lock
     resumed = make_runner(cut, mapped, resume=True)
@@ -280,6 +292,74 @@ def test_a_bank_in_a_file_resumes_from_the_checkpoints_copy(tmp_path):
     assert other.path.parent == tmp_path / 'disk'
     for name in ('labels', 'visits', 'change', 'scores'):
         assert torch.equal(getattr(bank, name), getattr(other, name)), name
+
+
+class Stop(Hook):
+    """Gets SIGTERM in an iteration."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop(tmp_path, hook, iteration):
+    """Trains until SIGTERM comes in an iteration."""
+    hooks = [dict(type='PreemptionHook'), Stop(iteration)]
+    atomic = 'AtomicCheckpointHook'
+    runner = make_runner(tmp_path, hook, hooks=hooks, checkpoint=atomic)
+    (saver,) = (h for h in runner.hooks if type(h).__name__ == atomic)
+    saver.interval = 1
+    with pytest.raises(SystemExit) as end:
+        runner.train()
+    assert end.value.code == 75
+    del runner, saver, hooks, end
+    gc.collect()  # the run gives up its lock
+
+
+def test_a_stop_right_after_an_epoch_leaves_the_epochs_copy_alone(tmp_path):
+    hook = dict(warmup_epochs=1, bank_dir=str(tmp_path / 'disk'))
+    stop(tmp_path, hook, iteration=4)  # the first of the third epoch
+    # as if it had been killed before this one was whole
+    (tmp_path / 'preempted.pth').unlink()
+    resumed = make_runner(
+        tmp_path, hook, resume=True, checkpoint='AtomicCheckpointHook'
+    )
+    resumed.train()
+    assert resumed.iter == 8
+
+
+def test_a_damaged_copy_damages_its_checkpoint_alone(tmp_path):
+    hook = dict(warmup_epochs=1, bank_dir=str(tmp_path / 'disk'))
+    stop(tmp_path, hook, iteration=6)
+    newest, older = tmp_path / 'preempted.pth', tmp_path / 'epoch_3.pth'
+    assert find_newest(tmp_path) == (newest, [])
+    copy = tmp_path / read_checkpoint(str(newest))['pseudo_label_bank']['file']
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+    assert find_newest(tmp_path) == (older, [newest])
+    copy.unlink()
+    assert find_newest(tmp_path) == (older, [newest])
+
+
+def test_copies_stay_as_long_as_a_checkpoint_names_them(tmp_path):
+    hook = dict(warmup_epochs=1, bank_dir=str(tmp_path / 'disk'))
+    runner = make_runner(tmp_path, hook, checkpoint='AtomicCheckpointHook')
+    (saver,) = (h for h in runner.hooks if 'Checkpoint' in type(h).__name__)
+    saver.interval = 1
+    saver.max_keep_ckpts = 2
+    runner.train()
+    kept = [read_checkpoint(str(p)) for p in tmp_path.glob('epoch_?.pth')]
+    named = {c['pseudo_label_bank']['file'] for c in kept}
+    assert len(named) == 2
+    # of a checkpoint that went after it was written the copy goes with the next
+    assert named < {p.name for p in tmp_path.glob('*.bin')}
+    os.utime(next(tmp_path.glob('*.bin')), (1, 1))  # file times do not count
+    hook_of(runner).before_save_checkpoint(runner, dict(meta=dict(iter=8)))
+    assert named == {p.name for p in tmp_path.glob('*.bin')}
 
 
 def test_resuming_without_a_bank_is_refused(tmp_path):

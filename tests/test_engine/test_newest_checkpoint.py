@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mmxpl.engine.newest_checkpoint import find_newest, number_run
+from mmxpl.engine.newest_checkpoint import find_newest, named_files, number_run
+from mmxpl.pseudo_labels.label_file import copy_file, copy_name
 from mmxpl.utils import DataError
 
 
@@ -45,3 +46,47 @@ def test_runs_are_numbered(tmp_path):
     assert number_run(tmp_path, None, 0) == 4
     assert number_run(tmp_path, 3, 8) == 3  # goes on from the newest
     assert number_run(tmp_path, 3, 4) == 4  # goes back
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'not a checkpoint', b'PK\x03\x04', bytes(500), b'\x80\x02.']
+)
+def test_whatever_is_called_pth_may_lie_there(tmp_path, content):
+    whole = write(tmp_path / 'a.pth', run=1, iteration=1)
+    other = tmp_path / 'b.pth'
+    other.write_bytes(content)
+    assert find_newest(tmp_path) == (whole, [other])
+    torch.save(dict(optimizer={}, meta=dict(epoch=3)), other)  # has no position
+    assert find_newest(tmp_path) == (whole, [other])
+
+
+def test_no_flipped_bit_hides_an_older_checkpoint(tmp_path):
+    """A bit here and there: the newest is taken as it was, or left out."""
+    older = write(tmp_path / 'a.pth', run=1, iteration=1)
+    newest = write(tmp_path / 'b.pth', run=1, iteration=2)
+    content = newest.read_bytes()
+    left_out = 0
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        newest.write_bytes(damaged)
+        choice = find_newest(tmp_path)
+        assert choice in ((newest, []), (older, [newest]), (older, []))
+        if choice == (newest, []):
+            assert torch.load(newest)['meta']['iter'] == 2
+        left_out += choice[0] == older
+    assert left_out > 20
+
+
+def test_what_belongs_to_a_checkpoint_must_be_whole(tmp_path):
+    copy = tmp_path / 'copy.bin'
+    source = tmp_path / 'source'
+    source.write_bytes(b'labels')
+    digest = copy_file(source, tmp_path)
+    (tmp_path / copy_name(digest)).rename(copy)
+    older = write(tmp_path / 'a.pth', run=1, iteration=1)
+    newest = write(tmp_path / 'b.pth', run=1, iteration=2, files={'copy.bin': digest})
+    assert find_newest(tmp_path) == (newest, [])
+    assert named_files(tmp_path) == {'copy.bin'}
+    copy.write_bytes(b'labelz')
+    assert find_newest(tmp_path) == (older, [newest])

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from mmxpl.pseudo_labels import PseudoLabelBank
-from mmxpl.pseudo_labels.label_file import copy_file, create_file, file_size, map_file
+from mmxpl.pseudo_labels.label_file import (
+    copy_file,
+    copy_name,
+    create_file,
+    file_size,
+    is_whole,
+    map_file,
+)
 from mmxpl.utils import DataError
 
 IDS = [f'clip{i}' for i in range(60)]
@@ -74,8 +81,8 @@ def test_resumes_where_the_checkpoint_was(path, tmp_path, from_file, to_file):
     first = make_bank(path if from_file else None)
     reference = make_bank()
     visit(first, reference)
-    torch.save(first.state_dict(tmp_path, 'copy.bin'), tmp_path / 'state.pth')
-    assert (tmp_path / 'copy.bin').exists() == from_file
+    torch.save(first.state_dict(tmp_path), tmp_path / 'state.pth')
+    assert len(list(tmp_path.glob('pseudo_labels.*.bin'))) == from_file
     if from_file:  # the labels do not go through pickle
         assert (tmp_path / 'state.pth').stat().st_size < 3000
     visit(first, seed=1)
@@ -92,12 +99,12 @@ def test_other_measures_are_taken_anew(path, tmp_path):
     first = make_bank(path)
     visit(first)
     second = make_bank(measures=['confidence'])
-    second.load_state_dict(first.state_dict(tmp_path, 'copy.bin'), tmp_path)
+    second.load_state_dict(first.state_dict(tmp_path), tmp_path)
     assert torch.equal(second.reliability(), first.reliability(['confidence']))
 
 
 def test_a_state_of_the_warm_up(path, tmp_path):
-    state = make_bank(path).state_dict(tmp_path, 'copy.bin')
+    state = make_bank(path).state_dict(tmp_path)
     bank = make_bank(path)
     bank.load_state_dict(state, tmp_path)
     assert bank.labels is None
@@ -108,22 +115,24 @@ def test_a_state_of_the_warm_up(path, tmp_path):
 def test_a_damaged_copy_is_refused(path, tmp_path, damage):
     bank = make_bank(path)
     visit(bank)
-    state = bank.state_dict(tmp_path, 'copy.bin')
-    copy = tmp_path / 'copy.bin'
+    state = bank.state_dict(tmp_path)
+    copy = tmp_path / state['file']
     content = bytearray(copy.read_bytes())
     if damage == 'missing':
         copy.unlink()
     else:
         content[1000] ^= 1
         copy.write_bytes(content if damage == 'changed' else content[:500])
-    with pytest.raises(DataError, match=r'copy\.bin'):
+    with pytest.raises(DataError, match=copy.name):
         make_bank().load_state_dict(state, tmp_path)
 
 
 def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
-    source, target = tmp_path / 'source', tmp_path / 'target'
+    source, folder = tmp_path / 'source', tmp_path / 'work'
+    folder.mkdir()
+    source.write_bytes(b'old' * 1000)
+    old = folder / copy_name(copy_file(source, folder))
     source.write_bytes(b'new' * 1000)
-    target.write_bytes(b'old')
 
     def full(*args):
         raise OSError(28, 'No space left on device')
@@ -131,12 +140,17 @@ def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr('os.pwrite', full)
         with pytest.raises(DataError, match='No space left'):
-            copy_file(source, target)
-    assert target.read_bytes() == b'old'
-    digest = copy_file(source, target)
-    assert target.read_bytes() == source.read_bytes()
-    assert digest == copy_file(target, tmp_path / 'third')
-    assert not list(tmp_path.glob('*.partial'))
+            copy_file(source, folder)
+    assert list(folder.iterdir()) == [old]
+    digest = copy_file(source, folder)
+    # what is something else is never overwritten
+    assert old.read_bytes() == b'old' * 1000
+    new = folder / copy_name(digest)
+    assert new.read_bytes() == source.read_bytes()
+    assert {*folder.iterdir()} == {old, new}
+    assert digest == copy_file(new, folder)
+    assert is_whole(new, digest)
+    assert not is_whole(old, digest)
 
 
 def test_a_full_disk_is_said_at_once(path, monkeypatch):

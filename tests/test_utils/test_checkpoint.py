@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from mmxpl.utils import DataError
-from mmxpl.utils.checkpoint import load_weights_only, read_checkpoint, read_progress
+from mmxpl.utils.checkpoint import load_weights_only, read_checkpoint, read_meta
 
 
 class Payload:
@@ -99,14 +99,14 @@ def write_hostile_history(path, trace):
             archive.writestr(name, program if name.endswith('/data.pkl') else content)
 
 
-@pytest.mark.parametrize('load', ['local', 'progress', 'other'])
+@pytest.mark.parametrize('load', ['local', 'meta', 'other'])
 def test_a_history_may_not_bring_code(tmp_path, loader, load):
     path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
     write_hostile_history(path, trace)
     load_weights_only()
     read = {
         'local': read_checkpoint,
-        'progress': read_progress,
+        'meta': read_meta,
         'other': getattr(mmengine_checkpoint, '_safe_torch_load', read_checkpoint),
     }[load]
     with pytest.raises((DataError, KeyError, pickle.UnpicklingError)):
@@ -126,16 +126,37 @@ def test_a_flipped_bit_is_found(tmp_path):
         read_checkpoint(str(path))
 
 
+def test_no_flipped_bit_gets_through(tmp_path):
+    """A bit here and there: what is read is what was saved, or it is refused."""
+    path = tmp_path / 'epoch_1.pth'
+    saved = {'meta': {'epoch': 1, 'iter': 5}, 'optimizer': {}, 'w': torch.arange(9.0)}
+    torch.save(saved, path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            assert read_meta(path) == (saved['meta'], True)
+            read = read_checkpoint(str(path))
+            assert read.pop('w').tolist() == list(range(9))
+            assert read == {k: saved[k] for k in ('meta', 'optimizer')}
+        except DataError:
+            refused += 1
+    assert refused > 20
+
+
 def test_progress_is_read_without_the_weights(tmp_path):
     path = tmp_path / 'epoch_1.pth'
     meta = {'epoch': 1, 'iter': 5}
     torch.save({'state_dict': {}, 'optimizer': {}, 'meta': meta}, path)
-    assert read_progress(path) == meta
+    assert read_meta(path) == (meta, True)
     torch.save({'state_dict': {}, 'meta': meta}, path)
-    assert read_progress(path) is None
+    assert read_meta(path) == (meta, False)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DataError, match='epoch_1.pth'):
-        read_progress(path)
+        read_meta(path)
 
 
 def damaged_files(folder):

@@ -238,6 +238,20 @@ class AtomicCheckpointHook(CheckpointHook):
             ) from error
 
 
+def checkpoint_folder(runner: Runner) -> str | None:
+    """Tells where a run's checkpoints go, once the training has begun.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        str | None: A folder of a local or mounted drive; None if they go elsewhere.
+    """
+    folders = [h.out_dir for h in runner.hooks if isinstance(h, CheckpointHook)]
+    folder = folders[0] if folders and folders[0] else runner.work_dir
+    return folder if osp.isdir(folder) else None
+
+
 def last_good(runner: Runner) -> str:
     """Says which checkpoint of a run was written last.
 

@@ -26,6 +26,8 @@ from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 
 from ..dist import own_share
+from ..newest_checkpoint import named_files
+from .atomic_checkpoint_hook import checkpoint_folder
 
 VIEWS = ('canonical', 'train')
 
@@ -77,9 +79,8 @@ class CrossPseudoLabelHook(Hook):
         bank_dir (str, optional): folder of a local disk where the labels are kept
             in a file that is mapped into memory and shared by the processes of a
             machine, for sets too large for the memory; the checkpoint then names a
-            copy of it in the work directory. Defaults to the memory.
-        bank_copies (int): how many such copies stay, the newest.
-            Defaults to 2.
+            copy of it beside itself, which stays as long as the checkpoint does.
+            Defaults to the memory.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
@@ -99,7 +100,6 @@ class CrossPseudoLabelHook(Hook):
         teacher_momentum: float | None = None,
         min_confidence: float | None = None,
         bank_dir: str | None = None,
-        bank_copies: int = 2,
     ) -> None:
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
@@ -119,9 +119,7 @@ class CrossPseudoLabelHook(Hook):
                 "view='train' labels with the training forward itself: "
                 "teacher_momentum and min_confidence need view='canonical'."
             )
-        if bank_copies < 1:
-            raise ValueError(f'bank_copies must be positive, got {bank_copies}.')
-        self.bank_dir, self.bank_copies = bank_dir, bank_copies
+        self.bank_dir = bank_dir
         self.warmup_epochs = warmup_epochs
         self.exchange, self.view, self.momentum = exchange, view, momentum
         self.reliability, self.min_confidence = reliability, min_confidence
@@ -280,13 +278,22 @@ class CrossPseudoLabelHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
-            checkpoint[self.CHECKPOINT_KEY] = bank_sync.save_bank(
-                self.bank, runner.work_dir, runner.iter, self.bank_copies
-            )
+            checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
             checkpoint.update(self.source.state_dict())
             if self.align_area:
                 state = checkpoint[LabelSource.ALIGNMENT_KEY]
                 state['this_epoch'] = self._annotated_of_ranks
+
+    def _save_bank(self, runner: Runner, checkpoint: dict) -> dict:
+        """Makes the bank's entry; a copy of a file goes beside the checkpoint."""
+        folder = checkpoint_folder(runner)
+        state = self.bank.state_dict(folder or runner.work_dir)
+        if 'file' in state:
+            checkpoint['meta']['files'] = {state['file']: state['digest']}
+            # of checkpoints elsewhere nobody knows which are still there
+            if folder is not None:
+                bank_sync.remove_copies(folder, {state['file'], *named_files(folder)})
+        return state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the bank of a resumed run until the data set is known."""
