@@ -15,6 +15,7 @@ from .hooks import (
 )
 from .loops import ResumableTrainLoop
 from .model_wrappers import CPUDistributedDataParallel
+from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
 
 __all__ = [
     'AmpOptimWrapper',
@@ -30,4 +31,5 @@ __all__ = [
     'PseudoLabelStripHook',
     'ResumableTrainLoop',
     'RunStateHook',
+    'TrainableOptimWrapperConstructor',
 ]

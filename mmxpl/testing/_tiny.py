@@ -36,7 +36,6 @@ def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
     localizer = dict(
         type='AVLocalizer',
         visual_backbone=resnet,
-        visual_channels=16,
         embed_dim=16,
         # eight channels are too few for it in the strided shortcut, see AVLocalizer
         channels_last=False,

@@ -83,7 +83,7 @@ def test_networks_alone_compute_in_bfloat16(cpu):
     for name in ('loss_supervised', 'loss_pseudo', 'loss_contrastive'):
         getattr(model, name).register_forward_hook(watch(name))
     for name, localizer in model.localizers.items():
-        localizer.visual_projection.register_forward_hook(watch(name))
+        localizer.visual_projection.levels[0].register_forward_hook(watch(name))
     step(model, 'bfloat16')
     assert {name for name, kinds in seen.items() if kinds == {torch.bfloat16}} == {
         'a',

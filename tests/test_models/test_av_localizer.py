@@ -64,7 +64,8 @@ BACKBONES = dict(
 @pytest.mark.parametrize('name', BACKBONES)
 def test_mmdet_backbones_build_and_learn(name):
     backbone, channels = BACKBONES[name]
-    localizer = make(visual_backbone=backbone, visual_channels=channels)
+    localizer = make(visual_backbone={'out_indices': (3,), **backbone})
+    assert localizer.visual_projection.levels[0].in_channels == channels
     localizer.init_weights()
     optimizer = torch.optim.SGD(localizer.parameters(), lr=0.01)
     data = inputs(size=96)
@@ -81,11 +82,7 @@ def narrow(channels=8, avg_down=False, channels_last=True):
     """A localizer whose second stage has a strided 1x1 shortcut, or a pooled one."""
     backbone = dict(tiny_model_cfg()['localizers']['b']['visual_backbone'])
     backbone.update(base_channels=channels, avg_down=avg_down)
-    return make(
-        visual_backbone=backbone,
-        visual_channels=2 * channels,
-        channels_last=channels_last,
-    )
+    return make(visual_backbone=backbone, channels_last=channels_last)
 
 
 def lies_channels_last(localizer):
@@ -132,3 +129,118 @@ def test_gradients_of_a_narrow_localizer_do_not_overrun_memory():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith('trained\n')
+
+
+def train_a_step(localizer):
+    optimizer = torch.optim.SGD(list(localizer.parameters()), lr=0.1)
+    localizer.train()
+    localizer(inputs()).logits.square().mean().backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ('frozen', 'still'),
+    [
+        (True, ['visual_backbone', 'audio_encoder']),
+        (['visual_backbone.layer1', 'audio_encoder'],) * 2,
+    ],
+)
+def test_what_is_frozen_stays_as_it_is_and_the_rest_learns(frozen, still):
+    localizer = make(frozen=frozen)
+    before = {k: v.clone() for k, v in localizer.state_dict().items()}
+    train_a_step(localizer)
+    after = localizer.state_dict()
+    for key in before:
+        # buffers of batch normalisation included
+        if key.startswith(tuple(still)):
+            assert torch.equal(before[key], after[key]), key
+    moved = [k for k in before if not torch.equal(before[k], after[k])]
+    assert any(k.startswith('visual_projection') for k in moved)
+    if 'visual_backbone' not in still:
+        assert any(k.startswith('visual_backbone.layer2') for k in moved)
+    assert all(localizer.get_submodule(name).training is False for name in still)
+
+
+def test_a_part_that_cannot_be_frozen_is_named():
+    with pytest.raises(
+        ValueError, match=r"no module \['visual_backbone.stage9'\].*layer1"
+    ):
+        make(frozen=['visual_backbone.stage9'])
+
+
+def test_maps_of_several_levels_are_fused_at_the_first():
+    backbone = tiny_model_cfg()['localizers']['b']['visual_backbone']
+    localizer = make(visual_backbone=dict(backbone, out_indices=(0, 1)), hidden_dim=12)
+    data = inputs()
+    assert localizer(data).logits.shape == (2, 12, 12)
+    levels = localizer.encode_visual(data['img'])
+    assert [x.shape[1] for x in levels] == [8, 16]
+    fine, coarse = (
+        level(x)
+        for level, x in zip(localizer.visual_projection.levels, levels, strict=True)
+    )
+    coarse = torch.nn.functional.interpolate(coarse, (12, 12), mode='bilinear')
+    wanted = localizer.visual_projection.output((fine + coarse).relu())
+    torch.testing.assert_close(localizer.visual_projection(levels), wanted)
+
+
+def test_features_in_place_of_media_give_the_same_maps():
+    localizer = make(feature_norm=True).eval()
+    data = inputs()
+    features = {
+        f'visual.{k}': x for k, x in enumerate(localizer.encode_visual(data['img']))
+    }
+    features['sound'] = localizer.encode_audio(data)
+    torch.testing.assert_close(localizer(features).logits, localizer(data).logits)
+
+
+def test_a_deaf_localizer_hears_nothing_and_still_learns():
+    localizer = make(deaf=True, feature_norm=True).eval()
+    data = inputs()
+    other = dict(data, log_mel=torch.randn_like(data['log_mel']))
+    assert torch.equal(localizer(data).logits, localizer(other).logits)
+    localizer(data).logits.sum().backward()
+    assert localizer.audio_projection.input.bias.grad.abs().sum() > 0
+
+
+def test_features_are_standardised_by_what_training_saw():
+    localizer = make(feature_norm=True)
+    localizer.visual_projection.norms[0].momentum = 1.0
+    levels = [5 + 3 * x for x in localizer.encode_visual(inputs(8)['img'])]
+    localizer.visual_projection(levels)
+    normed = localizer.eval().visual_projection.norms[0](levels[0])
+    assert normed.mean().abs() < 1e-3
+    assert (normed.std() - 1).abs() < 0.05
+
+
+def test_channel_dropout_drops_whole_channels_in_training_alone():
+    torch.manual_seed(0)
+    localizer = make(channel_dropout=0.5)
+    seen = []
+    localizer.visual_projection.levels[0].register_forward_pre_hook(
+        lambda module, args: seen.append(args[0])
+    )
+    levels = [torch.ones(2, 16, 3, 3)]
+    localizer.visual_projection(levels)
+    assert set(seen[0].unique().tolist()) == {0.0, 2.0}
+    assert (seen[0].amax((2, 3)) == seen[0].amin((2, 3))).all()
+    localizer.eval().visual_projection(levels)
+    assert torch.equal(seen[1], levels[0])
+
+
+class Waveform(torch.nn.Module):
+    reads_waveform, out_channels = True, 4
+
+    def forward(self, wave):
+        return wave[:, :4]
+
+
+def test_an_encoder_with_its_own_front_end_reads_the_waveform():
+    MODELS.register_module('WaveformForTest', module=Waveform, force=True)
+    localizer = make(audio_encoder=dict(type='WaveformForTest'), audio_input=None)
+    out = localizer(dict(img=torch.randn(2, 3, 48, 48), audio=torch.randn(2, 100)))
+    assert out.logits.shape == (2, 6, 6)
+    with pytest.raises(ValueError, match='log_mel.*no effect.*own spectrogram'):
+        make(audio_encoder=dict(type='WaveformForTest'))
+    with pytest.raises(ValueError, match='VGGishEncoder reads a spectrogram'):
+        make(audio_input=None)

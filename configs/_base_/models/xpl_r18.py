@@ -28,7 +28,6 @@ model = dict(
         a=dict(
             type='AVLocalizer',
             visual_backbone=visual_backbone,
-            visual_channels=512,
             audio_encoder=dict(
                 type='SpectrogramEncoder',
                 backbone=dict(
@@ -46,7 +45,6 @@ model = dict(
         b=dict(
             type='AVLocalizer',
             visual_backbone=visual_backbone,
-            visual_channels=512,
             audio_encoder=dict(type='VGGishEncoder'),
             audio_input='log_mel',
             embed_dim=512,

@@ -26,7 +26,6 @@ model = dict(
         a=dict(
             type='AVLocalizer',
             visual_backbone=visual_backbone,
-            visual_channels=64,
             audio_encoder=dict(
                 type='SpectrogramEncoder',
                 backbone=dict(
@@ -50,7 +49,6 @@ model = dict(
         b=dict(
             type='AVLocalizer',
             visual_backbone=visual_backbone,
-            visual_channels=64,
             audio_encoder=dict(
                 type='VGGishEncoder', channels=(16, 32, 64, 128), depths=(1, 1, 2, 2)
             ),

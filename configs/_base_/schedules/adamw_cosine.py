@@ -8,6 +8,7 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='TrainableOptimWrapperConstructor',  # frozen parts stay out
     optimizer=dict(type='AdamW', lr=base_lr, weight_decay=1e-4),
     clip_grad=dict(max_norm=5.0),
 )

@@ -30,8 +30,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
       turns and masks the spectrograms.
 
     Args:
-        audio (dict[str, dict]): name of an input to the config of the front end
-            that computes it from the waveform.
+        audio (dict[str, dict], optional): name of an input to the config of the front
+            end that computes it from the waveform. Defaults to none, for encoders
+            that read the waveform.
         mean (Sequence[float]): RGB mean, in [0, 255]. Defaults to ImageNet's.
         std (Sequence[float]): RGB deviation. Defaults to ImageNet's.
         augment (dict, optional): arguments of :class:`Augmentation`. Defaults to
@@ -42,7 +43,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
 
     def __init__(
         self,
-        audio: dict[str, dict],
+        audio: dict[str, dict] | None = None,
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
         augment: dict | None = None,
@@ -50,8 +51,13 @@ class AVDataPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__()
         self.audio = nn.ModuleDict(
-            {name: MODELS.build(front_end) for name, front_end in audio.items()}
+            {name: MODELS.build(cfg) for name, cfg in (audio or {}).items()}
         )
+        if augment_audio is not None and not self.audio:
+            raise ValueError(
+                'augment_audio turns and masks the spectrograms of `audio`, and there '
+                'are none: leave it out.'
+            )
         for name, value in (('mean', mean), ('std', std)):
             value = torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
@@ -69,14 +75,16 @@ class AVDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data (dict): ``inputs``, with ``img`` (B, 3, H, W) uint8 BGR and
-                ``audio`` (B, T) float32, stacked or as lists, and
-                ``data_samples``, a list of :class:`AVDataSample`; or a prepared
+                ``audio`` (B, T) float32, stacked or as lists, or with cached
+                features in their place (see :class:`mmxpl.datasets.LoadFeatures`),
+                and ``data_samples``, a list of :class:`AVDataSample`; or a prepared
                 batch.
             training (bool): whether to augment. Defaults to False.
 
         Returns:
-            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W) and one
-            (B, 1, F, L) tensor per front end, and ``data_samples``.
+            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio``
+            (B, T) and one (B, 1, F, L) tensor per front end, or with features of
+            (B, C, h, w) and (B, C) float32; and ``data_samples``.
         """
         data = self.prepare(data)
         return self.augment(data) if training else data
@@ -93,13 +101,25 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         if isinstance(data['inputs'], PreparedInputs):
             return data
         data = self.cast_data(data)
-        images, audio = (
-            torch.stack(list(value)) if isinstance(value, (list, tuple)) else value
-            for value in (data['inputs']['img'], data['inputs']['audio'])
-        )
-        inputs = PreparedInputs(img=(images.flip(1).float() - self.mean) / self.std)
-        for name, front_end in self.audio.items():
-            inputs[name] = front_end(audio)
+        raw = {
+            name: torch.stack(list(value))
+            if isinstance(value, (list, tuple))
+            else value
+            for name, value in data['inputs'].items()
+        }
+        inputs = PreparedInputs()
+        if 'img' in raw:
+            images = raw.pop('img').flip(1).float()
+            inputs['img'] = (images - self.mean) / self.std
+        if 'audio' in raw:
+            inputs['audio'] = raw['audio']
+            for name, front_end in self.audio.items():
+                inputs[name] = front_end(raw['audio'])
+            del raw['audio']
+        for name, features in raw.items():
+            # channels come last in the cache, which is how they are read fastest
+            channels_first = (0, 3, 1, 2) if features.dim() == 4 else (0, 1)
+            inputs[name] = features.float().permute(channels_first)
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
     def augment(self, data: dict) -> dict:
@@ -126,13 +146,17 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             Augmentation.NUM_DRAWS + AudioAugmentation.NUM_DRAWS,
         )
         self.num_steps += 1
-        draws = torch.from_numpy(draws).to(inputs['img'].device)
+        draws = torch.from_numpy(draws).to(self.mean.device)
         of_frame, of_sound = draws.tensor_split([Augmentation.NUM_DRAWS], dim=1)
         if self.augmentation is not None:
             theta = self.augmentation.affine(of_frame)
-            images = inputs['img'] * self.std + self.mean
-            images = self.augmentation.recolour(images, of_frame)
-            inputs['img'] = warp((images - self.mean) / self.std, theta)
+            for name, value in inputs.items():
+                if name == 'img':
+                    images = value * self.std + self.mean
+                    images = self.augmentation.recolour(images, of_frame)
+                    inputs[name] = warp((images - self.mean) / self.std, theta)
+                elif '.visual.' in name:
+                    inputs[name] = warp(value, theta)
             _warp_targets(samples, theta)
         if self.audio_augmentation is not None:
             for name in self.audio:

@@ -1,6 +1,7 @@
 """One audio-visual localizer: where in the frame is what is heard."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -11,6 +12,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+
+from .projection import AudioProjection, VisualProjection
+
+ENCODERS = ('visual_backbone', 'audio_encoder')
 
 
 class Localization(NamedTuple):
@@ -37,22 +42,41 @@ class AVLocalizer(BaseModule):
 
     Args:
         visual_backbone (dict): config of a backbone that reads (B, 3, H, W) and
-            returns a tuple of feature maps, the last of which is used: any of
-            mmdet's, with its scope, such as ``dict(type='mmdet.ResNet', ...)``.
-            Its strides decide the size of the map.
-        visual_channels (int): channels of that feature map.
+            returns a tuple of feature maps, the finest first: any of mmdet's, with
+            its scope, such as ``dict(type='mmdet.ResNet', ...)``, or one of
+            :mod:`mmxpl.models.encoders`. All of them are used (choose by
+            ``out_indices``); the first decides the size of the map. Channels are
+            found out.
         audio_encoder (dict): config of an encoder that returns (B, C) and has
             ``out_channels``.
-        audio_input (str): name of the preprocessor's front end that it reads.
+        audio_input (str, optional): name of the preprocessor's front end that it
+            reads. An encoder with a front end of its own (``reads_waveform``)
+            reads the waveform and takes none.
         embed_dim (int): size D of the common space. Defaults to 512.
         threshold (float): initial cosine at which the probability is 0.5.
             Defaults to 0.1.
         temperature (float): initial width of the sigmoid. Defaults to 0.1.
         learn_calibration (bool): whether threshold and temperature are
             trained. Defaults to True.
+        hidden_dim (int, optional): width of a hidden layer in the projections of
+            frame and sound. Defaults to none: they are linear.
+        feature_norm (bool): whether features are standardised before the
+            projections, see :class:`~.projection.VisualProjection`.
+            Defaults to False.
         visual_dropout (float): share of the visual features that training sets to
             0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
             Defaults to 0.
+        channel_dropout (float): share of the channels of frame and sound that
+            training sets to 0 before the projections. Defaults to 0.
+        frozen (bool | Sequence[str]): what is not trained: its weights have no
+            gradient, ``TrainableOptimWrapperConstructor`` leaves them out of the
+            optimizer, and it stays in evaluation mode, statistics of batch
+            normalisation included. True for both encoders, or dotted names of
+            modules, such as ``['audio_encoder', 'visual_backbone.layer1']``.
+            Defaults to False.
+        deaf (bool): whether the sound is replaced by a constant, so that its
+            embedding is one learnt vector: the reference for what can be localized
+            without listening. Defaults to False.
         amp_dtype (str, optional): 'float16' or 'bfloat16', which the networks
             compute in, by autocast; weights stay in fp32, and so do the cosine
             and all that follows it. ``AmpOptimWrapper`` and ``--amp`` set it.
@@ -72,14 +96,18 @@ class AVLocalizer(BaseModule):
     def __init__(
         self,
         visual_backbone: dict,
-        visual_channels: int,
         audio_encoder: dict,
-        audio_input: str,
+        audio_input: str | None = None,
         embed_dim: int = 512,
         threshold: float = 0.1,
         temperature: float = 0.1,
         learn_calibration: bool = True,
+        hidden_dim: int | None = None,
+        feature_norm: bool = False,
         visual_dropout: float = 0.0,
+        channel_dropout: float = 0.0,
+        frozen: bool | Sequence[str] = False,
+        deaf: bool = False,
         amp_dtype: str | None = None,
         channels_last: bool = True,
         compile_cfg: dict | None = None,
@@ -93,10 +121,23 @@ class AVLocalizer(BaseModule):
         self.amp_dtype = amp_dtype and getattr(torch, amp_dtype)
         self.visual_backbone = MODELS.build(visual_backbone)
         self.audio_encoder = MODELS.build(audio_encoder)
-        self.audio_input = audio_input
-        self.visual_dropout = visual_dropout
-        self.visual_projection = nn.Conv2d(visual_channels, embed_dim, 1)
-        self.audio_projection = nn.Linear(self.audio_encoder.out_channels, embed_dim)
+        self.audio_input = _input_of(self.audio_encoder, audio_input)
+        self.deaf = deaf
+        self.visual_projection = VisualProjection(
+            channels_of(self.visual_backbone),
+            embed_dim,
+            hidden_dim,
+            feature_norm,
+            visual_dropout,
+            channel_dropout,
+        )
+        self.audio_projection = AudioProjection(
+            self.audio_encoder.out_channels,
+            embed_dim,
+            hidden_dim,
+            feature_norm,
+            channel_dropout,
+        )
         calibration = torch.tensor([threshold, temperature]).log_()
         calibration[0] = threshold
         # (threshold, log temperature): the logarithm keeps the width positive
@@ -116,31 +157,69 @@ class AVLocalizer(BaseModule):
         )
         if channels_last:
             self.to(memory_format=torch.channels_last)
+        # in a list, so that they are not registered a second time
+        self._frozen = self._find(ENCODERS if frozen is True else frozen or ())
+        for module in self._frozen:
+            module.requires_grad_(False).eval()
         if compile_cfg is not None:
             self.compile(**compile_cfg)
+
+    def train(self, mode: bool = True) -> 'AVLocalizer':
+        """Sets the mode, but of what is frozen."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def encode_visual(self, img: Tensor) -> Sequence[Tensor]:
+        """Encodes frames.
+
+        Args:
+            img (Tensor): (B, 3, H, W), normalised.
+
+        Returns:
+            Sequence[Tensor]: (B, C_k, h_k, w_k) features.
+        """
+        return self.visual_backbone(img.contiguous(memory_format=self.memory_format))
+
+    def encode_audio(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Encodes sounds.
+
+        Args:
+            inputs (dict[str, Tensor]): with the encoder's input.
+
+        Returns:
+            Tensor: (B, C).
+        """
+        sound = inputs[self.audio_input]
+        if sound.dim() == 4:
+            sound = sound.contiguous(memory_format=self.memory_format)
+        return self.audio_encoder(sound)
 
     def forward(self, inputs: dict[str, Tensor]) -> Localization:
         """Localizes.
 
         Args:
             inputs (dict[str, Tensor]): ``img`` (B, 3, H, W), normalised, and
-                the front end's output under the name ``audio_input``.
+                the front end's output under the name ``audio_input``, or the
+                waveform ``audio`` (B, T). Features that are there already,
+                ``visual.0``, ``visual.1`` ... of (B, C_k, h_k, w_k) and ``sound`` of
+                (B, C), are taken in place of the encoders'.
 
         Returns:
             Localization: log-odds and embeddings, in fp32.
         """
-        img, sound = (
-            inputs[name].contiguous(memory_format=self.memory_format)
-            for name in ('img', self.audio_input)
-        )
-        with self._autocast(img.device.type):
-            visual = self.visual_backbone(img)[-1]
-            if self.visual_dropout:
-                visual = F.dropout(visual, self.visual_dropout, self.training)
-            visual = self.visual_projection(visual)
-            audio = self.audio_projection(self.audio_encoder(sound))
+        levels = [inputs[name] for name in sorted(inputs) if name.startswith('visual.')]
+        device = next(iter(inputs.values())).device.type
+        with self._autocast(device):
+            levels = levels or self.encode_visual(inputs['img'])
+            sound = inputs['sound'] if 'sound' in inputs else self.encode_audio(inputs)
+            if self.deaf:
+                sound = torch.zeros_like(sound)
+            visual = self.visual_projection(levels)
+            audio = self.audio_projection(sound)
         # bfloat16 keeps three digits, too few for a cosine over a temperature
-        with torch.autocast(img.device.type, enabled=False):
+        with torch.autocast(device, enabled=False):
             visual = F.normalize(visual.float(), dim=1)
             audio = F.normalize(audio.float(), dim=1)
             cosine = torch.einsum('bdhw,bd->bhw', visual, audio)
@@ -148,11 +227,67 @@ class AVLocalizer(BaseModule):
             logits = (cosine - threshold) * torch.exp(-log_temperature)
         return Localization(logits, visual, audio)
 
+    def _find(self, names: Sequence[str]) -> list[nn.Module]:
+        """Finds modules by dotted names."""
+        modules = dict(self.named_modules())
+        unknown = sorted(set(names) - set(modules))
+        if unknown:
+            raise ValueError(
+                f'frozen: an AVLocalizer has no module {unknown}; its encoders and '
+                f'their stages are {[name for name in modules if _is_stage(name)]}.'
+            )
+        return [modules[name] for name in names]
+
     def _autocast(self, device: str) -> AbstractContextManager:
         """Autocast to the localizer's own type; without one, whatever is on."""
         if self.amp_dtype is None:
             return nullcontext()
         return torch.autocast(device, self.amp_dtype)
+
+
+def channels_of(backbone: nn.Module) -> list[int]:
+    """Finds out the channels of a backbone's feature maps.
+
+    Args:
+        backbone (nn.Module): reads (B, 3, H, W) and returns a sequence of maps. Its
+            ``out_channels`` are taken if it has a sequence of them; otherwise it is
+            run once, on a black frame of 64 pixels.
+
+    Returns:
+        list[int]: One number per map.
+    """
+    known = getattr(backbone, 'out_channels', None)
+    if isinstance(known, Sequence):
+        return list(known)
+    training = backbone.training
+    backbone.eval()  # which of mmdet's backbones return None from
+    with torch.no_grad():
+        maps = backbone(torch.zeros(1, 3, 64, 64))
+    backbone.train(training)
+    return [x.shape[1] for x in maps]
+
+
+def _input_of(encoder: nn.Module, audio_input: str | None) -> str:
+    """Name of the input that an audio encoder reads."""
+    kind = type(encoder).__name__
+    if getattr(encoder, 'reads_waveform', False):
+        if audio_input is not None:
+            raise ValueError(
+                f"audio_input='{audio_input}' has no effect: {kind} computes its own "
+                'spectrogram from the waveform. Leave it out.'
+            )
+        return 'audio'
+    if audio_input is None:
+        raise ValueError(
+            f'{kind} reads a spectrogram: set audio_input to the name of a front end '
+            'of the data preprocessor.'
+        )
+    return audio_input
+
+
+def _is_stage(name: str) -> bool:
+    """Whether a dotted name is that of an encoder or of its direct parts."""
+    return name.split('.')[0] in ENCODERS and name.count('.') <= 1
 
 
 def _unsafe_in_channels_last(network: nn.Module) -> list[str]:

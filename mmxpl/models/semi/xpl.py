@@ -162,12 +162,13 @@ class XPL(BaseModel):
             i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
         ]
         pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
-        weights = _rank_weights(len(labelled), len(pseudo), inputs['img'].device)
+        device = next(iter(inputs.values())).device
+        weights = _rank_weights(len(labelled), len(pseudo), device)
         losses, maps = {}, {}
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
         for name, localizer in self.localizers.items():
-            out = localizer(inputs)
+            out = localizer(_inputs_of(name, inputs))
             size = out.logits.shape[1:]
             target = _stack([data_samples[i].gt_map for i in labelled], out.logits)
             # mean over the cell's pixels: the share of the cell that is covered
@@ -200,7 +201,7 @@ class XPL(BaseModel):
         """Embeddings by a localizer's momentum encoders, if there are any."""
         if self.momentum_encoders is None:
             return {}
-        out = self.momentum_encoders.module[name](inputs)
+        out = self.momentum_encoders.module[name](_inputs_of(name, inputs))
         return dict(target_visual=out.visual, target_audio=out.audio)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -233,16 +234,17 @@ class XPL(BaseModel):
         if self.map_size is not None:
             log_odds = {name: self._resize(x) for name, x in log_odds.items()}
         maps = {name: x.sigmoid() for name, x in log_odds.items()}
-        if data_samples is None:
-            data_samples = [AVDataSample() for _ in range(len(inputs['img']))]
         maps['ens'] = torch.stack(list(maps.values())).mean(dim=0)
+        if data_samples is None:
+            data_samples = [AVDataSample() for _ in range(len(maps['ens']))]
         _write_maps(data_samples, maps)
         return data_samples
 
     def _log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """(B, h, w) float32 log-odds of every localizer."""
         return {
-            name: net(inputs).logits.float() for name, net in self.localizers.items()
+            name: net(_inputs_of(name, inputs)).logits.float()
+            for name, net in self.localizers.items()
         }
 
     def _resize(self, maps: Tensor) -> Tensor:
@@ -251,6 +253,16 @@ class XPL(BaseModel):
         return F.interpolate(maps[:, None], size, mode='bilinear', align_corners=False)[
             :, 0
         ]
+
+
+def _inputs_of(name: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs of one localizer: common ones, and cached features ``NAME.KEY`` of it."""
+    own = f'{name}.'
+    return {
+        key.removeprefix(own): value
+        for key, value in inputs.items()
+        if '.' not in key or key.startswith(own)
+    }
 
 
 def _stack(maps: list[Tensor], like: Tensor) -> Tensor:

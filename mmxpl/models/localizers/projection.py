@@ -1,0 +1,110 @@
+"""Heads that bring the features of encoders into one common space."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+
+class VisualProjection(BaseModule):
+    """Projects feature maps to one map of embeddings.
+
+    Several maps are fused as in a feature pyramid (Lin et al., CVPR 2017): each is
+    projected by a 1x1 convolution of its own, resized to the first and added.
+
+    Args:
+        in_channels (Sequence[int]): channels C_k of each map.
+        embed_dim (int): channels D of the result.
+        hidden_dim (int, optional): width of a hidden layer with ReLU after the
+            sum. Defaults to none: the projection is linear.
+        norm (bool): whether every channel is standardised first, by its mean and
+            deviation over batches (batch normalisation without weights).
+            Defaults to False.
+        dropout (float): share of the features that training sets to 0.
+            Defaults to 0.
+        channel_dropout (float): share of whole channels that training sets to 0.
+            Defaults to 0.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        embed_dim: int,
+        hidden_dim: int | None = None,
+        norm: bool = False,
+        dropout: float = 0.0,
+        channel_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dropout, self.channel_dropout = dropout, channel_dropout
+        self.norms = ModuleList(
+            nn.BatchNorm2d(width, affine=False) if norm else nn.Identity()
+            for width in in_channels
+        )
+        self.levels = ModuleList(
+            # one bias is enough for the sum
+            nn.Conv2d(width, hidden_dim or embed_dim, 1, bias=k == 0)
+            for k, width in enumerate(in_channels)
+        )
+        self.output = (
+            None if hidden_dim is None else nn.Conv2d(hidden_dim, embed_dim, 1)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Projects and fuses.
+
+        Args:
+            features (Sequence[Tensor]): (B, C_k, h_k, w_k), the finest first.
+
+        Returns:
+            Tensor: (B, D, h_0, w_0).
+        """
+        fused = None
+        for x, norm, level in zip(features, self.norms, self.levels, strict=True):
+            x = F.dropout(norm(x), self.dropout, self.training)
+            x = level(F.dropout2d(x, self.channel_dropout, self.training))
+            if fused is None:
+                fused = x
+            else:
+                fused = fused + F.interpolate(x, fused.shape[2:], mode='bilinear')
+        return fused if self.output is None else self.output(F.relu(fused))
+
+
+class AudioProjection(BaseModule):
+    """Projects the embedding of a sound, as :class:`VisualProjection` does maps.
+
+    Args:
+        in_channels (int): size C of the embedding.
+        embed_dim (int): size D of the result.
+        hidden_dim (int, optional): see :class:`VisualProjection`.
+        norm (bool): see :class:`VisualProjection`.
+        channel_dropout (float): see :class:`VisualProjection`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dim: int,
+        hidden_dim: int | None = None,
+        norm: bool = False,
+        channel_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.channel_dropout = channel_dropout
+        self.norm = nn.BatchNorm1d(in_channels, affine=False) if norm else None
+        self.input = nn.Linear(in_channels, hidden_dim or embed_dim)
+        self.output = None if hidden_dim is None else nn.Linear(hidden_dim, embed_dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Projects.
+
+        Args:
+            features (Tensor): (B, C).
+
+        Returns:
+            Tensor: (B, D).
+        """
+        x = features if self.norm is None else self.norm(features)
+        x = self.input(F.dropout(x, self.channel_dropout, self.training))
+        return x if self.output is None else self.output(F.relu(x))
