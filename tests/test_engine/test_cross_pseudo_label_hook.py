@@ -388,7 +388,8 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
     alignment = hook_of(runner).alignment
     assert alignment.area == pytest.approx(float(annotated.mean()))
     gap = {k: (v - annotated.mean()).abs() for k, v in areas.items()}
-    assert (gap[True] < 0.6 * gap[False]).all()
+    # of both: by chance one may be near the annotations without alignment
+    assert gap[True].sum() < 0.6 * gap[False].sum()
 
 
 def test_a_teacher_labels_from_the_end_of_the_warm_up(tmp_path):
