@@ -1,8 +1,9 @@
-"""A world of a dozen clips on disk that every test can read."""
+"""A world of a dozen clips on disk that every test can read, and a warm Python."""
 
 import json
 import logging
 import shutil
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,11 +16,43 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
+from tests.warm_python import WarmPython
+
+WARM_PYTHON = pytest.StashKey[WarmPython]()
 CLASSES = ('bell', 'drum', 'horn')
 COLOURS = ((40, 200, 230), (60, 60, 220), (220, 120, 30))
 NUM_CLIPS = 12
 HEIGHT, WIDTH = 48, 64
 SAMPLE_RATE = 8000
+
+
+def pytest_configure(config):
+    """Makes the warm Python, one for all processes of pytest-xdist."""
+    if not hasattr(config, 'workerinput'):
+        config.stash[WARM_PYTHON] = WarmPython(Path(tempfile.mkdtemp()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tells a process of pytest-xdist where it is."""
+    node.workerinput['warm_python'] = node.config.stash[WARM_PYTHON].path
+
+
+def pytest_unconfigure(config):
+    """Ends it."""
+    if WARM_PYTHON in config.stash:
+        warm_python = config.stash[WARM_PYTHON]
+        warm_python.close()
+        shutil.rmtree(Path(warm_python.path).parent)
+
+
+@pytest.fixture(scope='session')
+def warm_python(request):
+    """Path of a Python that starts fast; see :mod:`tests.warm_python`."""
+    config = request.config
+    if hasattr(config, 'workerinput'):
+        return config.workerinput['warm_python']
+    return config.stash[WARM_PYTHON].path
 
 
 def write_tiny_world(root: Path) -> Path:
