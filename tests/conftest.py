@@ -2,9 +2,11 @@
 
 import json
 import logging
+import os
 import shutil
 import tempfile
 from fractions import Fraction
+from multiprocessing import spawn
 from pathlib import Path
 
 import cv2
@@ -53,6 +55,14 @@ def warm_python(request):
     if hasattr(config, 'workerinput'):
         return config.workerinput['warm_python']
     return config.stash[WARM_PYTHON].path
+
+
+@pytest.fixture(scope='module')
+def warm_spawn(warm_python):
+    """Has processes that :mod:`multiprocessing` spawns start fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spawn, '_python_exe', os.fsencode(warm_python))
+        yield
 
 
 def write_tiny_world(root: Path) -> Path:

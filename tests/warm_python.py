@@ -180,7 +180,7 @@ def _program(job, fds):
     sys.path[:1] = [p for p in path.split(os.pathsep) if p]
     code = 1
     try:
-        while arguments[0] == '-u':
+        while arguments[0] in ('-u', '-B'):
             arguments.pop(0)
         what, *arguments = arguments
         if what in ('-c', '-m'):

@@ -1,7 +1,6 @@
 import filecmp
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -361,8 +360,8 @@ def test_reference_rows_by_hand():
 
 
 @pytest.mark.slow
-def test_command_line(tmp_path):
-    command = [sys.executable, 'tools/dataset_converters/make_synthetic.py']
+def test_command_line(warm_python, tmp_path):
+    command = [warm_python, 'tools/dataset_converters/make_synthetic.py']
     command += ['--out', str(tmp_path / 'w'), '--train', '2', '--val', '1']
     command += ['--test', '4', '--size', '64', '--duration', '1', '--workers', '1']
 

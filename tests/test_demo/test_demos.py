@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command):
+def run(python, *command):
     return subprocess.run(
-        [sys.executable, *map(str, command)],
+        [python, *map(str, command)],
         cwd=ROOT,
         env=dict(os.environ, PYTHONPATH=str(ROOT)),
         capture_output=True,
@@ -19,7 +18,7 @@ def run(*command):
 
 
 @pytest.mark.slow
-def test_image_demo(tiny_world, tiny_checkpoint, tmp_path):
+def test_image_demo(warm_python, tiny_world, tiny_checkpoint, tmp_path):
     command = [
         'demo/image_demo.py',
         tiny_world / 'frames/clip-01.jpg',
@@ -29,11 +28,11 @@ def test_image_demo(tiny_world, tiny_checkpoint, tmp_path):
         '--out-dir',
         tmp_path,
     ]
-    done = run(*command)
+    done = run(warm_python, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f'{tmp_path}: 1 predictions'
     assert (tmp_path / 'vis/clip-01.png').is_file()
-    done = run(*command)
+    done = run(warm_python, *command)
     assert done.returncode == 2
     assert 'error: ' in done.stderr
     assert 'not overwritten' in done.stderr
@@ -41,13 +40,15 @@ def test_image_demo(tiny_world, tiny_checkpoint, tmp_path):
 
 
 @pytest.mark.slow
-def test_video_demo(make_video, tiny_checkpoint, tmp_path):
+def test_video_demo(warm_python, make_video, tiny_checkpoint, tmp_path):
     video = make_video(tmp_path / 'v.mp4', seconds=1.0, codec='mpeg4')
     out = tmp_path / 'o.mp4'
-    done = run('demo/video_demo.py', video, tiny_checkpoint, '--out', out)
+    done = run(warm_python, 'demo/video_demo.py', video, tiny_checkpoint, '--out', out)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f'{out}: 10 frames, 5 maps, sound copied'
     assert out.stat().st_size > 1000
-    done = run('demo/video_demo.py', video, tmp_path / 'none.pth', '--out', out)
+    done = run(
+        warm_python, 'demo/video_demo.py', video, tmp_path / 'none.pth', '--out', out
+    )
     assert done.returncode == 2
     assert 'exists already' in done.stderr

@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -121,14 +120,14 @@ def test_nothing_to_close_in_a_single_process():
     module.close_dist()
 
 
-def train(folder, command, batch_size):
+def train(python, folder, command, batch_size):
     """Trains the toy model and returns its weights."""
     (folder / 'toy.py').write_text(TOY)
     config = folder / 'config.py'
     config.write_text(CONFIG.format(batch_size=batch_size))
     env = dict(
         os.environ,
-        PYTHON=sys.executable,
+        PYTHON=python,
         PYTHONPATH=f'{folder}{os.pathsep}{ROOT}',
         OMP_NUM_THREADS='1',
         # on a machine with GPUs too
@@ -146,13 +145,13 @@ def train(folder, command, batch_size):
 
 
 @pytest.mark.slow
-def test_two_processes_on_the_cpu_train_as_one(tmp_path):
+def test_two_processes_on_the_cpu_train_as_one(warm_python, tmp_path):
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.mkdir()
     two.mkdir()
     launcher = str(ROOT / 'tools' / 'dist_train.sh')
-    alone = train(one, [launcher, '1'], batch_size=4)
-    together = train(two, [launcher, '2'], batch_size=2)
+    alone = train(warm_python, one, [launcher, '1'], batch_size=4)
+    together = train(warm_python, two, [launcher, '2'], batch_size=2)
     assert alone.keys() == together.keys()
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-6)

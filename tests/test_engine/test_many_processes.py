@@ -17,7 +17,11 @@ from mmxpl.datasets.samplers import CurriculumSampler
 from mmxpl.registry import DATA_SAMPLERS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures('warm_spawn'),
+    pytest.mark.xdist_group('many_processes'),
+]
 
 LABELLED, UNLABELLED, TESTED = 6, 40, 7
 EPOCHS, STEPS = 7, 3
@@ -235,7 +239,7 @@ def run(folder, world_size, uneven=False, **hook):
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, warm_spawn):
     return tmp_path_factory.mktemp('processes')
 
 

@@ -15,7 +15,7 @@ from mmxpl.models.losses import (
     SLAVCLoss,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('warm_spawn')]
 LOSSES = (MaxMILContrastiveLoss, LVSLoss, SLAVCLoss, FNACLoss)
 SIZE = 6
 

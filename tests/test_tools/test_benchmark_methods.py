@@ -4,13 +4,13 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-pytestmark = pytest.mark.slow
+# what is trained once is trained by one process of pytest-xdist
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('benchmark')]
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = (
@@ -31,10 +31,10 @@ OPTIONS = (
 METHODS = ('xpl-no_ema', 'xpl')
 
 
-def compare(world, out, *args):
+def compare(python, world, out, *args):
     return subprocess.run(
         [
-            *(sys.executable, 'tools/benchmark_methods.py'),
+            *(python, 'tools/benchmark_methods.py'),
             *('--suite', 'synthetic', '--data-root', str(world), '--out', str(out)),
             *('--labelled', '0.5', '--jobs', '1', *args),
             *('--cfg-options', *OPTIONS),
@@ -61,9 +61,10 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def compared(world, tmp_path_factory):
+def compared(warm_python, world, tmp_path_factory):
     out = tmp_path_factory.mktemp('compared')
     done = compare(
+        warm_python,
         world,
         out,
         *('--methods', *METHODS, '--seeds', '3', '--share-warmup'),
@@ -106,10 +107,10 @@ def test_tables_and_curves_are_written(compared):
 
 
 def test_a_shared_warm_up_changes_no_bit_and_a_further_method_costs_its_own(
-    compared, world, tmp_path
+    warm_python, compared, world, tmp_path
 ):
     out, _ = compared
-    alone = compare(world, tmp_path, '--methods', 'xpl', '--seeds', '3')
+    alone = compare(warm_python, world, tmp_path, '--methods', 'xpl', '--seeds', '3')
     assert alone.returncode == 0, alone.stdout[-3000:] + alone.stderr[-3000:]
     weights = [
         torch.load(
@@ -127,22 +128,22 @@ def test_a_shared_warm_up_changes_no_bit_and_a_further_method_costs_its_own(
 
 
 def test_what_was_done_is_not_done_again_and_other_settings_are_refused(
-    compared, world
+    warm_python, compared, world
 ):
     out, _ = compared
     args = ('--methods', *METHODS, '--seeds', '3', '--splits', 'test')
-    again = compare(world, out, *args, '--share-warmup')
+    again = compare(warm_python, world, out, *args, '--share-warmup')
     assert again.returncode == 0, again.stderr[-3000:]
     assert again.stdout.count('was trained before') == 2
     assert 'tools/train.py' not in again.stdout
-    other = compare(world, out, *args, '--share-warmup', '--amp')
+    other = compare(warm_python, world, out, *args, '--share-warmup', '--amp')
     assert other.returncode == 2
     assert 'amp: False, now True' in other.stderr
 
 
-def test_wrong_arguments_are_answered_at_once(tmp_path):
-    done = compare(tmp_path / 'nowhere', tmp_path, '--methods', 'xpl')
+def test_wrong_arguments_are_answered_at_once(warm_python, tmp_path):
+    done = compare(warm_python, tmp_path / 'nowhere', tmp_path, '--methods', 'xpl')
     assert done.returncode == 2
     assert 'nowhere is no folder' in done.stderr
-    done = compare(tmp_path, tmp_path, '--methods', 'xplx')
+    done = compare(warm_python, tmp_path, tmp_path, '--methods', 'xplx')
     assert "no method 'xplx'" in done.stderr

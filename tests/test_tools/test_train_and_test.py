@@ -18,7 +18,8 @@ from mmengine.config import Config
 from mmxpl.registry import DATASETS
 from mmxpl.utils.errors import DataError
 
-pytestmark = pytest.mark.slow
+# what is trained once is trained by one process of pytest-xdist
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('train')]
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/xpl/xpl_custom.py'

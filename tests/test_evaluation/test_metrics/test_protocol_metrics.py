@@ -95,7 +95,7 @@ def evaluate_a_share(rank, world_size, port, folder):
 
 
 @pytest.mark.slow
-def test_two_real_processes(tmp_path):
+def test_two_real_processes(tmp_path, warm_spawn):
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
         port = server.getsockname()[1]
