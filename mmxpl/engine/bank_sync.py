@@ -42,13 +42,15 @@ def gather_labels(
         valid (Tensor, optional): (B, h, w) bool, on all ranks or on none.
 
     Returns:
-        tuple: the same of all ranks, equal on every rank.
+        tuple: the same of all ranks, equal on every rank and in the order of the
+        positions, so that sums do not depend on who predicted what.
     """
     counts = count_rows(maps)
     index = gather_rows(index.to(maps.device), counts)
+    order = index.argsort(stable=True)
     if valid is not None:
-        valid = gather_rows(valid, counts)
-    return index, gather_rows(maps, counts), valid
+        valid = gather_rows(valid, counts)[order]
+    return index[order], gather_rows(maps, counts)[order], valid
 
 
 def update_bank(

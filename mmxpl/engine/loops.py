@@ -14,6 +14,7 @@ from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError
 
 from .hooks.atomic_checkpoint_hook import last_good
+from .hooks.preemption_hook import PreemptionHook
 
 # what torch.utils.data says where a worker was ended from outside
 _WORKER_DEATH = 'DataLoader worker (pid'
@@ -83,6 +84,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         except RuntimeError as error:
             if _WORKER_DEATH not in str(error):
                 raise
+            for hook in self.runner.hooks:
+                if isinstance(hook, PreemptionHook):
+                    hook.end_if_received(self.runner, 'it has ended a data worker, too')
             raise DataError(_explain_worker_death(str(error))) from error
         except OSError as error:  # of what is written beside checkpoints
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

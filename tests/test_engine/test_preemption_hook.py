@@ -86,13 +86,13 @@ def test_outside_the_main_thread_signals_are_left_alone(runner, saved):
 WORKER = """
 import os, signal, subprocess, sys
 from torch.utils.data import DataLoader
-from mmxpl.engine.hooks.preemption_hook import _Shielded
+from mmxpl.engine.worker_shield import Shielded
 
 loader = DataLoader(
     range(4),
     num_workers=1,
     persistent_workers=True,
-    worker_init_fn=_Shielded(None, [signal.SIGTERM, signal.SIGUSR1]),
+    worker_init_fn=Shielded(None, [signal.SIGTERM, signal.SIGUSR1]),
 )
 batches = iter(loader)
 next(batches)

@@ -58,8 +58,14 @@ def strike(kind):
     elif kind == 'kill worker':
         os.kill(children()[0], signal.SIGKILL)
     elif kind == 'SIGTERM to all':
-        for process in (*children(), os.getpid()):
-            os.kill(process, signal.SIGTERM)
+        processes = (*children(), os.getpid())
+        # from a third process: workers heed what the run itself sends
+        scheduler = os.fork()
+        if not scheduler:
+            for process in processes:
+                os.kill(process, signal.SIGTERM)
+            os._exit(0)
+        os.waitpid(scheduler, 0)
         time.sleep(0.2)
     elif kind == 'remove frames':
         for path in Path(os.environ['MMXPL_DATA_ROOT'], 'frames').iterdir():
@@ -97,7 +103,7 @@ def watch(events):
     from mmengine.runner import Runner, ValLoop
 
     from mmxpl.engine import atomic_file, loops
-    from mmxpl.engine.hooks import CrossPseudoLabelHook
+    from mmxpl.engine.hooks import CrossPseudoLabelHook, area_calibration_hook
 
     def wrap(owner, name, before=None, after=None):
         inner = getattr(owner, name)
@@ -141,6 +147,14 @@ def watch(events):
         CrossPseudoLabelHook._scoring_pass,
         scored,
     )
+
+    def calibrating(*args, **kwargs):
+        for batch in ordered_pass(*args, **kwargs):
+            events('calibration')
+            yield batch
+
+    ordered_pass = area_calibration_hook.ordered_pass
+    area_calibration_hook.ordered_pass = calibrating
 
     class Os:
         """The module os, with events."""

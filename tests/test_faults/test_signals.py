@@ -42,22 +42,26 @@ def test_a_signal_saves_and_resumes_exactly(
     same_results(whole, resumed, (folder, tmp_path))
 
 
+@pytest.mark.parametrize(
+    ('phase', 'facts', 'goes_on'),
+    [('step', dict(iter=5), 6), ('scoring', {}, 5), ('calibration', {}, 4)],
+)
 def test_a_signal_to_the_data_workers_too(
-    train, whole_run, same_results, tmp_path, fault
+    train, whole_run, same_results, tmp_path, fault, phase, facts, goes_on
 ):
-    fault('SIGTERM to every process of the job')
+    fault(f'SIGTERM to every process of the job, {phase}')
     whole, folder = whole_run()
     options = [
         f'{name}_dataloader.{key}'
         for name in ('train', 'val')
         for key in ('num_workers=1', 'persistent_workers=True')
     ]
-    moment = whole.moment('step', iter=5)
+    moment = whole.moment(phase, **facts)
     stopped = train(tmp_path, *options, fault=('SIGTERM to all', moment))
     assert stopped.code == os.EX_TEMPFAIL, stopped.text
     resumed = train(tmp_path, *options, resume=True)
     assert resumed.code == 0, resumed.text
-    assert resumed.iterations[0] == 6
+    assert resumed.iterations[0] == goes_on, stopped.text
     same_results(whole, resumed, (folder, tmp_path))
 
 

@@ -1,19 +1,19 @@
 """Thresholds at which predicted maps cover as much as annotated ones."""
 
-import math
-from itertools import islice
-
 import torch
-from mmengine.dist import all_gather, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.utils.data import Subset
 
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
+from mmxpl.utils.gather import gather_rows
+
+from ..ordered_pass import ordered_pass
 
 _CHECKPOINT_KEY = 'area_calibration'
 
@@ -143,29 +143,19 @@ class AreaCalibrationHook(Hook):
     def _shifts(self, runner: Runner) -> dict[str, float]:
         """What has to be taken off the log-odds of each localizer."""
         loader = runner.val_loop.dataloader
-        batches = math.ceil(self.num_clips / loader.batch_size / get_world_size())
+        clips = Subset(loader.dataset, range(min(self.num_clips, len(loader.dataset))))
         logits: dict[str, list[Tensor]] = {name: [] for name in self.learner.names}
         training = self.learner.training
         self.learner.eval()
         # a loader of its own, so that the training draws what it would draw without it
         with torch.random.fork_rng(devices=[]):
-            clips = Runner.build_dataloader(
-                dict(
-                    dataset=loader.dataset,
-                    batch_size=loader.batch_size,
-                    num_workers=loader.num_workers,
-                    collate_fn=loader.collate_fn,
-                    sampler=dict(type='DefaultSampler', shuffle=False),
-                ),
-                seed=0,
-            )
-            for batch in islice(clips, batches):
+            for batch, count in ordered_pass(loader, clips, seed=0):
                 inputs = self.learner.data_preprocessor.prepare(batch)['inputs']
                 for name, localizer in self.learner.localizers.items():
-                    logits[name].append(localizer(inputs).logits.float())
+                    logits[name].append(localizer(inputs).logits[:count].float())
         self.learner.train(training)
         return {
-            name: _quantile(torch.cat(all_gather(torch.cat(parts))), 1 - self.area)
+            name: _quantile(gather_rows(torch.cat(parts)), 1 - self.area)
             for name, parts in logits.items()
         }
 

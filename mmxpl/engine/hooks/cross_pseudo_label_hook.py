@@ -27,6 +27,7 @@ from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 
 from ..dist import own_share
 from ..newest_checkpoint import named_files
+from ..ordered_pass import ordered_pass
 from .atomic_checkpoint_hook import checkpoint_folder
 
 VIEWS = ('canonical', 'train')
@@ -325,18 +326,10 @@ class CrossPseudoLabelHook(Hook):
 
     def _scoring_pass(self, runner: Runner) -> None:
         """Gives every unlabelled clip its first label."""
-        loader = runner.train_dataloader
-        scoring = Runner.build_dataloader(
-            dict(
-                dataset=self.unlabelled,
-                batch_size=loader.batch_size,
-                num_workers=loader.num_workers,
-                collate_fn=loader.collate_fn,
-                sampler=dict(type='DefaultSampler', shuffle=False),
-            ),
-            seed=self.sampler.seed,
-        )
-        for batch in scoring:
+        for batch, count in ordered_pass(
+            runner.train_dataloader, self.unlabelled, self.sampler.seed
+        ):
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
-            self._remember(index, self.source.predict(batch['inputs']))
+            maps = self.source.predict(batch['inputs'])
+            self._remember(index[:count], maps[:count])

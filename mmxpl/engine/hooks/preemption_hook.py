@@ -9,12 +9,12 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 from mmxpl.engine.dist import close_dist
+from mmxpl.engine.worker_shield import shield_workers
 from mmxpl.registry import HOOKS
 
-from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .atomic_checkpoint_hook import AtomicCheckpointHook, last_good
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 EXIT_CODE = os.EX_TEMPFAIL
@@ -76,7 +76,7 @@ class PreemptionHook(Hook):
         val_loop = runner.val_loop
         for loader in (runner.train_dataloader, val_loop and val_loop.dataloader):
             if loader is not None:
-                self._shield_workers(loader)
+                shield_workers(loader, self.signals)
 
     def after_train(self, runner: Runner) -> None:
         """Listens no more."""
@@ -127,6 +127,24 @@ class PreemptionHook(Hook):
         self.received = int(flag)
         return bool(self.received)
 
+    def end_if_received(self, runner: Runner, failure: str) -> None:
+        """Ends the process where a signal to the whole job has ended a part of it.
+
+        Args:
+            runner (Runner): The runner.
+            failure (str): What went wrong.
+
+        Raises:
+            SystemExit: With code 75, if there was a signal.
+        """
+        if self.received:
+            name = signal.Signals(self.received).name
+            runner.logger.warning(
+                f'{name}: {failure}. {last_good(runner)} Go on with --resume. Exit '
+                f'code {EXIT_CODE}.'
+            )
+            raise SystemExit(EXIT_CODE)
+
     def _stop(self, runner: Runner, meta: dict) -> None:
         """Saves and exits; every rank comes here."""
         (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
@@ -138,32 +156,3 @@ class PreemptionHook(Hook):
         )
         close_dist()
         raise SystemExit(EXIT_CODE)
-
-    def _shield_workers(self, loader: DataLoader) -> None:
-        """Has the workers of a loader, yet to be started, ignore the signals."""
-        loader.worker_init_fn = _Shielded(loader.worker_init_fn, self.signals)
-
-
-class _Shielded:
-    """Start of a data worker that heeds signals of its parent alone.
-
-    A worker that ignored SIGTERM altogether would outlive the run: at the end that
-    is how Python stops workers, and then it waits for them.
-    """
-
-    def __init__(self, worker_init_fn, signals: Sequence[signal.Signals]) -> None:
-        self.worker_init_fn, self.signals = worker_init_fn, signals
-
-    def __call__(self, worker_id: int) -> None:
-        if hasattr(signal, 'sigwaitinfo'):  # not on macOS: workers die there
-            # blocked in this thread and all that start from here on
-            signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
-            threading.Thread(target=self._heed, daemon=True).start()
-        if self.worker_init_fn is not None:
-            self.worker_init_fn(worker_id)
-
-    def _heed(self) -> None:
-        """Takes the signals, and ends the process if the parent sent one."""
-        while signal.sigwaitinfo(self.signals).si_pid != os.getppid():
-            pass
-        os._exit(0)
