@@ -33,7 +33,8 @@ class ExportableLocalizer(nn.Module):
             end's output.
 
     Raises:
-        DataError: If the learner has no such localizer.
+        DataError: If the learner has no such localizer, or its encoder reads the
+            waveform and ``with_spectrogram`` is False.
     """
 
     def __init__(
@@ -44,7 +45,17 @@ class ExportableLocalizer(nn.Module):
             raise DataError(f'localizer: must be one of {learner.names}, got {name!r}.')
         self.localizer = learner.localizers[name]
         preprocessor = learner.data_preprocessor
-        self.front_end = preprocessor.audio[self.localizer.audio_input]
+        encoder = self.localizer.audio_encoder
+        if not getattr(encoder, 'reads_waveform', False):
+            self.front_end = preprocessor.audio[self.localizer.audio_input]
+        elif with_spectrogram:
+            self.front_end = nn.Identity()  # the encoder has its own
+        else:
+            raise DataError(
+                f"localizer '{name}': its {type(encoder).__name__} computes the "
+                'spectrogram itself. Export it with_spectrogram=True '
+                '(--with-spectrogram).'
+            )
         self.with_spectrogram = with_spectrogram
         self.register_buffer('mean', preprocessor.mean.clone())
         self.register_buffer('std', preprocessor.std.clone())

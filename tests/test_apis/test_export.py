@@ -10,6 +10,8 @@ import torch
 
 from mmxpl.apis import load_learner
 from mmxpl.apis.export import ExportableLocalizer, example_inputs, export_localizer
+from mmxpl.registry import MODELS
+from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 
 DEPLOY = Path(__file__).parents[2] / 'docs/deploy.md'
@@ -53,6 +55,34 @@ def test_torch_export(loaded, tmp_path, with_spectrogram):
     if not with_spectrogram:
         sounds = model.front_end(sounds)
     torch.testing.assert_close(program(images, sounds), model(images, sounds))
+
+
+@pytest.fixture
+def hearing(loaded):
+    """A learner whose localizer b has an encoder with its own front end."""
+    model = tiny_model_cfg()
+    for key in ('audio_input', 'audio_encoder'):
+        del model['localizers']['b'][key]
+    model['localizers']['b']['audio_encoder'] = dict(type='YAMNet')
+    return MODELS.build(model).eval(), loaded[1]
+
+
+def test_an_encoder_that_reads_the_waveform(hearing):
+    learner, cfg = hearing
+    model = ExportableLocalizer(learner, 'b', with_spectrogram=True)
+    images, sounds = example_inputs(cfg, 2)
+    assert model.sound_name == 'waveform'
+    inputs = dict(img=images, audio=sounds)
+    with torch.no_grad():
+        expected = learner(**learner.data_preprocessor(dict(inputs=inputs)))
+        torch.testing.assert_close(model(images, sounds), expected['b'])
+    with pytest.raises(DataError, match="'b': its YAMNet .*--with-spectrogram"):
+        ExportableLocalizer(learner, 'b')
+
+
+@pytest.mark.slow
+def test_torch_export_of_an_encoder_that_reads_the_waveform(hearing, tmp_path):
+    assert export_localizer(*hearing, 'b', tmp_path / 'b.pt2', True) < 1e-5
 
 
 @pytest.mark.slow
