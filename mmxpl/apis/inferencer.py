@@ -15,6 +15,7 @@ from mmxpl.datasets.collate import av_collate
 from mmxpl.datasets.transforms import LoadAudio
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
+from mmxpl.utils.finite import nonfinite_entries
 from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panel import draw_boxes
@@ -265,6 +266,11 @@ class XPLInferencer(BaseInferencer):
         for batch, data in self.preprocess(inputs, batch_size, every):
             for pair, sample in zip(batch, self.forward(data), strict=True):
                 sample.pred_map = sample.pred_map.cpu()
+                if any(nonfinite_entries(dict(sample.pred_map.items()))):
+                    raise DataError(
+                        f"'{pair.sample_id}': the predicted map is NaN or infinite. "
+                        'Look at its frame and its sound, or name another checkpoint.'
+                    )
                 if pair.time is not None:
                     sample.set_metainfo(dict(time=pair.time))
                 yield pair, sample

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
 
 # endings that published lists carry behind the id
 MEDIA_SUFFIXES = ('.jpg', '.jpeg', '.png', '.wav')
@@ -155,20 +156,6 @@ def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
             f'{source}: {len(doubles)} ids occur more than once '
             f'({name_some(doubles)}). Keep each once.'
         )
-
-
-def name_some(ids: Sequence[str], limit: int = 5) -> str:
-    """Writes the first few ids for a message.
-
-    Args:
-        ids (Sequence[str]): the ids.
-        limit (int): how many to write out. Defaults to 5.
-
-    Returns:
-        str: For example ``a, b, c, d, e, ...``.
-    """
-    more = ', ...' if len(ids) > limit else ''
-    return ', '.join(ids[:limit]) + more
 
 
 def _parse_plain(row: Sequence[str], where: str) -> Clip:

@@ -115,7 +115,14 @@ class AreaAlignment:
 
         Returns:
             Tensor: (B, M, h, w) labels in [0, 1].
+
+        Raises:
+            ValueError: if a probability is NaN or infinite: it would move the
+                labels of all others.
         """
+        if not maps.isfinite().all():
+            rows = (~maps.isfinite()).flatten(1).any(dim=1).nonzero().flatten()
+            raise ValueError(f'maps {rows.tolist()} of the batch are NaN or infinite.')
         wanted = solve_area_shift(maps, self.area, soften, valid).cpu()
         self.updates += 1
         weight = max(1 / self.updates, 1 - self.momentum)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.ids import name_some
 
 from .label_file import (
     LabelArrays,
@@ -72,6 +73,7 @@ class PseudoLabelBank:
     ) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f'momentum must be in [0, 1), got {momentum}.')
+        self.sample_ids = sample_ids
         self.num_samples = len(sample_ids)
         self.ids_hash = fingerprint(sample_ids)
         self.names = list(names)
@@ -132,10 +134,12 @@ class PseudoLabelBank:
             Tensor: (B, M, h, w) float32, the labels of these clips after it.
 
         Raises:
-            DataError: If labels of another size are remembered.
+            DataError: If labels of another size are remembered, or if a new one is
+                NaN or infinite.
         """
         device, index = soft.device, index.cpu()
         soft = soft.detach().float().cpu()
+        self.check_finite(index, soft)
         if self.labels is None:
             self.allocate(soft.shape[1:])
         if soft.shape[1:] != self.labels.shape[1:]:
@@ -165,6 +169,28 @@ class PseudoLabelBank:
         self.visits[rows] += 1
         self.scores[rows] = reliability(new.float(), self.change[rows], self.measures)
         return self.lookup(index).to(device)
+
+    def check_finite(self, index: Tensor, maps: Tensor) -> None:
+        """Refuses maps that are no numbers.
+
+        One of them would spoil the average of its clip for good, and whatever is
+        computed of the maps of a batch.
+
+        Args:
+            index (Tensor): (B,) positions of the clips.
+            maps (Tensor): (B, ...) what is predicted for them.
+
+        Raises:
+            DataError: If a value is NaN or infinite, with the ids of the clips.
+        """
+        bad = ~maps.isfinite().flatten(1).all(dim=1)
+        if bad.any():
+            ids = [self.sample_ids[i] for i in index.to(bad.device)[bad].tolist()]
+            raise DataError(
+                f'Maps of {len(ids)} clips are NaN or infinite: {name_some(ids)}. Look '
+                'at these clips and at the weights, lower the learning rate, and go on '
+                'with --resume.'
+            )
 
     def lookup(self, index: Tensor) -> Tensor:
         """Reads labels.
@@ -254,7 +280,8 @@ class PseudoLabelBank:
         Raises:
             ValueError: if it belongs to another list of clips or to other
                 localizers.
-            DataError: if the file is missing or damaged, or there is no room.
+            DataError: if the file is missing or damaged, if a label is NaN or
+                infinite, or there is no room.
         """
         self._check(state)
         if 'file' in state:
@@ -272,6 +299,7 @@ class PseudoLabelBank:
             source = LabelArrays(
                 state['visits'], state['change'], state['scores'], state['labels']
             )
+        self._check_arrays(source)
         if self.path is None or shape is None:
             arrays = (None if a is None else a.cpu().clone() for a in source)
             self._take(LabelArrays(*arrays))
@@ -283,6 +311,23 @@ class PseudoLabelBank:
             measures, self.measures = self.measures, state['measures']
             self.scores.copy_(self.reliability(measures))
             self.measures = measures
+
+    def _check_arrays(self, arrays: LabelArrays, chunk: int = 65536) -> None:
+        """Refuses labels that are no numbers."""
+        bad = ~(arrays.change.isfinite() & arrays.scores.isfinite())
+        if arrays.labels is not None:
+            bad |= torch.cat(
+                [
+                    ~part.isfinite().flatten(1).all(dim=1)
+                    for part in arrays.labels.split(chunk)
+                ]
+            )
+        if bad.any():
+            ids = [self.sample_ids[i] for i in bad.nonzero().flatten().tolist()]
+            raise DataError(
+                f"The checkpoint's pseudo-labels of {len(ids)} clips are NaN or "
+                f'infinite: {name_some(ids)}. Resume from an earlier checkpoint.'
+            )
 
     def _check(self, state: dict) -> None:
         """Refuses the state of another bank."""

@@ -14,7 +14,10 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from .errors import DataError
+from .finite import nonfinite_entries
 
+# the log, and pseudo-labels, which the bank refuses with the ids of the clips
+_MAY_BE_NAN = ('message_hub', 'pseudo_label_bank')
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
@@ -57,7 +60,7 @@ def read_checkpoint(
 
     Raises:
         DataError: If the file does not exist, is no checkpoint, is damaged, or
-            holds objects that would run code when read.
+            holds objects that would run code when read, or numbers that are none.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -82,6 +85,13 @@ def read_checkpoint(
         raise DataError(
             f"checkpoint '{filename}' holds a {type(checkpoint).__name__}, not a "
             'dict of weights.'
+        )
+    parts = {k: v for k, v in checkpoint.items() if k not in _MAY_BE_NAN}
+    bad = list(nonfinite_entries(parts))
+    if bad:
+        raise DataError(
+            f"checkpoint '{filename}' holds NaN or infinite values in {len(bad)} "
+            f'tensors, such as {bad[0]}. Use an earlier one.'
         )
     return checkpoint
 

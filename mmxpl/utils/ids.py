@@ -1,7 +1,7 @@
-"""Fingerprints of lists of clips."""
+"""Fingerprints and excerpts of lists of clips."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def hash_ids(ids: Iterable[str]) -> str:
@@ -15,3 +15,17 @@ def hash_ids(ids: Iterable[str]) -> str:
         line.
     """
     return hashlib.sha256('\n'.join(sorted(ids)).encode()).hexdigest()[:12]
+
+
+def name_some(ids: Sequence[str], limit: int = 5) -> str:
+    """Writes the first few ids for a message.
+
+    Args:
+        ids (Sequence[str]): the ids.
+        limit (int): how many to write out. Defaults to 5.
+
+    Returns:
+        str: For example ``a, b, c, d, e, ...``.
+    """
+    more = ', ...' if len(ids) > limit else ''
+    return ', '.join(ids[:limit]) + more

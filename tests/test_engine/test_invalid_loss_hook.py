@@ -42,8 +42,24 @@ def test_weights_that_are_no_numbers_are_not_saved(runner):
     hook = InvalidLossHook()
     hook.after_train_iter(runner, 0, tiny_batch(1, 1), {'loss': torch.tensor(1.0)})
     weights = {'good': torch.zeros(2), 'bad': torch.tensor([0.0, float('nan')])}
-    checkpoint = dict(state_dict=weights, meta=dict(iter=42))
+    checkpoint = dict(state_dict=weights, optimizer={}, meta=dict(iter=42))
     with pytest.raises(DataError) as error:
         hook.before_save_checkpoint(runner, checkpoint)
-    for word in ('Iteration 42', '1 weights, such as bad', 'l0, u0', 'epoch_3.pth'):
+    for word in (
+        'Iteration 42',
+        '1 tensors, such as state_dict.bad',
+        'l0, u0',
+        'epoch_3.pth',
+    ):
         assert word in str(error.value)
+
+
+def test_an_optimizer_that_holds_no_numbers_is_not_saved(runner):
+    average = torch.tensor([0.0, float('inf')])
+    checkpoint = dict(
+        state_dict={},
+        optimizer=dict(state={3: dict(exp_avg=average, step=torch.tensor(4.0))}),
+        meta=dict(iter=42),
+    )
+    with pytest.raises(DataError, match=r'optimizer\.state\.3\.exp_avg'):
+        InvalidLossHook().before_save_checkpoint(runner, checkpoint)

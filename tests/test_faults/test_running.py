@@ -17,14 +17,23 @@ WORKERS = tuple(
 )
 
 
-def test_a_loss_that_is_no_number(train, whole_run, same_results, tmp_path, fault):
+def test_a_loss_that_is_no_number(train, whole_run, tmp_path, fault):
     fault('loss is NaN')
+    moment = whole_run()[0].moment('step', iter=2)
+    message = train(tmp_path, fault=('nan', moment)).message
+    assert re.search(r'Iteration 3: .*loss.* is nan', message)
+    assert re.search(r'The batch was (clip-\d\d(, )?){4}\.', message)
+    assert 'No checkpoint was written yet' in message
+
+
+def test_labels_that_are_no_numbers(train, whole_run, same_results, tmp_path, fault):
+    fault('pseudo-labels are NaN')
     whole, folder = whole_run()
     moment = whole.moment('step', iter=5)
     message = train(tmp_path, fault=('nan', moment)).message
-    assert re.search(r'Iteration 6: .*loss.* is nan', message)
-    assert re.search(r'The batch was (clip-\d\d(, )?){4}\.', message)
-    assert f"last good checkpoint is '{tmp_path}/epoch_1.pth'" in message
+    assert re.search(
+        r'Maps of 2 clips are NaN or infinite: (clip-\d\d(, )?){2}', message
+    )
     resumed = train(tmp_path, resume=True)
     same_results(whole, resumed, (folder, tmp_path))
 

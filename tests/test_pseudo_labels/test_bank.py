@@ -3,6 +3,7 @@ import torch
 
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.structures import compose_affine, invert_affine, visible_cells, warp
+from mmxpl.utils import DataError
 
 IDS = [f'clip{i}' for i in range(6)]
 
@@ -122,3 +123,26 @@ def test_state_of_another_list_is_refused(ids, message):
 def test_momentum_out_of_range():
     with pytest.raises(ValueError, match='momentum'):
         make_bank(momentum=1.0)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_labels_that_are_no_numbers_are_refused_with_the_ids(value):
+    bank = make_bank()
+    bank.update(torch.arange(6), torch.rand(6, 2, 4, 4))
+    before = bank.labels.clone()
+    soft = torch.rand(3, 2, 4, 4)
+    soft[1, 0, 2, 2] = value
+    with pytest.raises(DataError, match='1 clips .*: clip4'):
+        bank.update(torch.tensor([0, 4, 2]), soft)
+    assert torch.equal(bank.labels, before)
+    assert bank.visits.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize('key', ['labels', 'change', 'scores'])
+def test_a_state_that_holds_no_numbers_is_refused_with_the_ids(key):
+    bank = make_bank()
+    bank.update(torch.arange(6), torch.rand(6, 2, 4, 4))
+    state = bank.state_dict()
+    state[key].view(6, -1)[3, 0] = float('nan')
+    with pytest.raises(DataError, match='1 clips .*: clip3'):
+        make_bank().load_state_dict(state)

@@ -147,6 +147,20 @@ def test_no_flipped_bit_gets_through(tmp_path):
     assert refused > 20
 
 
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    nan = torch.tensor([1.0, float('nan')])
+    saved = dict(state_dict={'w': torch.ones(2)}, optimizer={'state': {0: {'m': nan}}})
+    torch.save(saved, path)
+    with pytest.raises(DataError, match=r'1 tensors, such as optimizer\.state\.0\.m'):
+        read_checkpoint(str(path))
+    torch.save({'w': nan}, path)
+    with pytest.raises(DataError, match='such as w'):
+        read_checkpoint(str(path))
+    torch.save(dict(state_dict={}, message_hub={'loss': nan}), path)
+    read_checkpoint(str(path))  # a log may say so
+
+
 def test_progress_is_read_without_the_weights(tmp_path):
     path = tmp_path / 'epoch_1.pth'
     meta = {'epoch': 1, 'iter': 5}

@@ -320,6 +320,7 @@ class CrossPseudoLabelHook(Hook):
         """Blends the maps of all ranks into every rank's bank; returns this rank's."""
         indices, maps, valid = bank_sync.gather_labels(index, maps, valid)
         if len(maps):  # of some rank
+            self.bank.check_finite(indices, maps)
             labels = self.source.label(maps, valid)
             bank_sync.update_bank(self.bank, indices, labels, valid)
         return self.bank.lookup(index).to(maps.device)

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
+from mmxpl.utils.finite import nonfinite_entries
 
 from .atomic_checkpoint_hook import last_good
 
@@ -18,8 +19,9 @@ _REMEDY = 'Look at these clips, lower the learning rate, and go on with --resume
 class InvalidLossHook(Hook):
     """Raises at the first loss that is NaN or infinite and names the clips.
 
-    Weights that are no numbers, which a finite loss may still leave behind, are
-    not saved: the last checkpoint of a run is always a good one.
+    Weights, or an optimizer's state, that are no numbers, which a finite loss may
+    still leave behind, are not saved: the last checkpoint of a run is always a good
+    one.
     """
 
     # before anything is logged or saved
@@ -51,19 +53,19 @@ class InvalidLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Looks at the weights.
+        """Looks at weights and optimizer.
 
         Raises:
-            DataError: If one is NaN or infinite.
+            DataError: If a value is NaN or infinite.
         """
         bad = [
             name
-            for name, value in checkpoint['state_dict'].items()
-            if value.is_floating_point() and not value.isfinite().all()
+            for key in ('state_dict', 'optimizer')
+            for name in nonfinite_entries(checkpoint.get(key), key)
         ]
         if bad:
             raise DataError(
-                f'Iteration {checkpoint["meta"]["iter"]}: {len(bad)} weights, such as '
-                f'{bad[0]}, are no numbers any more, and are not saved. The last '
+                f'Iteration {checkpoint["meta"]["iter"]}: {len(bad)} tensors, such as '
+                f'{bad[0]}, are NaN or infinite, and are not saved. The last '
                 f'batch was {self._batch}. {last_good(runner)} {_REMEDY}'
             )
