@@ -175,13 +175,15 @@ def test_an_empty_folder(inferencer, tmp_path):
         inferencer(tmp_path)
 
 
-def test_a_map_that_is_no_number_is_refused(inferencer, pair, monkeypatch):
-    localizer = inferencer.model.localizers['a']
-    bad = torch.full_like(localizer.calibration, float('nan'))
-    with monkeypatch.context() as patch:
-        patch.setattr(localizer.calibration, 'data', bad)
-        with pytest.raises(DataError, match='clip-.*the predicted map is NaN'):
-            inferencer(pair(0))
+def test_a_map_that_is_no_number_is_refused(inferencer, pair):
+    calibration = inferencer.model.localizers['a'].calibration
+    before = calibration.data.clone()
+    calibration.data.fill_(float('nan'))
+    try:
+        with pytest.raises(DataError, match="'clip-00': the predicted map is NaN"):
+            inferencer(pair('clip-00'))
+    finally:
+        calibration.data.copy_(before)
 
 
 def test_weights_must_be_given_and_fit(tiny_cfg, tiny_checkpoint, tmp_path):
