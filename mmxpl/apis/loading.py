@@ -79,9 +79,13 @@ def clip_pipeline(cfg: Config) -> list[dict]:
     """
     for leaf in config_leaves(cfg.test_dataloader):
         if leaf.get('pipeline'):
+            steps = []
+            for step in leaf['pipeline']:
+                read_features = step['type'].split('.')[-1] == 'LoadFeatures'
+                steps += [step['frame'], step['audio']] if read_features else [step]
             return [
                 {key: value for key, value in step.items() if key != 'cache'}
-                for step in leaf['pipeline']
+                for step in steps
             ]
     raise DataError('test_dataloader: the config has no data set with a pipeline.')
 

@@ -10,7 +10,13 @@ from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
 from .splits import select_subset
-from .transforms import LoadAudio, LoadFrame, PackAVInputs, RasterizeTargets
+from .transforms import (
+    LoadAudio,
+    LoadFeatures,
+    LoadFrame,
+    PackAVInputs,
+    RasterizeTargets,
+)
 from .vggss import VGGSSDataset
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     'DuetDataset',
     'FlickrSoundNetDataset',
     'LoadAudio',
+    'LoadFeatures',
     'LoadFrame',
     'NegativeAudioDataset',
     'PackAVInputs',

@@ -19,6 +19,7 @@ from .id_list import (
 )
 from .labels import has_label, labels_within_frame
 from .missing import POLICIES, handle_missing
+from .partners import swap_sounds
 from .published import name_list
 from .splits import check_subset, select_subset
 
@@ -65,6 +66,10 @@ class AVDataset(BaseDataset):
         missing (str): 'error' refuses ids that lack a file or, in a labelled
             set, an annotation; 'skip' leaves them out for the whole run and
             names them in the log. Defaults to 'error'.
+        audio_swap (float): share of the clips that are given the sound of another
+            clip, in [0, 1]: unlabelled clips become as wild as video is, and a test
+            set shows what the sound is worth (1). Defaults to 0.
+        audio_swap_seed (int): which clips, and whose sound. Defaults to 0.
         metainfo (dict, optional): meta information of the set.
         indices (int | Sequence[int], optional): use these entries only.
         serialize_data (bool): keep the entries as one array that workers
@@ -89,6 +94,8 @@ class AVDataset(BaseDataset):
         fraction: float | None = None,
         split_seed: int = 0,
         missing: str = 'error',
+        audio_swap: float = 0.0,
+        audio_swap_seed: int = 0,
         metainfo: dict | None = None,
         indices: int | Sequence[int] | None = None,
         serialize_data: bool = True,
@@ -99,6 +106,8 @@ class AVDataset(BaseDataset):
         check_subset(subset, fraction)
         if missing not in POLICIES:
             raise ValueError(f"missing must be one of {POLICIES}, got '{missing}'.")
+        if not 0 <= audio_swap <= 1:
+            raise ValueError(f'audio_swap must be in [0, 1], got {audio_swap}.')
         unknown = set(data_prefix or ()) - set(self.default_prefix)
         if unknown:
             raise ValueError(
@@ -112,6 +121,7 @@ class AVDataset(BaseDataset):
         self.fraction = fraction
         self.split_seed = split_seed
         self.missing = missing
+        self.audio_swap, self.audio_swap_seed = audio_swap, audio_swap_seed
         super().__init__(
             ann_file=self.default_ann_file if ann_file is None else ann_file,
             metainfo=metainfo,
@@ -233,6 +243,13 @@ class AVDataset(BaseDataset):
             if c.sample_id not in left_out
             and (not self.labelled or c.sample_id in labels)
         ]
+        if self.audio_swap:
+            swapped = swap_sounds(entries, self.audio_swap, self.audio_swap_seed)
+            print_log(
+                f'{self.source}: {swapped} of {len(entries)} clips are given the sound '
+                'of another clip.',
+                logger='current',
+            )
         # the complement of everything is asked for by that very setting
         if not entries and not (self.subset == 'unlabelled' and self.fraction == 1):
             raise DataError(

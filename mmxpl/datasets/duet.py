@@ -10,6 +10,7 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .partners import choose_partners, clip_classes
+from .transforms.formatting import require_media
 
 
 @DATASETS.register_module()
@@ -92,7 +93,10 @@ class DuetDataset(Dataset):
         if not 0 <= idx < len(self):
             raise IndexError(f'index {idx} is out of range for {len(self)} samples')
         self.full_init()
-        pair = [self.dataset[i] for i in (idx, self._right[idx])]
+        pair = [
+            require_media(self.dataset[i], 'DuetDataset')
+            for i in (idx, self._right[idx])
+        ]
         sample, other = (packed['data_samples'] for packed in pair)
         boxes = []
         for part, shift in ((sample, 0.0), (other, 0.5)):

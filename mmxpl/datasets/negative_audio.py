@@ -14,6 +14,7 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .partners import choose_partners, clip_classes, rng_of
+from .transforms.formatting import require_media
 
 AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')
 
@@ -151,11 +152,14 @@ class NegativeAudioDataset(Dataset):
             packed['data_samples'].set_metainfo(dict(audio_kind=kind))
             return packed
         packed = remove_source(self.dataset.pipeline(info), sample_id, kind)
-        audio = packed['inputs']['audio']
-        if kind == 'silence':
-            packed['inputs']['audio'] = torch.zeros_like(audio)
-        elif kind == 'noise':
-            packed['inputs']['audio'] = self._noise(sample_id, audio)
+        if kind in ('silence', 'noise'):
+            inputs = require_media(packed, f"NegativeAudioDataset's {kind}")['inputs']
+            sound = inputs['audio']
+            inputs['audio'] = (
+                torch.zeros_like(sound)
+                if kind == 'silence'
+                else self._noise(sample_id, sound)
+            )
         return packed
 
     def _noise(self, sample_id: str, like: Tensor) -> Tensor:

@@ -88,3 +88,37 @@ def choose_partners(
             )
         partners.append(partner)
     return partners
+
+
+def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
+    """Gives a share of the clips the sound of another clip, as wild video has it.
+
+    Which clips, and whose sound, depends on ids and seed alone. Each gets the sound of
+    another one of the chosen, and every chosen sound is given to one clip.
+
+    Args:
+        entries (Sequence[dict]): clips with ``sample_id`` and ``audio_path``, changed
+            in place.
+        fraction (float): share of the clips, in [0, 1].
+        seed (int): of the choice.
+
+    Returns:
+        int: how many clips were given another sound.
+
+    Raises:
+        DataError: If a single clip is chosen, which no other could give its sound.
+    """
+    order = sorted(
+        range(len(entries)),
+        key=lambda i: rng_of(entries[i]['sample_id'], 'swap', seed).random(),
+    )
+    chosen = order[: round(fraction * len(entries))]
+    if len(chosen) == 1:
+        raise DataError(
+            f'audio_swap={fraction} of {len(entries)} clips is one, and there is no '
+            'other sound to give it: raise audio_swap.'
+        )
+    sounds = [entries[i]['audio_path'] for i in chosen]
+    for i, sound in zip(chosen, sounds[1:] + sounds[:1], strict=True):
+        entries[i]['audio_path'] = sound
+    return len(chosen)

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.logging import print_log
 from torch import nn
 
 from mmxpl.utils import DataError
 
 _LOADED = 'PretrainedInit'
+
+
+class PretrainedError(DataError):
+    """Pretrained weights that did not reach the module that names them."""
 
 
 def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
@@ -28,7 +31,7 @@ def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
                 yield name, module, cfg['checkpoint']
 
 
-def explain(model: nn.Module, error: Exception) -> DataError:
+def explain(model: nn.Module, error: Exception) -> PretrainedError:
     """Makes one clear error of a checkpoint that could not be loaded.
 
     Args:
@@ -36,13 +39,13 @@ def explain(model: nn.Module, error: Exception) -> DataError:
         error (Exception): what its initialisation raised.
 
     Returns:
-        DataError: it names the module, the checkpoint and the remedies.
+        PretrainedError: it names the module, the checkpoint and the remedies.
     """
     parts = list(pretrained_parts(model))
     failed = [part for part in parts if _is_missing(part[2])] or parts
     named = ', '.join(f"{name} from '{file}'" for name, _, file in failed)
     reason = (str(error) or repr(error)).splitlines()[0]
-    return DataError(
+    return PretrainedError(
         f'pretrained weights cannot be loaded ({named}): {reason}. Without a network '
         'download the file elsewhere and name it in init_cfg.checkpoint '
         '(`pretrained` at the top of the configs), or set init_cfg to None to train '
@@ -58,20 +61,16 @@ def check_loaded(model: nn.Module, init_info: dict) -> None:
         init_info (dict): by parameter what initialised it, as MMEngine records.
 
     Raises:
-        DataError: If no weight of a checkpoint fits.
+        PretrainedError: If no weight of a checkpoint fits.
     """
     for name, module, file in pretrained_parts(model):
         infos = [init_info[p]['init_info'] for p in module.parameters()]
-        loaded = sum(info.startswith(_LOADED) for info in infos)
-        if not loaded:
-            raise DataError(
+        if not any(info.startswith(_LOADED) for info in infos):
+            raise PretrainedError(
                 f"'{file}' holds no weights for {name}: none of its {len(infos)} "
                 "parameters was found. Is it another network's? A part of a detector "
                 "needs init_cfg.prefix, such as 'backbone.'."
             )
-        print_log(
-            f'{name}: {loaded} of {len(infos)} parameters from {file}', logger='current'
-        )
 
 
 def _is_missing(file: str) -> bool:

@@ -10,7 +10,7 @@ import torch
 from mmxpl.datasets import LoadAudio, LoadFrame, NegativeAudioDataset, VGGSSDataset
 from mmxpl.datasets import media_cache_build as build_module
 from mmxpl.datasets.media_cache import MediaCache
-from mmxpl.datasets.media_cache_build import build_cache
+from mmxpl.datasets.media_cache_build import build_cache, decode_files
 from mmxpl.utils import DataError
 
 AUDIO = dict(sample_rate=16000, duration=0.75)  # resampled from 8 kHz
@@ -30,10 +30,14 @@ def _dataset(root, cache=None, **options):
     return VGGSSDataset(data_root=str(root), pipeline=_pipeline(cache), **options)
 
 
-def _build(dataset, **options):
+def _decoder(decode, workers=1):
+    return lambda paths: decode_files(decode, paths, workers)
+
+
+def _build(dataset, workers=1, **options):
     for step in dataset.pipeline.transforms[:2]:
         paths = [dataset.get_data_info(i)[step.path_key] for i in range(len(dataset))]
-        build_cache(step.cache, step.decode, paths, **options)
+        build_cache(step.cache, _decoder(step.decode, workers), paths, **options)
 
 
 @pytest.fixture
@@ -199,34 +203,78 @@ def test_an_index_of_another_cache_is_refused(world):
 # building
 
 
-def test_a_build_that_stops_leaves_nothing(world, monkeypatch):
+@pytest.fixture
+def stopped(world, monkeypatch):
+    """A build that was stopped after four of twelve frames, two of them on the disk."""
+    monkeypatch.setattr(build_module, 'FLUSH', 2)
     step = LoadFrame(24, world / 'new')
     paths = [str(p) for p in sorted((world / 'frames').iterdir())]
-    calls = []
+    decoded = []
 
     def decode(path):
-        calls.append(path)
-        if len(calls) == 3:
+        decoded.append(path)
+        if len(decoded) == 4:
             raise KeyboardInterrupt
-        assert not step.cache.folder.exists()
         return step.decode(path)
 
     with pytest.raises(KeyboardInterrupt):
-        build_cache(step.cache, decode, paths)
-    assert list((world / 'new').iterdir()) == []
+        build_cache(step.cache, _decoder(decode), paths)
     with pytest.raises(DataError, match='no such cache'):
         step.cache.read(paths[0])
+    return step, paths
 
 
-def test_the_folder_of_a_killed_build_is_no_cache(world):
-    shutil.copytree(
-        world / 'cache' / 'cached_frames', world / 'new' / 'cached_frames.part'
-    )
-    dataset = _dataset(world, world / 'new')
-    with pytest.raises(DataError, match='no such cache'):
-        dataset[0]
-    with pytest.raises(DataError, match=r'\.part: another build .* remove this folder'):
-        _build(dataset)
+def _build_again(step, paths):
+    decoded = []
+
+    def decode(path):
+        decoded.append(path)
+        return step.decode(path)
+
+    build_cache(step.cache, _decoder(decode), paths)
+    for path in paths:
+        assert (step.cache.read(path)[0] == step.decode(path)[0]).all()
+    assert [p.name for p in step.cache.folder.parent.iterdir()] == ['cached_frames']
+    return decoded
+
+
+def test_a_stopped_build_goes_on_where_it_ended(stopped):
+    step, paths = stopped
+    assert _build_again(step, paths) == paths[2:]
+
+
+def test_rows_of_files_that_changed_are_made_again(stopped):
+    step, paths = stopped
+    os.utime(paths[1], ns=(0, 1))
+    assert _build_again(step, paths) == paths[1:]
+
+
+@pytest.mark.parametrize('name', ['data.npy', 'journal', 'settings.json'])
+def test_a_stopped_build_that_was_harmed_starts_anew(stopped, name):
+    step, paths = stopped
+    (step.cache.folder.with_name('cached_frames.part') / name).write_bytes(b'?')
+    assert _build_again(step, paths) == paths
+
+
+def test_a_stopped_build_of_other_settings_or_files_starts_anew(stopped, world):
+    step, paths = stopped
+    assert _build_again(step, paths[:-1]) == paths[:-1]
+    other = LoadFrame(20, world / 'new')
+    shutil.move(step.cache.folder, step.cache.folder.with_name('cached_frames.part'))
+    assert _build_again(other, paths) == paths
+
+
+def test_one_build_at_a_time(world):
+    step = LoadFrame(24, world / 'new')
+    paths = [str(p) for p in sorted((world / 'frames').iterdir())]
+
+    def decode(path):
+        with pytest.raises(DataError, match=r'cached_frames\.part: another build'):
+            build_cache(step.cache, _decoder(step.decode), paths)
+        return step.decode(path)
+
+    build_cache(step.cache, _decoder(decode), paths)
+    assert step.cache.read(paths[0])
 
 
 def test_all_bad_files_are_named_and_nothing_is_built(world):
@@ -262,6 +310,7 @@ def test_a_full_disk_is_said_before_and_on_the_way(world, monkeypatch):
         patch.setattr(build_module.shutil, 'disk_usage', lambda path: (9, 9, 0))
         with pytest.raises(DataError, match='the disk has 0.0'):
             _build(dataset)
+    shutil.rmtree(world / 'new')
 
     def full(file):
         raise OSError(28, 'No space left on device')
@@ -269,7 +318,8 @@ def test_a_full_disk_is_said_before_and_on_the_way(world, monkeypatch):
     monkeypatch.setattr(build_module, '_sync', full)
     with pytest.raises(DataError, match='could not be written.*No space left'):
         _build(dataset)
-    assert list((world / 'new').iterdir()) == []
+    with pytest.raises(DataError, match='no such cache'):
+        dataset[0]
 
 
 def test_rows_follow_the_files_and_keys_are_sorted(world):

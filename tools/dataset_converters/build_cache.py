@@ -1,18 +1,25 @@
-"""Decode the frames and sounds of a config once, for all trainings to come.
+"""Computes once what trainings read in every epoch: decoded media, or features.
 
-Fills the folder that the config's LoadFrame and LoadAudio name as cache=DIR; the
-project's configs take it from the environment (MMXPL_CACHE=DIR). Training with
-the same config then reads from there, and the samples are the same, bit for bit.
-What is there and fits is left as it is. See docs/data/cache.md.
+Fills the folders that a config's LoadFrame, LoadAudio and LoadFeatures name as
+cache=DIR; the project's configs take them from the environment (MMXPL_CACHE=DIR).
+Decoded frames and sounds are the same, bit for bit. Features are those of the config's
+frozen encoders, in half precision. What is there and fits is left as it is, and an
+interrupted build goes on where it ended. See docs/data/cache.md.
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
@@ -22,7 +29,7 @@ SPLITS = ('train', 'val', 'test')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,56 +45,203 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='files read at a time'
     )
+    parser.add_argument(
+        '--batch-size', type=int, default=16, help='clips encoded at a time'
+    )
+    parser.add_argument('--device', help='of the encoders (default: a GPU if any)')
     add_config_options(parser)
     args = parser.parse_args(argv)
-    if args.workers < 1:
-        parser.error('--workers must be at least 1')
+    if args.workers < 1 or args.batch_size < 1:
+        parser.error('--workers and --batch-size must be at least 1')
     return args
 
 
-def collect(cfg: Any, splits: Sequence[str], jobs: dict[Path, tuple]) -> None:
-    """Find out what is to be decoded, and into which cache.
+@dataclass
+class Job:
+    """One cache to be built.
 
     Args:
-        cfg (Any): The config.
-        splits (Sequence[str]): Which of its splits.
-        jobs (dict[Path, tuple]): By folder of the cache the transform and the
-            files (keys of a dict, in order); added to.
+        cache (MediaCache): where to.
+        what (Any): what makes the values; two configs may share a cache if it is equal.
+        decode (Callable): gives what the files hold, see ``build_cache``.
+        infos (dict[str, dict]): files, each with the entry of a clip that it is of.
+    """
+
+    cache: Any
+    what: Any
+    decode: Callable
+    infos: dict[str, dict] = field(default_factory=dict)
+
+
+def collect(cfg: Config, args: argparse.Namespace, jobs: dict[Path, Job]) -> None:
+    """Finds out what is to be computed, and into which cache.
+
+    Args:
+        cfg (Config): the config.
+        args (argparse.Namespace): the command line.
+        jobs (dict[Path, Job]): by folder of the cache; added to.
 
     Raises:
         DataError: If a transform has no cache, or one cache has two settings.
     """
     from mmxpl.datasets.config_leaves import config_leaves
-    from mmxpl.datasets.transforms.loading import LoadMedia
+    from mmxpl.datasets.transforms.loading import LoadFeatures, LoadMedia
     from mmxpl.registry import DATASETS
 
-    for leaf in config_leaves([cfg.get(f'{split}_dataloader') for split in splits]):
+    encoders = None
+    for leaf in config_leaves(
+        [cfg.get(f'{split}_dataloader') for split in args.splits]
+    ):
         dataset = DATASETS.build(leaf)
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         for step in dataset.pipeline.transforms:
-            if not isinstance(step, LoadMedia):
+            if not isinstance(step, LoadMedia | LoadFeatures):
                 continue
             if step.cache is None:
                 raise DataError(
                     f'{type(step).__name__} of {dataset.source} has no cache: set '
                     'MMXPL_CACHE=DIR in the environment or cache=DIR in the config.'
                 )
-            known, paths = jobs.setdefault(step.cache.folder, (step, {}))
-            if known.settings != step.settings:
-                raise DataError(
-                    f'{step.cache.folder}: one cache cannot be of {known} and of '
-                    f'{step}. Give them folders of their own.'
-                )
-            paths.update(dict.fromkeys(info[step.path_key] for info in infos))
+            if isinstance(step, LoadMedia):
+                collect_media(step, infos, args, jobs)
+            else:
+                encoders = encoders or Encoders(cfg, step, args)
+                encoders.collect(infos, jobs)
+    if encoders is not None:
+        encoders.write_manifest()
 
 
-def build(step: Any, paths: Sequence[str], args: argparse.Namespace) -> str:
-    """Build one cache, unless it is there.
+def collect_media(
+    step: Any, infos: list[dict], args: argparse.Namespace, jobs: dict[Path, Job]
+) -> None:
+    """Adds the files that one transform reads."""
+    from mmxpl.datasets.media_cache_build import decode_files
+
+    def decode(paths: Sequence[str]) -> Iterator:
+        return decode_files(step.decode, paths, args.workers)
+
+    job = jobs.setdefault(step.cache.folder, Job(step.cache, step, decode))
+    if job.what.settings != step.settings:
+        raise DataError(
+            f'{step.cache.folder}: one cache cannot be of {job.what} and of '
+            f'{step}. Give them folders of their own.'
+        )
+    job.infos.update({info[step.path_key]: info for info in infos})
+
+
+class Encoders:
+    """Frozen encoders of a config, and the caches of their features.
 
     Args:
-        step (LoadMedia): What decodes.
-        paths (Sequence[str]): The files.
-        args (argparse.Namespace): The command line.
+        cfg (Config): the config.
+        step (LoadFeatures): what reads the features.
+        args (argparse.Namespace): the command line.
+    """
+
+    def __init__(self, cfg: Config, step: Any, args: argparse.Namespace) -> None:
+        from mmengine.device import get_device
+
+        from mmxpl.models.features import encoder_settings
+        from mmxpl.registry import MODELS
+        from mmxpl.utils.checkpoint import load_weights_only
+
+        load_weights_only()
+        self.step, self.args = step, args
+        self.learner = MODELS.build(cfg.model)
+        self.learner.init_weights()
+        self.learner.to(args.device or get_device()).eval()
+        settings = encoder_settings(cfg.model, self.learner)
+        self.caches = {
+            (name, kind): step.cache.part(kind, entry)
+            for name, kinds in settings.items()
+            for kind, entry in kinds.items()
+        }
+        self.settings, self.first = settings, None
+
+    def collect(self, infos: list[dict], jobs: dict[Path, Job]) -> None:
+        """Adds the files of some clips."""
+        from mmxpl.datasets.feature_cache import KINDS
+
+        self.first = self.first or infos[0]
+        for (name, kind), cache in self.caches.items():
+            job = jobs.setdefault(cache.folder, Job(cache, None, None))
+            job.infos.update({info[KINDS[kind]]: info for info in infos})
+            job.decode = partial(self._decode, name, kind, job)
+
+    def write_manifest(self) -> None:
+        """Says whose features are where.
+
+        Raises:
+            DataError: If the folder is of another model.
+        """
+        from mmxpl.datasets.feature_cache import MANIFEST
+
+        path = self.step.cache.folder / MANIFEST
+        manifest: dict[str, dict] = {}
+        for (name, kind), cache in self.caches.items():
+            _, shapes = self._encode(name, kind, [self._load(kind, self.first)[0]])
+            manifest.setdefault(name, {})[kind] = dict(
+                folder=cache.folder.name,
+                settings=self.settings[name][kind],
+                shapes=shapes,
+            )
+        text = json.dumps(manifest, indent=1)
+        other = path.exists() and json.loads(path.read_text()) != json.loads(text)
+        if other and not self.args.overwrite:
+            raise DataError(
+                f'{path} is of other encoders. Give this config a folder of its own '
+                '(cache of LoadFeatures), or pass --overwrite.'
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def _load(self, kind: str, info: dict) -> tuple[Any, tuple[int, int]]:
+        """Reads the frame or sound of a clip."""
+        import torch
+
+        from mmxpl.datasets.transforms.formatting import pack_frame
+
+        if kind == 'visual':
+            results = self.step.frame(dict(info))
+            return pack_frame(results['img']), tuple(results['ori_shape'])
+        return torch.from_numpy(self.step.audio(dict(info))['audio']), (0, 0)
+
+    def _encode(self, name: str, kind: str, batch: list) -> tuple:
+        """Encodes a list of frames or sounds."""
+        import torch
+
+        from mmxpl.models.features import encode
+
+        inputs = {dict(visual='img', sound='audio')[kind]: torch.stack(batch)}
+        return encode(self.learner, name, kind, inputs)
+
+    def _decode(self, name: str, kind: str, job: Job, paths: Sequence[str]) -> Iterator:
+        """Loads files in threads and encodes them in batches."""
+        from mmxpl.datasets.media_cache_build import decode_files
+
+        loaded = decode_files(
+            lambda path: self._load(kind, job.infos[path]), paths, self.args.workers
+        )
+        while chunk := list(islice(loaded, self.args.batch_size)):
+            good = [item for item in chunk if not isinstance(item, DataError)]
+            rows = iter(())
+            if good:
+                batch = [array for _, (array, _) in good]
+                rows = iter(self._encode(name, kind, batch)[0].numpy())
+            for item in chunk:
+                if isinstance(item, DataError):
+                    yield item
+                else:
+                    stamp, (_, shape) = item
+                    yield stamp, (next(rows), shape)
+
+
+def build(job: Job, args: argparse.Namespace) -> str:
+    """Builds one cache, unless it is there.
+
+    Args:
+        job (Job): what to build.
+        args (argparse.Namespace): the command line.
 
     Returns:
         str: What became of it.
@@ -97,47 +251,50 @@ def build(step: Any, paths: Sequence[str], args: argparse.Namespace) -> str:
     """
     from mmxpl.datasets.media_cache_build import build_cache
 
-    folder = step.cache.folder
+    folder, paths = job.cache.folder, list(job.infos)
     if folder.exists():
         try:
             for path in paths:
-                step.cache.find(path)
+                job.cache.find(path)
             return f'{folder}: {len(paths)} files, complete already'
         except DataError as error:
             if not args.overwrite:
                 raise
             print(f'{folder}: is replaced ({str(error).split(". Build")[0]})')
+    start = time.monotonic()
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
-        row = progress.add_task(step.kind, total=len(paths))
+        row = progress.add_task(folder.name, total=len(paths))
         build_cache(
-            step.cache,
-            step.decode,
+            job.cache,
+            job.decode,
             paths,
-            args.workers,
             args.overwrite,
-            lambda: progress.advance(row),
+            lambda count: progress.advance(row, count),
         )
     size = sum(file.stat().st_size for file in folder.iterdir())
-    return f'{folder}: {len(paths)} files, {size / 2**30:.2f} GiB'
+    return (
+        f'{folder}: {len(paths)} files, {size / 2**30:.2f} GiB in '
+        f'{time.monotonic() - start:.0f} s'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Build and report."""
+    """Builds and reports."""
     args = parse_args(argv)
     with one_clear_error():
         # imported late: a wrong argument is then answered at once
         import torch
 
-        # as in a worker of a data loader; the files are what runs in parallel
-        torch.set_num_threads(1)
-        jobs: dict[Path, tuple] = {}
+        # one thread a file; encoders share the machine among as many
+        torch.set_num_threads(args.workers)
+        jobs: dict[Path, Job] = {}
         for path in args.config:
-            collect(load_config(path, args.cfg_options), args.splits, jobs)
-        if not any(paths for _, paths in jobs.values()):
+            collect(load_config(path, args.cfg_options), args, jobs)
+        if not any(job.infos for job in jobs.values()):
             raise DataError('The config names no clip to be cached.')
-        for step, paths in jobs.values():
-            print(build(step, list(paths), args))
+        for job in jobs.values():
+            print(build(job, args), flush=True)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData
 
 from mmxpl.registry import TRANSFORMS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils import DataError
 
 META_KEYS = (
     'sample_id',
@@ -27,8 +28,8 @@ META_KEYS = (
 class PackAVInputs(BaseTransform):
     """Makes tensors and an :class:`AVDataSample` of a clip.
 
-    Required keys: ``img``, ``audio`` and the meta keys. Optional keys:
-    ``bboxes``, ``gt_map`` and ``is_sounding`` (which becomes meta information).
+    Required keys: ``img`` and ``audio``, or ``features``, and the meta keys. Optional
+    keys: ``bboxes``, ``gt_map`` and ``is_sounding`` (which becomes meta information).
 
     Args:
         meta_keys (Sequence[str]): keys that become meta information. Defaults
@@ -46,12 +47,9 @@ class PackAVInputs(BaseTransform):
 
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
-            ``audio``, float32 (T,); and ``data_samples``.
+            ``audio``, float32 (T,), or the features as they are; and
+            ``data_samples``.
         """
-        height, width = results['img'].shape[:2]
-        planes = np.empty((3, height, width), np.uint8)
-        # several times as fast as copying a transposed view
-        cv2.split(results['img'], list(planes))
         sample = AVDataSample(metainfo={key: results[key] for key in self.meta_keys})
         if 'is_sounding' in results:
             sample.set_metainfo({'is_sounding': results['is_sounding']})
@@ -60,14 +58,53 @@ class PackAVInputs(BaseTransform):
             sample.gt_instances = InstanceData(bboxes=boxes.reshape(-1, 4))
         if results.get('gt_map') is not None:
             sample.gt_map = results['gt_map']
-        return {
-            'inputs': {
-                'img': torch.from_numpy(planes),
-                'audio': torch.from_numpy(results['audio']),
-            },
-            'data_samples': sample,
-        }
+        return {'inputs': _pack_inputs(results), 'data_samples': sample}
 
     def __repr__(self) -> str:
         """Writes the transform as it is built."""
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def require_media(packed: dict, user: str) -> dict:
+    """Makes sure that frame and sound themselves were packed.
+
+    Args:
+        packed (dict): result of :class:`PackAVInputs`.
+        user (str): who changes them, for the message.
+
+    Returns:
+        dict: the same.
+
+    Raises:
+        DataError: If cached features were packed.
+    """
+    if 'audio' not in packed['inputs']:
+        raise DataError(
+            f'{user} changes frames or sounds and cannot change features: set '
+            'cache=None in LoadFeatures.'
+        )
+    return packed
+
+
+def pack_frame(img: np.ndarray) -> torch.Tensor:
+    """Makes a tensor of a frame.
+
+    Args:
+        img (np.ndarray): uint8 of shape (H, W, 3).
+
+    Returns:
+        torch.Tensor: uint8 of shape (3, H, W).
+    """
+    planes = np.empty((3, *img.shape[:2]), np.uint8)
+    # several times as fast as copying a transposed view
+    cv2.split(img, list(planes))
+    return torch.from_numpy(planes)
+
+
+def _pack_inputs(results: dict) -> dict[str, torch.Tensor]:
+    """Makes tensors of features, or of frame and sound."""
+    if 'features' in results:
+        return {name: torch.from_numpy(x) for name, x in results['features'].items()}
+    return dict(
+        img=pack_frame(results['img']), audio=torch.from_numpy(results['audio'])
+    )

@@ -10,8 +10,10 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmxpl.registry import TRANSFORMS
+from mmxpl.utils import DataError
 
 from ..audio_io import excerpt_waveform, read_waveform
+from ..feature_cache import FeatureCache
 from ..image_io import read_frame, resize_frame
 from ..media_cache import MediaCache
 
@@ -217,3 +219,57 @@ class LoadAudio(LoadMedia):
             f'sample_rate={self.sample_rate}, duration={self.duration}, '
             f'offset={self.offset!r}'
         )
+
+
+@TRANSFORMS.register_module()
+class LoadFeatures(BaseTransform):
+    """Reads what frozen encoders make of frame and sound, in place of both.
+
+    ``tools/dataset_converters/build_cache.py CONFIG`` computes the features of a config
+    with frozen encoders. Training then needs neither media nor encoders; without a
+    cache the same config reads the media and runs the encoders in every step. Views of
+    training are taken of the features: crops and flips resample them, colours cannot be
+    changed.
+
+    Required keys: ``img_path`` and ``audio_path``. Added keys: ``features`` (dict of
+    float16 arrays, see :class:`mmxpl.datasets.feature_cache.FeatureCache`),
+    ``ori_shape`` and ``img_shape``; without a cache those of the two loaders.
+
+    Args:
+        frame (dict): config of :class:`LoadFrame`.
+        audio (dict): config of :class:`LoadAudio`.
+        cache (str, optional): folder of the features. Defaults to none.
+    """
+
+    def __init__(self, frame: dict, audio: dict, cache: str | None = None) -> None:
+        self.frame, self.audio = TRANSFORMS.build(frame), TRANSFORMS.build(audio)
+        loaders = dict(visual=self.frame.settings, sound=self.audio.settings)
+        self.cache = FeatureCache(cache, loaders) if cache else None
+
+    def transform(self, results: dict) -> dict:
+        """Reads the features of one clip.
+
+        Args:
+            results (dict): with the required keys.
+
+        Returns:
+            dict: With the added keys.
+
+        Raises:
+            DataError: If there are none of this file and these settings.
+        """
+        if self.cache is None:
+            return self.audio(self.frame(results))
+        if 'frame' in results or 'sound' in results:
+            raise DataError(
+                f"'{results['sample_id']}' is in memory, features are of files: set "
+                'cache=None in LoadFeatures.'
+            )
+        results['features'], results['ori_shape'] = self.cache.read(results)
+        results['img_shape'] = self.frame.size
+        return results
+
+    def __repr__(self) -> str:
+        """Writes the transform as it is built."""
+        cache = self.cache and str(self.cache.folder)
+        return f'{type(self).__name__}({self.frame}, {self.audio}, cache={cache!r})'

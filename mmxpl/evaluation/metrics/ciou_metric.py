@@ -123,6 +123,11 @@ class CIoUMetric(ListedMetric):
                 f'truth {tuple(gt_maps.shape[1:])}: make the prior at that size.'
             )
         if self.object_prior is not None:
+            if 'img' not in data_batch['inputs']:
+                raise DataError(
+                    'object_prior looks at frames, and the batch holds features: set '
+                    'cache=None in LoadFeatures.'
+                )
             images = torch.stack(list(data_batch['inputs']['img']))
             maps |= self.object_prior.rows(maps, images, gt_maps.shape[-1])
         rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)

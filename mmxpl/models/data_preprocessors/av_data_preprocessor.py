@@ -150,6 +150,11 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         of_frame, of_sound = draws.tensor_split([Augmentation.NUM_DRAWS], dim=1)
         if self.augmentation is not None:
             theta = self.augmentation.affine(of_frame)
+            if 'img' not in inputs and any(self.augmentation.photometric):
+                raise ValueError(
+                    'augment: colours of cached features cannot be changed. Set '
+                    'brightness, contrast and saturation to 0.'
+                )
             for name, value in inputs.items():
                 if name == 'img':
                     images = value * self.std + self.mean

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
-from mmxpl.utils import DataError
 
-from ..init import check_loaded, explain, pretrained_parts
+from ..init import PretrainedError, check_loaded, explain, pretrained_parts
 
 
 @MODELS.register_module()
@@ -98,12 +97,14 @@ class XPL(BaseModel):
         """Initialises all parts, each as its ``init_cfg`` says.
 
         Raises:
-            DataError: If pretrained weights cannot be loaded or fit nowhere.
+            PretrainedError: If pretrained weights cannot be loaded or fit nowhere.
         """
         try:
             super().init_weights()
+        except PretrainedError:
+            raise
         except (ImportError, OSError, RuntimeError, ValueError) as error:
-            if isinstance(error, DataError) or not any(pretrained_parts(self)):
+            if not any(pretrained_parts(self)):
                 raise
             raise explain(self, error) from error
 

@@ -1,0 +1,134 @@
+"""Features of frozen encoders, computed once and read in place of the media."""
+
+import hashlib
+import json
+import os.path as osp
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mmxpl.utils import DataError
+
+from .media_cache import MediaCache
+
+MANIFEST = 'features.json'
+KINDS = dict(visual='img_path', sound='audio_path')
+
+
+class FeatureCache:
+    """What the encoders of each localizer make of frames and sounds.
+
+    It is a folder with a :class:`~.media_cache.MediaCache` per encoder, named after
+    what decides its values, and ``features.json``, which says whose is which. Encoders
+    that two localizers share are stored once. Feature maps lie in a row one after the
+    other, channels last, in half precision.
+
+    Args:
+        folder (str | Path): the folder, as ``build_cache.py`` fills it.
+        loaders (Mapping[str, Mapping]): settings of the transforms that read frames
+            (``visual``) and sounds (``sound``) for the encoders.
+    """
+
+    def __init__(self, folder: str | Path, loaders: Mapping[str, Mapping]) -> None:
+        self.folder = Path(osp.abspath(folder))
+        self.loaders = {kind: dict(loaders[kind]) for kind in KINDS}
+        self._parts: dict | None = None
+
+    def __getstate__(self) -> dict:
+        """Leaves open files out."""
+        return {**self.__dict__, '_parts': None}
+
+    @property
+    def manifest(self) -> dict[str, dict[str, dict]]:
+        """dict: by localizer and kind what :meth:`write_manifest` wrote.
+
+        Raises:
+            DataError: If there is none.
+        """
+        path = self.folder / MANIFEST
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f'{path}: cannot be read ({error}), so there are no features to train '
+                'on. Compute them (python tools/dataset_converters/build_cache.py '
+                'CONFIG), or set cache=None in LoadFeatures.'
+            ) from error
+
+    def read(self, paths: Mapping[str, str]) -> tuple[dict[str, np.ndarray], tuple]:
+        """Reads the features of one clip.
+
+        Args:
+            paths (Mapping[str, str]): with ``img_path`` and ``audio_path``.
+
+        Returns:
+            tuple[dict[str, np.ndarray], tuple[int, int]]: float16 arrays,
+            ``NAME.visual.K`` of (h_k, w_k, C_k) and ``NAME.sound`` of (C,); height
+            and width of the frame in its file.
+
+        Raises:
+            DataError: If they are not there, or of another file or setting.
+        """
+        if self._parts is None:
+            self._parts = self._open()
+        rows: dict[MediaCache, tuple] = {}
+        features, ori_shape = {}, (0, 0)
+        for name, kind, cache, shapes in self._parts:
+            if cache not in rows:
+                rows[cache] = cache.read(paths[KINDS[kind]])
+            row, shape = rows[cache]
+            if kind == 'sound':
+                features[f'{name}.sound'] = row
+                continue
+            ori_shape = shape
+            ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
+            for k, level in enumerate(np.split(row, ends)):
+                features[f'{name}.visual.{k}'] = level.reshape(shapes[k])
+        return features, ori_shape
+
+    def part(self, kind: str, settings: Mapping) -> MediaCache:
+        """Makes the cache of one encoder.
+
+        Args:
+            kind (str): 'visual' or 'sound'.
+            settings (Mapping): what decides the values beside the loader.
+
+        Returns:
+            MediaCache: its folder is named after the settings.
+        """
+        settings = dict(loader=self.loaders[kind], **settings)
+        name = f'{kind}-{digest_of(settings)}'
+        return MediaCache(self.folder / name, settings)
+
+    def _open(self) -> list[tuple]:
+        """(localizer, kind, cache, shapes) of all that is read."""
+        caches: dict[Path, MediaCache] = {}
+        parts = []
+        for name, kinds in self.manifest.items():
+            for kind, entry in kinds.items():
+                cache = self.part(kind, entry['settings'])
+                if cache.folder.name != entry['folder']:
+                    raise DataError(
+                        f'{self.folder}: the features are of frames or sounds that '
+                        f"were read otherwise than this config's "
+                        f'{self.loaders[kind]}. Compute them again (python '
+                        'tools/dataset_converters/build_cache.py CONFIG), or set the '
+                        'config back.'
+                    )
+                cache = caches.setdefault(cache.folder, cache)
+                parts.append((name, kind, cache, entry['shapes']))
+        return parts
+
+
+def digest_of(settings: Mapping) -> str:
+    """Hashes settings.
+
+    Args:
+        settings (Mapping): plain JSON values.
+
+    Returns:
+        str: 12 hexadecimal digits.
+    """
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,294 @@
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmxpl.apis.loading import build_steps, clip_pipeline
+from mmxpl.datasets import DuetDataset, NegativeAudioDataset, VGGSSDataset, av_collate
+from mmxpl.datasets.feature_cache import FeatureCache
+from mmxpl.engine import FeatureCacheHook
+from mmxpl.registry import MODELS
+from mmxpl.testing import tiny_model_cfg
+from mmxpl.utils import DataError
+
+TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/build_cache.py'
+FRAME = dict(type='LoadFrame', size=48)
+AUDIO = dict(type='LoadAudio', sample_rate=8000, duration=1.0)
+
+
+def frozen_model(**overrides):
+    cfg = tiny_model_cfg(**overrides)
+    for localizer in cfg['localizers'].values():
+        localizer.update(frozen=True, hidden_dim=8, feature_norm=True)
+    # two maps, of 12 x 12 and 6 x 6 cells
+    a = cfg['localizers']['a']
+    a['visual_backbone'] = dict(a['visual_backbone'], out_indices=(0, 1))
+    return cfg
+
+
+def pipeline(cache, frame=FRAME):
+    return [
+        dict(type='LoadFeatures', frame=frame, audio=AUDIO, cache=cache and str(cache)),
+        dict(type='RasterizeTargets', size=32),
+        dict(type='PackAVInputs'),
+    ]
+
+
+def dataset(root, cache, frame=FRAME, **kwargs):
+    steps = pipeline(cache, frame)
+    return VGGSSDataset(
+        data_root=str(root), id_list='test.txt', labelled=True, pipeline=steps, **kwargs
+    )
+
+
+@pytest.fixture
+def seeded_weights(tmp_path):
+    """A checkpoint of the whole model, so that every build has the same weights."""
+    torch.manual_seed(3)
+    model = MODELS.build(frozen_model())
+    path = tmp_path / 'seed.pth'
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return str(path)
+
+
+@pytest.fixture
+def build(spoilable_world, seeded_weights, tmp_path):
+    """Runs the tool on a config with frozen encoders; returns the config."""
+
+    def run(*arguments, seeded=True, **changes):
+        init_cfg = dict(type='Pretrained', checkpoint=seeded_weights)
+        model = frozen_model(init_cfg=init_cfg if seeded else None)
+        for name in model['localizers']:
+            change = changes.get(name, {})
+            former = {} if change.pop('_delete_', False) else model['localizers'][name]
+            model['localizers'][name] = {**former, **change}
+        loader = dict(
+            dataset=dict(
+                type='VGGSSDataset',
+                data_root=str(spoilable_world),
+                id_list='test.txt',
+                labelled=True,
+                pipeline=pipeline(spoilable_world / 'features'),
+            )
+        )
+        cfg = Config(dict(model=model, test_dataloader=loader))
+        path = tmp_path / 'config.py'
+        cfg.dump(path)
+        threads = torch.get_num_threads()
+        try:
+            runpy.run_path(str(TOOL))['main'](
+                [str(path), '--workers', '1', '--device', 'cpu', *arguments]
+            )
+        finally:
+            torch.set_num_threads(threads)
+        return cfg
+
+    return run
+
+
+def predict(model, samples):
+    batch = model.data_preprocessor(av_collate(samples), False)
+    return model(**batch, mode='tensor')
+
+
+def test_maps_of_features_are_those_of_the_media(build, spoilable_world, capsys):
+    cfg = build()
+    assert 'visual-' in capsys.readouterr().out
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.eval()
+    from_media = dataset(spoilable_world, None)
+    from_cache = dataset(spoilable_world, spoilable_world / 'features')
+    samples = [[data[i] for i in range(len(data))] for data in (from_media, from_cache)]
+    assert set(samples[1][0]['inputs']) == {
+        'a.visual.0',
+        'a.visual.1',
+        'a.sound',
+        'b.visual.0',
+        'b.sound',
+    }
+    assert (
+        samples[0][0]['data_samples'].metainfo == samples[1][0]['data_samples'].metainfo
+    )
+    wanted, found = (predict(model, part) for part in samples)
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], atol=2e-3, rtol=0)
+        assert wanted[name].std() > 0.02
+
+
+def test_what_two_localizers_share_is_stored_once(
+    build, spoilable_world, seeded_weights
+):
+    shared = frozen_model()['localizers']['b']
+    for part in ('visual_backbone', 'audio_encoder'):
+        prefix = f'localizers.b.{part}.'
+        shared[part]['init_cfg'] = dict(
+            type='Pretrained', checkpoint=seeded_weights, prefix=prefix
+        )
+    build(seeded=False, a=dict(shared, _delete_=True), b=shared)
+    folder = spoilable_world / 'features'
+    manifest = json.loads((folder / 'features.json').read_text())
+    kinds = {name: {k: v['folder'] for k, v in manifest[name].items()} for name in 'ab'}
+    assert kinds['a'] == kinds['b']
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_a_second_build_finds_everything_there(build, capsys):
+    build()
+    capsys.readouterr()
+    build()
+    assert capsys.readouterr().out.count('complete already') == 4
+
+
+def test_trained_encoders_have_no_cache(build, capsys):
+    with pytest.raises(SystemExit):
+        build(b=dict(frozen=['visual_backbone']))
+    assert 'b.audio_encoder is trained' in capsys.readouterr().err
+
+
+def test_a_folder_of_other_encoders_is_kept_unless_told(build, capsys):
+    build()
+    other = frozen_model()['localizers']['b']['audio_encoder']
+    with pytest.raises(SystemExit):
+        build(b=dict(audio_encoder=dict(other, depths=(2, 1))))
+    assert 'is of other encoders' in capsys.readouterr().err
+    build('--overwrite', b=dict(audio_encoder=dict(other, depths=(2, 1))))
+
+
+def test_frames_read_otherwise_are_refused(build, spoilable_world):
+    build()
+    other = dataset(spoilable_world, spoilable_world / 'features', dict(FRAME, size=40))
+    with pytest.raises(DataError, match=r"read otherwise.*'size': \[40, 40\]"):
+        other[0]
+
+
+def test_no_features_name_the_command(spoilable_world):
+    data = dataset(spoilable_world, spoilable_world / 'nowhere')
+    with pytest.raises(DataError, match=r'features.json: .*build_cache.py CONFIG'):
+        data[0]
+
+
+def test_features_of_other_weights_are_refused(build, spoilable_world):
+    cfg = build()
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    runner = Runner.__new__(Runner)
+    runner.model = model
+    data = dataset(spoilable_world, spoilable_world / 'features')
+    loader = torch.utils.data.DataLoader(data)
+    runner._test_loop = None
+    hook = FeatureCacheHook()
+    runner.__class__ = type(
+        'R', (), dict(test_loop=type('L', (), dict(dataloader=loader))())
+    )
+    hook.before_test(runner)
+    model.localizers['a'].visual_projection.levels[0].weight.data.zero_()
+    hook.before_test(runner)  # what is trained may differ
+    model.localizers['a'].audio_encoder.backbone.bn1.running_mean[0] += 1
+    with pytest.raises(DataError, match=r"localizer 'a' \(sound\).*other weights"):
+        hook.before_test(runner)
+
+
+def test_other_clips_are_read_from_media(build):
+    cfg = build()
+    steps = build_steps(clip_pipeline(cfg))
+    assert [type(step).__name__ for step in steps] == [
+        'LoadFrame',
+        'LoadAudio',
+        'RasterizeTargets',
+        'PackAVInputs',
+    ]
+
+
+def test_what_changes_media_refuses_features(build, spoilable_world):
+    build()
+    cache = spoilable_world / 'features'
+    inner = dataset(spoilable_world, cache)
+    with pytest.raises(DataError, match='DuetDataset.*cache=None'):
+        DuetDataset(inner)[0]
+    with pytest.raises(DataError, match='silence.*cache=None'):
+        NegativeAudioDataset(inner, kinds=('silence',))[0]
+    # the features of another clip's sound are there
+    shuffled = NegativeAudioDataset(inner, kinds=('shuffled',))[0]['inputs']['a.sound']
+    assert any(torch.equal(shuffled, inner[i]['inputs']['a.sound']) for i in range(2))
+    assert not torch.equal(shuffled, inner[0]['inputs']['a.sound'])
+
+
+def test_views_of_features_keep_targets_aligned():
+    model = MODELS.build(
+        frozen_model(
+            data_preprocessor=dict(
+                type='AVDataPreprocessor',
+                augment=dict(
+                    min_area=1.0,
+                    max_stretch=1.0,
+                    flip=1.0,
+                    brightness=0,
+                    contrast=0,
+                    saturation=0,
+                ),
+            )
+        )
+    )
+    from mmxpl.testing import tiny_batch
+
+    data = tiny_batch(labelled=2, unlabelled=0)
+    maps = [s.gt_map.clone() for s in data['data_samples']]
+    features = torch.rand(2, 4, 5, 3).half()
+    data['inputs'] = {'a.visual.0': features, 'a.sound': torch.rand(2, 7).half()}
+    out = model.data_preprocessor(data, True)
+    found = out['inputs']['a.visual.0']
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, features.float().permute(0, 3, 1, 2).flip(-1))
+    for before, sample in zip(maps, out['data_samples'], strict=True):
+        torch.testing.assert_close(sample.gt_map, before.flip(-1), atol=1e-4, rtol=0)
+
+
+def test_colours_of_features_cannot_be_changed():
+    model = MODELS.build(
+        frozen_model(data_preprocessor=dict(type='AVDataPreprocessor', augment=dict()))
+    )
+    from mmxpl.testing import tiny_batch
+
+    data = tiny_batch()
+    data['inputs'] = {'a.visual.0': torch.rand(5, 4, 5, 3)}
+    with pytest.raises(ValueError, match='colours of cached features'):
+        model.data_preprocessor(data, True)
+
+
+def test_sounds_are_swapped_among_a_share_of_the_clips(spoilable_world):
+    plain = VGGSSDataset(data_root=str(spoilable_world), id_list='train.txt')
+    wild = VGGSSDataset(
+        data_root=str(spoilable_world), id_list='train.txt', audio_swap=0.5
+    )
+    infos = [(plain.get_data_info(i), wild.get_data_info(i)) for i in range(len(plain))]
+    changed = [
+        i for i, (a, b) in enumerate(infos) if a['audio_path'] != b['audio_path']
+    ]
+    assert len(changed) == len(plain) // 2
+    for index in (0, 1):
+        assert sorted(pair[0]['audio_path'] for pair in infos) == sorted(
+            pair[index]['audio_path'] for pair in infos
+        )
+    assert all(a['img_path'] == b['img_path'] for a, b in infos)
+
+
+def test_a_cache_is_pickled_without_its_files(build, spoilable_world):
+    import pickle
+
+    build()
+    data = dataset(spoilable_world, spoilable_world / 'features')
+    data[0]
+    step = data.pipeline.transforms[0]
+    assert isinstance(step.cache, FeatureCache)
+    twin = pickle.loads(pickle.dumps(step))
+    assert twin.cache._parts is None
+    info = data.get_data_info(0)
+    assert torch.equal(
+        torch.from_numpy(twin.cache.read(info)[0]['a.sound']),
+        data[0]['inputs']['a.sound'],
+    )
