@@ -11,13 +11,10 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from mmxpl.registry import LOOPS
-from mmxpl.utils.errors import DataError
+from mmxpl.utils.errors import DataError, explain_worker_death
 
 from .hooks.atomic_checkpoint_hook import last_good
 from .hooks.preemption_hook import PreemptionHook
-
-# what torch.utils.data says where a worker was ended from outside
-_WORKER_DEATH = 'DataLoader worker (pid'
 
 
 def seed_step(seed: int, step: int) -> None:
@@ -82,12 +79,13 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         try:
             return self._run()
         except RuntimeError as error:
-            if _WORKER_DEATH not in str(error):
+            cause = explain_worker_death(str(error))
+            if cause is None:
                 raise
             for hook in self.runner.hooks:
                 if isinstance(hook, PreemptionHook):
                     hook.end_if_received(self.runner, 'it has ended a data worker, too')
-            raise DataError(_explain_worker_death(str(error))) from error
+            raise DataError(f'{cause} {last_good(self.runner)}') from error
         except OSError as error:  # of what is written beside checkpoints
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -160,13 +158,3 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             except StopIteration:
                 return
             yield batch
-
-
-def _explain_worker_death(message: str) -> str:
-    """Words the error of a data worker that was ended from outside."""
-    return (
-        f'{message.splitlines()[0].rstrip(".")}: a process that reads data was ended '
-        'from outside, most often by the kernel for want of memory (see dmesg). '
-        'Lower num_workers or the batch size, or take another machine; then go on '
-        'from the last checkpoint with --resume.'
-    )

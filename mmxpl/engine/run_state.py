@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mmxpl.pseudo_labels.bank import fingerprint
 from mmxpl.utils.errors import DataError
@@ -28,11 +28,20 @@ def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
             fingerprint(part.sample_ids) if hasattr(part, 'sample_ids') else len(part)
             for part in parts
         ],
+        annotations=[
+            _annotations(part) for part in parts if getattr(part, 'labelled', False)
+        ],
     )
     for name in ('seed', 'labelled_per_batch', 'unlabelled_per_batch'):
         if hasattr(sampler, name):
             state[f'sampler_{name}'] = getattr(sampler, name)
     return state
+
+
+def _annotations(dataset: Dataset) -> str:
+    """Fingerprint of boxes and masks."""
+    infos = (dataset.get_data_info(n) for n in range(len(dataset)))
+    return fingerprint([repr((x.get('bboxes'), x.get('mask'))) for x in infos])
 
 
 def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
@@ -51,7 +60,8 @@ def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
     Raises:
         DataError: If the runs do not fit, with every reason and its remedy.
     """
-    reasons = [*_seeds(former, now), *_lists(former, now), *_batches(former, now)]
+    checks = (_seeds, _lists, _annotated, _batches)
+    reasons = [reason for check in checks for reason in check(former, now)]
     if reasons:
         raise DataError(
             'The checkpoint does not fit this run: '
@@ -91,6 +101,16 @@ def _lists(former: dict, now: dict):
                 f'its {name} clips are others than these, or in another order: use '
                 'the lists that it was started with'
             )
+
+
+def _annotated(former: dict, now: dict):
+    # former releases did not keep them; other lists are told of already
+    before = former.get('annotations', now['annotations'])
+    if before != now['annotations'] and former['lists'] == now['lists']:
+        yield (
+            'its labelled clips have other boxes or masks than these: use the '
+            'annotations that it was started with'
+        )
 
 
 def _batches(former: dict, now: dict):

@@ -1,8 +1,10 @@
 """Builds the Runner of a config, on any machine."""
 
+from typing import Any
+
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from mmxpl.compat import ensure_yapf
 from mmxpl.utils.checkpoint import load_weights_only
@@ -12,6 +14,41 @@ from .amp import use_amp_everywhere
 from .dist import use_cpu_dist
 
 
+class CheckedRunner(Runner):
+    """MMEngine's Runner, which writes its config once the run has begun.
+
+    MMEngine's writes it when it is made, over that of the run which a refused resume
+    would have gone on from. Here all checks are passed first, those of the first
+    iteration as well.
+    """
+
+    _config_is_written = False
+
+    def dump_config(self) -> None:
+        """Waits; the constructor calls it."""
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Calls the hooks, and writes the config with the first iteration.
+
+        Args:
+            fn_name (str): Name of the point in the run.
+            **kwargs: Arguments of the hooks.
+        """
+        # a resumed training may begin with a validation that it still owes
+        trains = isinstance(self._train_loop, BaseLoop)
+        first = (
+            {'after_train_iter'} if trains else {'after_val_iter', 'after_test_iter'}
+        )
+        if fn_name in first:
+            self._write_config()
+        super().call_hook(fn_name, **kwargs)
+
+    def _write_config(self) -> None:
+        if not self._config_is_written:
+            self._config_is_written = True
+            super().dump_config()
+
+
 def build_runner(cfg: Config) -> Runner:
     """Builds a Runner, with what the machine needs and safe checkpoints.
 
@@ -19,7 +56,7 @@ def build_runner(cfg: Config) -> Runner:
     shows its traceback; what several processes may not import at once is waited
     for; checkpoints load with ``weights_only=True``; a
     distributed run without GPUs gets a gloo process group; mixed precision holds
-    wherever a localizer is used.
+    wherever a localizer is used; the config is written once the run has begun.
 
     Args:
         cfg (Config): Config of the run, changed in place.
@@ -32,4 +69,4 @@ def build_runner(cfg: Config) -> Runner:
     load_weights_only()
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else CheckedRunner.from_cfg(cfg)

@@ -11,7 +11,10 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from .config_options import merge_options
-from .errors import DataError
+from .errors import DataError, explain
+
+# shows tracebacks of all errors
+DEBUG = 'MMXPL_DEBUG'
 
 
 class OptionAction(DictAction):
@@ -105,27 +108,26 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
 
 @contextmanager
 def one_clear_error() -> Iterator[None]:
-    """Turns a DataError into one message on standard error and exit code 2.
+    """Turns what a user can mend into one message and exit code 2.
 
-    Every other exception passes with its traceback.
+    That is a :class:`DataError`, a file that cannot be read or written, a setting
+    that a class of mmxpl refuses, and data workers that were killed; see
+    :func:`~.errors.explain`. Every other exception passes with its traceback, and
+    with ``MMXPL_DEBUG=1`` in the environment all do.
 
     Yields:
         None: Control to the tool's work.
 
     Raises:
-        SystemExit: With code 2 after a DataError.
+        SystemExit: With code 2 after such an error.
     """
     try:
         yield
-    except DataError as error:
-        print(f'error: {_message(error)}', file=sys.stderr)
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get(DEBUG, '0') not in ('', '0'):
+            raise
+        # names of files may hold bytes that are no text
+        text = f'error: {message}'.encode(errors='backslashreplace').decode()
+        print(text, file=sys.stderr)
         raise SystemExit(2) from error
-
-
-def _message(error: DataError) -> str:
-    """Returns the error's message without a data loader worker's traceback."""
-    text = str(error)
-    # torch.utils.data re-raises a worker's error with its traceback as message
-    if 'Original Traceback' in text:
-        text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
-    return text.strip()

@@ -1,4 +1,9 @@
-"""The error that bad input raises."""
+"""The error that bad input raises, and what other errors mean to a user."""
+
+import traceback
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class DataError(ValueError):
@@ -7,3 +12,86 @@ class DataError(ValueError):
     The message is one sentence or two for the person who brought the input: it
     names the file (or the id), the field, and what to do about it.
     """
+
+
+def explain(error: BaseException) -> str | None:
+    """Words an error that a person at the command line can do something about.
+
+    Args:
+        error (BaseException): what a tool ended with.
+
+    Returns:
+        str | None: One message; None for what looks like a fault of the program,
+        where the traceback says more.
+    """
+    if isinstance(error, DataError):
+        return _without_worker_traceback(str(error))
+    if isinstance(error, OSError):
+        return _explain_os_error(error)
+    if isinstance(error, RuntimeError | MemoryError):
+        return explain_worker_death(str(error))
+    if isinstance(error, TypeError | ValueError):
+        return _refusal(error)
+    return None
+
+
+def explain_worker_death(text: str) -> str | None:
+    """Words the error of a data worker that was ended from outside.
+
+    Args:
+        text (str): What ``torch.utils.data`` says.
+
+    Returns:
+        str | None: One message; None if it is about something else.
+    """
+    first = text.strip().split('\n')[0].rstrip('.')
+    if 'shared memory' in text or 'torch_shm' in text or '</torch_' in text:
+        line = next(t for t in text.split('\n') if 'memory' in t or 'torch_' in t)
+        return (
+            f'{line.strip().rstrip(".")}: data workers hand batches over in /dev/shm, '
+            'which is full or too small. Enlarge it (docker run --shm-size=2g), lower '
+            'num_workers or the batch size, or set num_workers=0; then go on with '
+            '--resume.'
+        )
+    # what torch.utils.data says where a worker was ended from outside
+    if 'DataLoader worker (pid' in text:
+        return (
+            f'{first}: a process that reads data was ended from outside, most often by '
+            'the kernel for want of memory (see dmesg). Lower num_workers or the batch '
+            'size, or take another machine; then go on from the last checkpoint with '
+            '--resume.'
+        )
+    return None
+
+
+def _explain_os_error(error: OSError) -> str:
+    """Words a file that cannot be had, or a port."""
+    if error.filename is None or error.strerror is None:
+        return f'{error}.'
+    names = f"'{_text(error.filename)}'"
+    if error.filename2 is not None:
+        names += f" and '{_text(error.filename2)}'"
+    return f'{names}: {error.strerror}.'
+
+
+def _text(name: str | bytes | int) -> str:
+    return name.decode(errors='backslashreplace') if isinstance(name, bytes) else name
+
+
+def _refusal(error: BaseException) -> str | None:
+    """Words a setting that a class of the package itself has refused."""
+    inner = error.__context__
+    # a registry raises the error of a class anew, with the name of the class before it
+    while type(inner) is type(error) and str(error).endswith(str(inner)):
+        error, inner = inner, inner.__context__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not Path(frames[-1].filename).is_relative_to(_PACKAGE):
+        return None
+    return str(error) if (frames[-1].line or '').startswith('raise ') else None
+
+
+def _without_worker_traceback(text: str) -> str:
+    """Takes away what ``torch.utils.data`` adds to a worker's error."""
+    if 'Original Traceback' in text:
+        text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
+    return text.strip()

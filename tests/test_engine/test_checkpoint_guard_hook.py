@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -21,8 +22,15 @@ def net(width=4, extra=False):
     return nn.Sequential(layers)
 
 
-def runner(model, resume=False):
-    return SimpleNamespace(model=model, _load_from='x.pth', _resume=resume, work_dir='')
+def runner(model, resume=False, optimizer='SGD', **options):
+    kind = getattr(torch.optim, optimizer)
+    return SimpleNamespace(
+        model=model,
+        _load_from='x.pth',
+        _resume=resume,
+        work_dir='',
+        optim_wrapper=OptimWrapper(kind(model.parameters(), **{'lr': 0.1, **options})),
+    )
 
 
 def load(model, checkpoint, resume=False, **hook):
@@ -78,7 +86,32 @@ def test_resume_needs_more_than_weights():
     message = refusal(net(), weights, resume=True)
     assert 'no meta, message_hub, optimizer' in message
     assert 'load_from' in message
-    load(net(), {**weights, 'meta': {}, 'message_hub': {}, 'optimizer': {}}, True)
+    optimizer = runner(net()).optim_wrapper.state_dict()
+    load(
+        net(), {**weights, 'meta': {}, 'message_hub': {}, 'optimizer': optimizer}, True
+    )
+
+
+def resume(state, run):
+    weights = run.model.state_dict()
+    checkpoint = dict(state_dict=weights, meta={}, message_hub={}, optimizer=state)
+    CheckpointGuardHook().after_load_checkpoint(run, checkpoint)
+
+
+def test_another_optimizer_is_refused():
+    state = runner(net(), optimizer='Adam').optim_wrapper.state_dict()
+    # switches and rates may differ
+    resume(state, runner(net(), True, 'AdamW', lr=0.2, amsgrad=True))
+    state['param_groups'][0]['initial_lr'] = 0.1
+    resume(state, runner(net(), True, 'Adam'))
+    with pytest.raises(DataError, match=r"'x\.pth' .*options \(betas, .*momentum"):
+        resume(state, runner(net(), True, 'SGD', momentum=0.9))
+    model = net()
+    some = [p for n, p in model.named_parameters() if 'b' in n]
+    run = runner(model, True)
+    run.optim_wrapper = OptimWrapper(torch.optim.Adam(some, lr=0.1))
+    with pytest.raises(DataError, match=r'\[4\] parameters, here \[3\]'):
+        resume(state, run)
 
 
 def test_latest_checkpoint_is_named_on_automatic_resume(tmp_path):

@@ -10,6 +10,18 @@ def part(*ids):
     return SimpleNamespace(sample_ids=list(ids))
 
 
+class Labelled(SimpleNamespace):
+    """A set of one clip with a box."""
+
+    labelled, sample_ids = True, ['a']
+
+    def __len__(self):
+        return 1
+
+    def get_data_info(self, index):
+        return dict(sample_id='a', bboxes=[self.box])
+
+
 class Loader(SimpleNamespace):
     """What is looked at of a data loader."""
 
@@ -49,11 +61,13 @@ def test_ranks_that_share_the_batch_are_converted():
         (dict(batches=5), 'epochs have 4 batches, these 5'),
         (dict(parts=[part('a'), part('c', 'b')]), 'its unlabelled clips are others'),
         (dict(parts=[part('x'), part('b', 'c')]), 'its labelled clips are others'),
+        (dict(parts=[Labelled(box=[0, 0, 1, 1]), part('b', 'c')]), 'other boxes'),
         (dict(parts=[part('a')]), 'trained on 2 data sets, here are 1'),
     ],
 )
 def test_another_run_is_refused_with_the_remedy(now, words):
+    before = dict(parts=[Labelled(box=[0, 0, 1, 0.5]), part('b', 'c')])
     with pytest.raises(DataError) as caught:
-        compare_runs(describe(), describe(**now))
+        compare_runs(describe(**before if 'boxes' in words else {}), describe(**now))
     assert words in str(caught.value)
     assert 'load_from' in str(caught.value)

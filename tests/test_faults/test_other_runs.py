@@ -13,6 +13,15 @@ def finished(whole_run, tmp_path):
     return shutil.copytree(whole_run()[1], tmp_path / 'finished')
 
 
+def files(folder):
+    """Checkpoints, configs and all else in the folder itself."""
+    return {
+        p.name: p.read_bytes()
+        for p in folder.iterdir()
+        if p.is_file() and p.name[0] != '.'
+    }
+
+
 def loader(**settings):
     return [f'train_dataloader.{k.replace("__", ".")}={v}' for k, v in settings.items()]
 
@@ -49,15 +58,21 @@ MORE = 'train_cfg.max_epochs=4'
             1,
             ['(2, 6, 6)', '(2, 12, 12)', 'resume with the strides'],
         ),
+        (
+            'optimizer',
+            ['optim_wrapper.optimizer.type=NAdam'],
+            1,
+            ['with another optimizer', 'momentum_decay'],
+        ),
     ],
 )
 def test_another_run_is_refused(train, finished, fault, what, options, ranks, words):
     fault(f'resumed with another {what}')
-    before = {p.name: p.read_bytes() for p in finished.glob('*.pth')}
+    before = files(finished)
     message = train(finished, MORE, *options, resume=True, ranks=ranks).message
     for word in words:
         assert word in message
-    assert before == {p.name: p.read_bytes() for p in finished.glob('*.pth')}
+    assert before == files(finished)
 
 
 def test_other_processes_with_the_same_batches(train, finished, fault):
@@ -69,3 +84,24 @@ def test_other_processes_with_the_same_batches(train, finished, fault):
     assert resumed.codes == [0, 0], resumed.text
     assert 'started with 1 processes and goes on with 2' in resumed.text
     assert resumed.iterations == list(range(12, 16))
+
+
+def test_other_settings_are_told(train, finished, fault):
+    fault('resumed with other settings')
+    hook = 'custom_hooks.3'
+    resumed = train(
+        finished,
+        MORE,
+        f'{hook}.exchange=self',
+        f'{hook}.momentum=0.9',
+        'optim_wrapper.optimizer.lr=0.1',
+        resume=True,
+    )
+    assert resumed.code == 0, resumed.text
+    warnings = [
+        w for w in resumed.text.splitlines() if ' settings' in w or 'effect' in w
+    ]
+    assert len(warnings) == 2
+    assert "CrossPseudoLabelHook.exchange 'cross' -> 'self'" in resumed.text
+    assert 'Without effect in a resumed run' in resumed.text
+    assert 'optim_wrapper.optimizer.lr' in resumed.text

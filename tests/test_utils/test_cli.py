@@ -3,6 +3,8 @@ import argparse
 import pytest
 from mmengine.config import Config
 
+from mmxpl.pseudo_labels import LabelSource, PseudoLabelBank
+from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     add_config_options,
@@ -89,6 +91,84 @@ def test_error_of_a_data_loader_worker_loses_its_traceback(capsys):
     with pytest.raises(SystemExit), one_clear_error():
         next(iter(loader))
     assert capsys.readouterr().err == 'error: clip 0 is corrupt.\n'
+
+
+@pytest.mark.parametrize(
+    ('path', 'words'),
+    [
+        ('file/inside', "file/inside': Not a directory."),
+        ('none', "none': No such file or directory."),
+        (b'\xff'.decode(errors='surrogateescape'), r"\udcff': No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_had_is_one_message(tmp_path, capsys, path, words):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        (tmp_path / path).read_bytes()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(words) or words in line
+    assert line.startswith(f"error: '{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ('build', 'words'),
+    [
+        (lambda: LabelSource(temperature=0), 'error: temperature must be positive'),
+        (lambda: PseudoLabelBank([], ['a'], 1), 'error: momentum must be in [0, 1)'),
+        (
+            lambda: HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0)),
+            'error: area_ratio must be positive, got 0.',
+        ),
+    ],
+)
+def test_a_setting_out_of_range_is_one_message(capsys, build, words):
+    import mmxpl.engine  # noqa: F401
+
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        build()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            'DataLoader worker (pid 7) is killed by signal: Bus error. It is possible '
+            "that dataloader's workers are out of shared memory. Please try to raise "
+            'your shared memory limit.',
+            '--shm-size',
+        ),
+        (
+            'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback:\n'
+            'RuntimeError: unable to write to file </torch_9_1>: No space left on '
+            'device (28)',
+            '--shm-size',
+        ),
+        ('DataLoader worker (pid 7) is killed by signal: Killed.', 'num_workers'),
+    ],
+)
+def test_workers_that_end_are_one_message(capsys, text, words):
+    with pytest.raises(SystemExit), one_clear_error():
+        raise RuntimeError(text)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_a_variable_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv('MMXPL_DEBUG', '1')
+    with pytest.raises(DataError), one_clear_error():
+        raise DataError('x')
+
+
+@pytest.mark.parametrize(
+    'error', [RuntimeError('x'), ValueError('not of this package'), TypeError('x')]
+)
+def test_faults_of_the_program_keep_their_traceback(error):
+    with pytest.raises(type(error)), one_clear_error():
+        raise error
 
 
 def test_other_errors_keep_their_traceback():

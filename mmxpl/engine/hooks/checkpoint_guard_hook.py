@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor
 
@@ -120,9 +121,53 @@ class CheckpointGuardHook(Hook):
                 f'{", ".join(lacking)}. To start from its weights set load_from '
                 'and leave resume out.'
             )
+        if runner._resume:
+            _check_optimizer(runner.optim_wrapper, checkpoint['optimizer'], name)
         # MMEngine runs this text as a config, that is as a program, when it resumes
         if runner._resume and checkpoint['meta'].pop('config', None) is not None:
             runner.logger.warning(f'{name} brings a config of its own, left unread.')
+
+
+def _check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
+    """Refuses the state of another optimizer, which would fail later or unnoticed."""
+    own = wrapper.state_dict()
+    if not isinstance(own.get('param_groups'), list):
+        return  # several optimizers: MMEngine compares their names
+    before, here = (_groups(x.get('param_groups', [])) for x in (state, own))
+    if before == here:
+        return
+    options = [set().union(*(keys for keys, _ in groups)) for groups in (before, here)]
+    differ = sorted(options[0] ^ options[1])
+    sizes = [[size for _, size in groups] for groups in (before, here)]
+    detail = (
+        f'which has other options ({", ".join(differ)})'
+        if differ
+        else f'whose groups have {sizes[0]} parameters, here {sizes[1]}'
+    )
+    raise DataError(
+        f'{name} was written with another optimizer, {detail}. Resume with the '
+        'optim_wrapper that the run was started with, or, to start from its weights, '
+        'set load_from and leave resume out.'
+    )
+
+
+def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
+    """Names of the options of each group, and the number of its parameters.
+
+    Switches come and go with releases of PyTorch, ``initial_lr`` with schedulers.
+    """
+    return [
+        (
+            frozenset(
+                key
+                for key, value in group.items()
+                if key not in ('params', 'initial_lr')
+                and not isinstance(value, bool | None)
+            ),
+            len(group['params']),
+        )
+        for group in groups
+    ]
 
 
 def _checkpoint_name(runner: Runner) -> str:

@@ -1,25 +1,31 @@
 """Keeps in checkpoints what a run is, and where its sampler stands."""
 
+from contextlib import suppress
+
 from mmengine.dist import all_gather_object
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from mmxpl.engine.embedded_config import embedded_config
+from mmxpl.engine.resumed_settings import compare_settings
 from mmxpl.engine.run_state import compare_runs, describe_run
 from mmxpl.registry import HOOKS
+from mmxpl.utils.errors import DataError
 
 
 @HOOKS.register_module()
 class RunStateHook(Hook):
     """Refuses to resume what is another run, and restores the sampler.
 
-    Seed, lists of clips, composition of the batches and number of processes are
-    written into every checkpoint and compared at a resume, see
-    :func:`mmxpl.engine.run_state.compare_runs`. In mid-epoch the sampler's
-    ``state_dict`` is written, too, if it has one. So are the model's buffers of
-    every rank: statistics of batch normalisation differ between ranks, and a
-    checkpoint has those of the first.
+    Seed, lists of clips, annotations, composition of the batches and number of
+    processes are written into every checkpoint and compared at a resume, see
+    :func:`mmxpl.engine.run_state.compare_runs`; of other settings that differ, see
+    :func:`mmxpl.engine.resumed_settings.compare_settings`, it warns. In mid-epoch
+    the sampler's ``state_dict`` is written, too, if it has one. So are the model's
+    buffers of every rank: statistics of batch normalisation differ between ranks,
+    and a checkpoint has those of the first.
     """
 
     # the sampler must be as it was before hooks look at it
@@ -27,6 +33,7 @@ class RunStateHook(Hook):
     KEY = 'run_state'
 
     def __init__(self) -> None:
+        self._run: dict | None = None
         self._resumed: dict | None = None
         self._buffers: list[dict] | None = None
 
@@ -34,6 +41,7 @@ class RunStateHook(Hook):
         """Keeps the state of a resumed run until the loop is ready."""
         if not runner._resume:
             return
+        self._warn_of_settings(runner, checkpoint)
         self._resumed = checkpoint.get(self.KEY)
         if self._resumed is None:
             runner.logger.warning(
@@ -48,9 +56,10 @@ class RunStateHook(Hook):
             DataError: If the checkpoint does not fit this run.
         """
         self._warn_of_accumulation(runner)
+        self._run = describe_run(runner.train_dataloader, runner.world_size)
         if self._resumed is None:
             return
-        converted = compare_runs(self._resumed['run'], self._describe(runner))
+        converted = compare_runs(self._resumed['run'], self._run)
         if converted:
             runner.logger.warning(converted)
         if self._resumed['sampler'] is not None:
@@ -78,26 +87,38 @@ class RunStateHook(Hook):
         in_epoch = meta['iter'] - meta['epoch'] * len(loader) > 0
         keeps_state = in_epoch and hasattr(loader.sampler, 'state_dict')
         checkpoint[self.KEY] = dict(
-            run=self._describe(runner),
+            run=self._run,
             buffers=self._buffers,
             sampler=loader.sampler.state_dict() if keeps_state else None,
         )
 
     @staticmethod
-    def _describe(runner: Runner) -> dict:
-        return describe_run(runner.train_dataloader, runner.world_size)
+    def _warn_of_settings(runner: Runner, checkpoint: dict) -> None:
+        """Says which settings are others than those that the run began with."""
+        # MMEngine writes no config that cannot be read, but a file may be another's
+        with suppress(DataError):
+            former = embedded_config(checkpoint, str(runner._load_from))
+            for line in compare_settings(former, runner.cfg):
+                runner.logger.warning(line)
 
     @staticmethod
     def _warn_of_accumulation(runner: Runner) -> None:
         """Says where gradients that wait for more are lost in a resume."""
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        if len(runner.train_dataloader) % counts:
-            runner.logger.warning(
-                f'accumulative_counts={counts} does not divide the '
-                f'{len(runner.train_dataloader)} iterations of an epoch: gradients '
-                'that wait at its end are not in a checkpoint, so that a resumed run '
-                'is not exact.'
-            )
+        epoch = len(runner.train_dataloader)
+        periods = {f'{epoch} iterations of an epoch': epoch}
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch:
+                what = f'{hook.interval} iterations between two checkpoints'
+                periods[what] = hook.interval
+        for what, period in periods.items():
+            if period > 0 and period % counts:
+                runner.logger.warning(
+                    f'optim_wrapper.accumulative_counts={counts} does not divide the '
+                    f'{what}: gradients that wait then are in no checkpoint, so that a '
+                    'resumed run is not exact. Set one that divides both, or another '
+                    'interval.'
+                )
 
 
 def _model(runner: Runner) -> nn.Module:
