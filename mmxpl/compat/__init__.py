@@ -2,12 +2,13 @@
 
 from .mmcv_ops import ensure_mmcv_ops, has_mmcv_ops
 from .torchaudio import has_native_torchaudio, torchaudio_transforms
-from .yapf import ensure_yapf
+from .yapf import cache_yapf, ensure_yapf
 
 __all__ = [
     'ensure_mmcv_ops',
     'ensure_yapf',
     'has_mmcv_ops',
     'has_native_torchaudio',
+    'cache_yapf',
     'torchaudio_transforms',
 ]

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 
-from mmxpl.compat import ensure_yapf
+from mmxpl.compat import cache_yapf, ensure_yapf
 from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.setup_env import register_all_modules
 
@@ -66,6 +66,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     register_all_modules(init_default_scope=False)
     ensure_yapf()
+    cache_yapf()
     load_weights_only()
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)

@@ -3,8 +3,8 @@
 import json
 import os
 import re
+import socket
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,26 +28,6 @@ FREE = {
     'best_ckpt',
     'run',  # starts anew beside a damaged checkpoint
 }
-
-
-@pytest.fixture(scope='session')
-def server():
-    """The process that runs trainings in its forks."""
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name('server.py'))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=dict(
-            os.environ,
-            PYTHONPATH=str(ROOT),
-            OMP_NUM_THREADS='1',
-            CUDA_VISIBLE_DEVICES='',
-        ),
-    )
-    yield process
-    process.stdin.close()
-    process.wait(30)
 
 
 @pytest.fixture(scope='session')
@@ -87,8 +67,8 @@ def config_path(tmp_path_factory, tiny_world):
 
 
 @pytest.fixture(scope='session')
-def train(server, config_path, tiny_world, tmp_path_factory):
-    """Gives a function that trains in a fork and tells what became of it."""
+def train(warm_python, config_path, tiny_world, tmp_path_factory):
+    """Gives a function that trains and tells what became of it."""
 
     def run(work_dir, *options, resume=False, world=None, **job):
         log = tmp_path_factory.mktemp('log')
@@ -104,13 +84,10 @@ def train(server, config_path, tiny_world, tmp_path_factory):
             argv += ['--launcher', 'pytorch']
         if options:
             argv += ['--cfg-options', *options]
-        server.stdin.write(json.dumps(dict(job, argv=argv, log=str(log))) + '\n')
-        server.stdin.flush()
-        codes, seconds = json.loads(server.stdout.readline())
+        codes = run_ranks(warm_python, dict(job, argv=argv, log=str(log)))
         return Outcome(
             codes=codes,
             code=codes[0],
-            seconds=seconds,
             log=log,
             events=read_events(log / 'events0.jsonl'),
             error=(log / 'err0.txt').read_text(),
@@ -118,6 +95,37 @@ def train(server, config_path, tiny_world, tmp_path_factory):
         )
 
     return run
+
+
+def run_ranks(python, job):
+    """Runs a training in one process or more; returns their exit codes."""
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        port = server.getsockname()[1]
+    env = dict(
+        os.environ,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS='1',
+        CUDA_VISIBLE_DEVICES='',
+        **job.pop('env', {}),
+    )
+    script, log = Path(__file__).with_name('harmed_training.py'), Path(job['log'])
+    processes = []
+    for rank in range(job.get('ranks', 1)):
+        command = [python, str(script), json.dumps(job), str(rank), str(port)]
+        with (
+            open(log / f'out{rank}.txt', 'w') as out,
+            open(log / f'err{rank}.txt', 'w') as err,
+        ):
+            processes.append(subprocess.Popen(command, env=env, stdout=out, stderr=err))
+    codes = []
+    for process in processes:
+        codes.append(process.wait())
+        if codes[-1] not in (0, os.EX_TEMPFAIL):
+            # as launchers do
+            for other in processes[len(codes) :]:
+                other.kill()
+    return codes
 
 
 class Outcome(SimpleNamespace):

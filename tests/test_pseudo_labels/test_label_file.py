@@ -1,5 +1,4 @@
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -169,7 +168,7 @@ def test_a_file_of_another_size_is_refused(path):
         map_file(path, len(IDS), (2, 4, 4))
 
 
-def test_two_runs_do_not_share_a_file(path):
+def test_two_runs_do_not_share_a_file(warm_python, path):
     bank = make_bank(path)
     visit(bank)
     before = bank.labels.clone()
@@ -179,7 +178,7 @@ def test_two_runs_do_not_share_a_file(path):
         'create_file(sys.argv[1], 60, (2, 3, 5))\n'
     )
     done = subprocess.run(
-        [sys.executable, '-c', code, str(path)], capture_output=True, text=True
+        [warm_python, '-c', code, str(path)], capture_output=True, text=True
     )
     assert done.returncode == 1
     assert 'in use by another run' in done.stderr

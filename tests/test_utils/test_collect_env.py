@@ -1,15 +1,14 @@
 import re
 import subprocess
-import sys
 
 import pytest
 
 from mmxpl.utils import collect_env as module
 
 
-def test_report_names_versions_and_consequences():
+def test_report_names_versions_and_consequences(warm_python):
     result = subprocess.run(
-        [sys.executable, '-m', 'mmxpl.utils.collect_env'],
+        [warm_python, '-m', 'mmxpl.utils.collect_env'],
         capture_output=True,
         text=True,
         timeout=300,

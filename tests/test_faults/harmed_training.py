@@ -1,9 +1,8 @@
-"""Runs trainings in forks of one warm process and harms them as told.
+"""A training that reports its events and is harmed as told.
 
-Each line of standard input asks for a run, in JSON: ``argv`` of tools/train.py,
-``env``, ``log`` (a folder for what the run says and does), ``ranks``, and ``fault``,
-a pair of a kind and the number of the event at which it strikes. The answer is one
-line with the exit codes, negative for signals.
+Arguments: the job in JSON (``argv`` of tools/train.py, ``log``, a folder for what the
+run does, ``ranks``, and ``fault``, a pair of a kind and the number of the event at
+which it strikes), the rank and a free port.
 
 An event is a point where a run may end: ``step`` before and after each training
 step, ``scoring`` for each batch of the scoring pass, ``validation`` for each
@@ -11,7 +10,6 @@ validation batch, and ``writing`` for several points of every file written.
 """
 
 import errno
-import gc
 import hashlib
 import importlib.util
 import json
@@ -20,13 +18,14 @@ import os
 import pickle
 import random
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from mmxpl.utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 300  # seconds
@@ -197,16 +196,9 @@ def watch(events):
 
 
 def train(job, rank, port):
-    """Is the training; never returns."""
+    """Trains."""
     log = Path(job['log'])
-    log.mkdir(parents=True, exist_ok=True)
-    for number, name in ((1, 'out'), (2, 'err')):
-        handle = os.open(log / f'{name}{rank}.txt', os.O_CREAT | os.O_WRONLY)
-        os.ftruncate(handle, 0)
-        os.dup2(handle, number)
     signal.alarm(LIMIT)  # what hangs fails
-    os.environ.update(job.get('env', {}))
-    time.tzset()
     if 'locale' in job:
         locale.setlocale(locale.LC_ALL, job['locale'])
     if job.get('ranks', 1) > 1:
@@ -229,75 +221,13 @@ def train(job, rank, port):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = ['train.py', *job['argv']]
+    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools/train.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
     with cli.one_clear_error():
         tool.main()
     (log / f'generators{rank}.txt').write_text(digest_of_generators())
 
 
-def start(job, rank, port):
-    """Forks a rank."""
-    process = os.fork()
-    if process:
-        return process
-    code = 1
-    try:
-        train(job, rank, port)
-        code = 0
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def serve():
-    """Answers until the input ends."""
-    for line in sys.stdin:
-        job = json.loads(line)
-        with socket.socket() as server:
-            server.bind(('127.0.0.1', 0))
-            port = server.getsockname()[1]
-        began = time.monotonic()
-        waiting = [start(job, rank, port) for rank in range(job.get('ranks', 1))]
-        codes = []
-        for process in list(waiting):
-            _, status = os.waitpid(process, 0)
-            codes.append(os.waitstatus_to_exitcode(status))
-            if codes[-1] != 0 and codes[-1] != os.EX_TEMPFAIL:
-                # as launchers do
-                for other in waiting[len(codes) :]:
-                    os.kill(other, signal.SIGKILL)
-        print(json.dumps([codes, time.monotonic() - began]), file=answers, flush=True)
-
-
 if __name__ == '__main__':
-    # answers alone go where they are read
-    answers = os.fdopen(os.dup(1), 'w')
-    os.dup2(2, 1)
-    import mmxpl.engine.runner  # noqa: F401
-    from mmxpl.utils import cli
-    from mmxpl.utils.setup_env import register_all_modules
-
-    torch.set_num_threads(1)
-    register_all_modules(init_default_scope=False)
-    import mmdet.models  # noqa: F401
-
-    # what takes most of a small run's time and is not tested here: the layout of
-    # the config's text and a report on the compiler
-    import torch._dynamo  # by the first optimizer
-    from mmengine.runner import runner
-    from yapf.yapflib import yapf_api
-
-    yapf_api.FormatCode = lambda text, **_: (text, False)
-    runner.collect_env = dict
-    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools/train.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    gc.collect()
-    gc.freeze()  # forks need not look at what is here already
-    serve()
+    train(json.loads(sys.argv[1]), *map(int, sys.argv[2:]))
