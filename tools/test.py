@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmxpl.utils.cli import (
     add_config_options,
     add_launcher,
+    check_output,
     export_local_rank,
     load_config,
     one_clear_error,
@@ -75,6 +76,9 @@ def main() -> None:
     cfg.resume = False
     if args.show_dir:
         enable_drawing(cfg, args.show_dir)
+
+    if args.out:
+        check_output(args.out, '--out')
 
     # imported late: a wrong argument is then answered at once
     from mmengine.evaluator import DumpResults

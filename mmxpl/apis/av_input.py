@@ -153,7 +153,13 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
             f"'{sample_id}': a sound must be a file or a pair (samples, rate), got "
             f'{_kind(audio)}.'
         )
-    wave, rate = np.asarray(audio[0]), audio[1]
+    try:
+        wave, rate = np.asarray(audio[0]), audio[1]
+    except ValueError as error:  # rows of unequal length
+        raise DataError(
+            f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
+            f'channels), and these are no array ({error}).'
+        ) from error
     if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 768_000:
         raise DataError(f"'{sample_id}': a rate of {rate!r} Hz makes no sense.")
     if wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':

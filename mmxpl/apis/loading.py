@@ -43,6 +43,7 @@ def load_learner(
     Raises:
         DataError: If a file cannot be used, or if the two do not belong together.
     """
+    device = check_device(device or get_device())
     register_all_modules(init_default_scope=False)
     name = str(checkpoint)
     if isinstance(config, str | Path):
@@ -62,7 +63,35 @@ def load_learner(
         refuse_unregistered([cfg.model, clip_pipeline(cfg)], name)
     learner = MODELS.build(cfg.model)
     _load_weights(learner, state, name)
-    return learner.to(device or get_device()).eval(), cfg
+    return learner.to(device).eval(), cfg
+
+
+def check_device(name: str | torch.device) -> torch.device:
+    """Looks whether a device is there.
+
+    Args:
+        name (str | torch.device): such as 'cpu' or 'cuda:1'.
+
+    Returns:
+        torch.device: The device.
+
+    Raises:
+        DataError: If it is not.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # no such GPU, built without CUDA
+        raise DataError(
+            f"device '{name}' cannot be used ({str(error).splitlines()[0]}). Name "
+            f"'cpu'{_gpus()}."
+        ) from error
+    return device
+
+
+def _gpus() -> str:
+    """Names the GPUs of this machine, after 'cpu'."""
+    return ''.join(f" or 'cuda:{n}'" for n in range(torch.cuda.device_count()))
 
 
 def clip_pipeline(cfg: Config) -> list[dict]:

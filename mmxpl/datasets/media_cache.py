@@ -124,7 +124,7 @@ class MediaCache:
         self._keys = np.ascontiguousarray(self._index['key'])
         try:
             data = np.load(self.folder / DATA, mmap_mode='r')
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # whatever damage leads to
             raise self._error(f'is damaged: {DATA} ({error})') from error
         if len(data) != len(self._index):
             raise self._error(f'is damaged: {DATA} has {len(data)} rows')

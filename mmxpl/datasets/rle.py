@@ -54,7 +54,8 @@ def decode_rle(rle: dict, where: str) -> np.ndarray:
         np.ndarray: uint8 mask of shape (H, W), 1 on the object.
 
     Raises:
-        DataError: If the runs do not fill the mask exactly.
+        DataError: If the runs do not fill the mask exactly, or are not written as
+            pycocotools writes them.
     """
     check_rle(rle, where)
     height, width = rle['size']
@@ -74,7 +75,13 @@ def decode_rle(rle: dict, where: str) -> np.ndarray:
         rle = {'size': [height, width], 'counts': counts.encode('ascii')}
     else:
         rle = coco_mask.frPyObjects(rle, height, width)
-    return coco_mask.decode(rle)
+    try:
+        return coco_mask.decode(rle)
+    except ValueError as error:  # such as runs of nothing at the end
+        raise DataError(
+            f'{where}: the runs of the mask cannot be decoded ({error}). Write the '
+            'encoding anew.'
+        ) from error
 
 
 def _decompress(counts: str) -> list[int]:

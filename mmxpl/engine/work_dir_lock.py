@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from mmxpl.utils.errors import DataError
 
@@ -35,14 +36,13 @@ def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
         None: Control to the training.
 
     Raises:
-        DataError: If another process holds the lock.
+        DataError: If another process holds the lock, or the directory cannot be
+            written to.
     """
     if _rank() != 0:
         yield
         return
-    path = Path(work_dir, LOCK_FILE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a+', encoding='utf-8') as file:
+    with _open(work_dir) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -58,6 +58,18 @@ def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
             file.write(f'process {os.getpid()} on {socket.gethostname()}')
             file.flush()
         yield
+
+
+def _open(work_dir: str | Path) -> TextIO:
+    path = Path(work_dir, LOCK_FILE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, 'a+', encoding='utf-8')
+    except OSError as error:
+        raise DataError(
+            f"work directory '{work_dir}' cannot be written to ({error.strerror}). "
+            'Give another --work-dir.'
+        ) from error
 
 
 def _rank() -> int:

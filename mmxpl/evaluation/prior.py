@@ -21,7 +21,7 @@ def load_prior(path: str) -> Tensor:
     """
     try:
         prior = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever damage leads to, MemoryError as well
         raise DataError(
             f'The prior {path} cannot be read as .npy ({error}): write it with '
             'numpy.save.'

@@ -106,6 +106,26 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
         cfg.work_dir = str(Path('work_dirs', Path(config_path).stem))
 
 
+def check_output(path: str, option: str) -> None:
+    """Looks, before any work, whether a file can be written.
+
+    Args:
+        path (str): The file.
+        option (str): Which argument names it.
+
+    Raises:
+        DataError: If it cannot.
+    """
+    if Path(path).is_dir():
+        raise DataError(f"{option}: '{path}' is a folder. Name a file.")
+    folder = next(p for p in Path(path).absolute().parents if p.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(
+            f"{option}: '{path}' cannot be written, '{folder}' is no folder that one "
+            'may write to. Name another.'
+        )
+
+
 @contextmanager
 def one_clear_error() -> Iterator[None]:
     """Turns what a user can mend into one message and exit code 2.

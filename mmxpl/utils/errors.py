@@ -1,5 +1,6 @@
 """The error that bad input raises, and what other errors mean to a user."""
 
+import re
 import traceback
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, DataError):
         return _without_worker_traceback(str(error))
+    if isinstance(error, UnicodeEncodeError):
+        return _explain_name(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
     if isinstance(error, RuntimeError | MemoryError):
@@ -62,6 +65,17 @@ def explain_worker_death(text: str) -> str | None:
             '--resume.'
         )
     return None
+
+
+def _explain_name(error: UnicodeEncodeError) -> str | None:
+    """Words a name of a file whose bytes are no text."""
+    text = error.object
+    if not '\ud800' <= text[error.start] <= '\udfff':
+        return None
+    # the rest of the text may be long: the name lies between quotes or white space
+    before = re.split(r'[\s\'"]', text[: error.start])[-1]
+    after = re.split(r'[\s\'"]', text[error.start :])[0]
+    return f"'{before}{after}': this name of a file is not UTF-8. Rename the file."
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -156,6 +156,7 @@ def test_inputs_are_read_as_results_are_asked_for(inferencer, pair):
         (('a.jpg', (np.zeros((2, 900)), 8000)), 'transpose'),
         (('a.jpg', (np.full(9, np.nan), 8000)), 'not finite'),
         (('a.jpg', (np.zeros(9, np.uint8), 8000)), 'unsigned'),
+        (('a.jpg', ([[0.0], [0.0, 1.0]], 8000)), "'a': samples .* are no array"),
         (('a.jpg', (np.zeros(0), 8000)), 'must be numbers'),
         (('a.jpg', 'a.wav'), 'a.jpg: the frame cannot be read'),
     ],
@@ -184,6 +185,12 @@ def test_a_map_that_is_no_number_is_refused(inferencer, pair):
             inferencer(pair('clip-00'))
     finally:
         calibration.data.copy_(before)
+
+
+@pytest.mark.parametrize('device', ['cuda:77', 'gpu', 'cpu:x'])
+def test_a_device_that_is_not_there_is_named(tiny_checkpoint, device):
+    with pytest.raises(DataError, match=f"^device '{device}' cannot be used .*'cpu'"):
+        XPLInferencer(weights=tiny_checkpoint, device=device)
 
 
 def test_weights_must_be_given_and_fit(tiny_cfg, tiny_checkpoint, tmp_path):

@@ -72,3 +72,9 @@ def test_wrong_forms_are_refused(value):
 def test_a_forged_size_is_refused():
     with pytest.raises(DataError, match='too many'):
         check_rle({'size': [10**6, 10**6], 'counts': 'd3'}, 'f')
+
+
+def test_what_pycocotools_refuses_is_named():
+    """Runs that do add up, and are not written as pycocotools would."""
+    with pytest.raises(DataError, match=r'^x: the runs of the mask cannot be decoded'):
+        decode_rle({'size': [7, 9], 'counts': 'PPPPP0oQ00QnoooooO'}, 'x')

@@ -3,6 +3,8 @@ import fcntl
 import multiprocessing
 import os
 
+import pytest
+
 from mmxpl.engine.work_dir_lock import LOCK_FILE, lock_work_dir
 from mmxpl.utils import DataError
 
@@ -48,3 +50,13 @@ def test_drives_without_locks_are_warned_of(tmp_path, monkeypatch, capsys):
     with lock_work_dir(tmp_path):
         pass
     assert 'drive without locks' in capsys.readouterr().err
+
+
+def test_a_file_is_no_work_directory(tmp_path):
+    (tmp_path / 'file').touch()
+    for path in (tmp_path / 'file', tmp_path / 'file/inside'):
+        with (
+            pytest.raises(DataError, match=r'cannot be written .*another --work-dir'),
+            lock_work_dir(path),
+        ):
+            pass

@@ -9,6 +9,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     add_config_options,
     add_launcher,
+    check_output,
     export_local_rank,
     load_config,
     one_clear_error,
@@ -109,6 +110,28 @@ def test_a_file_that_cannot_be_had_is_one_message(tmp_path, capsys, path, words)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(words) or words in line
     assert line.startswith(f"error: '{tmp_path}")
+
+
+def test_a_name_that_is_no_text_is_one_message(capsys):
+    name = b'clip-\xff.jpg'.decode(errors='surrogateescape')
+    with pytest.raises(SystemExit), one_clear_error():
+        f'{{"img": "{name}"}}'.encode()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        r"error: 'clip-\udcff.jpg': this name of a file is not UTF-8"
+    )
+    with pytest.raises(UnicodeEncodeError), one_clear_error():
+        'ä'.encode('ascii')
+
+
+def test_an_output_is_looked_at_before_the_work(tmp_path):
+    check_output(str(tmp_path / 'new/folder/out.pkl'), '--out')
+    check_output('out.pkl', '--out')
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match=r"--out: .*file/out\.pkl' cannot be written"):
+        check_output(str(tmp_path / 'file/out.pkl'), '--out')
+    with pytest.raises(DataError, match='--out: .*is a folder'):
+        check_output(str(tmp_path), '--out')
 
 
 @pytest.mark.parametrize(

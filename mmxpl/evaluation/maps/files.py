@@ -1,7 +1,6 @@
 """Reads heat maps one at a time, from a folder or from an archive."""
 
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ class MapFiles:
         where = f"{self.source}: the map of '{sample_id}'"
         try:
             array = self.load(sample_id)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # whatever damage leads to, MemoryError as well
             raise DataError(
                 f'{where} cannot be read ({error}). Write it anew with numpy.save or '
                 'numpy.savez.'
@@ -115,7 +114,7 @@ def _open_archive(path: str) -> MapFiles:
     """Lists the entries of an archive."""
     try:
         archive = _load(Path(path))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever damage leads to
         raise DataError(
             f'{path}: the archive cannot be read ({error}). Write it anew with '
             'numpy.savez.'

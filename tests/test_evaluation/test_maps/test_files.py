@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmxpl.evaluation.maps import open_maps
+from mmxpl.evaluation.prior import load_prior
 from mmxpl.utils import DataError
 
 
@@ -41,6 +42,26 @@ def test_bad_map_is_named(tmp_path, array, said):
     with pytest.raises(DataError, match=said) as caught:
         open_maps(str(tmp_path)).read('clip')
     assert "'clip'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'header',
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000, 100000000), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999999999, 3), }",
+        "{'descr': ",
+        '((((((',
+    ],
+)
+def test_a_header_that_lies_is_named(tmp_path, header):
+    text = header.ljust(117) + '\n'
+    size = len(text).to_bytes(2, 'little')
+    content = b'\x93NUMPY\x01\x00' + size + text.encode()
+    (tmp_path / 'clip.npy').write_bytes(content)
+    with pytest.raises(DataError, match="'clip' cannot be read"):
+        open_maps(str(tmp_path)).read('clip')
+    with pytest.raises(DataError, match=r'clip\.npy cannot be read'):
+        load_prior(str(tmp_path / 'clip.npy'))
 
 
 def test_damaged_files_are_named(tmp_path):
