@@ -2,7 +2,8 @@
 
 Shows the maps and boxes of A, B and their ensemble and the spectrogram. It listens
 on this machine alone and needs no network. Uploads and results are kept in a
-temporary folder, which is deleted at the end. Needs: pip install "mmxpl[demo]".
+temporary folder, which is deleted at the end. Scripts call it with gradio_client, as
+``/localize`` and ``/localize_clip``. Needs: pip install "mmxpl[demo]".
 """
 
 import argparse
@@ -103,6 +104,14 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
         answer(overlay_video, inferencer, clip, target, options)
         return str(target)
 
+    def localize(image: str, sound: str, threshold: float) -> list[dict]:
+        scene = answer(view.localize_pair, inferencer, image, sound)
+        return answer(view.describe_scene, scene, threshold)
+
+    def localize_clip(clip: str, percent: float, threshold: float) -> list[dict]:
+        scene = answer(view.localize_clip, inferencer, clip, percent / 100)
+        return answer(view.describe_scene, scene, threshold)
+
     def upload(kind: str, name: str) -> Any:
         return gr.File(
             label=name, file_types=list(view.SUFFIXES[kind]), elem_id=f'{kind}-file'
@@ -158,6 +167,12 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
         of_whole.click(whole, [clip, threshold], video, **private)
         again = dict(private, trigger_mode='always_last', show_progress='hidden')
         threshold.change(show, [scene, threshold], shown, **again)
+        # for scripts: nothing of it is seen
+        for_scripts, found = gr.Button(visible=False), gr.JSON(visible=False)
+        inputs = {localize: [image, sound], localize_clip: [clip, percent]}
+        for function, given in inputs.items():
+            name = function.__name__
+            for_scripts.click(function, [*given, threshold], found, api_name=name)
     return page
 
 
@@ -172,26 +187,45 @@ def launch(gr: Any, page: Any, port: int, wait: bool = True) -> str:
 
     Returns:
         str: Its address.
+
+    Raises:
+        DataError: If the port is taken.
     """
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
     from mmxpl.apis.web_view import MAX_BYTES
 
     # fonts of the system: the default theme fetches some from elsewhere
     theme = gr.themes.Base(
         font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace']
     )
+    # pages of others may lead a name of theirs here (DNS rebinding), but not this one
+    own = Middleware(TrustedHostMiddleware, allowed_hosts=[LOCAL, 'localhost'])
     page.queue(max_size=8, default_concurrency_limit=1)
-    _, address, _ = page.launch(
-        server_name=LOCAL,
-        server_port=port or None,
-        share=False,
-        max_file_size=MAX_BYTES,
-        prevent_thread_lock=not wait,
-        theme=theme,
-        footer_links=[],
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-    )
+    try:
+        _, address, _ = page.launch(
+            server_name=LOCAL,
+            server_port=port or None,
+            share=False,
+            quiet=True,  # it would invite to share
+            show_error=True,
+            max_file_size=MAX_BYTES,
+            prevent_thread_lock=True,
+            theme=theme,
+            footer_links=[],
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            app_kwargs=dict(middleware=[own]),
+        )
+    except OSError as error:
+        raise DataError(
+            f'--port {port}: is in use. Name another, or 0 for any free one.'
+        ) from error
+    print(f'Running on local URL: {address}', flush=True)
+    if wait:
+        page.block_thread()
     return address
 
 
@@ -199,7 +233,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
     args = parse_args(argv)
     # a service that is stopped tidies up, too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda *_: sys.exit(0))
     folder = Path(tempfile.mkdtemp(prefix='mmxpl-web-'))
     try:
         with one_clear_error():

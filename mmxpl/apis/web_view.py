@@ -20,6 +20,7 @@ from mmxpl.visualization.sample_sheet import draw_spectrogram
 from .av_input import AVInput, as_pair
 from .inferencer import XPLInferencer
 from .prediction import describe_map
+from .result_writer import without_map
 from .video_input import SoundReader
 from .video_overlay import video_seconds
 
@@ -156,6 +157,23 @@ def draw_scene(scene: Scene, threshold: float) -> tuple[list[tuple], list[list]]
         picture = resize(draw_spectrogram(values), scene.frame.shape[:2])
         pictures.append((picture, f'Spectrogram: {name}'))
     return pictures, rows
+
+
+def describe_scene(scene: Scene, threshold: float) -> list[dict]:
+    """Writes what was found as plain values, for scripts.
+
+    Args:
+        scene (Scene): what was found.
+        threshold (float): of the boxes, in [0, 1].
+
+    Returns:
+        list[dict]: Of each model: ``model``, and all but the map of
+        :func:`~.prediction.describe_map`.
+    """
+    return [
+        {'model': name, **without_map(describe_map(prob, scene.size, threshold))}
+        for name, prob in scene.maps.items()
+    ]
 
 
 @torch.no_grad()

@@ -1,9 +1,11 @@
 """The page in a real browser, from the upload to the result."""
 
+import http.client
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -156,3 +158,50 @@ def test_a_wrong_file_is_answered(server, browser, tiny_world):
     find(browser, '#pair')[0].click()
     (toast, *_) = find(browser, '[data-testid=toast-text]')
     assert 'No sound is given' in toast.get_attribute('textContent')
+
+
+@pytest.mark.slow
+def test_scripts_call_it_and_others_do_not(server, tiny_world, make_video, tmp_path):
+    address, folder, process = server
+    client = pytest.importorskip('gradio_client')
+    calls = client.Client(address, verbose=False)
+    image = client.handle_file(str(tiny_world / 'frames/clip-01.jpg'))
+    sound = client.handle_file(str(tiny_world / 'audio/clip-01.wav'))
+    found = calls.predict(image=image, sound=sound, threshold=0.5, api_name='/localize')
+    assert [one['model'] for one in found] == ['a', 'b', 'ens']
+    assert all(0 <= one['confidence'] <= 1 for one in found)
+    assert {'bboxes', 'bboxes_pixels', 'scores'} < set(found[0])
+    clip = make_video(tmp_path / 'v.mp4', seconds=1.0, codec='mpeg4', size=64)
+    found = calls.predict(
+        clip=client.handle_file(str(clip)),
+        percent=50,
+        threshold=0.5,
+        api_name='/localize_clip',
+    )
+    assert len(found) == 3
+    # a refusal says why
+    with pytest.raises(Exception, match='No sound is given'):
+        calls.predict(image=image, sound=None, threshold=0.5, api_name='/localize')
+
+    port = int(address.rstrip('/').rsplit(':', 1)[1])
+    for host, status in (('127.0.0.1', 200), ('localhost', 200), ('evil.example', 400)):
+        connection = http.client.HTTPConnection('127.0.0.1', port)
+        connection.request('GET', '/config', headers={'Host': f'{host}:{port}'})
+        assert connection.getresponse().status == status, host
+
+    second = subprocess.run(
+        [*process.args[:-1], str(port)],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(folder)),
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 2
+    assert second.stderr.strip().endswith(
+        f'error: --port {port}: is in use. Name another, or 0 for any free one.'
+    )
+    # the terminal goes, and the uploads with it
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
+    assert not list(folder.glob('mmxpl-web-*'))
+    assert 'share' not in process.stdout.read()
