@@ -208,6 +208,57 @@ def make_video():
     return write_video
 
 
+def write_clock_video(path, picture, sounds, codec='ffv1', container=None, **options):
+    """Writes a video whose picture and sound both tell the time.
+
+    At ``t`` seconds the luma of the picture is 20 + 20 t, the sound has 300 + 200 t Hz.
+
+    Args:
+        path (Path): where to.
+        picture (Iterable[float]): when each frame begins, in seconds.
+        sounds (Iterable[tuple[float, float]]): begin and end of each part of the
+            sound that is stored, in seconds.
+        codec (str): of the picture; the sound is PCM with 'ffv1', else AAC.
+        container (str, optional): defaults to what the file's ending says.
+        **options: of the picture's codec.
+    """
+    av = pytest.importorskip('av')
+    size, rate, unit = 32, 16000, Fraction(1, 1000)
+    with av.open(str(path), 'w', format=container) as output:
+        stream = output.add_stream(codec, rate=10, options=options)
+        stream.width = stream.height = size
+        stream.pix_fmt = 'yuv420p'
+        stream.time_base = stream.codec_context.time_base = unit
+        track = output.add_stream('pcm_s16le' if codec == 'ffv1' else 'aac')
+        track.rate, track.layout = rate, 'mono'
+        packets = []
+        for begin in picture:
+            planes = np.full((size * 3 // 2, size), 128, np.uint8)
+            planes[:size] = round(20 + 20 * begin)
+            frame = av.VideoFrame.from_ndarray(planes, format='yuv420p')
+            frame.pts, frame.time_base = round(1000 * begin), unit
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for begin, end in sounds:
+            for first in range(round(begin * rate), round(end * rate), 1024):
+                time = np.arange(first, min(first + 1024, round(end * rate))) / rate
+                wave = np.sin(2 * np.pi * (300 * time + 100 * time**2))
+                part = np.round(16000 * wave).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(part[None], 's16', 'mono')
+                frame.rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+                packets += track.encode(frame)
+        packets += track.encode(None)
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            output.mux(packet)
+    return path
+
+
+@pytest.fixture(scope='session')
+def make_clock_video():
+    """Gives :func:`write_clock_video`."""
+    return write_clock_video
+
+
 @pytest.fixture(autouse=True)
 def no_scope_left_behind():
     """Forgets the default scope that a test's Runner set for its process."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmxpl.datasets.convert.video import import_av, open_video
+from mmxpl.datasets.video_io import import_av, open_video
 from mmxpl.utils import DataError
 
 if TYPE_CHECKING:

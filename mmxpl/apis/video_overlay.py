@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from mmxpl.datasets.convert.video import open_video
+from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
@@ -19,7 +19,7 @@ from .av_input import AVInput
 from .inferencer import XPLInferencer
 from .prediction import choose_map
 from .smoothing import MapSmoother
-from .video_input import SoundReader, frame_image, read_frames
+from .video_input import WindowReader
 from .video_output import VideoOutput, refuse_existing
 
 
@@ -82,15 +82,14 @@ def overlaid_frames(
         raise DataError(f'every: must be seconds from 0 on, got {options.every!r}.')
     smoother, due, prob = MapSmoother(options.smooth), 0.0, None
     with (
-        open_video(source) as container,
-        SoundReader(source, inferencer.window) as sounds,
+        FrameReader(source, threaded=True) as frames,
+        WindowReader(frames, inferencer.window) as sounds,
     ):
-        for time, frame in read_frames(source, container):
+        for time, frame in frames:
             image = frame_image(frame)
             predicted = prob is None or time >= due - 1e-3
             if predicted:
-                sound = (sounds.around(time), inferencer.window.sample_rate)
-                pair = AVInput(Path(source).stem, image, sound, time)
+                pair = AVInput(Path(source).stem, image, sounds.around(time), time)
                 sample = next(inferencer.stream([pair], return_datasamples=True))
                 prob = choose_map(sample, options.localizer)
                 if options.every:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mmxpl.datasets.audio_io import sound_header
-from mmxpl.datasets.convert.video import VIDEO_SUFFIXES, read_video_frame
+from mmxpl.datasets.image_io import check_image
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
+from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.label_strip import map_title
@@ -21,12 +22,11 @@ from .av_input import AVInput, as_pair
 from .inferencer import XPLInferencer
 from .prediction import describe_map
 from .result_writer import without_map
-from .video_input import SoundReader
+from .video_input import WindowReader
 from .video_overlay import video_seconds
 
 SUFFIXES = dict(image=FRAME_SUFFIXES, sound=AUDIO_SUFFIXES, clip=VIDEO_SUFFIXES)
 MAX_BYTES = 50_000_000
-MAX_PIXELS = 25_000_000
 MAX_SECONDS = 120.0
 
 COLUMNS = ('model', 'confidence', 'box', 'score', 'x1', 'y1', 'x2', 'y2')
@@ -77,7 +77,7 @@ def check_upload(path: str | None, kind: str) -> str:
             f'{file.name}: has {size / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}.'
         )
     if kind == 'image':
-        _check_pixels(file)
+        check_image(path)
     elif kind == 'sound':
         _check_seconds(file, sound_header(path)[1])
     else:
@@ -110,7 +110,7 @@ def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
     Args:
         inferencer (XPLInferencer): the model.
         clip (str): video file.
-        share (float): the moment, in [0, 1] of the clip's length.
+        share (float): the moment, in [0, 1] from the first to the last frame.
 
     Returns:
         Scene: What was found.
@@ -118,12 +118,11 @@ def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
     Raises:
         DataError: If the file cannot be used.
     """
-    seconds = video_seconds(check_upload(clip, 'clip'))
-    # the very end is after the last frame
-    time = min(max(float(share), 0.0), 0.99) * (seconds or 0.0)
-    frame = read_video_frame(clip, time)
-    with SoundReader(clip, inferencer.window) as sounds:
-        sound = sounds.around(time), inferencer.window.sample_rate
+    with FrameReader(check_upload(clip, 'clip')) as frames:
+        moment = min(max(float(share), 0.0), 1.0) * frames.last_time()
+        time, frame = frames.read(moment)
+        with WindowReader(frames, inferencer.window) as sounds:
+            sound = sounds.around(time)
     return _localize(inferencer, AVInput(Path(clip).stem, frame, sound, time))
 
 
@@ -188,27 +187,13 @@ def _localize(inferencer: XPLInferencer, pair: AVInput) -> Scene:
         resize(picture, panel_size(picture.shape[:2])),
         picture.shape[:2],
         {name: sample.pred_map.get(name).cpu() for name in names},
-        {k: v[0].cpu() for k, v in prepared['inputs'].items() if k != 'img'},
+        {
+            k: v[0].cpu()
+            for k, v in prepared['inputs'].items()
+            if v.dim() == 4 and k != 'img'
+        },
         pair.time,
     )
-
-
-def _check_pixels(file: Path) -> None:
-    """Refuses an image whose header names too many pixels."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise DataError(f'{file.name}: has too many pixels.') from error
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f'{file.name}: is no image that can be read.') from error
-    if width * height > MAX_PIXELS:
-        raise DataError(
-            f'{file.name}: has {width} x {height} pixels, more than '
-            f'{MAX_PIXELS / 1e6:.0f} million.'
-        )
 
 
 def _check_container(file: Path) -> None:

@@ -3,6 +3,7 @@
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
 from .collate import av_collate
+from .concat_dataset import ConcatDataset
 from .duet import DuetDataset
 from .flickr_soundnet import FlickrSoundNetDataset
 from .id_list import read_clip_list, read_id_list
@@ -22,6 +23,7 @@ from .vggss import VGGSSDataset
 __all__ = [
     'AVDataset',
     'AVJsonDataset',
+    'ConcatDataset',
     'CurriculumSampler',
     'DuetDataset',
     'FlickrSoundNetDataset',

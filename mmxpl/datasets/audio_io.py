@@ -1,5 +1,7 @@
 """Reads an excerpt of one sound."""
 
+import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -14,8 +16,20 @@ from torch import nn
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.utils import DataError
 
-# sizes that writers to a pipe leave in the header, since they cannot go back
-_UNKNOWN_SIZE = 0x7FFFF000
+from .completeness import (
+    Shortfall,
+    flac_facts,
+    is_variable_mp3,
+    sound_shortfall,
+    with_flac_length,
+)
+from .media import check_regular
+
+# libsndfile's length of a sound whose header names none
+_UNKNOWN_LENGTH = 2**63 - 1
+# seconds that may be missing at the end: of an MP3 without a header of its length the
+# length is an estimate
+_SLACK = 0.1
 # rates beyond these (Hz) are damaged headers, and would cost gigabytes
 _RATES = (1_000, 768_000)
 # finest ratio of rates; holds all usual ones exactly (11025 to 16000 is 441/640)
@@ -23,18 +37,27 @@ _MAX_DENOMINATOR = 640
 
 
 def read_waveform(
-    path: str, sample_rate: int, duration: float, offset: str | float = 'center'
+    path: str,
+    sample_rate: int,
+    duration: float,
+    offset: str | float = 'center',
+    frame_time: float | None = None,
 ) -> np.ndarray:
     """Reads an excerpt, mixes it to mono and brings it to a sample rate.
 
-    Only the excerpt is read. A sound shorter than it is repeated to fill it.
+    Only the excerpt is read. If it is the window around a frame, what is not stored
+    of it is silence; else a sound shorter than the excerpt is repeated to fill it.
 
     Args:
         path (str): file of any format that libsndfile reads.
         sample_rate (int): samples per second of the result.
         duration (float): seconds.
-        offset (str | float): start in seconds, or 'center'; an excerpt that
-            would reach beyond the end begins earlier. Defaults to 'center'.
+        offset (str | float): start in seconds, or 'center': around ``frame_time``,
+            without one in the middle of the sound. An excerpt that would reach
+            beyond the end begins earlier, unless it is around a frame. Defaults to
+            'center'.
+        frame_time (float, optional): when the frame is shown, in seconds from the
+            first sample; may lie outside of the sound.
 
     Returns:
         np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
@@ -47,9 +70,33 @@ def read_waveform(
     with _open_sound(path) as sound:
         rate, total = sound.samplerate, sound.frames
         wanted = max(round(duration * rate), 1)
-        sound.seek(_start(total, wanted, rate, offset))
-        wave = _read_finite(path, sound, wanted)
+        if offset != 'center' or frame_time is None:
+            start = _start(total, wanted, rate, offset)
+            wave = _read_finite(path, sound, start, min(wanted, total - start))
+        else:
+            place = nearest_sample(frame_time, rate) - wanted // 2
+            start, end = max(place, 0), min(place + wanted, total)
+            wave = np.zeros((wanted, sound.channels), np.float32)
+            if start < end:
+                part = _read_finite(path, sound, start, end - start)
+                wave[start - place : start - place + len(part)] = part
     return _to_waveform(wave, rate, wanted, sample_rate, duration)
+
+
+def nearest_sample(time: float, rate: int) -> int:
+    """Finds the sample that is heard at a time.
+
+    Halves are rounded up, so that the result does not depend on where the count
+    begins.
+
+    Args:
+        time (float): seconds.
+        rate (int): samples per second.
+
+    Returns:
+        int: Its number; sample 0 is heard at 0 s.
+    """
+    return math.floor(time * rate + 0.5)
 
 
 def excerpt_waveform(
@@ -132,20 +179,23 @@ def read_sound(path: str) -> np.ndarray:
         DataError: As :func:`read_waveform`.
     """
     with _open_sound(path) as sound:
-        return _read_finite(path, sound, -1)
+        return _read_finite(path, sound, 0, sound.frames)
 
 
 @contextmanager
 def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
     """Opens a sound; what goes wrong meanwhile is said with the file's name."""
     try:
+        check_regular(path, 'sound')
         with open(path, 'rb') as file:
-            complete = _is_complete_wav(file)
+            _refuse_shortfall(path, file)
         with soundfile.SoundFile(path) as sound:
             if not _RATES[0] <= sound.samplerate <= _RATES[1]:
                 raise _error(path, f'has a sample rate of {sound.samplerate} Hz')
-            if not complete:
-                raise _error(path, 'is truncated: it is shorter than its header says')
+            if sound.frames < _UNKNOWN_LENGTH:
+                yield sound
+                return
+        with _open_endless(path) as sound:
             yield sound
     except OSError as error:
         raise _error(path, f'cannot be read ({error.strerror})') from error
@@ -153,9 +203,44 @@ def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
         raise _error(path, f'is empty, corrupt or not a sound ({error})') from error
 
 
-def _read_finite(path: str, sound: soundfile.SoundFile, count: int) -> np.ndarray:
-    """Reads samples from where the sound stands; -1 for all."""
+def _refuse_shortfall(path: str, file: BinaryIO) -> None:
+    """Refuses a sound whose header promises more than is there, or no length."""
+    short = sound_shortfall(file)
+    if short is not None:
+        raise _error(path, f'is truncated: {short}')
+    if is_variable_mp3(file):
+        raise _error(
+            path,
+            'is an MP3 of variable rate that does not name its length, which would be '
+            'guessed wrong (ffmpeg -i OLD -c copy NEW.mp3 writes it)',
+        )
+
+
+def _open_endless(path: str) -> soundfile.SoundFile:
+    """Opens a FLAC whose header names no length, as written to a pipe.
+
+    libsndfile cannot read such a file to its end.
+    """
+    with open(path, 'rb') as file:
+        facts = flac_facts(file) if file.read(4) == b'fLaC' else None
+        if facts is None:
+            raise _error(path, 'names no length and holds none that can be found')
+        file.seek(0)
+        return soundfile.SoundFile(
+            io.BytesIO(with_flac_length(file.read(), facts.stored))
+        )
+
+
+def _read_finite(
+    path: str, sound: soundfile.SoundFile, start: int, count: int
+) -> np.ndarray:
+    """Reads samples that the header promises."""
+    sound.seek(start)
     wave = sound.read(count, dtype='float32', always_2d=True)
+    rate = sound.samplerate
+    if len(wave) < count - _SLACK * rate:
+        short = Shortfall(sound.frames / rate, (start + len(wave)) / rate, 's')
+        raise _error(path, f'is truncated: {short}')
     if not len(wave):
         raise _error(path, 'holds no samples')
     if not np.isfinite(wave).all():
@@ -180,27 +265,3 @@ def _resampler(source: int, target: int) -> nn.Module:
     """
     ratio = Fraction(source, target).limit_denominator(_MAX_DENOMINATOR)
     return torchaudio_transforms().Resample(ratio.numerator, ratio.denominator)
-
-
-def _is_complete_wav(file: BinaryIO) -> bool:
-    """Tells whether a WAV file is as long as its header says.
-
-    libsndfile reads a truncated file without complaint as a shorter one. Other
-    formats are left to it.
-
-    Args:
-        file (BinaryIO): the file, at its start.
-
-    Returns:
-        bool: False if samples are missing at the end.
-    """
-    head = file.read(12)
-    if head[:4] != b'RIFF' or head[8:12] != b'WAVE':
-        return True
-    while len(chunk := file.read(8)) == 8:
-        size = int.from_bytes(chunk[4:], 'little')
-        if chunk[:4] == b'data':
-            begin = file.tell()
-            return size >= _UNKNOWN_SIZE or begin + size <= file.seek(0, 2)
-        file.seek(size + size % 2, 1)
-    return True  # no data chunk: libsndfile says so

@@ -2,7 +2,7 @@
 
 import os.path as osp
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -33,11 +33,12 @@ class AVDataset(BaseDataset):
     A subclass reads annotations and finds the media files. This class selects
     the ids, refuses what is incomplete, brings boxes into the frame and makes
     the entries that the pipeline starts from: ``sample_id``, ``img_path``,
-    ``audio_path``, ``category`` (or None), ``is_labelled``, and, for a labelled
-    set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask`` (COCO RLE, or
-    None), ``is_sounding`` and the annotation's other keys. An unlabelled set
-    carries neither boxes nor masks, so that nothing can learn from them by
-    mistake.
+    ``audio_path``, ``frame_time`` (when the frame is shown, in seconds from the
+    first sample of the sound; or None), ``category`` (or None), ``is_labelled``,
+    and, for a labelled set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask``
+    (COCO RLE, or None), ``is_sounding`` and the annotation's other keys. An
+    unlabelled set carries neither boxes nor masks, so that nothing can learn from
+    them by mistake.
 
     A pair of a list (:func:`read_clip_list`) that does not sound has
     ``is_sounding=False`` and no boxes: its ground truth is an empty map.
@@ -173,6 +174,18 @@ class AVDataset(BaseDataset):
             have both; and ids by what they lack ('no frame in ...').
         """
 
+    def frame_times(self, annotations: dict[str, dict]) -> Mapping[str, float]:
+        """Tells when frames are shown, on the clock of the sounds.
+
+        Args:
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            Mapping[str, float]: Seconds from the first sample of the sound, by id of
+            the clip that the sound is of; of the others nothing is known.
+        """
+        return {}
+
     @property
     def source(self) -> str:
         """str: the list or folder that names the clips."""
@@ -235,9 +248,14 @@ class AVDataset(BaseDataset):
             labels.update(
                 {c.sample_id: _SILENT_LABEL for c in clips if not c.is_sounding}
             )
+        times = self.frame_times(annotations)
         entries = [
             self._make_entry(
-                c, media[c.sample_id], annotations.get(c.sample_id, {}), labels
+                c,
+                media[c.sample_id],
+                times.get(c.audio_id),
+                annotations.get(c.sample_id, {}),
+                labels,
             )
             for c in clips
             if c.sample_id not in left_out
@@ -309,6 +327,7 @@ class AVDataset(BaseDataset):
         self,
         clip: Clip,
         paths: tuple[str, str],
+        frame_time: float | None,
         annotation: dict,
         labels: dict[str, dict],
     ) -> dict:
@@ -318,6 +337,7 @@ class AVDataset(BaseDataset):
             sample_id=clip.sample_id,
             img_path=paths[0],
             audio_path=paths[1],
+            frame_time=frame_time,
             category=annotation.get('category'),
             is_labelled=self.labelled,
             is_sounding=clip.is_sounding if self.labelled else None,

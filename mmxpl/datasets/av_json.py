@@ -7,7 +7,8 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .boxes import parse_boxes
-from .id_list import Clip, check_id, refuse_duplicates
+from .frame_times import is_seconds
+from .id_list import Clip, check_id, refuse_duplicates, same_id
 from .json_file import read_json
 from .media import existing_paths, path_inside
 from .rle import check_rle
@@ -26,6 +27,7 @@ class AVJsonDataset(AVDataset):
                     "sample_id": "a",
                     "img_path": "frames/a.jpg",
                     "audio_path": "audio/a.wav",
+                    "frame_time": 5.0,
                     "category": "bell",
                     "bboxes": [[0.1, 0.2, 0.5, 0.9]],
                     "mask": {"size": [480, 640], "counts": "..."}
@@ -33,7 +35,9 @@ class AVJsonDataset(AVDataset):
             ]
         }
 
-    ``category``, ``bboxes`` and ``mask`` may be absent or null. Boxes and the
+    ``frame_time``, ``category``, ``bboxes`` and ``mask`` may be absent or null.
+    ``frame_time`` says when the frame is shown, in seconds from the first sample of
+    the sound; without it the frame counts as shown in the middle. Boxes and the
     mask (a COCO run-length encoding, of any size with the frame's aspect) cover
     the *sounding* objects; boxes are normalised to [0, 1] of the frame as it is
     displayed. Paths are relative to ``data_prefix`` and may not leave it. Other
@@ -102,7 +106,11 @@ class AVJsonDataset(AVDataset):
             if c.frame_id in annotations and c.audio_id in annotations
         }
         existing = existing_paths(path for pair in paths.values() for path in pair)
-        media = {i: pair for i, pair in paths.items() if existing.issuperset(pair)}
+        media = {
+            i: tuple(existing[path] for path in pair)
+            for i, pair in paths.items()
+            if all(path in existing for path in pair)
+        }
         lacking = {
             f'no entry in {self.ann_file}': [
                 c.sample_id for c in clips if c.sample_id not in paths
@@ -116,6 +124,21 @@ class AVJsonDataset(AVDataset):
         }
         return media, lacking
 
+    def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
+        """Takes ``frame_time`` of the entries.
+
+        Args:
+            annotations (dict[str, dict]): from :meth:`read_annotations`.
+
+        Returns:
+            dict[str, float]: See :meth:`AVDataset.frame_times`.
+        """
+        return {
+            i: entry['frame_time']
+            for i, entry in annotations.items()
+            if entry.get('frame_time') is not None
+        }
+
     def _parse_entry(self, raw: object, number: int) -> dict:
         """Checks one entry of ``data_list``."""
         where = f'{self.ann_file}: data_list[{number}]'
@@ -127,12 +150,17 @@ class AVJsonDataset(AVDataset):
                 f"{where}, field 'sample_id' must be an id, got {sample_id!r}."
             )
         check_id(sample_id, f"{where}, field 'sample_id'")
+        sample_id = same_id(sample_id)
         where = f"{where} ('{sample_id}')"
         if category is not None and not isinstance(category, str):
             raise DataError(
                 f"{where}, field 'category' must be text, got {category!r}."
             )
-        entry = dict(raw)
+        entry, time = dict(raw, sample_id=sample_id), raw.get('frame_time')
+        if time is not None and not is_seconds(time):
+            raise DataError(
+                f"{where}, field 'frame_time' must be seconds, got {time!r}."
+            )
         for field, prefix in (('img_path', 'img'), ('audio_path', 'audio')):
             entry[field] = path_inside(
                 self.data_prefix[prefix], raw.get(field), f"{where}, field '{field}'"

@@ -13,7 +13,7 @@ from mmxpl.utils import DataError
 from .media_cache import MediaCache
 
 MANIFEST = 'features.json'
-KINDS = dict(visual='img_path', sound='audio_path')
+KINDS = ('visual', 'sound')
 
 
 class FeatureCache:
@@ -56,11 +56,12 @@ class FeatureCache:
                 'CONFIG), or set cache=None in LoadFeatures.'
             ) from error
 
-    def read(self, paths: Mapping[str, str]) -> tuple[dict[str, np.ndarray], tuple]:
+    def read(self, sources: Mapping[str, str]) -> tuple[dict[str, np.ndarray], tuple]:
         """Reads the features of one clip.
 
         Args:
-            paths (Mapping[str, str]): with ``img_path`` and ``audio_path``.
+            sources (Mapping[str, str]): the frame (``visual``) and the ``sound``, as
+                their loaders name them.
 
         Returns:
             tuple[dict[str, np.ndarray], tuple[int, int]]: float16 arrays,
@@ -76,7 +77,7 @@ class FeatureCache:
         features, ori_shape = {}, (0, 0)
         for name, kind, cache, shapes in self._parts:
             if cache not in rows:
-                rows[cache] = cache.read(paths[KINDS[kind]])
+                rows[cache] = cache.read(sources[kind])
             row, shape = rows[cache]
             if kind == 'sound':
                 features[f'{name}.sound'] = row

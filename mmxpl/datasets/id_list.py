@@ -1,6 +1,7 @@
 """Reads lists of clip ids."""
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -117,6 +118,20 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     return [parse(row, where) for row, where in lines]
 
 
+def same_id(name: str) -> str:
+    """Brings an id into the form in which ids are compared (Unicode NFC).
+
+    macOS takes names of files apart (NFD), lists and other systems do not.
+
+    Args:
+        name (str): an id, or a file's name.
+
+    Returns:
+        str: The id.
+    """
+    return name if name.isascii() else unicodedata.normalize('NFC', name)
+
+
 def check_id(sample_id: str, where: str) -> None:
     """Refuses an id that cannot be a file's name below a folder, or a line of a list.
 
@@ -196,4 +211,4 @@ def _parse_id(field: str, where: str) -> str:
             sample_id = sample_id[: -len(suffix)]
             break
     check_id(sample_id, where)
-    return sample_id
+    return same_id(sample_id)

@@ -1,10 +1,92 @@
-"""Finds media files with one listing of each folder."""
+"""What holds for media files of every kind: how they are found, and their limits."""
 
 import os
 import os.path as osp
+import re
+import stat
 from collections.abc import Iterable, Sequence
 
 from mmxpl.utils import DataError
+
+from .id_list import same_id
+
+_MOMENT = re.compile(r'(.*)#t=(-?\d+\.\d{6})', re.DOTALL)
+MAX_PIXELS = 2**25
+"""int: of a picture, or of the pictures of a video; 7680 x 4320 is less."""
+
+
+def check_regular(path: str, what: str) -> None:
+    """Refuses what is no file: reading a pipe or a device may never end.
+
+    Args:
+        path (str): the file.
+        what (str): what it is, for the message: 'frame', 'sound' or 'file'.
+
+    Raises:
+        DataError: If it is missing or no regular file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+    else:
+        if stat.S_ISREG(mode):
+            return
+        reason = 'it is a folder, pipe or device'
+    raise DataError(
+        f'{path}: the {what} cannot be read ({reason}). Restore the file or take its '
+        'id out of the list.'
+    )
+
+
+def check_pixels(path: str, height: int, width: int, what: str) -> None:
+    """Refuses a picture that would take gigabytes, by its header.
+
+    Args:
+        path (str): the file.
+        height (int): pixels.
+        width (int): pixels.
+        what (str): for the message: 'picture', 'frame' or 'mask'.
+
+    Raises:
+        DataError: If there are more than :data:`MAX_PIXELS`, or none.
+    """
+    if height <= 0 or width <= 0:
+        raise DataError(
+            f'{path}: the {what} has no size that can be read, or one of more than '
+            f'{MAX_PIXELS} pixels. Make the file anew, smaller.'
+        )
+    if height * width > MAX_PIXELS:
+        raise DataError(
+            f'{path}: the {what} of {width} x {height} exceeds the limit of '
+            f'{MAX_PIXELS} pixels. Make the file smaller or leave it out.'
+        )
+
+
+def at_time(path: str, time: float | None) -> str:
+    """Names a moment of a media file, as Media Fragments URI 1.0 (W3C) does.
+
+    Args:
+        path (str): the file.
+        time (float, optional): seconds; None for no moment in particular.
+
+    Returns:
+        str: ``PATH#t=SECONDS``, or the path.
+    """
+    return path if time is None else f'{path}#t={time:.6f}'
+
+
+def split_time(source: str) -> tuple[str, float | None]:
+    """Takes apart what :func:`at_time` made.
+
+    Args:
+        source (str): a path, perhaps with a moment.
+
+    Returns:
+        tuple[str, float | None]: Path and seconds.
+    """
+    found = _MOMENT.fullmatch(source)
+    return (found[1], float(found[2])) if found else (source, None)
 
 
 def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
@@ -19,7 +101,8 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
             for stems that occur with several.
 
     Returns:
-        dict[str, str]: File name by stem.
+        dict[str, str]: File name by stem, as an id
+            (:func:`~mmxpl.datasets.id_list.same_id`).
 
     Raises:
         DataError: If the folder cannot be listed.
@@ -37,6 +120,7 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
         ) from error
     for name in names:
         stem, suffix = osp.splitext(name)
+        stem = same_id(stem)
         rank = order.get(suffix.lower())
         if rank is not None and (stem not in ranks or (rank, name) < ranks[stem]):
             ranks[stem] = (rank, name)
@@ -44,25 +128,31 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def existing_paths(paths: Iterable[str]) -> set[str]:
+def existing_paths(paths: Iterable[str]) -> dict[str, str]:
     """Finds out which of many files exist.
 
     Args:
         paths (Iterable[str]): paths of files.
 
     Returns:
-        set[str]: Those that exist.
+        dict[str, str]: Those that exist, each with how the system spells it: names
+        that differ in Unicode's composition alone are the same.
     """
     folders: dict[str, list[str]] = {}
     for path in paths:
         folders.setdefault(osp.dirname(path), []).append(path)
-    existing = set()
+    existing = {}
     for folder, members in folders.items():
         try:
             names = {entry.name for entry in os.scandir(folder or '.')}
         except OSError:  # a folder that is not there holds none of the files
             continue
-        existing.update(path for path in members if osp.basename(path) in names)
+        composed = {same_id(name): name for name in names if not name.isascii()}
+        for path in members:
+            name = osp.basename(path)
+            found = name if name in names else composed.get(same_id(name))
+            if found is not None:
+                existing[path] = osp.join(folder, found)
     return existing
 
 

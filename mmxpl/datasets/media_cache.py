@@ -11,9 +11,11 @@ import numpy as np
 
 from mmxpl.utils import DataError
 
+from .media import split_time
+
 DATA, INDEX, FACTS = 'data.npy', 'index.npy', 'settings.json'
 # raise it when read_frame or read_waveform give other values for the same file
-FORMAT = 1
+FORMAT = 2
 ENTRY = np.dtype(
     [
         ('key', 'S32'),  # sorted
@@ -59,7 +61,8 @@ class MediaCache:
         """Reads what was decoded of a file.
 
         Args:
-            path (str): The file.
+            path (str): The file, perhaps with a moment of it
+                (:func:`~mmxpl.datasets.media.at_time`).
 
         Returns:
             tuple[np.ndarray, tuple[int, int]]: A copy of the array; height and
@@ -142,7 +145,7 @@ def stamp(path: str) -> tuple[int, int]:
     """Finds by what a file is known to be unchanged.
 
     Args:
-        path (str): The file.
+        path (str): The file, perhaps with a moment of it.
 
     Returns:
         tuple[int, int]: Size in bytes and time of the last change in ns.
@@ -151,7 +154,7 @@ def stamp(path: str) -> tuple[int, int]:
         DataError: If there is no such file.
     """
     try:
-        found = os.stat(path)
+        found = os.stat(split_time(path)[0])
     except OSError as error:
         raise DataError(
             f'{path}: the file cannot be read ({error.strerror}). Restore it or take '

@@ -128,7 +128,8 @@ class NegativeAudioDataset(Dataset):
         info = self.dataset.get_data_info(clip)
         if kind in self._partners:
             partner = self.dataset.get_data_info(self._partners[kind][clip])
-            info['audio_path'] = partner['audio_path']
+            for key in ('audio_path', 'frame_time'):
+                info[key] = partner[key]
         if kind != ORIGINAL:
             info['sample_id'] += f'@{kind}'
         return dict(info, sample_idx=idx, audio_kind=kind)

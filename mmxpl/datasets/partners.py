@@ -97,8 +97,8 @@ def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
     another one of the chosen, and every chosen sound is given to one clip.
 
     Args:
-        entries (Sequence[dict]): clips with ``sample_id`` and ``audio_path``, changed
-            in place.
+        entries (Sequence[dict]): clips with ``sample_id``, ``audio_path`` and
+            ``frame_time``, changed in place.
         fraction (float): share of the clips, in [0, 1].
         seed (int): of the choice.
 
@@ -118,7 +118,7 @@ def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
             f'audio_swap={fraction} of {len(entries)} clips is one, and there is no '
             'other sound to give it: raise audio_swap.'
         )
-    sounds = [entries[i]['audio_path'] for i in chosen]
+    sounds = [(entries[i]['audio_path'], entries[i]['frame_time']) for i in chosen]
     for i, sound in zip(chosen, sounds[1:] + sounds[:1], strict=True):
-        entries[i]['audio_path'] = sound
+        entries[i]['audio_path'], entries[i]['frame_time'] = sound
     return len(chosen)

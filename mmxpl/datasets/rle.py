@@ -7,8 +7,7 @@ from pycocotools import mask as coco_mask
 
 from mmxpl.utils import DataError
 
-# a mask of more pixels than this is taken for a forged or damaged size
-MAX_PIXELS = 2**28
+from .media import MAX_PIXELS
 
 
 def check_rle(value: Any, where: str) -> dict:

@@ -8,7 +8,8 @@ from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
 from .boxes import parse_boxes
-from .id_list import Clip, refuse_duplicates
+from .frame_times import FRAME_TIMES, read_frame_times
+from .id_list import Clip, refuse_duplicates, same_id
 from .json_file import read_json
 from .media import list_media
 
@@ -27,9 +28,11 @@ class VGGSSDataset(AVDataset):
             audio/ID.wav (.flac, .ogg, .mp3)
             vggss.json      [{"file": ID, "class": str, "bbox": [[x1, y1, x2, y2], ...]}, ...]
             train.txt       one id a line, any name
+            frame_times.csv when each frame is shown; from extract_videos.py
 
-    Boxes are normalised to [0, 1] of the frame as it is displayed, that is
-    after a JPEG's EXIF rotation. Without ``id_list`` every clip that has a
+    Without ``frame_times.csv``, or for clips that it does not name, a frame counts as
+    shown in the middle of its sound. Boxes are normalised to [0, 1] of the frame as
+    it is displayed, that is after EXIF rotation. Without ``id_list`` every clip that has a
     frame is used, in the order of the ids. ``vggss.json`` is read for a
     labelled set only.
 
@@ -109,6 +112,21 @@ class VGGSSDataset(AVDataset):
         }
         return media, lacking
 
+    def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
+        """Reads ``frame_times.csv``.
+
+        Args:
+            annotations (dict[str, dict]): not used.
+
+        Returns:
+            dict[str, float]: See :meth:`AVDataset.frame_times`.
+
+        Raises:
+            DataError: If the file has another form.
+        """
+        times = read_frame_times(osp.join(self.data_root, FRAME_TIMES))
+        return {sample_id: time.seconds for sample_id, time in times.items()}
+
     def _parse_item(self, item: object, number: int) -> tuple[str, dict]:
         """Checks one item of ``vggss.json``."""
         where = f'{self.ann_file}: item {number}'
@@ -120,4 +138,4 @@ class VGGSSDataset(AVDataset):
         if category is not None and not isinstance(category, str):
             raise DataError(f"{where}, field 'class' must be text, got {category!r}.")
         boxes = parse_boxes(item.get('bbox'), f"{where} ('{sample_id}'), field 'bbox'")
-        return sample_id, {'category': category, 'bboxes': boxes}
+        return same_id(sample_id), {'category': category, 'bboxes': boxes}

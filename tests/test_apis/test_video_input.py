@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmxpl.apis.video_input import SoundReader, SoundWindow, video_pairs
-from mmxpl.datasets.convert import read_video_sound
+from mmxpl.apis.video_input import SoundWindow, WindowReader, video_pairs
+from mmxpl.datasets.video_io import FrameReader, SoundReader, read_video_sound
 from mmxpl.utils import DataError
 
 pytest.importorskip('av')
@@ -16,24 +16,25 @@ def video(make_video, tmp_path_factory):
     return str(make_video(tmp_path_factory.mktemp('v') / 'clip.mkv', seconds=3.0))
 
 
-def test_the_window_lies_around_the_frame_and_within_the_sound(video):
+def test_the_window_lies_around_the_frame(video):
     whole = read_video_sound(video, RATE).astype(np.float32) / 32768
-    with SoundReader(video, WINDOW) as reader:
+    filled = np.concatenate([np.zeros(RATE), whole, np.zeros(RATE)])
+    with FrameReader(video) as frames, WindowReader(frames, WINDOW) as reader:
         for time in (0.0, 0.1, 0.7, 0.7, 1.9, 2.9, 3.0, 3.2):
-            start = round(time * RATE - RATE / 4)
-            start = min(max(start, 0), len(whole) - RATE // 2)
-            found = reader.around(time)
-            assert found.dtype == np.float32
-            np.testing.assert_array_equal(found[:, 0], whole[start : start + RATE // 2])
+            start = round(time * RATE) - RATE // 4
+            found, rate = reader.around(time)
+            assert (rate, found.dtype) == (RATE, np.float32)
+            wanted = filled[RATE + start : RATE + start + RATE // 2]
+            np.testing.assert_array_equal(found[:, 0], wanted)
 
 
 def test_only_about_a_window_of_sound_is_held(make_video, tmp_path):
     path = str(make_video(tmp_path / 'long.mkv', seconds=20.0, fps=2))
-    with SoundReader(path, WINDOW) as reader:
-        held = []
-        for time in np.arange(0, 20, 0.5):
-            reader.around(time)
-            held.append(len(reader._held))
+    held = []
+    with SoundReader(path, RATE) as reader:
+        for start in range(0, 20 * RATE, RATE // 2):
+            reader.read(start, RATE // 2)
+            held.append(sum(len(part) for _, part in reader._held))
     assert max(held) < RATE  # 20 s are twenty times as many
 
 
@@ -54,19 +55,26 @@ def test_times_between_frames_go_to_the_next_one(make_video, tmp_path):
     assert times == pytest.approx([0, 1.1, 2.6])
 
 
-def test_a_short_sound_is_given_whole(make_video, tmp_path):
-    path = make_video(tmp_path / 'v.mkv', seconds=0.3)
-    ((_, _, (sound, rate)),) = video_pairs(str(path), 1.0, WINDOW)
-    assert rate == RATE
-    assert len(sound) == pytest.approx(0.3 * RATE, abs=20)
+def test_around_a_short_sound_is_silence(make_video, tmp_path):
+    path = make_video(tmp_path / 'v.mkv', seconds=0.1)
+    ((_, _, (sound, _)),) = video_pairs(str(path), 1.0, WINDOW)
+    heard = np.flatnonzero(sound)
+    assert len(sound) == RATE / 2
+    assert heard[0] == pytest.approx(RATE / 4, abs=8)
+    assert heard[-1] == pytest.approx(0.35 * RATE, abs=8)
 
 
 def test_frames_after_the_sound_are_said(make_video, tmp_path, logged):
     pictures = make_video(tmp_path / 'v.mkv', seconds=1.0, times=range(0, 4000, 500))
     found = list(video_pairs(str(pictures), 1.0, WINDOW))
     assert len(found) == 4
-    assert 'the sound ends at 1.0 s' in logged()
-    np.testing.assert_array_equal(found[-1][2][0], found[-2][2][0])
+    assert 'no sound is stored around 2.0 s' in logged()
+    assert [bool(sound.any()) for _, _, (sound, _) in found] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):
     import cv2
     import torch
 
-    from mmxpl.datasets.convert import read_video_frame
+    from mmxpl.datasets.video_io import read_video_frame
 
     cv2.imwrite(str(tmp_path / 'a.png'), read_video_frame(video, 1.5))
     sound = read_video_sound(video, RATE)

@@ -57,14 +57,13 @@ def test_a_sound_that_the_container_refuses_is_encoded(inferencer, video, tmp_pa
 
 
 def test_frames_are_consumed_as_they_are_asked_for(inferencer, video, monkeypatch):
-    decoded, original = [], video_overlay.read_frames
+    decoded, original = [], video_overlay.frame_image
 
-    def counted(*args):
-        for item in original(*args):
-            decoded.append(item[0])
-            yield item
+    def counted(frame):
+        decoded.append(frame.pts)
+        return original(frame)
 
-    monkeypatch.setattr(video_overlay, 'read_frames', counted)
+    monkeypatch.setattr(video_overlay, 'frame_image', counted)
     frames = overlaid_frames(inferencer, video, OverlayOptions())
     assert decoded == []
     for n in range(5):

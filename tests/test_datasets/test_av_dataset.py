@@ -34,6 +34,7 @@ def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
         'sample_idx',
         'img_path',
         'audio_path',
+        'frame_time',
         'category',
         'is_labelled',
         'is_sounding',

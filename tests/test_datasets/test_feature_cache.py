@@ -289,6 +289,6 @@ def test_a_cache_is_pickled_without_its_files(build, spoilable_world):
     assert twin.cache._parts is None
     info = data.get_data_info(0)
     assert torch.equal(
-        torch.from_numpy(twin.cache.read(info)[0]['a.sound']),
+        torch.from_numpy(twin.cache.read(step.sources(info))[0]['a.sound']),
         data[0]['inputs']['a.sound'],
     )

@@ -16,10 +16,11 @@ import soundfile
 from mmxpl.datasets import AVJsonDataset, VGGSSDataset, read_clip_list
 from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
 from mmxpl.datasets.boxes import clip_boxes
-from mmxpl.datasets.convert import coco_labels, read_video_frame, read_video_sound
+from mmxpl.datasets.convert import coco_labels
 from mmxpl.datasets.flickr_xml import consensus_map, read_flickr_xml
 from mmxpl.datasets.image_io import decode_frame, read_frame
 from mmxpl.datasets.rle import decode_rle
+from mmxpl.datasets.video_io import read_video_frame, read_video_sound
 from mmxpl.utils import DataError
 
 ODD_VALUES = (

@@ -11,7 +11,7 @@ import torchaudio
 from PIL import Image
 
 from mmxpl.datasets import LoadAudio, LoadFrame
-from mmxpl.datasets.image_io import jpeg_size
+from mmxpl.datasets.image_io import scan_jpeg
 from mmxpl.utils import DataError
 
 RATE = 16000
@@ -126,11 +126,12 @@ def test_jpeg_size_in_the_header():
     for options in ({}, {'progressive': True}, {'exif': b'Exif\0\0' + bytes(900)}):
         buffer = io.BytesIO()
         Image.fromarray(_picture(35, 77)).save(buffer, 'JPEG', **options)
-        assert jpeg_size(buffer.getvalue()) == (35, 77)
-        assert jpeg_size(buffer.getvalue()[:100]) is None
-    assert jpeg_size(b'\x89PNG') is None
-    assert jpeg_size(b'\xff\xd8' + b'\xff' * 50) is None
-    assert jpeg_size(b'') is None
+        found = scan_jpeg(buffer.getvalue())
+        assert (found.size, found.is_whole) == ((35, 77), True)
+        assert scan_jpeg(buffer.getvalue()[:100]) is None
+    assert scan_jpeg(b'\x89PNG') is None
+    assert scan_jpeg(b'\xff\xd8' + b'\xff' * 50) is None
+    assert scan_jpeg(b'') is None
 
 
 def _bad_frames():
@@ -349,7 +350,9 @@ def test_further_chunks_and_unknown_sizes_are_no_truncation(tmp_path):
     with pytest.raises(DataError, match='truncated'):
         _hear(tmp_path / 'cut.wav')
     # as written to a pipe by a program that cannot go back to the header
-    piped = content[: data + 4] + b'\xff\xff\xff\xff' + content[data + 8 :]
+    unknown = b'\xff\xff\xff\xff'
+    piped = content[: data + 4] + unknown + content[data + 8 :]
+    piped = content[:4] + unknown + piped[8:]
     (tmp_path / 'pipe.wav').write_bytes(piped)
     assert np.abs(_hear(tmp_path / 'pipe.wav') - _ramp(1)).max() < 1e-3
 

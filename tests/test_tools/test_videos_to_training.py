@@ -67,7 +67,7 @@ def test_every_kind_of_video(make_video, tmp_path, capsys):
     make_video(videos / 'mute.mkv', 0.5, sound=False)
     (videos / 'empty.mp4').write_bytes(b'')
     (videos / 'text.mp4').write_text('This is no video.\n' * 100)
-    assert _convert(videos, out) == 1
+    assert _convert(videos, out) == 0
     assert '8 clips: 5 complete' in capsys.readouterr().out
     failed = dict(
         line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
@@ -82,7 +82,7 @@ def test_every_kind_of_video(make_video, tmp_path, capsys):
     for one in inputs.values():
         assert one['img'].shape == (3, 48, 48)
         assert one['audio'].shape == (24000,)
-        tone = one['audio'][:4000].numpy()  # half a second, before any repetition
+        tone = one['audio'][10000:14000].numpy()  # half a second around the frame
         spectrum = abs(torch.fft.rfft(torch.tensor(tone)))
         assert abs(int(spectrum.argmax()) * 2 - 440) <= 2
 

@@ -126,7 +126,7 @@ def collect_media(
             f'{step.cache.folder}: one cache cannot be of {job.what} and of '
             f'{step}. Give them folders of their own.'
         )
-    job.infos.update({info[step.path_key]: info for info in infos})
+    job.infos.update({step.source(info): info for info in infos})
 
 
 class Encoders:
@@ -160,12 +160,10 @@ class Encoders:
 
     def collect(self, infos: list[dict], jobs: dict[Path, Job]) -> None:
         """Adds the files of some clips."""
-        from mmxpl.datasets.feature_cache import KINDS
-
         self.first = self.first or infos[0]
         for (name, kind), cache in self.caches.items():
             job = jobs.setdefault(cache.folder, Job(cache, None, None))
-            job.infos.update({info[KINDS[kind]]: info for info in infos})
+            job.infos.update({self.step.sources(info)[kind]: info for info in infos})
             job.decode = partial(self._decode, name, kind, job)
 
     def write_manifest(self) -> None:

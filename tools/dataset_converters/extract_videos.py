@@ -2,9 +2,15 @@
 
 Writes frames/ID.jpg, audio/ID.wav (16 kHz, mono), clips.json with the clips that
 are complete (an ann_file of AVJsonDataset, without labels), and failed.csv with
-the others and their reasons; both are written anew by each run. The id is the
-file's name without ending. Interrupted, it goes on where it stopped. Exits with 1
-if a video failed. See docs/data/vggss.md and docs/data/custom.md.
+the others and their reasons; both are written anew by each run. frame_times.csv
+says when each frame is shown in its sound, for every clip of the folder. Frame and
+sound are of one clock, the picture's: what the file does not store of the sound is
+silence. The id is the file's name without ending. Interrupted, it goes on where it
+stopped.
+
+Exit status: 0 if there are complete clips, though others may have been left out
+(they are counted, and failed.csv lists them); 1 if there is none; 2 if an argument
+or the folder cannot be used. See docs/data/vggss.md and docs/data/custom.md.
 """
 
 import argparse
@@ -15,17 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import (
-    MIDDLE,
-    convert_batch,
-    read_video_frame,
-    read_video_sound,
-    write_image,
-    write_wav,
-)
+from mmxpl.datasets.convert import convert_batch, write_image, write_wav
 from mmxpl.datasets.convert.files import write_text
-from mmxpl.datasets.convert.video import VIDEO_SUFFIXES, import_av
-from mmxpl.datasets.id_list import check_id, name_some
+from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
+from mmxpl.datasets.id_list import check_id, name_some, same_id
+from mmxpl.datasets.video_io import (
+    MIDDLE,
+    VIDEO_SUFFIXES,
+    import_av,
+    read_video_clip,
+)
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import one_clear_error
 
@@ -50,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=time,
         default=MIDDLE,
         metavar='SECONDS',
-        help="time of the frame, or 'middle' (default)",
+        help="of the frame, after the first one, or 'middle' (default)",
     )
     parser.add_argument(
         '--annotated-list',
@@ -98,23 +103,31 @@ def find_videos(folder: Path) -> dict[str, Path]:
         folder (Path): The folder.
 
     Returns:
-        dict[str, Path]: File by id, sorted.
+        dict[str, Path]: File by id, sorted. Of videos with one name the first keeps
+        it as its id; the id of another one has its ending, too, or its folder.
 
     Raises:
-        DataError: If there is none, if two have one id, or if a name is no id.
+        DataError: If there is none, or if a name is no id.
     """
     found: dict[str, Path] = {}
+    doubles: list[Path] = []
     for path in sorted(folder.rglob('*')):
         hidden = path.name.startswith('.')
         if hidden or path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
             continue
         check_id(path.stem, f'--videos {str(path)!r}')
-        if path.stem in found:
-            raise DataError(
-                f'{path} and {found[path.stem]} have the same name, so the same id. '
-                'Rename one.'
-            )
-        found[path.stem] = path
+        if same_id(path.stem) in found:
+            doubles.append(path)
+        else:
+            found[same_id(path.stem)] = path
+    for path in doubles:
+        inner = '_'.join(path.relative_to(folder).parts)
+        sample_id = next(i for i in map(same_id, (path.name, inner)) if i not in found)
+        print(
+            f'{path}: has the name of {found[same_id(path.stem)]}; its id is '
+            f'{sample_id}'
+        )
+        found[sample_id] = path
     if not found:
         raise DataError(
             f'--videos {folder}: holds no file that ends in '
@@ -123,10 +136,15 @@ def find_videos(folder: Path) -> dict[str, Path]:
     return found
 
 
-def write_clips(out: Path, ids: Sequence[str]) -> None:
+def write_clips(out: Path, ids: Sequence[str], times: dict[str, FrameTime]) -> None:
     """Write complete clips as AVJsonDataset reads them, without labels."""
     entries = [
-        dict(sample_id=i, img_path=f'frames/{i}.jpg', audio_path=f'audio/{i}.wav')
+        dict(
+            sample_id=i,
+            img_path=f'frames/{i}.jpg',
+            audio_path=f'audio/{i}.wav',
+            frame_time=times[i].seconds,
+        )
         for i in ids
     ]
     content = dict(metainfo=dict(task_name='avsl'), data_list=entries)
@@ -154,30 +172,52 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args.out / 'audio' / f'{sample_id}.wav',
             )
 
+        def name(sample_id: str) -> str:
+            return videos[sample_id].relative_to(args.videos).as_posix()
+
+        def is_complete(sample_id: str) -> bool:
+            known = times.known.get(sample_id)
+            same = sample_id not in videos or known and known.video == name(sample_id)
+            return bool(known and same) and all(p.is_file() for p in outputs(sample_id))
+
         def convert(sample_id: str) -> None:
             if sample_id not in videos:
                 raise DataError(f'{sample_id}: no video below {args.videos}.')
             path = str(videos[sample_id])
             at = args.annotated_at if sample_id in annotated else args.frame_at
-            # both are read before one is written
-            image = read_video_frame(path, at)
-            wave = read_video_sound(path, args.sample_rate)
+            # all is read before anything is written
+            clip = read_video_clip(path, args.sample_rate, at)
             frame_file, sound_file = outputs(sample_id)
-            write_image(frame_file, image, args.quality)
-            write_wav(sound_file, wave, args.sample_rate)
+            for file in (frame_file, sound_file):  # of another video of this id
+                file.unlink(missing_ok=True)
+            time = FrameTime(clip.frame_time, name(sample_id), clip.note)
+            times.add(sample_id, time)
+            write_image(frame_file, clip.image, args.quality)
+            write_wav(sound_file, clip.wave, args.sample_rate)
 
         settings = dict(
             tool='extract_videos',
+            clock='picture',
             frame_at=args.frame_at,
             annotated_at=args.annotated_at if annotated else None,
             annotated_list=hash_ids(annotated) if annotated else None,
             sample_rate=args.sample_rate,
             quality=args.quality,
         )
-        result = convert_batch(args.out, ids, outputs, convert, settings, args.workers)
+        times = FrameTimes(args.out / FRAME_TIMES)
+        result = convert_batch(
+            args.out, ids, is_complete, convert, settings, args.workers
+        )
         if result.done:
-            write_clips(args.out, result.done)
+            times.tidy()
+            write_clips(args.out, result.done, times.known)
         print(f'{args.out}: {result}')
+        apart = [i for i in result.done if times.known[i].note]
+        if apart:
+            print(
+                f'{times.path}: the sound of {len(apart)} clips was shifted to their '
+                f'frame or filled with silence ({name_some(apart)})'
+            )
         if result.failed:
             print(f'{args.out}/failed.csv: {name_some(list(result.failed))}')
         if not args.ids and annotated - set(videos):
@@ -186,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f'{args.annotated_list}: {len(missing)} of {len(annotated)} clips have '
                 f'no video ({name_some(missing)})'
             )
-    return 1 if result.failed else 0
+    return 0 if result.done else 1
 
 
 if __name__ == '__main__':

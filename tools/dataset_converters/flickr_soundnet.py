@@ -4,7 +4,11 @@ Frames (jpg or png), sounds (wav, mp3, flac, ogg) and XML annotations are looked
 for below the given folders by the clip's id, the file's name without ending.
 Writes frames/ID.jpg or .png (copies), audio/ID.wav (16 kHz, mono),
 Annotations/ID.xml (copies of those that can be read) and failed.csv. Interrupted,
-it goes on where it stopped. Exits with 1 if a clip failed. See docs/data/flickr.md.
+it goes on where it stopped.
+
+Exit status: 0 if there are complete clips, though others may have been left out
+(they are counted, and failed.csv lists them); 1 if there is none; 2 if an argument
+or the folder cannot be used. See docs/data/flickr.md.
 """
 
 import argparse
@@ -14,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, read_video_sound, write_wav
+from mmxpl.datasets.convert import convert_batch, write_wav
 from mmxpl.datasets.convert.files import copy_bytes
-from mmxpl.datasets.convert.video import import_av
 from mmxpl.datasets.flickr_xml import read_flickr_xml
-from mmxpl.datasets.id_list import check_id, name_some
+from mmxpl.datasets.id_list import check_id, name_some, same_id
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
+from mmxpl.datasets.video_io import import_av, read_video_sound
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 
@@ -76,7 +80,8 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         if suffix in suffixes and not path.name.startswith('.'):
             check_id(path.stem, repr(str(path)))
             rank = (suffixes.index(suffix), str(path), path)
-            ranked[path.stem] = min(rank, ranked.get(path.stem, rank))
+            sample_id = same_id(path.stem)
+            ranked[sample_id] = min(rank, ranked.get(sample_id, rank))
     if not ranked:
         raise DataError(
             f'{folder}: holds no file that ends in {", ".join(suffixes)}. Name the '
@@ -109,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 paths.append(args.out / 'Annotations' / f'{sample_id}.xml')
             return paths
 
+        def is_complete(sample_id: str) -> bool:
+            return all(path.is_file() for path in outputs(sample_id))
+
         def convert(sample_id: str) -> None:
             for what, found, folder in (
                 ('frame', frames, args.frames),
@@ -128,14 +136,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 copy_bytes(path, notes[sample_id])
 
         settings = dict(tool='flickr_soundnet', sample_rate=16000)
-        result = convert_batch(args.out, ids, outputs, convert, settings, args.workers)
+        result = convert_batch(
+            args.out, ids, is_complete, convert, settings, args.workers
+        )
         print(f'{args.out}: {result}')
         if args.xml:
             count = sum(i in notes for i in result.done)
             print(f'{args.out}/Annotations: {count} of the complete clips')
         if result.failed:
             print(f'{args.out}/failed.csv: {name_some(list(result.failed))}')
-    return 1 if result.failed else 0
+    return 0 if result.done else 1
 
 
 if __name__ == '__main__':

@@ -43,21 +43,21 @@ class BatchResult:
 def convert_batch(
     out: Path,
     ids: Sequence[str],
-    outputs: Callable[[str], Sequence[Path]],
+    is_complete: Callable[[str], bool],
     convert: Callable[[str], None],
     settings: Mapping,
     workers: int = 1,
 ) -> BatchResult:
     """Converts clips into a folder and lists those that cannot be.
 
-    A clip whose files are all there is not converted again; so an interrupted
-    run goes on where it stopped. ``failed.csv`` holds the ids and reasons of the
+    A clip that is complete is not converted again; so an interrupted run goes on
+    where it stopped. ``failed.csv`` holds the ids and reasons of the
     last run, ``convert.json`` the settings, which must stay the same.
 
     Args:
         out (Path): the folder.
         ids (Sequence[str]): the clips.
-        outputs (Callable): gives the files of a clip.
+        is_complete (Callable): whether all files of a clip are there.
         convert (Callable): writes them, each at once (see
             :mod:`mmxpl.datasets.convert.files`); raises a DataError with the
             reason if the clip cannot be converted.
@@ -71,7 +71,7 @@ def convert_batch(
         DataError: If the folder was converted with other settings.
     """
     _check_settings(out / SETTINGS, dict(settings))
-    open_ids = [i for i in ids if not all(path.is_file() for path in outputs(i))]
+    open_ids = [i for i in ids if not is_complete(i)]
     result = BatchResult(already=len(ids) - len(open_ids))
 
     def attempt(sample_id: str) -> tuple[str, str]:

@@ -12,9 +12,10 @@ from pycocotools import mask as coco_mask
 from mmxpl.utils import DataError
 
 from ..boxes import parse_boxes
-from ..id_list import refuse_duplicates
+from ..id_list import refuse_duplicates, same_id
 from ..json_file import read_json
-from ..rle import MAX_PIXELS, check_rle, decode_rle
+from ..media import MAX_PIXELS
+from ..rle import check_rle, decode_rle
 
 
 def coco_labels(path: str) -> dict[str, dict]:
@@ -50,7 +51,7 @@ def coco_labels(path: str) -> dict[str, dict]:
             raise DataError(
                 f"{where}: 'height' and 'width' must be pixels, got {size}."
             )
-        images[_key(image, 'id', where)] = (PurePosixPath(name).stem, size)
+        images[_key(image, 'id', where)] = (same_id(PurePosixPath(name).stem), size)
     refuse_duplicates((stem for stem, _ in images.values()), path)
     names = {
         _key(category, 'id', where): str(category.get('name'))

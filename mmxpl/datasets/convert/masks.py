@@ -8,7 +8,8 @@ from pycocotools import mask as coco_mask
 
 from mmxpl.utils import DataError
 
-from ..rle import MAX_PIXELS
+from ..id_list import same_id
+from ..image_io import decode_image, read_media_bytes
 
 
 def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
@@ -31,12 +32,13 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
     """
     paths: dict[str, Path] = {}
     for path in sorted(folder.rglob('*.png')):
-        if path.stem in paths:
+        sample_id = same_id(path.stem)
+        if sample_id in paths:
             raise DataError(
-                f'{path} and {paths[path.stem]} have the same name, so the same id. '
+                f'{path} and {paths[sample_id]} have the same name, so the same id. '
                 'Name a folder in which each clip has one mask.'
             )
-        paths[path.stem] = path
+        paths[sample_id] = path
     if not paths:
         raise DataError(f'{folder}: holds no mask ID.png. Name the folder of masks.')
     labels, black = {}, []
@@ -51,14 +53,8 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
 
 def _read_mask(path: Path) -> np.ndarray:
     """Reads one mask, uint8 (H, W) in {0, 1}."""
-    image = None
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    except (OSError, cv2.error):
-        image = None
-    if image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise DataError(f'{path}: the mask cannot be read. Restore the file.')
+    data = read_media_bytes(str(path), 'mask')
+    image = decode_image(str(path), data, 'mask', cv2.IMREAD_UNCHANGED)
     if image.ndim == 3:
         image = image[:, :, :3].any(axis=2)
     return (image != 0).astype(np.uint8)

@@ -15,6 +15,7 @@ from mmxpl.utils import DataError
 from ..audio_io import excerpt_waveform, read_waveform
 from ..feature_cache import FeatureCache
 from ..image_io import read_frame, resize_frame
+from ..media import at_time, split_time
 from ..media_cache import MediaCache
 
 
@@ -40,12 +41,23 @@ class LoadMedia(BaseTransform):
     def settings(self) -> dict:
         """dict: what decides the values read, as plain JSON values."""
 
+    def source(self, results: dict) -> str:
+        """Names what is read for a clip: also the key of it in the cache.
+
+        Args:
+            results (dict): the clip's entry.
+
+        Returns:
+            str: The file, perhaps with a moment of it.
+        """
+        return results[self.path_key]
+
     @abstractmethod
-    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+    def decode(self, source: str) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads a file itself.
 
         Args:
-            path (str): the file.
+            source (str): as :meth:`source` names it.
 
         Returns:
             tuple[np.ndarray, tuple[int, int]]: The array, and height and width
@@ -57,8 +69,8 @@ class LoadMedia(BaseTransform):
 
     def load(self, results: dict) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads the file of one clip, from the cache if there is one."""
-        path = results[self.path_key]
-        return self.decode(path) if self.cache is None else self.cache.read(path)
+        source = self.source(results)
+        return self.decode(source) if self.cache is None else self.cache.read(source)
 
     def __repr__(self) -> str:
         """Writes the transform as it is built."""
@@ -103,9 +115,9 @@ class LoadFrame(LoadMedia):
         """dict: size, and the decoder that the pixels are of."""
         return dict(size=list(self.size), decoder=f'opencv {cv2.__version__}')
 
-    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+    def decode(self, source: str) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads a frame; see :func:`~mmxpl.datasets.image_io.read_frame`."""
-        return read_frame(path, self.size)
+        return read_frame(source, self.size)
 
     def transform(self, results: dict) -> dict:
         """Reads the frame of one clip.
@@ -137,9 +149,13 @@ class LoadFrame(LoadMedia):
 class LoadAudio(LoadMedia):
     """Reads an excerpt of a sound as a mono waveform.
 
-    A sound that is shorter than the excerpt is repeated until it fills it.
+    It is the window around the frame where the clip says when that is shown
+    (``frame_time``); what is not stored of the window is silence. Of another clip it
+    is the middle of the sound, and a sound that is shorter is repeated until it fills
+    the excerpt.
 
-    Required keys: ``audio_path``; or ``sound``, a pair of samples (float32 array of
+    Required keys: ``audio_path``, and perhaps ``frame_time`` (seconds from the first
+    sample, or None); or ``sound``, a pair of samples (float32 array of
     shape (samples, channels)) and their rate that is taken instead of the file.
     Added key: ``audio`` (float32 array of shape (T,), T = sample_rate * duration, in
     [-1, 1]).
@@ -147,9 +163,9 @@ class LoadAudio(LoadMedia):
     Args:
         sample_rate (int): samples per second of the result. Defaults to 16000.
         duration (float): seconds to read. Defaults to 3.0.
-        offset (str | float): where the excerpt begins, in seconds, or 'center'.
-            One that would reach beyond the end begins earlier. Defaults to
-            'center'.
+        offset (str | float): 'center' as said above, or where the excerpt begins, in
+            seconds, whenever the frame is shown; one that would reach beyond the end
+            begins earlier. Defaults to 'center'.
         cache (str, optional): see :class:`LoadMedia`. Defaults to None.
     """
 
@@ -187,9 +203,15 @@ class LoadAudio(LoadMedia):
             resampler=f'torch {torch.__version__}',
         )
 
-    def decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+    def source(self, results: dict) -> str:
+        """Names the sound, and when its frame is shown if that decides the excerpt."""
+        time = results.get('frame_time') if self.offset == 'center' else None
+        return at_time(results[self.path_key], time)
+
+    def decode(self, source: str) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads a sound; see :func:`~mmxpl.datasets.audio_io.read_waveform`."""
-        wave = read_waveform(path, self.sample_rate, self.duration, self.offset)
+        path, time = split_time(source)
+        wave = read_waveform(path, self.sample_rate, self.duration, self.offset, time)
         return wave, (0, 0)
 
     def transform(self, results: dict) -> dict:
@@ -231,7 +253,8 @@ class LoadFeatures(BaseTransform):
     training are taken of the features: crops and flips resample them, colours cannot be
     changed.
 
-    Required keys: ``img_path`` and ``audio_path``. Added keys: ``features`` (dict of
+    Required keys: ``img_path`` and ``audio_path``, and perhaps ``frame_time``. Added
+    keys: ``features`` (dict of
     float16 arrays, see :class:`mmxpl.datasets.feature_cache.FeatureCache`),
     ``ori_shape`` and ``img_shape``; without a cache those of the two loaders.
 
@@ -245,6 +268,17 @@ class LoadFeatures(BaseTransform):
         self.frame, self.audio = TRANSFORMS.build(frame), TRANSFORMS.build(audio)
         loaders = dict(visual=self.frame.settings, sound=self.audio.settings)
         self.cache = FeatureCache(cache, loaders) if cache else None
+
+    def sources(self, results: dict) -> dict[str, str]:
+        """Names what the features of a clip are of: also the keys of the caches.
+
+        Args:
+            results (dict): the clip's entry.
+
+        Returns:
+            dict[str, str]: ``visual`` and ``sound``, see :meth:`LoadMedia.source`.
+        """
+        return dict(visual=self.frame.source(results), sound=self.audio.source(results))
 
     def transform(self, results: dict) -> dict:
         """Reads the features of one clip.
@@ -265,7 +299,9 @@ class LoadFeatures(BaseTransform):
                 f"'{results['sample_id']}' is in memory, features are of files: set "
                 'cache=None in LoadFeatures.'
             )
-        results['features'], results['ori_shape'] = self.cache.read(results)
+        results['features'], results['ori_shape'] = self.cache.read(
+            self.sources(results)
+        )
         results['img_shape'] = self.frame.size
         return results
 

@@ -23,7 +23,7 @@ def batch(tmp_path):
         result = convert_batch(
             tmp_path,
             ids,
-            lambda i: [tmp_path / i],
+            lambda i: (tmp_path / i).is_file(),
             convert,
             settings or {'rate': 1},
             workers,

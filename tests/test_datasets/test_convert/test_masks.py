@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_named(tmp_path, mask):
     write(tmp_path / 'two' / 'a.png', mask)
     with pytest.raises(DataError, match=r'two/a\.png and .*one/a\.png.*same id'):
         mask_labels(tmp_path)
-    for content in (b'', b'no picture'):
+    for content, what in ((b'', 'has zero bytes'), (b'no picture', 'is truncated, ')):
         (tmp_path / 'one' / 'a.png').write_bytes(content)
-        with pytest.raises(DataError, match=r'one/a\.png: the mask cannot be read'):
+        with pytest.raises(DataError, match=rf'one/a\.png: the mask {what}'):
             mask_labels(tmp_path / 'one')

@@ -4,8 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmxpl.datasets.convert import read_video_frame, read_video_sound
-from mmxpl.datasets.convert.video import upright
+from mmxpl.datasets.video_io import read_video_frame, read_video_sound, upright
 from mmxpl.utils import DataError
 
 av = pytest.importorskip('av', reason='videos are read with PyAV')
@@ -42,7 +41,7 @@ def test_the_frame_that_is_shown_then(lossless, mp4, time, number):
 
 def test_the_middle(lossless, mp4):
     for path in (lossless, mp4):
-        assert _number(read_video_frame(path)) == pytest.approx(15, abs=0.4)
+        assert _number(read_video_frame(path)) == pytest.approx(14, abs=0.4)  # 1.45 s
 
 
 @pytest.mark.parametrize('time', [3.2, 5.0])
@@ -108,7 +107,9 @@ def test_damaged_files_are_named(mp4, tmp_path, keep):
     bad = tmp_path / 'bad.mp4'
     bad.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
     for read in (read_video_frame, lambda path: read_video_sound(path, 16000)):
-        with pytest.raises(DataError, match=r'bad\.mp4: the file is damaged or no'):
+        with pytest.raises(
+            DataError, match=r'bad\.mp4: the file is (damaged or no|truncated)'
+        ):
             read(str(bad))
     with pytest.raises(DataError, match=r'none\.mp4'):
         read_video_frame(str(tmp_path / 'none.mp4'))

@@ -1,0 +1,398 @@
+"""Compares what the header of a file promises with what is stored.
+
+Decoders read a file that was cut off without complaint as a shorter one, and often
+report the length that its header names. Here only headers are read, and the end.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+# sizes that writers to a pipe leave in a RIFF header, since they cannot go back:
+# FFmpeg the last one, SoX and arecord one of the range
+_UNKNOWN_SIZES = {0xFFFFFFFF, *range(0x7FFFF000, 0x80000001)}
+# of an MP3 by this share shorter than its header says only the tag was changed
+_MP3_SLACK = 0.01
+# the end of a FLAC or Ogg file in which the last frame or page is looked for
+_TAIL = 1 << 17
+_EBML, _SEGMENT = b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67'
+_W64 = b'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00'
+
+
+class Shortfall(NamedTuple):
+    """A file that holds less than its header promises.
+
+    Attributes:
+        promised (float): what its header says.
+        stored (float): what is there.
+        unit (str): 'bytes' or 's'.
+    """
+
+    promised: float
+    stored: float
+    unit: str = 'bytes'
+
+    def __str__(self) -> str:
+        """Names both lengths."""
+        form = ',.2f' if self.unit == 's' else ',.0f'
+        return (
+            f'its header promises {self.promised:{form}} {self.unit}, '
+            f'{self.stored:{form}} {self.unit} are stored'
+        )
+
+
+def container_shortfall(file: BinaryIO) -> Shortfall | None:
+    """Looks whether an MP4, MOV, Matroska, WebM or AVI file is whole.
+
+    Args:
+        file (BinaryIO): the file, at its start.
+
+    Returns:
+        Shortfall | None: In bytes; None if the file is whole or its container
+        promises nothing, as MPEG-TS and recordings of what is on the air.
+    """
+    stored = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == _EBML:
+        ends = _matroska_ends(file, stored)
+    elif head[:4] == b'RIFF':
+        ends = _riff_ends(file, stored)
+    elif head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'):
+        ends = _mp4_ends(file, stored)
+    else:
+        return None
+    promised = max(ends, default=0)
+    return Shortfall(promised, stored) if promised > stored else None
+
+
+def sound_shortfall(file: BinaryIO) -> Shortfall | None:
+    """Looks whether a sound is whole: WAV, RF64, W64, AIFF, AU, MP3, FLAC, Ogg.
+
+    Args:
+        file (BinaryIO): the file, at its start.
+
+    Returns:
+        Shortfall | None: None if the sound is whole, promises nothing, or is none
+        of these.
+    """
+    head = file.read(16)
+    if head[:4] in (b'RIFF', b'RF64'):
+        return _wav_shortfall(file, head)
+    if head[:4] == b'fLaC':
+        facts = flac_facts(file)
+        if facts is None or facts.stored >= facts.promised:
+            return None
+        return Shortfall(facts.promised / facts.rate, facts.stored / facts.rate, 's')
+    if head[:4] == b'OggS':
+        return _ogg_shortfall(file)
+    size = file.seek(0, os.SEEK_END)
+    promised = 0
+    if _is_mp3(head):
+        return _mp3_shortfall(file, size)
+    if head[:4] == b'FORM':
+        promised = 8 + int.from_bytes(head[4:8], 'big')
+    elif head[:4] == b'.snd':
+        data = int.from_bytes(head[8:12], 'big')
+        promised = int.from_bytes(head[4:8], 'big') + (
+            0 if data == 0xFFFFFFFF else data
+        )
+    elif head == _W64:
+        file.seek(16)
+        promised = int.from_bytes(file.read(8), 'little')
+    return Shortfall(promised, size) if promised > size else None
+
+
+class FlacFacts(NamedTuple):
+    """What a FLAC file says of its length.
+
+    Attributes:
+        rate (int): samples per second.
+        promised (int): samples by its header; 0 if it names no length.
+        stored (int): samples by the number of its last frame.
+    """
+
+    rate: int
+    promised: int
+    stored: int
+
+
+def flac_facts(file: BinaryIO) -> FlacFacts | None:
+    """Reads the lengths of a FLAC file (RFC 9639, sections 8.2 and 9.1).
+
+    Args:
+        file (BinaryIO): the file.
+
+    Returns:
+        FlacFacts | None: None if the header is damaged or no frame is found.
+    """
+    file.seek(8)
+    info = file.read(34)
+    if len(info) < 34:
+        return None
+    bits = int.from_bytes(info[10:18], 'big')
+    rate, promised = bits >> 44, bits & 0xFFFFFFFFF
+    smallest, largest = (int.from_bytes(info[n : n + 2], 'big') for n in (0, 2))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    tail = file.read()
+    place = len(tail)
+    while rate and (place := tail.rfind(b'\xff', 0, place)) >= 0:
+        block = _flac_block(tail[place : place + 16])
+        if block is None:
+            continue
+        number, count = block
+        # all blocks but the last have one size, unless sample numbers are given
+        begin = number if tail[place + 1] & 1 else number * largest
+        if smallest == largest and count > largest:
+            continue
+        return FlacFacts(rate, promised, begin + count)
+    return None
+
+
+def with_flac_length(data: bytes, samples: int) -> bytes:
+    """Writes the length into the header of a FLAC file that names none.
+
+    Args:
+        data (bytes): the file.
+        samples (int): its length.
+
+    Returns:
+        bytes: The file with it.
+    """
+    bits = int.from_bytes(data[18:26], 'big') | samples
+    return data[:18] + bits.to_bytes(8, 'big') + data[26:]
+
+
+def _mp4_ends(file: BinaryIO, size: int) -> Iterator[int]:
+    """Yields where each box at the top level ends."""
+    place = 0
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], 'big')
+        if length == 1:
+            length = int.from_bytes(head[8:16], 'big')
+        if length < 8 or not head[4:8].isalnum():  # up to the end, or no box
+            return
+        place += length
+        yield place
+
+
+def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
+    """Yields where each RIFF ends: a large AVI file has several."""
+    place = 0
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], 'little')
+        if head[:4] != b'RIFF' or not length or length in _UNKNOWN_SIZES:
+            return
+        place += 8 + length + length % 2
+        yield place - length % 2
+
+
+def _matroska_ends(file: BinaryIO, size: int) -> Iterator[int]:
+    """Yields where the segment ends (RFC 8794, section 4)."""
+    place = 0
+    while place + 12 <= size:
+        file.seek(place)
+        head = file.read(12)
+        if head[:4] not in (_EBML, _SEGMENT):
+            return
+        width = 9 - head[4].bit_length()
+        if not head[4]:
+            return
+        length = int.from_bytes(head[4 : 4 + width], 'big') & ((1 << 7 * width) - 1)
+        if length == (1 << 7 * width) - 1:  # unknown
+            return
+        place += 4 + width + length
+        yield place
+
+
+def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
+    """Looks at the data chunk."""
+    if head[8:12] != b'WAVE':
+        return None
+    file.seek(12)
+    length64, speed = None, 0
+    while len(chunk := file.read(8)) == 8:
+        length = int.from_bytes(chunk[4:], 'little')
+        if chunk[:4] == b'ds64':
+            length64 = int.from_bytes(file.read(16)[8:], 'little')
+            file.seek(-16, os.SEEK_CUR)
+        if chunk[:4] == b'fmt ':
+            speed = int.from_bytes(file.read(16)[8:12], 'little')
+            file.seek(-16, os.SEEK_CUR)
+        if chunk[:4] == b'data':
+            whole = int.from_bytes(head[4:8], 'little')
+            if length == 0xFFFFFFFF and length64 is not None:
+                length = length64
+            elif length in _UNKNOWN_SIZES and (not whole or whole >= length):
+                return None
+            begin = file.tell()
+            stored = file.seek(0, os.SEEK_END) - begin
+            if length <= stored:
+                return None
+            if speed:
+                return Shortfall(length / speed, stored / speed, 's')
+            return Shortfall(length, stored)
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return None  # no data chunk: libsndfile says so
+
+
+def is_variable_mp3(file: BinaryIO) -> bool:
+    """Looks whether an MP3 has frames of several bit rates and no header of its length.
+
+    Args:
+        file (BinaryIO): the file.
+
+    Returns:
+        bool: True if decoders can only guess its length.
+    """
+    file.seek(0)
+    if not _is_mp3(file.read(16)):
+        return False
+    begin, frame = _mp3_start(file)
+    if _mp3_promise(frame) is not None:
+        return False
+    file.seek(begin)
+    data, place, rates = file.read(_TAIL), 0, set()
+    while (header := _mp3_header(data[place : place + 4])) is not None:
+        rates.add(header.bit_rate)
+        place += header.size
+    return len(rates) > 1
+
+
+class _Mp3Header(NamedTuple):
+    """Header of a frame of MPEG-1 or MPEG-2 layer III (ISO/IEC 11172-3, 2.4.2.3)."""
+
+    rate: int
+    samples: int
+    bit_rate: int
+    size: int
+
+
+def _mp3_header(head: bytes) -> _Mp3Header | None:
+    """Reads four bytes; None if they are no such header."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return None
+    version, code, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or code in (0, 15) or rate == 3:
+        return None
+    rate = (44100, 48000, 32000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    if version == 3:
+        kbits = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+    else:
+        kbits = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+    bit_rate, samples = 1000 * kbits[code - 1], 1152 if version == 3 else 576
+    size = samples // 8 * bit_rate // rate + (head[2] >> 1 & 1)
+    return _Mp3Header(rate, samples, bit_rate, size)
+
+
+def _is_mp3(head: bytes) -> bool:
+    """Whether a file begins with a tag of an MP3 or with a frame."""
+    return head[:3] == b'ID3' or _mp3_header(head[:4]) is not None
+
+
+def _mp3_start(file: BinaryIO) -> tuple[int, bytes]:
+    """Finds the first frame behind a tag; its place and its first bytes."""
+    file.seek(0)
+    head, begin = file.read(10), 0
+    if head[:3] == b'ID3' and len(head) == 10:
+        begin = 10 + sum((head[6 + n] & 0x7F) << 7 * (3 - n) for n in range(4))
+    file.seek(begin)
+    return begin, file.read(200)
+
+
+def _mp3_promise(frame: bytes) -> tuple[int, int] | None:
+    """Reads a Xing, Info or VBRI header: bytes and frames, 0 if it names none."""
+    place = max(frame.find(b'Xing', 0, 64), frame.find(b'Info', 0, 64))
+    if place >= 0:
+        flags = int.from_bytes(frame[place + 4 : place + 8], 'big')
+        numbers = [
+            int.from_bytes(frame[n : n + 4], 'big') for n in (place + 8, place + 12)
+        ]
+        count = numbers.pop(0) if flags & 1 else 0
+        return (numbers[0] if flags & 2 else 0), count
+    if frame[36:40] == b'VBRI':
+        return tuple(int.from_bytes(frame[n : n + 4], 'big') for n in (46, 50))
+    return None
+
+
+def _mp3_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
+    """Compares the bytes that the first frame promises."""
+    begin, frame = _mp3_start(file)
+    promised, count = _mp3_promise(frame) or (0, 0)
+    stored = size - begin
+    if promised * (1 - _MP3_SLACK) <= stored:
+        return None
+    header = _mp3_header(frame[:4])
+    if not count or header is None:
+        return Shortfall(promised, stored)
+    seconds = count * header.samples / header.rate
+    return Shortfall(seconds, seconds * stored / promised, 's')
+
+
+def _ogg_shortfall(file: BinaryIO) -> Shortfall | None:
+    """Looks at the last page (RFC 3533, section 6)."""
+    size = file.seek(0, os.SEEK_END)
+    begin = max(size - _TAIL, 0)
+    file.seek(begin)
+    tail = file.read()
+    place = tail.rfind(b'OggS\0')
+    if place < 0:
+        return None
+    page = tail[place:]
+    table = page[27 : 27 + page[26]] if len(page) > 26 else b''
+    is_cut = len(page) <= 26 or len(table) < page[26]
+    end = 27 + 255 if is_cut else 27 + len(table) + sum(table)
+    if end > len(page):
+        before = tail[tail.rfind(b'OggS\0', 0, place) :]
+        samples = [int.from_bytes(one[6:14], 'little') for one in (page, before)]
+        rate = _ogg_rate(file)
+        if rate and len(page) > 14 and samples[1] < samples[0] < 1 << 62:
+            return Shortfall(samples[0] / rate, samples[1] / rate, 's')
+        return Shortfall(begin + place + end, size)
+    rest = len(page) - end
+    is_last = page[5] & 4
+    # the first letters of a page that is not there
+    if not is_last and 0 < rest < 5 and b'OggS\0'.startswith(page[end:]):
+        return Shortfall(size + 27 - rest, size)
+    return None
+
+
+def _ogg_rate(file: BinaryIO) -> int:
+    """Finds what the positions of pages count per second; 0 if unknown."""
+    file.seek(28)
+    head = file.read(16)
+    if head[:8] == b'OpusHead':
+        return 48000
+    return int.from_bytes(head[12:16], 'little') if head[:7] == b'\x01vorbis' else 0
+
+
+def _flac_block(head: bytes) -> tuple[int, int] | None:
+    """Reads the header of a FLAC frame: its number and count of samples."""
+    if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[3] & 1:
+        return None
+    code = head[2] >> 4
+    length = 8 - (head[4] ^ 0xFF).bit_length()  # ones that lead, as in UTF-8
+    place = 4 + max(length, 1)
+    if code == 0 or length in (1, 8) or len(head) < place + 5:
+        return None
+    number = head[4] & (0x7F if not length else 0xFF >> (length + 1))
+    for byte in head[5:place]:
+        if byte & 0xC0 != 0x80:
+            return None
+        number = number << 6 | byte & 0x3F
+    count = {1: 192, **{n: 576 << (n - 2) for n in range(2, 6)}}.get(code, 1 << code)
+    if code in (6, 7):
+        count = int.from_bytes(head[place : place + code - 5], 'big') + 1
+        place += code - 5
+    place += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    crc = 0
+    for byte in head[:place]:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x107 if crc & 0x80 else 0)) & 0x1FF
+    return (number, count) if place < len(head) and crc == head[place] else None
