@@ -1,18 +1,19 @@
 import json
+import pickle
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmxpl.apis.loading import build_steps, clip_pipeline
 from mmxpl.datasets import DuetDataset, NegativeAudioDataset, VGGSSDataset, av_collate
 from mmxpl.datasets.feature_cache import FeatureCache
-from mmxpl.engine import FeatureCacheHook
+from mmxpl.engine import EncoderInputHook
 from mmxpl.registry import MODELS
-from mmxpl.testing import tiny_model_cfg
+from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils import DataError
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/build_cache.py'
@@ -172,25 +173,39 @@ def test_no_features_name_the_command(spoilable_world):
         data[0]
 
 
+def check(model, data):
+    """Runs the hook on a test of a model and a data set."""
+    runner = SimpleNamespace(
+        model=model,
+        test_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=data)),
+    )
+    EncoderInputHook().before_test(runner)
+
+
 def test_features_of_other_weights_are_refused(build, spoilable_world):
     cfg = build()
     model = MODELS.build(cfg.model)
     model.init_weights()
-    runner = Runner.__new__(Runner)
-    runner.model = model
     data = dataset(spoilable_world, spoilable_world / 'features')
-    loader = torch.utils.data.DataLoader(data)
-    runner._test_loop = None
-    hook = FeatureCacheHook()
-    runner.__class__ = type(
-        'R', (), dict(test_loop=type('L', (), dict(dataloader=loader))())
-    )
-    hook.before_test(runner)
+    check(model, data)
     model.localizers['a'].visual_projection.levels[0].weight.data.zero_()
-    hook.before_test(runner)  # what is trained may differ
+    check(model, data)  # what is trained may differ
     model.localizers['a'].audio_encoder.backbone.bn1.running_mean[0] += 1
     with pytest.raises(DataError, match=r"localizer 'a' \(sound\).*other weights"):
-        hook.before_test(runner)
+        check(model, data)
+
+
+@pytest.mark.parametrize('features', [True, False])
+def test_sounds_of_another_rate_are_refused(spoilable_world, features):
+    model = MODELS.build(frozen_model())
+    data = dataset(spoilable_world, None)
+    audio = data.pipeline.transforms[0].audio
+    if not features:
+        data.pipeline.transforms = [audio]
+    check(model, data)
+    audio.sample_rate = 16000
+    with pytest.raises(DataError, match='read at 16000 Hz.*log_mel.* is for 8000 Hz'):
+        check(model, data)
 
 
 def test_other_clips_are_read_from_media(build):
@@ -234,8 +249,6 @@ def test_views_of_features_keep_targets_aligned():
             )
         )
     )
-    from mmxpl.testing import tiny_batch
-
     data = tiny_batch(labelled=2, unlabelled=0)
     maps = [s.gt_map.clone() for s in data['data_samples']]
     features = torch.rand(2, 4, 5, 3).half()
@@ -252,8 +265,6 @@ def test_colours_of_features_cannot_be_changed():
     model = MODELS.build(
         frozen_model(data_preprocessor=dict(type='AVDataPreprocessor', augment=dict()))
     )
-    from mmxpl.testing import tiny_batch
-
     data = tiny_batch()
     data['inputs'] = {'a.visual.0': torch.rand(5, 4, 5, 3)}
     with pytest.raises(ValueError, match='colours of cached features'):
@@ -278,8 +289,6 @@ def test_sounds_are_swapped_among_a_share_of_the_clips(spoilable_world):
 
 
 def test_a_cache_is_pickled_without_its_files(build, spoilable_world):
-    import pickle
-
     build()
     data = dataset(spoilable_world, spoilable_world / 'features')
     data[0]

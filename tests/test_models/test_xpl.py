@@ -175,3 +175,15 @@ def test_wrong_modes_and_names(model):
     cfg = tiny_model_cfg()
     with pytest.raises(ValueError, match='ensemble'):
         MODELS.build(dict(cfg, localizers=dict(ens=cfg['localizers']['a'])))
+
+
+def test_a_deaf_learner_hears_nothing_in_any_localizer():
+    torch.manual_seed(0)
+    deaf = MODELS.build(tiny_model_cfg(deaf=True)).eval()
+    batch = tiny_batch()
+    data = deaf.data_preprocessor(batch, False)['inputs']
+    other = {k: torch.randn_like(v) if 'log' in k else v for k, v in data.items()}
+    for name, maps in deaf(data).items():
+        assert torch.equal(maps, deaf(other)[name])
+    hearing = MODELS.build(tiny_model_cfg()).eval()
+    assert not torch.equal(hearing(data)['a'], hearing(other)['a'])

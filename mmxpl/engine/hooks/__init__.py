@@ -5,7 +5,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .cross_pseudo_label_hook import CrossPseudoLabelHook
 from .data_leak_hook import DataLeakHook
-from .feature_cache_hook import FeatureCacheHook
+from .encoder_input_hook import EncoderInputHook
 from .invalid_loss_hook import InvalidLossHook
 from .preemption_hook import PreemptionHook
 from .pseudo_label_monitor_hook import PseudoLabelMonitorHook
@@ -19,7 +19,7 @@ __all__ = [
     'CheckpointGuardHook',
     'CrossPseudoLabelHook',
     'DataLeakHook',
-    'FeatureCacheHook',
+    'EncoderInputHook',
     'InvalidLossHook',
     'LocalizationVisualizationHook',
     'PseudoLabelMonitorHook',

@@ -47,10 +47,12 @@ class YAMNet(BaseModule):
 
     Attributes:
         reads_waveform (bool): that :meth:`forward` takes waveforms.
+        sample_rate (int): of the waveforms, in Hz.
         out_channels (int): 1024.
     """
 
     reads_waveform = True
+    sample_rate = SAMPLE_RATE
     out_channels = SEPARABLE[-1][0]
 
     def __init__(self, pool: str = 'avg', init_cfg: dict | None = None) -> None:

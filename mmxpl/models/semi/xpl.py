@@ -41,6 +41,9 @@ class XPL(BaseModel):
             average of the localizers' weights over training steps, as momentum
             encoders give them (SLAVC; Mo & Morgado, NeurIPS 2022). Defaults to
             none.
+        deaf (bool): whether no localizer hears, see
+            :class:`~mmxpl.models.AVLocalizer`: the reference for what can be
+            localized without listening. Defaults to False.
         map_size (int, optional): side in pixels that predicted maps are resized to.
             A map's cells are areas of the frame, each trained on what it covers,
             so they are interpolated between their centres, as log-odds: which
@@ -59,6 +62,7 @@ class XPL(BaseModel):
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
         target_momentum: float | None = None,
+        deaf: bool = False,
         map_size: int | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
@@ -70,12 +74,10 @@ class XPL(BaseModel):
         if 'ens' in localizers:
             raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
         # MMEngine's: init_weights does not enter PyTorch's containers
-        self.localizers = ModuleDict(
-            {
-                name: MODELS.build(localizers[cfg] if isinstance(cfg, str) else cfg)
-                for name, cfg in localizers.items()
-            }
-        )
+        self.localizers = ModuleDict()
+        for name, cfg in localizers.items():
+            cfg = localizers[cfg] if isinstance(cfg, str) else cfg
+            self.localizers[name] = MODELS.build(dict(cfg, deaf=True) if deaf else cfg)
         self.map_size = map_size
         self.loss_supervised = MODELS.build(loss_supervised)
         self.loss_pseudo = MODELS.build(loss_pseudo)
