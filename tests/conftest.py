@@ -1,5 +1,6 @@
 """A world of a dozen clips on disk that every test can read, and a warm Python."""
 
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
+from mmxpl.compat import cache_yapf
 from tests.warm_python import WarmPython
 
 WARM_PYTHON = pytest.StashKey[WarmPython]()
@@ -32,6 +34,12 @@ def pytest_configure(config):
     """Makes the warm Python, one for all processes of pytest-xdist."""
     if not hasattr(config, 'workerinput'):
         config.stash[WARM_PYTHON] = WarmPython(Path(tempfile.mkdtemp()))
+
+
+def pytest_collection_finish():
+    """Has the garbage collector, which every new data set calls, leave modules out."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -257,6 +265,12 @@ def write_clock_video(path, picture, sounds, codec='ffv1', container=None, **opt
 def make_clock_video():
     """Gives :func:`write_clock_video`."""
     return write_clock_video
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cached_yapf():
+    """Has configs formatted once, as tools do: it takes most of a tiny run."""
+    cache_yapf()
 
 
 @pytest.fixture(autouse=True)
