@@ -57,7 +57,7 @@ custom_hooks = [
         exchange='cross',
         # few labels: votes, hard labels that the momentum averages over visits
         soft=not few_labels,
-        temperature=0.5,  # of soft labels
+        temperature=None if few_labels else 0.5,  # of soft labels
         momentum=0.8 if few_labels else 0.5,
         reliability=('agreement', 'confidence'),
         view='canonical',

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from .config_options import merge_options
+from .config_options import merge_options, refuse_inert_keys
 from .errors import DataError, explain
 
 # shows tracebacks of all errors
@@ -80,11 +80,13 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         Config: The config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
-        DataError: If the file does not exist or an option is unknown.
+        DataError: If the file does not exist, an option is unknown, or a key of the
+            file looks like a setting and is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
     cfg = Config.fromfile(path)
+    refuse_inert_keys(cfg, path)
     cfg.setdefault('default_scope', 'mmxpl')
     if options:
         merge_options(cfg, options)

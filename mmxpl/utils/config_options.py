@@ -20,7 +20,65 @@ _READ_BY_RUNNER = {
     'runner_type',
     'sync_bn',
 }
+# of what MMEngine reads key by key, and ignores the rest
+_READ_BELOW = {
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+}
+# top-level keys of MMDetection 2, and what has taken their place
+_FORMER = {
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'data': 'train_dataloader, val_dataloader and test_dataloader',
+    'dist_params': 'env_cfg.dist_cfg',
+    'evaluation': 'val_evaluator and train_cfg.val_interval',
+    'fp16': 'optim_wrapper.type',
+    'log_config': 'default_hooks.logger',
+    'lr_config': 'param_scheduler',
+    'optimizer': 'optim_wrapper.optimizer',
+    'optimizer_config': 'optim_wrapper',
+    'resume_from': 'resume and load_from',
+    'runner': 'train_cfg',
+    'seed': 'randomness.seed',
+    'total_epochs': 'train_cfg.max_epochs',
+    'workflow': 'train_cfg',
+}
 _MAX_HINTS = 4
+
+
+def refuse_inert_keys(cfg: Config, path: str) -> None:
+    """Refuses keys of a config file that look like settings and are read by nobody.
+
+    A config may have variables of any name. One that is misspelt, or of MMDetection
+    2, is a setting all the same unless its value is found where it counts.
+
+    Args:
+        cfg (Config): The config.
+        path (str): Its file, for messages.
+
+    Raises:
+        DataError: If there is such a key.
+    """
+    read = _read_keys()
+    for key in cfg:
+        if key in read:
+            below = _READ_BELOW.get(key)
+            unknown = sorted(set(cfg[key] or ()) - below) if below else []
+            if unknown:
+                raise DataError(
+                    f"config '{path}': '{key}.{unknown[0]}' is read by nobody, only "
+                    f'{", ".join(sorted(below))} are. Correct or remove it.'
+                )
+            continue
+        meant = _FORMER.get(key) or next(
+            iter(get_close_matches(key, read, 1, cutoff=0.8)), None
+        )
+        if meant is not None and not any(
+            value == cfg[key] for _, value in _read_paths(cfg)
+        ):
+            raise DataError(
+                f"config '{path}': '{key}' is read by nobody. Did you mean {meant}? "
+                'Rename or remove it.'
+            )
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:

@@ -475,6 +475,14 @@ def test_wrong_settings_are_named(hook, message):
         HOOKS.build({'type': 'CrossPseudoLabelHook', 'warmup_epochs': 1, **hook})
 
 
+def test_a_temperature_of_hard_labels_is_told(logged):
+    hook = {'type': 'CrossPseudoLabelHook', 'warmup_epochs': 1, 'soft': False}
+    HOOKS.build(hook)
+    assert 'temperature' not in logged()
+    HOOKS.build({**hook, 'temperature': 0.5})
+    assert 'temperature=0.5 has no effect' in logged()
+
+
 def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):
     runner = make_runner(tmp_path, dict(warmup_epochs=0))
     runner._train_dataloader['batch_size'] = 4

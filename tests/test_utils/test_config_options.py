@@ -2,7 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.utils import DataError
-from mmxpl.utils.config_options import merge_options
+from mmxpl.utils.config_options import merge_options, refuse_inert_keys
 
 
 @pytest.fixture
@@ -93,3 +93,32 @@ def test_variable_of_the_file_is_refused_with_its_uses(cfg):
 def test_variable_without_a_known_use(cfg):
     cfg.note = 'unused'
     assert "'note' is a variable of the config file" in refusal(cfg, 'note')
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            'param_schedular = [dict(end=3)]',
+            "'param_schedular' .*mean param_scheduler?",
+        ),
+        ('default_hook = dict(timer=1)', 'mean default_hooks?'),
+        ('optimizer = dict(lr=0.1)', r'mean optim_wrapper\.optimizer?'),
+        ('total_epochs = 12', r'mean train_cfg\.max_epochs?'),
+        ('env_cfg = dict(dist_cgf=dict())', r"'env_cfg\.dist_cgf' .*dist_cfg"),
+        ('auto_scale_lr = dict(enabled=True)', r"'auto_scale_lr\.enabled'"),
+    ],
+)
+def test_a_key_of_a_file_that_nobody_reads_is_refused(text, words):
+    cfg = Config.fromstring(text, '.py')
+    with pytest.raises(DataError, match=f"^config 'x.py': .*{words}"):
+        refuse_inert_keys(cfg, 'x.py')
+
+
+def test_variables_of_a_file_pass():
+    text = (
+        'optimizer = dict(lr=0.1)\noptim_wrapper = dict(optimizer=optimizer)\n'
+        'load = [1]\nfew_labels = True\nbase_lr = 0.1\n'
+        'env_cfg = dict(cudnn_benchmark=True)\nauto_scale_lr = None\n'
+    )
+    refuse_inert_keys(Config.fromstring(text, '.py'), 'x.py')

@@ -1,5 +1,6 @@
 """When pseudo-labels are made, remembered, exchanged and handed out."""
 
+import logging
 import os.path as osp
 from collections.abc import Sequence
 
@@ -54,8 +55,8 @@ class CrossPseudoLabelHook(Hook):
             Defaults to 'cross'.
         soft (bool): sharpened probabilities if True, else probabilities
             thresholded at 0.5. Defaults to True.
-        temperature (float): T of the sharpening; 1 leaves the prediction as it
-            is. Defaults to 0.5.
+        temperature (float, optional): T of the sharpening of soft labels; 1 leaves
+            the prediction as it is. Defaults to 0.5.
         momentum (float): of the average over visits; 0 keeps the newest label
             alone. Defaults to 0.9.
         reliability (Sequence[str]): measures that are multiplied to rank the
@@ -93,7 +94,7 @@ class CrossPseudoLabelHook(Hook):
         warmup_epochs: int,
         exchange: str = 'cross',
         soft: bool = True,
-        temperature: float = 0.5,
+        temperature: float | None = None,
         momentum: float = 0.9,
         reliability: Sequence[str] = ('agreement',),
         view: str = 'canonical',
@@ -125,6 +126,15 @@ class CrossPseudoLabelHook(Hook):
         self.exchange, self.view, self.momentum = exchange, view, momentum
         self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
+        if temperature is not None and not soft:
+            print_log(
+                f'CrossPseudoLabelHook: temperature={temperature} has no effect, since '
+                'hard labels (soft=False) are not sharpened. Leave it out.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        if temperature is None:
+            temperature = 0.5
         self.source = LabelSource(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number

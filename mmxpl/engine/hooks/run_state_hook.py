@@ -11,6 +11,7 @@ from torch import nn
 from mmxpl.engine.embedded_config import embedded_config
 from mmxpl.engine.resumed_settings import compare_settings
 from mmxpl.engine.run_state import compare_runs, describe_run
+from mmxpl.engine.short_schedule import short_schedules
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 
@@ -56,6 +57,8 @@ class RunStateHook(Hook):
             DataError: If the checkpoint does not fit this run.
         """
         self._warn_of_accumulation(runner)
+        for line in short_schedules(runner):
+            runner.logger.warning(line)
         self._run = describe_run(runner.train_dataloader, runner.world_size)
         if self._resumed is None:
             return
