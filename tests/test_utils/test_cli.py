@@ -38,7 +38,9 @@ def test_local_rank_is_exported_unless_the_launcher_did(monkeypatch):
     parser = argparse.ArgumentParser()
     add_launcher(parser)
     args = parser.parse_args(['--local-rank', '3'])
-    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    # set and deleted, so that it is deleted again at the end
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.delenv('LOCAL_RANK')
     export_local_rank(args)
     export_local_rank(parser.parse_args(['--local_rank', '1']))
     import os
