@@ -27,6 +27,7 @@ from mmxpl.datasets.synthetic import (
 from mmxpl.datasets.synthetic import sounds as sounds_module
 from mmxpl.utils import DataError
 
+pytestmark = pytest.mark.xdist_group('synthetic')  # its world is made once
 ROOT = Path(__file__).parents[2]
 TINY = dict(train=5, val=2, test=3, size=64, sample_rate=8000, duration=1.0)
 
@@ -248,7 +249,7 @@ def test_files_and_annotations(world):
     ]
 
 
-def test_bytes_depend_on_neither_workers_nor_folder(world, tmp_path):
+def test_bytes_depend_on_neither_workers_nor_folder(warm_spawn, world, tmp_path):
     root, config = world
     other = tmp_path / 'two'
     write_world(other, config, workers=2, progress=False)

@@ -121,7 +121,7 @@ def test_groups_and_what_else_is_told(tmp_path):
         with_groups('boxed', 'never')
 
 
-def test_same_bytes_for_any_workers(tmp_path):
+def test_same_bytes_for_any_workers(warm_spawn, tmp_path):
     write(tmp_path / 'one')
     write(tmp_path / 'two', workers=2)
     assert contents(tmp_path / 'one') == contents(tmp_path / 'two')

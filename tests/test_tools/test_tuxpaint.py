@@ -17,6 +17,7 @@ sys.path.insert(0, str(TOOLS))
 import tuxpaint  # noqa: E402
 from cutouts import names, photos, scene, sound, stamps  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group('tuxpaint')  # its clips are made once
 SIZE = 64
 
 # Pure colours on grey photographs, pure tones: what is where, and what is heard,
@@ -258,7 +259,9 @@ def test_splits_share_neither_test_photographs_nor_test_sounds(made):
                 assert split != 'test' or '[:' not in o['sound']
 
 
-def test_same_bytes_for_any_workers_and_only_for_one_seed(package, made, tmp_path):
+def test_same_bytes_for_any_workers_and_only_for_one_seed(
+    warm_spawn, package, made, tmp_path
+):
     run(package, tmp_path / 'two', '--workers', '2')
     assert contents(tmp_path / 'two') == contents(made)
     run(package, tmp_path / 'other', '--seed', '1')
