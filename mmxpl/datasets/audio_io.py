@@ -193,9 +193,11 @@ def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
             if not _RATES[0] <= sound.samplerate <= _RATES[1]:
                 raise _error(path, f'has a sample rate of {sound.samplerate} Hz')
             if sound.frames < _UNKNOWN_LENGTH:
+                _check_last(path, sound)
                 yield sound
                 return
         with _open_endless(path) as sound:
+            _check_last(path, sound)
             yield sound
     except OSError as error:
         raise _error(path, f'cannot be read ({error.strerror})') from error
@@ -228,6 +230,23 @@ def _open_endless(path: str) -> soundfile.SoundFile:
         file.seek(0)
         return soundfile.SoundFile(
             io.BytesIO(with_flac_length(file.read(), facts.stored))
+        )
+
+
+def _check_last(path: str, sound: soundfile.SoundFile) -> None:
+    """Decodes the last sample of a FLAC, the block of which may be cut short."""
+    if sound.format != 'FLAC' or not sound.frames:
+        return
+    try:
+        sound.seek(sound.frames - 1)
+        whole = len(sound.read(1)) == 1
+    except soundfile.SoundFileError:
+        whole = False
+    if not whole:
+        raise _error(
+            path,
+            f'is truncated: its header promises {sound.frames} samples, the last of '
+            'which are not stored',
         )
 
 

@@ -156,6 +156,49 @@ def decode_image(
     return _decode(path, data, what, flags, scan_jpeg(data))
 
 
+def image_size(path: str) -> tuple[int, int]:
+    """Reads the size of an image, without decoding it.
+
+    Args:
+        path (str): the file.
+
+    Returns:
+        tuple[int, int]: Height and width as it is displayed, after EXIF rotation.
+
+    Raises:
+        DataError: If the file is missing, no image, or has more than
+            :data:`~mmxpl.datasets.media.MAX_PIXELS`.
+    """
+    check_regular(path, 'frame')
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            # Pillow turns TIFF itself
+            turned = turned and image.format != 'TIFF'
+    except Image.DecompressionBombError:
+        width = height = 0
+        turned = False
+    except Exception as error:  # Pillow raises many kinds
+        raise _no_image(path, 'frame') from error
+    check_pixels(path, height, width, 'frame')
+    return (width, height) if turned else (height, width)
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes are of one picture, perhaps scaled.
+
+    Args:
+        one (tuple[int, int]): height and width.
+        other (tuple[int, int]): the same.
+
+    Returns:
+        bool: True if the sides are in proportion, but for the rounding of a pixel.
+    """
+    (h, w), (height, width) = sorted([one, other])
+    return abs(width * h / height - w) <= 1 or abs(height * w / width - h) <= 1
+
+
 def check_image(path: str) -> None:
     """Looks at an image as far as that is possible without decoding it.
 

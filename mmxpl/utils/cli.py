@@ -1,6 +1,7 @@
 """What the command-line tools share."""
 
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from .errors import DataError, explain
 
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
+
+
+# eleven characters of YouTube, and perhaps the second that a clip begins at
+_VIDEO_ID = re.compile(r'[\w-]{11}(_\d{6})?')
 
 
 class OptionAction(DictAction):
@@ -126,6 +131,26 @@ def check_output(path: str, option: str) -> None:
             f"{option}: '{path}' cannot be written, '{folder}' is no folder that one "
             'may write to. Name another.'
         )
+
+
+class IdParser(ArgumentParser):
+    """A parser whose values may be ids with a leading dash, as YouTube has them.
+
+    What begins with a dash counts as a value unless it is an option of the parser, or
+    the beginning of a long one.
+    """
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """Tells options from values."""
+        name = arg_string.split('=', 1)[0]
+        known = any(
+            option == name or (name[:2] == '--' and option.startswith(name))
+            for option in self._option_string_actions
+        )
+        looks_like_an_id = name[:2] != '--' or _VIDEO_ID.fullmatch(name)
+        if not known and arg_string != '--' and looks_like_an_id:
+            return None
+        return super()._parse_optional(arg_string)
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 import json
+import os
+import unicodedata
 
 import pytest
 
 from mmxpl.datasets import AVJsonDataset
+from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
 
@@ -72,6 +75,48 @@ def test_ids_without_entry_or_file_are_named(spoilable_world):
     assert dataset.sample_ids == ['clip-00']
 
 
+def test_names_of_macos_are_the_same_names(spoilable_world):
+    apart, composed = unicodedata.normalize('NFD', 'glocké'), 'glock\xe9'
+    assert apart != composed
+    os.rename(
+        spoilable_world / 'frames' / 'clip-00.jpg',
+        spoilable_world / 'frames' / f'{composed}.jpg',
+    )
+
+    def rename(content):
+        content['data_list'][0]['sample_id'] = apart
+        content['data_list'][0]['img_path'] = f'frames/{apart}.jpg'
+
+    _rewrite(spoilable_world, rename)
+    (spoilable_world / 'ids.txt').write_text(f'{composed}\n')
+    dataset = AVJsonDataset(data_root=str(spoilable_world), id_list='ids.txt')
+    assert dataset.sample_ids == [composed]
+    assert os.path.exists(dataset[0]['img_path'])
+
+
+def test_the_time_of_the_frame(spoilable_world):
+    def add(content):
+        for n, entry in enumerate(content['data_list'][:2]):
+            entry['frame_time'] = n - 0.25
+
+    _rewrite(spoilable_world, add)
+    dataset = AVJsonDataset(data_root=str(spoilable_world))
+    assert [dataset[n]['frame_time'] for n in range(3)] == [-0.25, 0.75, None]
+
+
+def test_a_labelled_set_beside_clips_without_classes(spoilable_world):
+    content = json.loads((spoilable_world / 'annotations.json').read_text())
+    content['metainfo'] = {'task_name': 'avsl'}
+    (spoilable_world / 'clips.json').write_text(json.dumps(content))
+    sets = [
+        dict(type='AVJsonDataset', data_root=str(spoilable_world), **options)
+        for options in (dict(labelled=True), dict(ann_file='clips.json'))
+    ]
+    both = DATASETS.build(dict(type='ConcatDataset', datasets=sets))
+    assert len(both) == 24
+    assert both.metainfo['classes'] == ['bell', 'drum', 'horn']
+
+
 def test_own_prefix(spoilable_world):
     def shorten(content):
         for raw in content['data_list']:
@@ -104,6 +149,9 @@ def test_another_structure_is_refused(spoilable_world, content):
         ('sample_id', '/etc/x', 'leads out of the data folder'),
         ('sample_id', 'a\nb', "field 'sample_id': .* control characters"),
         ('category', ['bell'], r"\('clip-03'\), field 'category'"),
+        ('frame_time', 'soon', "field 'frame_time' must be seconds"),
+        ('frame_time', float('nan'), "field 'frame_time' must be seconds"),
+        ('frame_time', True, "field 'frame_time' must be seconds"),
         ('img_path', None, "field 'img_path' must be a file's path"),
         ('img_path', '../frames/clip-03.jpg', "field 'img_path': .* leads out"),
         ('audio_path', '/etc/passwd', "field 'audio_path': .* leads out"),

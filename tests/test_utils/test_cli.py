@@ -7,6 +7,7 @@ from mmxpl.pseudo_labels import LabelSource, PseudoLabelBank
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
+    IdParser,
     add_config_options,
     add_launcher,
     check_output,
@@ -32,6 +33,21 @@ def test_options_are_parsed_and_a_lone_word_is_refused(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(['--cfg-options', 'model.depth'])
     assert "'model.depth' is not KEY=VALUE" in capsys.readouterr().err
+
+
+def test_ids_with_a_leading_dash_are_values(capsys):
+    parser = IdParser()
+    parser.add_argument('--ids', nargs='+')
+    parser.add_argument('--num', type=int)
+    parser.add_argument('-v', action='store_true')
+    ids = ['-6cTqUYkE1k_000030', 'a', '--_abcdefgh_000010', '-x']
+    args = parser.parse_args(['--ids', *ids, '--num', '3', '-v'])
+    assert (args.ids, args.num, args.v) == (ids, 3, True)
+    assert parser.parse_args(['--ids=-x', '--nu=2']).ids == ['-x']
+    for wrong in (['--numb', '3'], ['-w']):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)
+        assert 'unrecognized arguments' in capsys.readouterr().err
 
 
 def test_local_rank_is_exported_unless_the_launcher_did(monkeypatch):

@@ -15,13 +15,19 @@ from typing import Any
 from rich.progress import track
 
 from mmxpl.datasets.config_leaves import PARTS, dataset_config
+from mmxpl.datasets.id_list import same_id
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    IdParser,
+    add_config_options,
+    load_config,
+    one_clear_error,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = IdParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--part',
@@ -69,10 +75,11 @@ def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
     """
     if args.ids:
         places = {sample_id: n for n, sample_id in enumerate(ids)}
-        unknown = [i for i in args.ids if i not in places]
+        wanted = [same_id(i) for i in args.ids]
+        unknown = [i for i in wanted if i not in places]
         if unknown:
             raise DataError(f"--ids: '{unknown[0]}' is not in --part {args.part}.")
-        return [places[i] for i in args.ids]
+        return [places[i] for i in wanted]
     count = min(args.num, len(ids))
     return sorted(random.Random(args.seed).sample(range(len(ids)), count))
 

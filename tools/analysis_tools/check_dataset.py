@@ -20,6 +20,7 @@ from mmxpl.datasets.doctor import (
     check_contents,
     check_lists,
     check_media,
+    check_shapes,
     clean_lists,
     count_problems,
     format_report,
@@ -58,8 +59,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--deep',
         action='store_true',
-        help='decode every frame and sound; also finds silence and files with the '
-        'same content',
+        help='decode every frame and sound; also finds silence, channels that cancel '
+        'each other when mixed, and files with the same content',
     )
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='threads that read files'
@@ -152,9 +153,21 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
             total += len({frame for frame, _ in media.values()})
         with Progress(disable=not sys.stderr.isatty()) as progress:
             row = progress.add_task('media files', total=total)
+            known = dataset.frame_times(annotations)
+            times = {
+                c.sample_id: known[c.audio_id] for c in clips if c.audio_id in known
+            }
             report['media'] = check_media(
-                media, args.deep, args.workers, lambda: progress.advance(row)
+                media, args.deep, args.workers, lambda: progress.advance(row), times
             )
+        if args.ann:
+            frames = {
+                c.frame_id: media[c.sample_id][0] for c in clips if c.sample_id in media
+            }
+            other, unreadable = check_shapes(annotations, frames)
+            report['annotations']['other_shape'] = other
+            for sample_id, reason in unreadable.items():
+                report['media']['unreadable'].setdefault(sample_id, reason)
         if args.deep and lists:
             same = report['media']['same_frame'] + report['media']['same_sound']
             report['content_leaks'] = check_contents(lists, same)

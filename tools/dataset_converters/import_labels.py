@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
-from mmxpl.datasets.convert import coco_labels, mask_labels
+from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels
 from mmxpl.datasets.convert.files import write_text
-from mmxpl.datasets.id_list import name_some
+from mmxpl.datasets.id_list import name_some, same_id
 from mmxpl.datasets.json_file import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise DataError(f'{path}: exists already. Name another file.')
         AVJsonDataset(ann_file=args.clips, lazy_init=True).read_annotations()
         content = read_json(args.clips)
+        for entry in content['data_list']:
+            entry['sample_id'] = same_id(entry['sample_id'])
         source = args.coco or args.masks
         labels, black = (
             (coco_labels(args.coco), []) if args.coco else mask_labels(args.masks)
@@ -65,6 +67,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{source}: {len(unknown)} annotated images are no clip of '
                 f'{args.clips} ({name_some(unknown)}). Name the images after the clips.'
             )
+        if args.coco:
+            folder = Path(args.clips).parent
+            frames = {
+                entry['sample_id']: str(folder / entry['img_path'])
+                for entry in content['data_list']
+            }
+            check_sizes(labels, frames, source)
         for entry in content['data_list']:
             entry.update(labels.get(entry['sample_id'], {}))
         classes = set(content['metainfo'].get('classes', ()))

@@ -13,6 +13,7 @@ from mmxpl.utils import DataError
 
 from ..boxes import parse_boxes
 from ..id_list import refuse_duplicates, same_id
+from ..image_io import image_size, same_shape
 from ..json_file import read_json
 from ..media import MAX_PIXELS
 from ..rle import check_rle, decode_rle
@@ -32,8 +33,9 @@ def coco_labels(path: str) -> dict[str, dict]:
         dict[str, dict]: By id, of images with annotations: ``bboxes``,
         normalised x1 y1 x2 y2; ``mask``, the union of the segmentations as a
         COCO run-length encoding, None unless every annotation has one;
-        ``category``, None if there are several; and ``objects``, ``bbox`` and
-        ``category`` of each annotation.
+        ``category``, None if there are several; ``objects``, ``bbox`` and
+        ``category`` of each annotation; and ``height`` and ``width`` of the image
+        that was annotated.
 
     Raises:
         DataError: If the file has another form.
@@ -102,7 +104,43 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
         'mask': union,
         'category': categories.pop() if len(categories) == 1 else None,
         'objects': objects,
+        'height': height,
+        'width': width,
     }
+
+
+def check_sizes(
+    labels: Mapping[str, dict], frames: Mapping[str, str], source: str
+) -> None:
+    """Makes sure that what was annotated are the frames.
+
+    Boxes are normalised, so a smaller or larger copy of the frame will do. One that is
+    turned (an editor that heeds EXIF rotation, or does not) or has bars will not.
+
+    Args:
+        labels (Mapping[str, dict]): from :func:`coco_labels`.
+        frames (Mapping[str, str]): file of each of these clips.
+        source (str): the annotation file, for the message.
+
+    Raises:
+        DataError: If the sizes of a frame and of its image differ in proportion, or a
+            frame cannot be read.
+    """
+    wrong = []
+    for sample_id, label in labels.items():
+        annotated = (label['height'], label['width'])
+        shown = image_size(frames[sample_id])
+        if not same_shape(annotated, shown):
+            wrong.append(
+                f"'{sample_id}' was annotated at {annotated[1]} x {annotated[0]}, its "
+                f'frame is {shown[1]} x {shown[0]}'
+            )
+    if wrong:
+        more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+        raise DataError(
+            f'{source}: {"; ".join(wrong[:3])}{more}. Annotate the frames as they are '
+            'displayed.'
+        )
 
 
 def _mask(value: Any, size: tuple[int, int], where: str) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from mmxpl.utils import DataError
 
 from ..boxes import clip_boxes
+from ..image_io import image_size, same_shape
 from ..rle import decode_rle
 
 
@@ -48,6 +49,35 @@ def check_annotations(
         bad_mask=bad_mask,
         unannotated=sorted(set(evaluated) - set(annotations)),
     )
+
+
+def check_shapes(
+    annotations: Mapping[str, dict], frames: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Compares the pictures that were annotated with the frames.
+
+    Args:
+        annotations (Mapping[str, dict]): by id, with ``height`` and ``width`` of the
+            picture, or with a ``mask``, where they are known.
+        frames (Mapping[str, str]): file of each clip.
+
+    Returns:
+        tuple[list[str], dict[str, str]]: Ids of clips whose picture is turned or has
+        bars, as its proportions show; and reasons by id where a frame cannot be read.
+    """
+    other, unreadable = [], {}
+    for sample_id, annotation in annotations.items():
+        size = (annotation.get('height'), annotation.get('width'))
+        if not all(type(side) is int and side > 0 for side in size):
+            size = tuple((annotation.get('mask') or {}).get('size', ()))
+        if len(size) != 2 or sample_id not in frames:
+            continue
+        try:
+            if not same_shape(size, image_size(frames[sample_id])):
+                other.append(sample_id)
+        except DataError as error:
+            unreadable[sample_id] = str(error)
+    return other, unreadable
 
 
 def _covers_something(mask: dict, sample_id: str) -> bool:

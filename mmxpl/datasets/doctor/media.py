@@ -15,6 +15,8 @@ from ..image_io import decode_frame
 
 # below this peak (-60 dB of full scale) a sound counts as silent
 SILENT_PEAK = 1e-3
+# below this share of the loudest channel (-20 dB) the mix of all has lost the sound
+CANCELLED = 0.1
 # upper edges of the histogram of durations, in seconds
 DURATIONS = (1, 3, 5, 9.5, 10.5, 30, 60)
 
@@ -26,12 +28,15 @@ class SoundFacts(NamedTuple):
         rate (int): samples per second.
         duration (float): seconds.
         peak (float, optional): greatest absolute value; None if not decoded.
+        cancels (bool): whether its channels are of opposite phase, so that hardly
+            anything is left where they are mixed to one.
         digest (str, optional): fingerprint of the samples; None likewise.
     """
 
     rate: int
     duration: float
     peak: float | None = None
+    cancels: bool = False
     digest: str | None = None
 
 
@@ -40,6 +45,7 @@ def check_media(
     deep: bool = False,
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
+    times: Mapping[str, float] | None = None,
 ) -> dict:
     """Opens the files of all clips.
 
@@ -53,12 +59,15 @@ def check_media(
         workers (int): threads; decoding does not hold the interpreter's lock.
             Defaults to 1.
         advance (Callable): called after each file.
+        times (Mapping[str, float], optional): when frames are shown, in seconds from
+            the first sample, by id.
 
     Returns:
         dict: ``unreadable``, reasons by id; ``rates`` and ``durations``, numbers
-        of sounds by Hz and by range of seconds; and with ``deep``, ``silent``,
-        ids, and ``same_frame`` and ``same_sound``, lists of ids that share one
-        content (silent sounds apart).
+        of sounds by Hz and by range of seconds; ``unheard``, ids of frames that are
+        shown before or after their sound; and with ``deep``, ``silent`` and
+        ``cancelling`` (channels of opposite phase), ids, and ``same_frame`` and
+        ``same_sound``, lists of ids that share one content (silent sounds apart).
     """
     frames, sounds = defaultdict(list), defaultdict(list)
     for sample_id, (frame, sound) in media.items():
@@ -94,11 +103,21 @@ def check_media(
         unreadable=unreadable,
         rates=dict(sorted(Counter(f.rate for f in heard.values()).items())),
         durations=_histogram(f.duration for f in heard.values()),
+        unheard=[
+            sample_id
+            for sample_id, time in (times or {}).items()
+            if sample_id in media
+            and (fact := heard.get(media[sample_id][1])) is not None
+            and not 0 <= time <= fact.duration
+        ],
     )
     if deep:
         loud = {p: f for p, f in heard.items() if f.peak >= SILENT_PEAK}
         result.update(
             silent=sorted(i for p in heard.keys() - loud.keys() for i in sounds[p]),
+            cancelling=sorted(
+                i for p, f in loud.items() if f.cancels for i in sounds[p]
+            ),
             same_frame=_groups(seen, frames),
             same_sound=_groups({p: f.digest for p, f in loud.items()}, sounds),
         )
@@ -111,7 +130,10 @@ def _hear(path: str, deep: bool) -> SoundFacts:
     if not deep:
         return SoundFacts(rate, duration)
     wave = read_sound(path)
-    return SoundFacts(rate, duration, float(np.abs(wave).max()), _digest(wave))
+    peak, powers = float(np.abs(wave).max()), np.square(wave).mean(axis=0)
+    mixed = float(np.square(wave.mean(axis=1)).mean())
+    cancels = mixed < CANCELLED**2 * float(powers.max())
+    return SoundFacts(rate, duration, peak, cancels, _digest(wave))
 
 
 def _see(path: str) -> str:

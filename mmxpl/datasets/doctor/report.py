@@ -63,6 +63,7 @@ def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
         without_area='clips with boxes without area within the frame',
         empty='clips with no box left within the frame',
         bad_mask='clips with a mask that is damaged or empty',
+        other_shape='clips annotated in a picture of other proportions than the frame',
         unannotated='evaluated clips without annotation',
     )
     for key, wording in wordings.items():
@@ -73,6 +74,14 @@ def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
         [f'{i}: {r}' for i, r in media.get('unreadable', {}).items()],
     )
     yield 'silent sounds', media.get('silent', [])
+    yield (
+        'sounds whose channels cancel each other when mixed to one',
+        media.get('cancelling', []),
+    )
+    yield (
+        'clips whose frame is shown while no sound is stored',
+        media.get('unheard', []),
+    )
     for key, wording in (('same_frame', 'frames'), ('same_sound', 'sounds')):
         groups = [' = '.join(group) for group in media.get(key, [])]
         yield f'groups of files with the same {wording}', groups

@@ -1,10 +1,11 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mmxpl.datasets.convert import coco_labels
+from mmxpl.datasets.convert import check_sizes, coco_labels
 from mmxpl.datasets.rle import decode_rle
 from mmxpl.utils import DataError
 
@@ -31,6 +32,25 @@ def _note(**fields):
     return {'image_id': 7, 'category_id': 1, 'bbox': [10, 5, 20, 10], **fields}
 
 
+@pytest.mark.parametrize(
+    ('shape', 'fits'),
+    [((20, 40), True), ((40, 80), True), ((7, 15), True), ((40, 20), False)]
+    + [((30, 40), False), ((40, 40), False)],
+)
+def test_what_was_annotated_must_be_the_frame(coco, tmp_path, shape, fits):
+    labels = coco(annotations=[_note()])
+    path = str(tmp_path / 'a.png')
+    cv2.imwrite(path, np.zeros((*shape, 3), np.uint8))
+    if fits:
+        check_sizes(labels, {'a.b-c': path}, 'coco.json')
+        return
+    message = (
+        rf"coco\.json: 'a\.b-c' was annotated at 40 x 20, .*{shape[1]} x {shape[0]}"
+    )
+    with pytest.raises(DataError, match=message):
+        check_sizes(labels, {'a.b-c': path}, 'coco.json')
+
+
 def test_boxes_are_normalised(coco):
     assert coco(annotations=[_note()]) == {
         'a.b-c': {
@@ -38,6 +58,8 @@ def test_boxes_are_normalised(coco):
             'mask': None,
             'category': 'dog',
             'objects': [{'category': 'dog', 'bbox': [0.25, 0.25, 0.75, 0.75]}],
+            'height': 20,
+            'width': 40,
         }
     }
     assert coco() == {}

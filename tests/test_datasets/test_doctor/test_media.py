@@ -37,9 +37,25 @@ def test_content_is_compared_and_silence_is_heard(media, workers):
         'rates': {4000: 2, 8000: 3},
         'durations': {'0-1 s': 3, '1-3 s': 2},
         'silent': ['b'],
+        'cancelling': [],
+        'unheard': [],
         'same_frame': [['a', 'e']],
         'same_sound': [['a', 'e']],
     }
+
+
+def test_channels_that_cancel_each_other(media):
+    wave = np.random.default_rng(1).uniform(-0.5, 0.5, 4000)
+    soundfile.write(media['c'][1], np.stack([wave, -wave], 1), 8000)
+    soundfile.write(media['d'][1], np.stack([wave, 0 * wave], 1), 8000)
+    facts = check_media(media, deep=True)
+    assert facts['cancelling'] == ['c']
+    assert facts['silent'] == ['b']
+
+
+def test_frames_that_are_shown_without_sound(media):
+    times = dict(a=-0.1, b=0.0, c=0.7, d=99.0, x=5.0)
+    assert check_media(media, times=times)['unheard'] == ['a', 'd']
 
 
 def test_headers_alone_without_deep(media):
