@@ -2,7 +2,10 @@ import json
 import runpy
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import soundfile
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'check_dataset.py'
 
@@ -67,6 +70,38 @@ def test_every_problem_is_reported_and_cleaned(check, spoilable_world, capsys):
         f'clip-{n:02d}' for n in range(3, 8)
     ]
     assert (clean / 'test.txt').read_text().split() == ['clip-10']
+
+
+def test_media_that_can_be_read_but_not_learned_from(check, spoilable_world, capsys):
+    root = spoilable_world
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
+    sounds = {n: root / 'audio' / f'clip-{n:02d}.wav' for n in range(3, 6)}
+    soundfile.write(sounds[3], np.stack([wave, -wave], axis=1), 8000)
+    # whole, though it names no length
+    soundfile.write(root / 'x.flac', wave, 8000, subtype='PCM_16')
+    data = bytearray((root / 'x.flac').read_bytes())
+    data[21:26] = bytes([data[21] & 0xF0]) + bytes(4)
+    sounds[4].write_bytes(data)
+    soundfile.write(root / 'x.mp3', wave, 8000)
+    data = (root / 'x.mp3').read_bytes()
+    sounds[5].write_bytes(data[: len(data) // 2])
+    frame = root / 'frames' / 'clip-06.jpg'
+    cv2.imwrite(str(frame), cv2.imread(str(frame)).swapaxes(0, 1))
+    content = json.loads((root / 'annotations.json').read_text())
+    content['data_list'][7]['frame_time'] = 60.0
+    (root / 'annotations.json').write_text(json.dumps(content))
+    report = root / 'report.json'
+    arguments = ['--data-root', root, '--ann', root / 'annotations.json', '--deep']
+    assert check(*arguments, '--json', report) == 1
+    found = json.loads(report.read_text())
+    assert found['media']['cancelling'] == ['clip-03']
+    assert list(found['media']['unreadable']) == ['clip-05']
+    assert 'header promises' in found['media']['unreadable']['clip-05']
+    assert found['annotations']['other_shape'] == ['clip-06']
+    assert found['media']['unheard'] == ['clip-07']
+    printed = capsys.readouterr().out
+    assert 'channels cancel each other when mixed to one: 1 (clip-03)' in printed
+    assert 'of other proportions than the frame: 1 (clip-06)' in printed
 
 
 def test_lists_alone_are_enough(check, tmp_path, capsys):

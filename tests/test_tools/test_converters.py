@@ -83,6 +83,42 @@ def test_videos_to_a_data_set(tool, videos, tmp_path, capsys):
     assert 'converted with other settings' in capsys.readouterr().err
 
 
+def test_videos_of_one_name_are_all_taken(tool, make_video, tmp_path, capsys):
+    folder, out = tmp_path / 'videos', tmp_path / 'out'
+    (folder / 'b').mkdir(parents=True)
+    names = [
+        'a.avi',
+        'a.mkv',
+        'b/a.avi',
+        'glocke\u0301.mkv',
+    ]  # taken apart, as on macOS
+    for n, name in enumerate(names):
+        make_video(folder / name, 0.5, first=20 + 40 * n)
+    (tmp_path / 'ids.txt').write_text('a.mkv\nglock\xe9\n')
+    assert tool('extract_videos', '--videos', folder, '--out', out) == 0
+    printed = capsys.readouterr().out
+    assert f'a.mkv: has the name of {folder}/a.avi; its id is a.mkv' in printed
+    ids = AVJsonDataset(data_root=str(out), ann_file='clips.json').sample_ids
+    assert sorted(ids) == ['a', 'a.avi', 'a.mkv', 'glock\xe9']
+    for n, sample_id in enumerate(['a', 'a.mkv', 'a.avi', 'glock\xe9']):
+        frame = out / 'frames' / f'{sample_id}.jpg'
+        assert _number(frame) == pytest.approx(2 + 8 * n, abs=0.4)
+    part = VGGSSDataset(data_root=str(out), id_list=str(tmp_path / 'ids.txt'))
+    assert part.sample_ids == ['a.mkv', 'glock\xe9']
+    # another video that takes an id over is extracted anew
+    (folder / 'a.avi').unlink()
+    assert tool('extract_videos', '--videos', folder, '--out', out) == 0
+    assert '(2 of them from an earlier run)' in capsys.readouterr().out
+    assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
+
+
+def test_nothing_complete_is_a_failure(tool, tmp_path, capsys):
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'videos' / 'a.mp4').write_bytes(b'no video')
+    arguments = ['--videos', tmp_path / 'videos', '--out', tmp_path / 'out']
+    assert tool('extract_videos', *arguments) == 1
+
+
 def test_an_annotated_frame_is_never_replaced(tool, videos, tmp_path, capsys):
     (tmp_path / 'ids.txt').write_text('-a_000010\nnone\n')
     out = tmp_path / 'out'
@@ -128,6 +164,11 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     with pytest.raises(SystemExit):
         tool('import_labels', *arguments)
     assert 'exists already' in capsys.readouterr().err
+    coco['images'][0]['width'] = 64
+    (tmp_path / 'coco.json').write_text(json.dumps(coco))
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
+    assert 'annotated at 64 x 32, its frame is 32 x 32' in capsys.readouterr().err
     coco['images'][0]['file_name'] = 'other.jpg'
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     with pytest.raises(SystemExit):

@@ -109,7 +109,11 @@ def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -
         image = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().cpu().numpy()
         seen.append((image, view['data_samples'][0].get('gt_map')))
     sample = data['data_samples']
-    spectrograms = {k: v[0] for k, v in prepared['inputs'].items() if k != 'img'}
+    spectrograms = {
+        k: v[0]
+        for k, v in prepared['inputs'].items()
+        if v.dim() == 4 and k != 'img'  # waveforms are kept beside them
+    }
     return sample_sheet(
         load_frame(sample),
         sample,
