@@ -9,7 +9,10 @@ import mmdet.models  # noqa: E402, F401  (registers the backbones)
 from .data_preprocessors import AVDataPreprocessor, LogMel, LogSpectrogram  # noqa: E402
 from .encoders import (  # noqa: E402
     EfficientNetLite,
+    HFAudioEncoder,
+    HFVisionBackbone,
     SpectrogramEncoder,
+    TimmBackbone,
     VGGishEncoder,
     YAMNet,
 )
@@ -29,6 +32,8 @@ __all__ = [
     'AVLocalizer',
     'EfficientNetLite',
     'FNACLoss',
+    'HFAudioEncoder',
+    'HFVisionBackbone',
     'LVSLoss',
     'LogMel',
     'LogSpectrogram',
@@ -36,6 +41,7 @@ __all__ = [
     'MaxMILContrastiveLoss',
     'SLAVCLoss',
     'SpectrogramEncoder',
+    'TimmBackbone',
     'VGGishEncoder',
     'YAMNet',
 ]

@@ -1,0 +1,391 @@
+"""Audio models of Hugging Face's transformers, with their own front ends in PyTorch."""
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmxpl.compat import torchaudio_transforms
+from mmxpl.registry import MODELS
+from mmxpl.utils.errors import DataError
+
+from .hf_loading import load_weights, read_config
+from .optional import import_optional, weights_error
+
+if TYPE_CHECKING:
+    from transformers import FeatureExtractionMixin
+
+
+class FbankFrontend(nn.Module):
+    """The log-mel filter banks that AST reads (Gong et al., Interspeech 2021).
+
+    Those of Kaldi: frames of 25 ms every 10 ms, mean removed, pre-emphasis of 0.97,
+    Hann's window; padded or cut to ``max_length`` frames, then normalised.
+
+    Args:
+        settings (FeatureExtractionMixin): an ``ASTFeatureExtractor``.
+    """
+
+    def __init__(self, settings: 'FeatureExtractionMixin') -> None:
+        super().__init__()
+        torchaudio_transforms()  # explains what may be wrong with torchaudio
+        from torchaudio.compliance import kaldi
+
+        self.sample_rate = settings.sampling_rate
+        self.window_size = self.sample_rate * 25 // 1000
+        self.hop_length = self.sample_rate * 10 // 1000
+        self.n_fft = 1 << (self.window_size - 1).bit_length()
+        self.max_length = settings.max_length
+        self.mean, self.std = (
+            (settings.mean, 2 * settings.std) if settings.do_normalize else (0.0, 1.0)
+        )
+        window = torch.hann_window(self.window_size, periodic=False)
+        banks, _ = kaldi.get_mel_banks(
+            settings.num_mel_bins, self.n_fft, self.sample_rate, 20, 0, 100, -500, 1
+        )
+        self.register_buffer('window', window, persistent=False)
+        # Kaldi's banks leave out the highest frequency
+        self.register_buffer('banks', F.pad(banks, (0, 1)).T, persistent=False)
+
+    def num_frames(self, samples: int) -> int:
+        """int: how many frames of a sound of so many samples are not padding."""
+        frames = 1 + (samples - self.window_size) // self.hop_length
+        return min(frames, self.max_length)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Computes filter banks.
+
+        Args:
+            waveform (Tensor): (B, T) in [-1, 1], of one window at least.
+
+        Returns:
+            Tensor: (B, max_length, mel bands) float32.
+        """
+        frames = waveform.unfold(-1, self.window_size, self.hop_length)
+        frames = frames[:, : self.max_length]
+        frames = frames - frames.mean(dim=-1, keepdim=True)
+        before = F.pad(frames, (1, 0), mode='replicate')[..., :-1]
+        frames = (frames - 0.97 * before) * self.window
+        power = torch.fft.rfft(frames, self.n_fft).abs().square()
+        fbank = (power @ self.banks).clamp_min(torch.finfo(torch.float32).eps).log()
+        fbank = F.pad(fbank, (0, 0, 0, self.max_length - fbank.shape[1]))
+        return (fbank - self.mean) / self.std
+
+
+class ClapFrontend(nn.Module):
+    """The log-mel spectrogram that CLAP's HTS-AT reads (Wu et al., ICASSP 2023).
+
+    A short sound is repeated and padded as ``padding`` says. Of a long one the middle
+    is taken, where the original cuts at random.
+
+    Args:
+        settings (FeatureExtractionMixin): a ``ClapFeatureExtractor``.
+        fusion (bool): whether the model fuses four views of a sound; they are the same.
+    """
+
+    def __init__(self, settings: 'FeatureExtractionMixin', fusion: bool) -> None:
+        super().__init__()
+        self.sample_rate = settings.sampling_rate
+        self.n_fft, self.hop_length = settings.fft_window_size, settings.hop_length
+        self.num_samples = settings.nb_max_samples
+        self.padding, self.views = settings.padding, 4 if fusion else 1
+        banks = (
+            settings.mel_filters
+            if settings.truncation == 'fusion'
+            else settings.mel_filters_slaney
+        )
+        self.register_buffer(
+            'banks', torch.from_numpy(banks).double(), persistent=False
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Computes spectrograms.
+
+        Args:
+            waveform (Tensor): (B, T) in [-1, 1].
+
+        Returns:
+            Tensor: (B, views, L, mel bands) float32, in decibels.
+        """
+        # as the original; float32 would be off by up to 0.8 dB where it is quiet
+        waveform = self._fit(waveform).double()
+        window = torch.hann_window(
+            self.n_fft, dtype=waveform.dtype, device=waveform.device
+        )
+        spectrum = torch.stft(
+            waveform, self.n_fft, self.hop_length, window=window, return_complex=True
+        )
+        mel = spectrum.abs().square().transpose(1, 2) @ self.banks
+        decibels = 10 * mel.clamp_min(1e-10).log10()
+        return decibels.float()[:, None].expand(-1, self.views, -1, -1)
+
+    def _fit(self, waveform: Tensor) -> Tensor:
+        """Makes sounds as long as the model hears."""
+        samples, wanted = waveform.shape[1], self.num_samples
+        if samples >= wanted:
+            start = (samples - wanted) // 2
+            return waveform[:, start : start + wanted]
+        if self.padding == 'repeat':
+            return waveform.repeat(1, wanted // samples + 1)[:, :wanted]
+        if self.padding == 'repeatpad':
+            waveform = waveform.repeat(1, wanted // samples)
+        return F.pad(waveform, (0, wanted - waveform.shape[1]))
+
+
+class WaveformFrontend(nn.Module):
+    """What HuBERT and wav2vec 2.0 read: the waveform, standardised if so trained.
+
+    Args:
+        settings (FeatureExtractionMixin): a ``Wav2Vec2FeatureExtractor``.
+    """
+
+    def __init__(self, settings: 'FeatureExtractionMixin') -> None:
+        super().__init__()
+        self.sample_rate, self.do_normalize = (
+            settings.sampling_rate,
+            settings.do_normalize,
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Standardises each sound.
+
+        Args:
+            waveform (Tensor): (B, T).
+
+        Returns:
+            Tensor: (B, T) float32.
+        """
+        if not self.do_normalize:
+            return waveform
+        variance, mean = torch.var_mean(waveform, dim=-1, correction=0, keepdim=True)
+        return (waveform - mean) / (variance + 1e-7).sqrt()
+
+
+# model type to the name of its feature extractor
+_EXTRACTORS = {
+    'audio-spectrogram-transformer': 'ASTFeatureExtractor',
+    'clap_audio_model': 'ClapFeatureExtractor',
+} | dict.fromkeys(
+    ('data2vec-audio', 'hubert', 'unispeech-sat', 'wav2vec2', 'wavlm'),
+    'Wav2Vec2FeatureExtractor',
+)
+
+
+@MODELS.register_module()
+class HFAudioEncoder(BaseModule):
+    """AST, CLAP's sound tower, HuBERT, wav2vec 2.0 or WavLM, and its own front end.
+
+    It reads the waveform, so that weights and input cannot disagree: the front end is
+    the model's own feature extractor, computed here for whole batches on the device.
+    Another sample rate is converted to the model's.
+
+    Weights are loaded by ``init_weights``, when a training starts, not when the model
+    is built. transformers must be installed.
+
+    Args:
+        pretrained (str, optional): folder with ``config.json``,
+            ``preprocessor_config.json`` and weights, or a name on the hub, such as
+            'MIT/ast-finetuned-audioset-10-10-0.4593', which is downloaded.
+        config (dict, optional): with ``model_type`` the whole config: the model is
+            built without ``pretrained``, which is then needed only to start a training
+            from its weights. Without it, changes to the pretrained config.
+        front_end (dict, optional): settings of the feature extractor, for changes to
+            the pretrained one, or where ``config`` is whole.
+        sample_rate (int): of the waveforms that it is given, in Hz.
+            Defaults to 16000.
+        pool (str): 'avg' or 'max' over time (after the mean over frequency), of what
+            is not padding; or 'model' for the model's own pooled output, which AST
+            (its class tokens) and CLAP have. Defaults to 'avg'.
+        init_cfg (dict, optional): how weights are initialised, for weights that this
+            encoder has saved; instead of ``pretrained``.
+
+    Attributes:
+        out_channels (int): size of the embedding.
+
+    Raises:
+        ImportError: If transformers or torchaudio cannot be imported.
+        ValueError: If the model is not named or not one of these.
+        DataError: If the pretrained configs cannot be read.
+    """
+
+    reads_waveform = True
+
+    def __init__(
+        self,
+        pretrained: str | None = None,
+        config: dict | None = None,
+        front_end: dict | None = None,
+        sample_rate: int = 16000,
+        pool: str = 'avg',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if pretrained and init_cfg:
+            raise ValueError(
+                'pretrained and init_cfg each say where weights come from: give one.'
+            )
+        read = read_config(pretrained, config)
+        read = getattr(read, 'audio_config', read)  # of CLAP
+        self._model_type = read.model_type
+        if self._model_type not in _EXTRACTORS:
+            raise ValueError(
+                f"HFAudioEncoder has no front end for '{self._model_type}', only for "
+                f'{sorted(_EXTRACTORS)}.'
+            )
+        if pool not in ('avg', 'max', 'model') or (
+            pool == 'model' and not self._has_pooled_output
+        ):
+            raise ValueError(
+                "pool must be 'avg', 'max' or, of AST and CLAP, 'model'; got "
+                f"'{pool}' for {self._model_type}."
+            )
+        self.pretrained, self.pool = pretrained, pool
+        self.net = _create(read).float()
+        # so that MMEngine does not draw its weights anew
+        self.net.is_init = True
+        self._settings = dict(front_end or {})
+        # read from the pretrained folder only where the config is
+        self._reads_settings = 'model_type' not in (config or {})
+        settings = self._extractor(pretrained if self._reads_settings else None)
+        self.front_end = self._front_end(settings)
+        self.sample_rate = sample_rate
+        self.resample = nn.Identity()
+        if sample_rate != self.front_end.sample_rate:
+            self.resample = torchaudio_transforms().Resample(
+                sample_rate, self.front_end.sample_rate
+            )
+            # computed from the two rates, so no weight
+            kernel = self.resample.kernel
+            self.resample.register_buffer('kernel', kernel, persistent=False)
+        self.out_channels = (
+            self.net.audio_encoder.num_features
+            if self._model_type == 'clap_audio_model'
+            else read.hidden_size
+        )
+
+    @property
+    def _has_pooled_output(self) -> bool:
+        """Whether the model pools by itself."""
+        return _EXTRACTORS[self._model_type] != 'Wav2Vec2FeatureExtractor'
+
+    def _extractor(self, pretrained: str | None) -> 'FeatureExtractionMixin':
+        """Reads or makes the feature extractor, whose settings the front end takes."""
+        transformers = import_optional('transformers')
+        extractor = getattr(transformers, _EXTRACTORS[self._model_type])
+        unknown = set(self._settings) - set(extractor().to_dict())
+        if unknown:
+            raise ValueError(
+                f'front_end: {extractor.__name__} has no {sorted(unknown)}.'
+            )
+        if pretrained is None:
+            return extractor(**self._settings)
+        try:
+            return extractor.from_pretrained(pretrained, **self._settings)
+        except Exception as error:  # whatever a network, a hub or a file throws
+            raise weights_error(
+                pretrained,
+                error,
+                'Its preprocessor_config.json says how the model hears: copy that file '
+                'into the folder too.',
+            ) from error
+
+    def _front_end(self, settings: 'FeatureExtractionMixin') -> nn.Module:
+        """Makes the front end, and sees that the model takes what it gives."""
+        config = self.net.config
+        if self._model_type == 'clap_audio_model':
+            bands, wanted = settings.feature_size, config.num_mel_bins
+            front_end = ClapFrontend(settings, config.enable_fusion)
+        elif self._model_type == 'audio-spectrogram-transformer':
+            bands = (settings.num_mel_bins, settings.max_length)
+            wanted = (config.num_mel_bins, config.max_length)
+            front_end = FbankFrontend(settings)
+        else:
+            return WaveformFrontend(settings)
+        if bands != wanted:
+            raise ValueError(
+                f'The front end gives {bands} mel bands (and frames), the config of '
+                f'the model says {wanted}: set them in front_end.'
+            )
+        return front_end
+
+    def init_weights(self) -> None:
+        """Loads the weights that training starts from.
+
+        Raises:
+            DataError: If they cannot be had, lack some of the model's, or expect
+                another front end than the config gives.
+        """
+        if self.pretrained:
+            load_weights(self.net, self.pretrained)
+            if not self._reads_settings:
+                self._check_settings()
+        super().init_weights()
+
+    def _check_settings(self) -> None:
+        """Compares a front end that the config gives with the folder's."""
+        given = self._extractor(None).to_dict()
+        other = {
+            key: value
+            for key, value in self._extractor(self.pretrained).to_dict().items()
+            if key in given and value != given[key]
+        }
+        if other:
+            raise DataError(
+                f"The feature extractor of '{self.pretrained}' has {other}, and the "
+                'config of HFAudioEncoder does not: set them in front_end.'
+            )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Encodes sounds.
+
+        Args:
+            waveform (Tensor): (B, T) float32 in [-1, 1], at ``sample_rate``.
+
+        Returns:
+            Tensor: (B, out_channels).
+        """
+        with torch.autocast(waveform.device.type, enabled=False):
+            waveform = self.resample(waveform.float())
+            features = self.front_end(waveform)
+        out = self.net(features, **self._options(features))
+        if self.pool == 'model':
+            return out.pooler_output
+        states = self._states(out.last_hidden_state, waveform.shape[1])
+        return states.amax(dim=1) if self.pool == 'max' else states.mean(dim=1)
+
+    def _options(self, features: Tensor) -> dict:
+        """What the model wants besides features."""
+        if self._model_type != 'clap_audio_model':
+            return {}
+        # none of the views is a crop of a longer sound
+        return dict(is_longer=features.new_zeros(len(features), 1, dtype=torch.bool))
+
+    def _states(self, states: Tensor, samples: int) -> Tensor:
+        """(B, time, C) of what the model gives for the sound, without its padding."""
+        if self._model_type == 'clap_audio_model':
+            return states.mean(dim=2).transpose(1, 2)
+        if self._model_type != 'audio-spectrogram-transformer':
+            return states
+        config = self.net.config
+        rows, columns = (
+            1 + (size - config.patch_size) // stride
+            for size, stride in (
+                (config.num_mel_bins, config.frequency_stride),
+                (config.max_length, config.time_stride),
+            )
+        )
+        # patches come after two class tokens, frequency by frequency
+        states = states[:, 2:].unflatten(1, (rows, columns)).mean(dim=1)
+        frames = self.front_end.num_frames(samples)
+        heard = 1 + (frames - config.patch_size) // config.time_stride
+        return states[:, : max(heard, 1)]
+
+
+def _create(config) -> nn.Module:
+    """Makes the network with random weights."""
+    transformers = import_optional('transformers')
+    if config.model_type == 'clap_audio_model':  # AutoModel does not know it
+        return transformers.ClapAudioModel(config)
+    return transformers.AutoModel.from_config(config)
