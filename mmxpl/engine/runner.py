@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 
-from mmxpl.compat import cache_yapf, ensure_yapf
+from mmxpl.compat import cache_yapf, ensure_torchvision, ensure_yapf
 from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.setup_env import register_all_modules
 
@@ -54,9 +54,10 @@ def build_runner(cfg: Config) -> Runner:
 
     In this order: every module of mmxpl is imported, so that one that cannot be
     shows its traceback; what several processes may not import at once is waited
-    for; checkpoints load with ``weights_only=True``; a
-    distributed run without GPUs gets a gloo process group; mixed precision holds
-    wherever a localizer is used; the config is written once the run has begun.
+    for; torchvision, which MMEngine imports where it is installed, can be imported;
+    checkpoints load with ``weights_only=True``; a distributed run without GPUs gets a
+    gloo process group; mixed precision holds wherever a localizer is used; the config
+    is written once the run has begun.
 
     Args:
         cfg (Config): Config of the run, changed in place.
@@ -67,6 +68,7 @@ def build_runner(cfg: Config) -> Runner:
     register_all_modules(init_default_scope=False)
     ensure_yapf()
     cache_yapf()
+    ensure_torchvision()
     load_weights_only()
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)

@@ -1,8 +1,13 @@
 """Models. Importing this makes mmdet's backbones available."""
 
-from mmxpl.compat import ensure_mmcv_ops
+from importlib.util import find_spec
+
+from mmxpl.compat import ensure_mmcv_ops, ensure_torchvision
 
 ensure_mmcv_ops()
+# mmdet imports mmpretrain where it is installed, and that torchvision
+if find_spec('mmpretrain') is not None:
+    ensure_torchvision()
 
 import mmdet.models  # noqa: E402, F401  (registers the backbones)
 

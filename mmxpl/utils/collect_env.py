@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 
 from mmxpl.compat import (
     ensure_mmcv_ops,
+    ensure_torchvision,
     has_mmcv_ops,
     has_native_torchaudio,
     torchaudio_transforms,
@@ -153,6 +154,8 @@ def _about_torchaudio(env: dict[str, str]) -> str:
 def _about_backbones() -> str:
     ensure_mmcv_ops()
     try:
+        # mmpretrain imports it, which mmdet imports where it is installed
+        ensure_torchvision()
         importlib.import_module('mmdet.models')
     except Exception as error:  # whatever the reason, it is the finding
         return f'mmdet.models cannot be imported: {type(error).__name__}: {error}'

@@ -8,8 +8,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.compat import torchaudio_transforms
+from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
-from mmxpl.utils.errors import DataError
 
 from .hf_loading import load_weights, read_config
 from .optional import import_optional, weights_error
@@ -207,7 +207,7 @@ class HFAudioEncoder(BaseModule):
     Raises:
         ImportError: If transformers or torchaudio cannot be imported.
         ValueError: If the model is not named or not one of these.
-        DataError: If the pretrained configs cannot be read.
+        PretrainedError: If the pretrained configs cannot be read.
     """
 
     reads_waveform = True
@@ -314,7 +314,7 @@ class HFAudioEncoder(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            DataError: If they cannot be had, lack some of the model's, or expect
+            PretrainedError: If they cannot be had, lack some of the model's, or expect
                 another front end than the config gives.
         """
         if self.pretrained:
@@ -332,7 +332,7 @@ class HFAudioEncoder(BaseModule):
             if key in given and value != given[key]
         }
         if other:
-            raise DataError(
+            raise PretrainedError(
                 f"The feature extractor of '{self.pretrained}' has {other}, and the "
                 'config of HFAudioEncoder does not: set them in front_end.'
             )

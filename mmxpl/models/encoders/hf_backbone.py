@@ -9,8 +9,8 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
-from mmxpl.utils.errors import DataError
 
 from .hf_loading import load_weights, read_config
 from .optional import IMAGENET_MEAN, IMAGENET_STD, Renormalize, import_optional
@@ -48,7 +48,7 @@ class HFVisionBackbone(BaseModule):
         ImportError: If transformers is not installed.
         ValueError: If the model is not named, gives no maps, or one of ``mean`` and
             ``std`` is missing.
-        DataError: If the pretrained config cannot be read.
+        PretrainedError: If the pretrained config cannot be read.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class HFVisionBackbone(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            DataError: If they cannot be had, lack some of the model's, or expect
+            PretrainedError: If they cannot be had, lack some of the model's, or expect
                 another normalisation than the config gives.
         """
         if self.pretrained:
@@ -135,7 +135,7 @@ class HFVisionBackbone(BaseModule):
             torch.tensor([own.mean, own.std]), torch.tensor([mean, std]), atol=1e-3
         ):
             return
-        raise DataError(
+        raise PretrainedError(
             f"The image processor of '{self.pretrained}' has mean {mean} and std "
             f'{std}; the config of HFVisionBackbone gives {own.mean} and {own.std}. '
             'Set mean and std.'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from mmxpl.utils.errors import DataError
+from mmxpl.models.init import PretrainedError
 
 from .optional import import_optional, weights_error
 
@@ -34,7 +34,7 @@ def read_config(pretrained: str | None, config: dict | None) -> 'PretrainedConfi
     Raises:
         ImportError: If transformers is not installed.
         ValueError: If neither says which model is meant, or a key is unknown.
-        DataError: If the folder or the name cannot be read.
+        PretrainedError: If the folder or the name cannot be read.
     """
     transformers = import_optional('transformers')
     config = dict(config or {})
@@ -64,7 +64,7 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
         pretrained (str): folder or name on the hub.
 
     Raises:
-        DataError: If it cannot be read, or lacks weights of the network.
+        PretrainedError: If it cannot be read, or lacks weights of the network.
     """
     transformers = import_optional('transformers')
     try:
@@ -91,7 +91,7 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
     # the norms that backbone classes add are in no published weights
     missing = {k for k in wanted - found if not k.startswith('hidden_states_norms.')}
     if missing:
-        raise DataError(
+        raise PretrainedError(
             f"'{pretrained}' does not hold the weights of {type(net).__name__}: "
             f'{len(missing)} of {len(wanted)} are not in it, or of another shape, such '
             f"as '{min(missing)}'."

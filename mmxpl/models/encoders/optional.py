@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmxpl.compat import ensure_torchvision
-from mmxpl.utils.errors import DataError
+from mmxpl.models.init import PretrainedError
 
 # what AVDataPreprocessor normalises frames with by default, in [0, 1]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -40,7 +40,7 @@ def import_optional(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def weights_error(source: str, error: Exception, remedy: str) -> DataError:
+def weights_error(source: str, error: Exception, remedy: str) -> PretrainedError:
     """Makes the error of weights that cannot be loaded.
 
     Args:
@@ -49,10 +49,10 @@ def weights_error(source: str, error: Exception, remedy: str) -> DataError:
         remedy (str): sentences that say what to do.
 
     Returns:
-        DataError: To be raised from ``error``.
+        PretrainedError: To be raised from ``error``.
     """
     reason = (str(error).strip().splitlines() or ['no message'])[0]
-    return DataError(
+    return PretrainedError(
         f"The weights of '{source}' cannot be loaded ({type(error).__name__}: "
         f'{reason}). {remedy}'
     )

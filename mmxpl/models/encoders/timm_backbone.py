@@ -7,8 +7,8 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
-from mmxpl.utils.errors import DataError
 
 from .optional import Renormalize, import_optional, weights_error
 
@@ -100,7 +100,7 @@ class TimmBackbone(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            DataError: If they cannot be had, or if the file holds other weights.
+            PretrainedError: If they cannot be had, or if the file holds other weights.
         """
         if self.pretrained or self.checkpoint_path:
             self._load()
@@ -112,7 +112,7 @@ class TimmBackbone(BaseModule):
         overlay = None
         if path is not None:
             if not Path(path).is_file():
-                raise DataError(
+                raise PretrainedError(
                     f"The checkpoint_path '{path}' of {self.model_name} is not a file."
                 )
             overlay = dict(file=path, custom_load=path.endswith('.npz'))
@@ -139,7 +139,7 @@ class TimmBackbone(BaseModule):
             and torch.equal(drawn, loaded)
         ]
         if same:
-            raise DataError(
+            raise PretrainedError(
                 f"'{path or self.model_name}' does not hold the weights of "
                 f'{self.model_name}: {len(same)} are not in it, such as '
                 f"'{same[0].removeprefix('model.')}'. Take the file of that model."
