@@ -1,6 +1,8 @@
 """Runs several processes on a machine without a GPU."""
 
 import datetime
+import os
+import time
 
 import torch
 import torch.distributed as dist
@@ -14,6 +16,11 @@ from mmxpl.utils.errors import DataError
 from . import model_wrappers  # noqa: F401  registers the wrapper named below
 
 _WRAPPER = 'mmxpl.CPUDistributedDataParallel'
+# seconds that processes wait for one of them, where the config says nothing
+TIMEOUT = 600
+# seconds in which a process that is alive answers after that
+_PATIENCE = 5
+_LOST = ('gloo', 'NCCL', 'Connection closed', 'Connection reset', 'Timed out waiting')
 
 
 def use_cpu_dist(cfg: Config) -> bool:
@@ -23,7 +30,8 @@ def use_cpu_dist(cfg: Config) -> bool:
     CUDA device, and it wraps the model for one. It leaves a process group alone
     that exists already, and takes another wrapper from the config. So this
     function starts the group with the gloo backend and names the wrapper. On a
-    machine with an accelerator, or in a single process, it does nothing.
+    machine with an accelerator it sets the time that processes wait for each other,
+    if the config sets none, and in a single process it does nothing.
 
     Args:
         cfg (Config): Config of the run; ``launcher`` is read,
@@ -36,16 +44,20 @@ def use_cpu_dist(cfg: Config) -> bool:
         DataError: If the processes were started by Slurm or MPI.
     """
     launcher = cfg.get('launcher', 'none')
-    if launcher == 'none' or get_device() != 'cpu':
+    if launcher == 'none':
+        return False
+    env_cfg = cfg.get('env_cfg') or {}
+    dist_cfg = {'timeout': TIMEOUT, **(env_cfg.get('dist_cfg') or {})}
+    cfg.env_cfg = {**env_cfg, 'dist_cfg': dist_cfg}
+    if get_device() != 'cpu':
         return False
     if launcher != 'pytorch':
         raise DataError(
             f'--launcher {launcher} needs GPUs. On the CPU start the processes with '
             'tools/dist_train.sh or torchrun, and use --launcher pytorch.'
         )
-    dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
-    dist_cfg['backend'] = 'gloo'
-    _init_gloo(dist_cfg.get('timeout'))
+    cfg.env_cfg.dist_cfg.backend = 'gloo'
+    _init_gloo(dist_cfg['timeout'])
     wrapper = dict(cfg.get('model_wrapper_cfg') or _default_wrapper(cfg))
     if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
         wrapper['type'] = _WRAPPER
@@ -61,12 +73,67 @@ def _default_wrapper(cfg: Config) -> dict:
     }
 
 
-def _init_gloo(timeout: float | None) -> None:
+def _init_gloo(timeout: float) -> None:
     """Starts the process group from the variables that torchrun has set."""
-    if dist.is_initialized():
-        return
-    limits = {} if timeout is None else {'timeout': datetime.timedelta(seconds=timeout)}
-    dist.init_process_group('gloo', **limits)
+    if not dist.is_initialized():
+        dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
+
+
+def explain_lost_rank(error: RuntimeError) -> str | None:
+    """Words the error of a process that has lost another one.
+
+    Args:
+        error (RuntimeError): What a collective operation ended with.
+
+    Returns:
+        str | None: One message, which names the ranks that do not answer; None if it
+        is about something else.
+    """
+    text = str(error)
+    if not (dist.is_available() and dist.is_initialized()):
+        return None
+    if not isinstance(error, dist.DistError) and not any(w in text for w in _LOST):
+        return None
+    silent = _silent_ranks()
+    who = f'rank {", ".join(map(str, silent))}' if silent else 'a rank'
+    return (
+        f'Rank {dist.get_rank()} has lost {who} of {dist.get_world_size()}: its '
+        'process was ended, or it has stopped and did not answer in time '
+        '(env_cfg.dist_cfg.timeout). Look at its messages, its machine and its file '
+        'system, and go on from the last checkpoint with --resume.'
+    )
+
+
+def _silent_ranks() -> list[int]:
+    """Asks all ranks over the store whether they are there; each does so."""
+    store = dist.distributed_c10d._get_default_store()
+    rank, world_size = get_dist_info()
+    hosted = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
+
+    def answers(other: int, seconds: float) -> bool:
+        try:
+            store.wait([_key(other)], datetime.timedelta(seconds=max(seconds, 0.1)))
+        except RuntimeError:
+            return False
+        return True
+
+    try:
+        store.set(_key(rank), '')
+    except RuntimeError:
+        return [0] if hosted else []
+    # the store itself is in the process of rank 0, unless the launcher has it
+    if not answers(rank, _PATIENCE):
+        return [0] if hosted else []
+    end = time.monotonic() + _PATIENCE
+    return [
+        other
+        for other in range(world_size)
+        if not answers(other, end - time.monotonic())
+    ]
+
+
+def _key(rank: int) -> str:
+    return f'mmxpl/rank {rank} has lost another'
 
 
 def own_share(of_ranks: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import nn
 from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError, explain_worker_death
 
+from .dist import explain_lost_rank
 from .hooks.atomic_checkpoint_hook import last_good
 from .hooks.preemption_hook import PreemptionHook
 
@@ -79,12 +80,12 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         try:
             return self._run()
         except RuntimeError as error:
-            cause = explain_worker_death(str(error))
+            cause = explain_worker_death(str(error)) or explain_lost_rank(error)
             if cause is None:
                 raise
             for hook in self.runner.hooks:
                 if isinstance(hook, PreemptionHook):
-                    hook.end_if_received(self.runner, 'it has ended a data worker, too')
+                    hook.end_if_received(self.runner, 'it has ended another process')
             raise DataError(f'{cause} {last_good(self.runner)}') from error
         except OSError as error:  # of what is written beside checkpoints
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -1,17 +1,22 @@
 """Builds the Runner of a config, on any machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
 from mmxpl.compat import cache_yapf, ensure_torchvision, ensure_yapf
 from mmxpl.utils.checkpoint import load_weights_only
+from mmxpl.utils.errors import DataError
 from mmxpl.utils.setup_env import register_all_modules
 
 from .amp import use_amp_everywhere
-from .dist import use_cpu_dist
+from .dist import explain_lost_rank, use_cpu_dist
 
 
 class CheckedRunner(Runner):
@@ -43,10 +48,52 @@ class CheckedRunner(Runner):
             self._write_config()
         super().call_hook(fn_name, **kwargs)
 
+    def train(self) -> nn.Module:
+        """Trains.
+
+        Returns:
+            nn.Module: The model.
+
+        Raises:
+            DataError: If another process of the run is lost.
+        """
+        if self.distributed:
+            print_log(
+                f'{self.world_size} processes; one that does not answer for '
+                f'{self.cfg.env_cfg.dist_cfg.timeout} s (env_cfg.dist_cfg.timeout) '
+                'ends the run.',
+                logger='current',
+            )
+        with _lost_ranks_named():
+            return super().train()
+
+    def test(self) -> dict:
+        """Tests.
+
+        Returns:
+            dict: The scores.
+
+        Raises:
+            DataError: If another process of the run is lost.
+        """
+        with _lost_ranks_named():
+            return super().test()
+
     def _write_config(self) -> None:
         if not self._config_is_written:
             self._config_is_written = True
             super().dump_config()
+
+
+@contextmanager
+def _lost_ranks_named() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        cause = explain_lost_rank(error)
+        if cause is None:
+            raise
+        raise DataError(cause) from error
 
 
 def build_runner(cfg: Config) -> Runner:

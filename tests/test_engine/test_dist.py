@@ -72,7 +72,9 @@ def test_single_process_and_accelerators_are_left_alone(cpu_only, monkeypatch):
     monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
     cfg.launcher = 'pytorch'
     assert not module.use_cpu_dist(cfg)
-    assert cfg.to_dict() == {'launcher': 'pytorch'}
+    # but for the time that ranks wait for one
+    timeout = {'dist_cfg': {'timeout': module.TIMEOUT}}
+    assert cfg.to_dict() == {'launcher': 'pytorch', 'env_cfg': timeout}
     assert cpu_only == []
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,6 +112,8 @@ def run_ranks(python, job):
         CUDA_VISIBLE_DEVICES='',
         **job.pop('env', {}),
     )
+    # seconds that ranks have to end after one that failed
+    grace = job.pop('grace', 0)
     script, log = Path(__file__).with_name('harmed_training.py'), Path(job['log'])
     processes = []
     for rank in range(job.get('ranks', 1)):
@@ -126,6 +129,8 @@ def run_ranks(python, job):
         if codes[-1] not in (0, os.EX_TEMPFAIL):
             # as launchers do
             for other in processes[len(codes) :]:
+                with suppress(subprocess.TimeoutExpired):
+                    other.wait(grace)
                 other.kill()
     return codes
 

@@ -50,7 +50,7 @@ def strike(kind):
     """Does the harm."""
     if kind == 'kill':
         os.kill(os.getpid(), signal.SIGKILL)
-    elif kind in ('SIGTERM', 'SIGUSR1'):
+    elif kind in ('SIGTERM', 'SIGUSR1', 'SIGSTOP'):
         os.kill(os.getpid(), signal.Signals[kind])
     elif kind == 'enospc':
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -73,17 +73,41 @@ def test_slurms_signal(train, whole_run, tmp_path, fault):
     assert 'SIGUSR1: stopped at iteration 1' in stopped.text
 
 
+# two ranks share the batch
+SHARED = tuple(
+    f'train_dataloader.{key}'
+    for key in (
+        'batch_size=2',
+        'sampler.labelled_per_batch=1',
+        'sampler.unlabelled_per_batch=1',
+    )
+)
+
+
+@pytest.mark.parametrize(('kind', 'lost'), [('SIGSTOP', 1), ('kill', 1), ('kill', 0)])
+def test_a_rank_that_is_lost_is_named(train, tmp_path, fault, kind, lost):
+    fault(f'a rank of two is lost, {kind}')
+    ended = train(
+        tmp_path,
+        *SHARED,
+        'env_cfg.dist_cfg.timeout=8',
+        ranks=2,
+        struck=[lost],
+        fault=(kind, 10),
+        grace=200,
+    )
+    assert ended.codes[1 - lost] == 2
+    other = (ended.log / f'err{1 - lost}.txt').read_text()
+    assert 'Traceback' not in other
+    (line,) = [t for t in other.splitlines() if t.startswith('error: ')]
+    assert f'Rank {1 - lost} has lost rank {lost} of 2' in line
+    assert '--resume' in line
+
+
 def test_ranks_agree_where_they_stop(train, same_results, tmp_path, fault):
     fault('SIGTERM to one rank of two')
     whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
-    options = [
-        f'train_dataloader.{key}'
-        for key in (
-            'batch_size=2',
-            'sampler.labelled_per_batch=1',
-            'sampler.unlabelled_per_batch=1',
-        )
-    ]
+    options = SHARED
     run = train(whole, *options, ranks=2)
     assert run.codes == [0, 0], run.text
     harmed = train(
