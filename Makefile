@@ -9,13 +9,14 @@ JOBS ?= auto
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-torch-$(TORCH)
 
-.PHONY: help env demo test test-fast lint format docs clean
+.PHONY: help env demo test test-fast test-encoders lint format docs clean
 
 help:
 	@echo 'make env        install everything into $(VENV)'
 	@echo 'make demo       make data, train, test and draw'
 	@echo 'make test       run all tests'
 	@echo 'make test-fast  run the tests that train nothing'
+	@echo 'make test-encoders  run the tests of encoders of timm and transformers'
 	@echo 'make lint       check style'
 	@echo 'make format     apply style'
 	@echo 'make docs       build the pages of docs/ into site/'
@@ -39,6 +40,22 @@ test: env
 
 test-fast: env
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+
+# in a folder of their own: MMEngine imports transformers, slowly, wherever it is, and
+# torchvision asks for another PyTorch
+ENCODERS := $(VENV)/encoders
+
+test-encoders: env
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--upgrade --constraint requirements/tested.txt --target $(ENCODERS) \
+		--no-deps timm torchvision
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--upgrade --constraint requirements/tested.txt --target $(ENCODERS) \
+		transformers
+	@PYTHONPATH=$(ENCODERS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) \
+		tests/test_models/test_timm_backbone.py tests/test_models/test_hf_backbone.py \
+		tests/test_models/test_hf_audio_encoder.py tests/test_docs/test_pretrained.py \
+		tests/test_compat/test_torchvision.py
 
 lint: env
 	@$(BIN)/ruff check .

@@ -50,11 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     step(3, f'mmxpl[{EXTRAS}]')
     # PyTorch's version is named again so that no requirement replaces it
     pip(python, f'torch=={args.torch}', '-e', f'{ROOT}[{EXTRAS}]')
-    step(4, 'torchaudio, timm, transformers')
-    # without their dependencies: some name another PyTorch, and it is there
-    pip(python, '--no-deps', 'torchaudio', 'torchvision', 'timm')
-    # most of its thousands of modules are never imported
-    pip(python, '--no-compile', 'transformers')
+    step(4, 'torchaudio')
+    # without its dependencies: they name no PyTorch release, and it is there
+    pip(python, '--no-deps', 'torchaudio')
     check_torchaudio(python)
     step(5, 'what there is now')
     run(python, '-m', 'mmxpl.utils.collect_env')
