@@ -274,10 +274,14 @@ def cached_yapf():
 
 
 @pytest.fixture(autouse=True)
-def no_scope_left_behind():
-    """Forgets the default scope that a test's Runner set for its process."""
+def nothing_left_behind():
+    """Takes back the default scope and the variables that a test's tools set."""
+    before = dict(os.environ)
     yield
     DefaultScope._instance_dict.clear()
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope='session')
