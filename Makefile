@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= 2.13.0
 JOBS ?= auto
+KILLS ?= 100
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-torch-$(TORCH)
 
-.PHONY: help env demo test test-fast test-encoders lint format docs clean
+.PHONY: help env demo test test-fast test-encoders kills lint format docs clean
 
 help:
 	@echo 'make env        install everything into $(VENV)'
@@ -17,6 +18,7 @@ help:
 	@echo 'make test       run all tests'
 	@echo 'make test-fast  run the tests that train nothing'
 	@echo 'make test-encoders  run the tests of encoders of timm and transformers'
+	@echo 'make kills      kill trainings at KILLS=$(KILLS) random moments and resume them'
 	@echo 'make lint       check style'
 	@echo 'make format     apply style'
 	@echo 'make docs       build the pages of docs/ into site/'
@@ -56,6 +58,11 @@ test-encoders: env
 		tests/test_models/test_timm_backbone.py tests/test_models/test_hf_backbone.py \
 		tests/test_models/test_hf_audio_encoder.py tests/test_docs/test_pretrained.py \
 		tests/test_compat/test_torchvision.py
+
+# over all set-ups and phases, which 50 cover once; each training ends after 5 minutes
+kills: env
+	@MMXPL_KILL_SEEDS=$(KILLS) OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -q tests/test_faults/test_kill.py
 
 lint: env
 	@$(BIN)/ruff check .
