@@ -16,7 +16,7 @@ def save(folder, path=None):
     labels = torch.full((2, 2, 4, 4), 0.5)
     labels[1] = 1
     bank.update(torch.arange(2), labels)
-    state = bank.state_dict(folder, 'epoch_3.labels')
+    state = bank.state_dict(folder)
     torch.save(
         dict(pseudo_label_bank=state, meta=dict(epoch=3)), folder / 'epoch_3.pth'
     )
