@@ -1,5 +1,6 @@
 """A world of a dozen clips on disk that every test can read, and a warm Python."""
 
+import functools
 import gc
 import json
 import logging
@@ -46,6 +47,29 @@ def pytest_collection_finish():
 def pytest_configure_node(node):
     """Tells a process of pytest-xdist where it is."""
     node.workerinput['warm_python'] = node.config.stash[WARM_PYTHON].path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Gives a file with the mark ``xdist_group`` to one process, other tests to any.
+
+    So what its tests share is made once. pytest-xdist 3.8 itself looks for the mark
+    (``--dist loadgroup``) where pytest 9.2 has no names of tests any more.
+    """
+    if config.option.dist != 'load':
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    @functools.cache
+    def is_group(path):
+        return 'pytest.mark.xdist_group(' in (config.rootpath / path).read_text('utf-8')
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition('::')[0]
+            return path if is_group(path) else nodeid
+
+    return Scheduling(config, log)
 
 
 def pytest_unconfigure(config):
