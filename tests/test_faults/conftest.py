@@ -267,19 +267,27 @@ def fault(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Prints the table."""
-    tried, survived = Counter(), Counter()
+    """Prints the table of docs/robustness.md: a row for each kind of fault."""
+    tried, survived, details = Counter(), Counter(), {}
     for outcome in ('passed', 'failed'):
         for report in terminalreporter.stats.get(outcome, ()):
-            for name, kind in getattr(report, 'user_properties', ()):
+            for name, fault in getattr(report, 'user_properties', ()):
                 if name == PROPERTY:
+                    kind, *moment = fault.split(', ', 1)
                     tried[kind] += 1
                     survived[kind] += outcome == 'passed'
+                    details.setdefault(kind, Counter()).update(moment)
     if not tried:
         return
     terminalreporter.section('faults')
-    width = max(map(len, tried))
-    terminalreporter.line(f'{"fault":{width}}  tried  survived')
+    terminalreporter.line('| fault | tried | lost |')
+    terminalreporter.line('| --- | ---: | --- |')
     for kind, number in sorted(tried.items()):
-        terminalreporter.line(f'{kind:{width}}  {number:5}  {survived[kind]:8}')
-    terminalreporter.line(f'{"all":{width}}  {tried.total():5}  {survived.total():8}')
+        moments = '; '.join(sorted(details[kind]))
+        lost = number - survived[kind]
+        terminalreporter.line(
+            f'| {kind}{": " if moments else ""}{moments} | {number} | '
+            f'{lost or "nothing"} |'
+        )
+    lost = tried.total() - survived.total()
+    terminalreporter.line(f'| all | {tried.total()} | {lost or "nothing"} |')

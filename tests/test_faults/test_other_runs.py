@@ -67,7 +67,7 @@ MORE = 'train_cfg.max_epochs=4'
     ],
 )
 def test_another_run_is_refused(train, finished, fault, what, options, ranks, words):
-    fault(f'resumed with another {what}')
+    fault(f'resumed as another run, another {what}')
     before = files(finished)
     message = train(finished, MORE, *options, resume=True, ranks=ranks).message
     for word in words:
@@ -76,7 +76,7 @@ def test_another_run_is_refused(train, finished, fault, what, options, ranks, wo
 
 
 def test_other_processes_with_the_same_batches(train, finished, fault):
-    fault('resumed with two processes that share the batch')
+    fault('resumed otherwise, with two processes that share the batch')
     options = loader(
         batch_size=2, sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=1
     )
@@ -87,7 +87,7 @@ def test_other_processes_with_the_same_batches(train, finished, fault):
 
 
 def test_other_settings_are_told(train, finished, fault):
-    fault('resumed with other settings')
+    fault('resumed otherwise, with other settings')
     hook = 'custom_hooks.3'
     resumed = train(
         finished,

@@ -18,7 +18,7 @@ WORKERS = tuple(
 
 
 def test_a_loss_that_is_no_number(train, whole_run, tmp_path, fault):
-    fault('loss is NaN')
+    fault('NaN, in the loss')
     moment = whole_run()[0].moment('step', iter=2)
     message = train(tmp_path, fault=('nan', moment)).message
     assert re.search(r'Iteration 3: .*loss.* is nan', message)
@@ -27,7 +27,7 @@ def test_a_loss_that_is_no_number(train, whole_run, tmp_path, fault):
 
 
 def test_labels_that_are_no_numbers(train, whole_run, same_results, tmp_path, fault):
-    fault('pseudo-labels are NaN')
+    fault('NaN, in the pseudo-labels')
     whole, folder = whole_run()
     moment = whole.moment('step', iter=5)
     message = train(tmp_path, fault=('nan', moment)).message
@@ -39,7 +39,7 @@ def test_labels_that_are_no_numbers(train, whole_run, same_results, tmp_path, fa
 
 
 def test_weights_that_are_no_numbers_are_not_saved(train, whole_run, tmp_path, fault):
-    fault('weights become NaN in the last step before a checkpoint')
+    fault('NaN, in the weights before a checkpoint')
     whole = whole_run()[0]
     # after the last step of the second epoch
     moment = whole.moment('step', iter=7) + 1
@@ -50,7 +50,7 @@ def test_weights_that_are_no_numbers_are_not_saved(train, whole_run, tmp_path, f
 
 
 def test_a_killed_data_worker(train, whole_run, same_results, tmp_path, fault):
-    fault('data worker killed, as by the OOM killer')
+    fault('data worker killed')
     whole, folder = whole_run()
     moment = whole.moment('step', iter=5)
     message = train(tmp_path, *WORKERS, fault=('kill worker', moment)).message
@@ -62,7 +62,7 @@ def test_a_killed_data_worker(train, whole_run, same_results, tmp_path, fault):
 
 
 def test_a_killed_run_leaves_no_lock(train, whole_run, same_results, tmp_path, fault):
-    fault('SIGKILL with data workers, resumed at once')
+    fault('SIGKILL, with data workers')
     whole, folder = whole_run()
     moment = whole.moment('step', iter=6)
     assert train(tmp_path, *WORKERS, fault=('kill', moment)).code == -9
@@ -99,7 +99,7 @@ def test_two_runs_in_one_folder(train, tmp_path, fault):
 
 
 def test_language_and_place(train, spoilable_world, tmp_path, fault):
-    fault('C locale, another time zone, ids that are not ASCII')
+    fault('C locale and another time zone; ids that are not ASCII')
     root = spoilable_world.with_name('wörld')
     shutil.move(spoilable_world, root)
     for path in [*root.glob('*/clip-*')]:

@@ -73,7 +73,7 @@ def test_the_package_has_none():
 def test_a_checkpoint_with_code_is_refused(train, tmp_path, fault):
     import torch
 
-    fault('checkpoint that holds code')
+    fault('checkpoint with code, in itself')
     path, trace = tmp_path / 'epoch_1.pth', tmp_path / 'trace'
     torch.save(dict(state_dict={}, meta=Code(str(trace))), path)
     message = train(tmp_path / 'work', resume=str(path)).message
@@ -86,7 +86,7 @@ def test_a_checkpoint_with_code_is_refused(train, tmp_path, fault):
 def test_a_config_in_a_checkpoint_is_not_run(train, whole_run, tmp_path, fault):
     import torch
 
-    fault('checkpoint that holds a config with code')
+    fault('checkpoint with code, in its config')
     trace, path = tmp_path / 'trace', tmp_path / 'evil.pth'
     checkpoint = torch.load(whole_run()[1] / 'epoch_2.pth', weights_only=False)
     checkpoint['meta']['config'] = f"open({str(trace)!r}, 'w')"

@@ -66,7 +66,7 @@ def test_a_signal_to_the_data_workers_too(
 
 
 def test_slurms_signal(train, whole_run, tmp_path, fault):
-    fault('SIGUSR1')
+    fault('SIGUSR1, curriculum')
     moment = whole_run()[0].moment('step', iter=0)
     stopped = train(tmp_path, fault=('SIGUSR1', moment))
     assert stopped.code == os.EX_TEMPFAIL

@@ -43,7 +43,7 @@ def flip(path):
 def test_a_damaged_checkpoint_is_left_out(
     train, interrupted, same_results, fault, damage
 ):
-    fault(f'newest checkpoint damaged: {damage.__name__}')
+    fault(f'newest checkpoint damaged, {damage.__name__}')
     work_dir, whole, folder = interrupted
     damage(work_dir / 'epoch_2.pth')
     elsewhere = {p: p.stat().st_mtime_ns for p in folder.rglob('*')}
@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_left_out(
 
 @pytest.mark.parametrize('content', ['', 'gone.pth', 'epoch_1.pth'])
 def test_the_pointer_does_not_count(train, interrupted, same_results, fault, content):
-    fault(f"last_checkpoint holds '{content}'")
+    fault(f"last_checkpoint wrong, '{content}'")
     work_dir, whole, folder = interrupted
     (work_dir / 'last_checkpoint').write_text(content)
     resumed = train(work_dir, resume=True)
@@ -70,7 +70,7 @@ def test_the_pointer_does_not_count(train, interrupted, same_results, fault, con
 
 
 def test_file_times_do_not_count(train, interrupted, same_results, fault):
-    fault('file times reversed, clock set back, another time zone')
+    fault('file times reversed; clock set back; another time zone')
     work_dir, whole, folder = interrupted
     os.utime(work_dir / 'epoch_2.pth', (1e9, 1e9))
     resumed = train(
@@ -105,7 +105,7 @@ def test_an_older_run_in_the_folder_does_not_count(train, whole_run, tmp_path, f
 def test_going_back_to_an_older_checkpoint_counts_from_then_on(
     train, interrupted, fault
 ):
-    fault('resumed from an older checkpoint, then killed')
+    fault('resumed from an older checkpoint and then killed')
     work_dir, whole, _ = interrupted
     older = shutil.copy(work_dir / 'epoch_1.pth', work_dir.parent / 'older.pth')
     # the first two events are the validation that is made up for
@@ -128,7 +128,7 @@ def writings(run, number):
 
 @pytest.mark.parametrize('place', [1, 3])
 def test_a_full_disk(train, whole_run, same_results, tmp_path, fault, place):
-    fault('disk full while a checkpoint is written')
+    fault('disk full, while a checkpoint is written')
     whole, folder = whole_run()
     moment = writings(whole, 1)[place]
     message = train(tmp_path, fault=('enospc', moment)).message
@@ -142,7 +142,7 @@ def test_a_full_disk(train, whole_run, same_results, tmp_path, fault, place):
 
 
 def test_a_full_disk_while_publishing(train, whole_run, same_results, tmp_path, fault):
-    fault('disk full while the model is published')
+    fault('disk full, while the model is published')
     whole, folder = whole_run()
     message = train(tmp_path, fault=('enospc', writings(whole, 2)[-2])).message
     assert "last good checkpoint is '" in message
@@ -180,7 +180,7 @@ def small_drive(tmp_path):
 def test_a_drive_that_is_really_full(
     train, whole_run, same_results, small_drive, fault
 ):
-    fault('disk full (a real drive of 2.6 MB)')
+    fault('disk full, a real drive of 2.6 MB')
     whole, folder = whole_run()
     work_dir, enlarge = small_drive
     message = train(work_dir).message

@@ -2,9 +2,11 @@ import argparse
 
 import pytest
 from mmengine.config import Config
+from torch.utils.data import ConcatDataset
 
 from mmxpl.pseudo_labels import LabelSource, PseudoLabelBank
-from mmxpl.registry import HOOKS
+from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS
+from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     IdParser,
@@ -152,6 +154,28 @@ def test_an_output_is_looked_at_before_the_work(tmp_path):
         check_output(str(tmp_path), '--out')
 
 
+def pseudo_label_hook(**settings):
+    cfg = dict(type='CrossPseudoLabelHook', warmup_epochs=1)
+    return lambda: HOOKS.build({**cfg, **settings})
+
+
+def sampler(**settings):
+    parts = ConcatDataset([range(4), range(8)])
+    cfg = dict(
+        type='CurriculumSampler',
+        dataset=parts,
+        labelled_per_batch=1,
+        unlabelled_per_batch=1,
+    )
+    return lambda: DATA_SAMPLERS.build({**cfg, **settings})
+
+
+def localizer(**settings):
+    cfg = tiny_model_cfg()
+    cfg['localizers']['a'].update(settings)
+    return lambda: MODELS.build(cfg)
+
+
 @pytest.mark.parametrize(
     ('build', 'words'),
     [
@@ -161,10 +185,28 @@ def test_an_output_is_looked_at_before_the_work(tmp_path):
             lambda: HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0)),
             'error: area_ratio must be positive, got 0.',
         ),
+        (pseudo_label_hook(momentum=1), 'error: momentum must be in [0, 1), got 1.'),
+        (pseudo_label_hook(temperature=0), 'error: temperature must be positive'),
+        (pseudo_label_hook(warmup_epochs=-1), 'error: warmup_epochs must not be neg'),
+        (pseudo_label_hook(reliability=['x']), 'error: reliability is some of'),
+        (
+            lambda: HOOKS.build(dict(type='PreemptionHook', signals=['SIGFOO'])),
+            'error: signals: there is no SIGFOO here.',
+        ),
+        (
+            lambda: MODELS.build(dict(type='MaxMILContrastiveLoss', temperature=0)),
+            'error: temperature must be positive, got 0.',
+        ),
+        (sampler(num_batches=0), 'error: num_batches must be positive, got 0.'),
+        (sampler(labelled_per_batch=-1), 'error: labelled_per_batch must not be'),
+        (sampler(curriculum=dict(start=0, begin=0, until=1)), 'error: curriculum need'),
+        (localizer(temperature=0.0), 'error: temperature must be positive, got 0.0.'),
+        (localizer(visual_dropout=1.0), 'error: visual_dropout must be in [0, 1)'),
     ],
 )
 def test_a_setting_out_of_range_is_one_message(capsys, build, words):
-    import mmxpl.engine  # noqa: F401
+    import mmxpl.engine
+    import mmxpl.models  # noqa: F401
 
     with pytest.raises(SystemExit) as caught, one_clear_error():
         build()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from mmxpl.registry import DATA_SAMPLERS
+from mmxpl.utils.ranges import check_not_negative, check_positive
 
 
 @DATA_SAMPLERS.register_module()
@@ -61,6 +62,14 @@ class CurriculumSampler(Sampler):
                 'labelled first and unlabelled second, got '
                 f'{type(dataset).__name__} of {len(sizes)}.'
             )
+        check_not_negative(
+            labelled_per_batch=labelled_per_batch,
+            unlabelled_per_batch=unlabelled_per_batch,
+        )
+        check_positive(
+            batch_size=labelled_per_batch + unlabelled_per_batch,
+            num_batches=1 if num_batches is None else num_batches,
+        )
         self.num_labelled, self.num_unlabelled = sizes
         if labelled_per_batch and not self.num_labelled:
             raise ValueError(

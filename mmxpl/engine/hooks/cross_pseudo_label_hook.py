@@ -17,6 +17,7 @@ from mmxpl.datasets.samplers import CurriculumSampler
 from mmxpl.engine import bank_sync
 from mmxpl.pseudo_labels import (
     EXCHANGES,
+    MEASURES,
     AreaAlignment,
     LabelSource,
     PseudoLabelBank,
@@ -25,6 +26,7 @@ from mmxpl.pseudo_labels import (
 )
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
+from mmxpl.utils.ranges import check_not_negative, check_share
 
 from ..dist import own_share
 from ..newest_checkpoint import named_files
@@ -103,6 +105,11 @@ class CrossPseudoLabelHook(Hook):
         min_confidence: float | None = None,
         bank_dir: str | None = None,
     ) -> None:
+        check_not_negative(warmup_epochs=warmup_epochs)
+        check_share(momentum=momentum)
+        unknown = sorted(set(reliability) - set(MEASURES))
+        if unknown:
+            raise ValueError(f'reliability is some of {MEASURES}, got {unknown}.')
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
         if view not in VIEWS:

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmxpl.engine.dist import close_dist
 from mmxpl.engine.worker_shield import shield_workers
 from mmxpl.registry import HOOKS
+from mmxpl.utils.ranges import check_positive
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook, last_good
 
@@ -50,6 +51,10 @@ class PreemptionHook(Hook):
         signals: Sequence[str] = ('SIGTERM', 'SIGUSR1'),
         interval: int | None = None,
     ) -> None:
+        check_positive(interval=1 if interval is None else interval)
+        unknown = sorted(set(signals) - set(signal.Signals.__members__))
+        if unknown:
+            raise ValueError(f'signals: there is no {", ".join(unknown)} here.')
         self.signals = [signal.Signals[name] for name in signals]
         self.interval = interval
         self.received: int = 0

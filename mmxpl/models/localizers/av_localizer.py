@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.ranges import check_positive, check_share
 
 from .projection import AudioProjection, VisualProjection
 
@@ -114,6 +115,8 @@ class AVLocalizer(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_positive(temperature=temperature, embed_dim=embed_dim)
+        check_share(visual_dropout=visual_dropout, channel_dropout=channel_dropout)
         if amp_dtype not in (None, 'float16', 'bfloat16'):
             raise ValueError(
                 f"amp_dtype must be 'float16' or 'bfloat16', got '{amp_dtype}'."

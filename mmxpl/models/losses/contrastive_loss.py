@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
 from mmxpl.utils.gather import count_rows, gather_rows, own_rows
+from mmxpl.utils.ranges import check_positive
 
 
 class _GatherWithGrad(torch.autograd.Function):
@@ -90,6 +91,7 @@ class MaxMILContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0) -> None:
         super().__init__()
+        check_positive(temperature=temperature)
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:

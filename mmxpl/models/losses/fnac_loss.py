@@ -6,6 +6,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.ranges import check_positive
 
 from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
@@ -57,6 +58,7 @@ class FNACLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        check_positive(temperature=temperature)
         self.temperature, self.foreground = temperature, foreground
         self.weights = dict(audio=audio, image=image, region=region)
         self.warmup_epochs, self.loss_weight = warmup_epochs, loss_weight

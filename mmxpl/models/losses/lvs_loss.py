@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.ranges import check_positive
 
 from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
@@ -47,6 +48,7 @@ class LVSLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        check_positive(temperature=temperature, sharpness=sharpness)
         self.object, self.background = object, background
         self.sharpness, self.temperature = sharpness, temperature
         self.loss_weight = loss_weight

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.ranges import check_positive
 
 from .contrastive_loss import gather_with_grad, pair_similarity
 
@@ -41,6 +42,7 @@ class SLAVCLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.03, loss_weight: float = 1.0) -> None:
         super().__init__()
+        check_positive(temperature=temperature)
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(
