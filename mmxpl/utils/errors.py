@@ -31,8 +31,8 @@ def explain(error: BaseException) -> str | None:
         return _explain_name(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
-    if isinstance(error, RuntimeError | MemoryError):
-        return explain_worker_death(str(error))
+    if isinstance(error, RuntimeError):
+        return explain_worker_death(str(error)) or _explain_channels(str(error))
     if isinstance(error, TypeError | ValueError):
         return _refusal(error)
     return None
@@ -76,6 +76,18 @@ def _explain_name(error: UnicodeEncodeError) -> str | None:
     before = re.split(r'[\s\'"]', text[: error.start])[-1]
     after = re.split(r'[\s\'"]', text[error.start :])[0]
     return f"'{before}{after}': this name of a file is not UTF-8. Rename the file."
+
+
+def _explain_channels(text: str) -> str | None:
+    """Words a network that is given other channels than it was built for."""
+    found = re.search(r'to have (\d+) channels, but got (\d+) channels', text)
+    if found is None:
+        return None
+    return (
+        f'A network of the model reads {found[1]} channels and is given {found[2]}. '
+        'Frames have 3, spectrograms 1: set in_channels of the visual_backbone or of '
+        'the audio_encoder, or the channels of what follows them.'
+    )
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -1,7 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.hooks import CheckpointHook
 
+from mmxpl.engine.hooks import RunStateHook
 from mmxpl.engine.run_state import compare_runs, describe_run
 from mmxpl.utils import DataError
 
@@ -71,3 +73,28 @@ def test_another_run_is_refused_with_the_remedy(now, words):
         compare_runs(describe(**before if 'boxes' in words else {}), describe(**now))
     assert words in str(caught.value)
     assert 'load_from' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('counts', 'checkpoint', 'words'),
+    [
+        (1, dict(by_epoch=False, interval=3), []),
+        (2, dict(by_epoch=True, interval=1), []),
+        (2, dict(by_epoch=False, interval=4), []),
+        (2, dict(by_epoch=False, interval=3), ['3 iterations between two checkp']),
+        (3, dict(by_epoch=True, interval=1), ['4 iterations of an epoch']),
+        (3, dict(by_epoch=False, interval=2), ['4 iterations of', '2 iterations be']),
+    ],
+)
+def test_gradients_that_a_checkpoint_does_not_hold_are_told(counts, checkpoint, words):
+    said = []
+    runner = SimpleNamespace(
+        optim_wrapper=SimpleNamespace(_accumulative_counts=counts),
+        train_dataloader=Loader(batches=4),
+        hooks=[CheckpointHook(**checkpoint)],
+        logger=SimpleNamespace(warning=said.append),
+    )
+    RunStateHook._warn_of_accumulation(runner)
+    assert len(said) == len(words)
+    for line, word in zip(said, words, strict=True):
+        assert word in line

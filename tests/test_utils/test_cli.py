@@ -1,6 +1,7 @@
 import argparse
 
 import pytest
+import torch
 from mmengine.config import Config
 from torch.utils.data import ConcatDataset
 
@@ -238,6 +239,15 @@ def test_workers_that_end_are_one_message(capsys, text, words):
         raise RuntimeError(text)
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def test_channels_that_do_not_fit_are_one_message(capsys):
+    with pytest.raises(SystemExit), one_clear_error():
+        torch.nn.Conv2d(1, 4, 3)(torch.zeros(2, 3, 8, 8))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        'error: A network of the model reads 1 channels and is given 3'
+    )
 
 
 def test_a_variable_shows_the_traceback(monkeypatch):
