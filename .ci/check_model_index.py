@@ -81,6 +81,9 @@ def _model(root: Path, model: dict) -> Iterator[str]:
         yield f'Config {config!r} does not exist'
     else:
         yield from _config(root / config)
+    method = (model.get('Metadata') or {}).get('Method')
+    if method and not (root / method).is_file():
+        yield f'Method {method!r} does not exist'
     if not model.get('Results'):
         yield 'has no Results'
     for result in model.get('Results') or ():

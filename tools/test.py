@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmxpl.utils.cli import (
     add_config_options,
     add_launcher,
+    add_method,
     check_output,
     export_local_rank,
     load_config,
@@ -38,6 +39,7 @@ def parse_args() -> argparse.Namespace:
         help='write the maps of each model as DIR/MODEL/ID.npy, which '
         'tools/analysis_tools/eval_maps.py scores',
     )
+    add_method(parser)
     add_config_options(parser)
     add_launcher(parser)
     args = parser.parse_args()
@@ -69,7 +71,7 @@ def main() -> None:
     """Tests."""
     args = parse_args()
     export_local_rank(args)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.method)
     cfg.launcher = args.launcher
     set_work_dir(cfg, args.config, args.work_dir)
     cfg.load_from = args.checkpoint

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmxpl.utils.cli import (
     add_config_options,
     add_launcher,
+    add_method,
     export_local_rank,
     load_config,
     one_clear_error,
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
         help='resume from a checkpoint; without a path, from the newest whole one in '
         'the work directory, or from the start if there is none',
     )
+    add_method(parser)
     add_config_options(parser)
     add_launcher(parser)
     return parser.parse_args()
@@ -88,7 +90,7 @@ def main() -> None:
     """Trains."""
     args = parse_args()
     export_local_rank(args)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.method)
     cfg.launcher = args.launcher
     set_work_dir(cfg, args.config, args.work_dir)
     if args.amp:

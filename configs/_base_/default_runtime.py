@@ -1,3 +1,5 @@
+# Hooks, logging, environment. A hook is switched off by None. What XPL's labels are
+# made of is `pseudo_label`; its settings are ours, the paper's text gives none.
 default_scope = 'mmxpl'
 
 default_hooks = dict(
@@ -17,12 +19,26 @@ default_hooks = dict(
     run_state=dict(type='RunStateHook'),
     preemption=dict(type='PreemptionHook'),
     visualization=dict(type='LocalizationVisualizationHook'),
+    checkpoint_guard=dict(type='CheckpointGuardHook', partial=False),
+    data_leak=dict(type='DataLeakHook'),
+    invalid_loss=dict(type='InvalidLossHook'),
+    pseudo_label=dict(
+        type='CrossPseudoLabelHook',
+        exchange='cross',
+        soft=True,
+        temperature=0.5,
+        momentum=0.9,
+        reliability=('agreement',),
+        view='canonical',
+        align_area=False,
+        teacher_momentum=None,
+        min_confidence=None,
+        bank_dir=None,
+    ),
+    pseudo_label_strip=dict(type='PseudoLabelStripHook', num_clips=4),
+    pseudo_label_monitor=dict(type='PseudoLabelMonitorHook', num_clips=4),
+    calibration=dict(type='AreaCalibrationHook', enable=False, area_ratio=1.4),
 )
-custom_hooks = [
-    dict(type='CheckpointGuardHook'),
-    dict(type='DataLeakHook'),
-    dict(type='InvalidLossHook'),
-]
 
 env_cfg = dict(
     cudnn_benchmark=True,

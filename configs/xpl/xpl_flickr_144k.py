@@ -3,10 +3,9 @@
 # docs/data/flickr.md. Nets and schedule are those of xpl_vggss.py.
 _base_ = './xpl_vggss.py'
 
-# ---------------------------- frequently modified ----------------------------
+# the few things that one changes
 data_root = '{{$MMXPL_DATA_ROOT:data/flickr_soundnet}}'
 lists = 'lists/144k'
-# ------------------------------------------------------------------------------
 
 load = [
     *_base_.load[:2],

@@ -9,34 +9,8 @@ _base_ = [
     '../_base_/schedules/adamw_cosine.py',
 ]
 
-# ---------------------------- frequently modified ----------------------------
-# data: MMXPL_DATA_ROOT, or `data_root` and the lists in ../_base_/datasets/vggss.py
-max_epochs, warmup_epochs = 20, 2
-base_lr = 1e-4  # for 1 x 128 clips
-# ------------------------------------------------------------------------------
-
-train_cfg = dict(max_epochs=max_epochs)
-optim_wrapper = dict(optimizer=dict(lr=base_lr))
-auto_scale_lr = dict(enable=False, base_batch_size=128)
-param_scheduler = [
-    _base_.warm_start,
-    dict(_base_.cosine, end=max_epochs, T_max=max_epochs),
-]
-train_dataloader = dict(
-    sampler=dict(
-        curriculum=dict(start=0.5, end=1.0, begin=warmup_epochs, until=max_epochs)
-    )
-)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(
-        type='CrossPseudoLabelHook',
-        warmup_epochs=warmup_epochs,
-        exchange='cross',
-        temperature=0.5,
-        momentum=0.9,
-        reliability=('agreement',),
-    ),
-    dict(type='PseudoLabelStripHook'),
-    dict(type='PseudoLabelMonitorHook'),
-]
+# the few things that one changes; MMXPL_DATA_ROOT says where the data are, the lists
+# are in ../_base_/datasets/vggss.py
+train_cfg = dict(max_epochs=20, warmup_epochs=0.1)
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
+auto_scale_lr = dict(base_batch_size=128)

@@ -3,31 +3,25 @@
 # test and scores compare with those of the whole. See docs/data/vggss.md.
 _base_ = './xpl_vggss.py'
 
-# ---------------------------- frequently modified ----------------------------
+# the few things that one changes
 flickr_root = '{{$MMXPL_FLICKR_ROOT:data/flickr_soundnet}}'
-# ------------------------------------------------------------------------------
 
-load = [
-    *_base_.load[:2],
-    dict(type='RasterizeTargets', size=224, source='consensus'),
-    dict(type='PackAVInputs'),
-]
+consensus = dict(type='RasterizeTargets', size=224, source='consensus')
 flickr_clips = dict(
     type='FlickrSoundNetDataset',
     data_root=flickr_root,
     labelled=True,
     missing=_base_.missing,
-    pipeline=load,
+    pipeline=[*_base_.load[:2], consensus, _base_.load[3]],
 )
+unlabelled = 'lists/flickr_labels/unlabelled.txt'
 train_dataloader = dict(
     dataset=dict(
         datasets=[
             dict(flickr_clips, id_list='lists/144k/labelled.txt'),
-            dict(
-                _base_.unlabelled_dataset, id_list='lists/flickr_labels/unlabelled.txt'
-            ),
+            dict(_base_.unlabelled_dataset, id_list=unlabelled),
         ]
-    ),
+    )
 )
 val_dataloader = dict(dataset=dict(flickr_clips, id_list='lists/144k/val.txt'))
 test_dataloader = dict(dataset=dict(id_list='lists/vggss_test.csv'))

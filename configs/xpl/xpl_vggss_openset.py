@@ -4,9 +4,8 @@
 # of the 1,814 other heard clips.
 _base_ = './xpl_vggss.py'
 
-# ---------------------------- frequently modified ----------------------------
+# the few things that one changes
 lists = 'lists/openset'
-# ------------------------------------------------------------------------------
 
 train_dataloader = dict(
     dataset=dict(

@@ -10,6 +10,7 @@ from .id_list import read_clip_list, read_id_list
 from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
+from .split_dataset import SplitDataset
 from .splits import select_subset
 from .transforms import (
     LoadAudio,
@@ -33,6 +34,7 @@ __all__ = [
     'NegativeAudioDataset',
     'PackAVInputs',
     'RasterizeTargets',
+    'SplitDataset',
     'VGGSSDataset',
     'av_collate',
     'check_disjoint',

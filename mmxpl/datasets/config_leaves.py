@@ -6,6 +6,8 @@ from typing import Any
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
+from .split_dataset import split_halves
+
 PARTS = ('labelled', 'unlabelled', 'val', 'test')
 
 
@@ -23,6 +25,9 @@ def config_leaves(node: Any) -> Iterator[Mapping]:
     if isinstance(node, list | tuple):
         for part in node:
             yield from config_leaves(part)
+        return
+    if 'labeled_fraction' in node:
+        yield from split_halves(node)
         return
     inner = node.get('datasets') or node.get('dataset')
     if inner is None:

@@ -17,6 +17,7 @@ from .hooks import (
 from .loops import ResumableTrainLoop
 from .model_wrappers import CPUDistributedDataParallel
 from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
+from .param_schedulers import ShortWarmupLR
 
 __all__ = [
     'AmpOptimWrapper',
@@ -33,5 +34,6 @@ __all__ = [
     'PseudoLabelStripHook',
     'ResumableTrainLoop',
     'RunStateHook',
+    'ShortWarmupLR',
     'TrainableOptimWrapperConstructor',
 ]

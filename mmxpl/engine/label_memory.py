@@ -57,8 +57,8 @@ class LabelMemory:
                 'label. Name a later one.'
             )
         self.epoch = checkpoint.get('meta', {}).get('epoch', 0)
-        hooks = [h for h in cfg.get('custom_hooks') or () if 'reliability' in h]
-        measures = hooks[0]['reliability'] if hooks else ('agreement',)
+        hook = cfg.get('default_hooks', {}).get('pseudo_label') or {}
+        measures = hook.get('reliability', ('agreement',))
         self.scores = self.bank.reliability(measures)
         # the order of the curriculum
         order = self.scores.argsort(descending=True, stable=True)

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from mmxpl.datasets.samplers import set_batch_size
 from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError, explain_worker_death
+from mmxpl.utils.schedule import count_warmup_epochs
 
 from .dist import explain_lost_rank
 from .hooks.atomic_checkpoint_hook import last_good
@@ -39,8 +42,12 @@ def seed_step(seed: int, step: int) -> None:
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """MMEngine's loop over epochs, resumable at every iteration.
 
-    It differs from its parent in four points:
+    It differs from its parent in six points:
 
+    - It knows how long the warm-up without pseudo-labels is, which hooks and
+      samplers ask it for.
+    - The batch size follows from the sampler's composition, see
+      :func:`mmxpl.datasets.samplers.set_batch_size`.
     - Before every step all random generators are seeded with the runner's seed
       (see ``diff_rank_seed`` for one a rank) and the step's number.
     - A run that was saved in the middle of an epoch goes on at the very
@@ -53,12 +60,28 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
       clear error.
 
     Args:
-        *args: Arguments of :class:`mmengine.runner.EpochBasedTrainLoop`.
-        **kwargs: Likewise.
+        runner (Runner): The runner.
+        dataloader (DataLoader | dict): The data loader or its config.
+        max_epochs (int): Number of epochs.
+        warmup_epochs (int | float): Epochs without pseudo-labels, or, below 1,
+            their share of ``max_epochs``, which a shorter training then keeps. See
+            :func:`mmxpl.utils.schedule.count_warmup_epochs`. Defaults to 0.
+        **kwargs: Further arguments of
+            :class:`mmengine.runner.EpochBasedTrainLoop`.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        warmup_epochs: int | float = 0,
+        **kwargs,
+    ) -> None:
+        self.warmup_epochs = count_warmup_epochs(warmup_epochs, max_epochs)
+        if isinstance(dataloader, dict):
+            set_batch_size(dataloader)
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
         # whether the validation after the last whole epoch is behind us; a
         # checkpoint that is resumed from may say no
         self.validated = True

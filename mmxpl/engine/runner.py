@@ -18,6 +18,16 @@ from mmxpl.utils.setup_env import register_all_modules
 from .amp import use_amp_everywhere
 from .dist import explain_lost_rank, use_cpu_dist
 
+# of MMEngine's own, which it drops itself where they are None
+_OWN_HOOKS = {
+    'checkpoint',
+    'logger',
+    'param_scheduler',
+    'runtime_info',
+    'sampler_seed',
+    'timer',
+}
+
 
 class CheckedRunner(Runner):
     """MMEngine's Runner, which writes its config once the run has begun.
@@ -104,7 +114,7 @@ def build_runner(cfg: Config) -> Runner:
     for; torchvision, which MMEngine imports where it is installed, can be imported;
     checkpoints load with ``weights_only=True``; a distributed run without GPUs gets a
     gloo process group; mixed precision holds wherever a localizer is used; the config
-    is written once the run has begun.
+    is written once the run has begun; a hook of ``default_hooks`` that is None is off.
 
     Args:
         cfg (Config): Config of the run, changed in place.
@@ -119,4 +129,20 @@ def build_runner(cfg: Config) -> Runner:
     load_weights_only()
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)
+    drop_hooks(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else CheckedRunner.from_cfg(cfg)
+
+
+def drop_hooks(cfg: Config) -> None:
+    """Drops those of ``default_hooks`` that are None.
+
+    MMEngine does so with the hooks that it knows, and asserts that others are not
+    None.
+
+    Args:
+        cfg (Config): Config of the run, changed in place.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    off = [name for name in hooks if hooks[name] is None and name not in _OWN_HOOKS]
+    for name in off:
+        del hooks[name]

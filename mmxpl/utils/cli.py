@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 
 from .config_options import merge_options, refuse_inert_keys
 from .errors import DataError, explain
+from .methods import apply_method
 
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
@@ -47,8 +48,18 @@ def add_config_options(parser: ArgumentParser) -> None:
         action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config. A key is dotted, with indices for '
-        'lists (param_scheduler.0.end=5), and must exist in the config. A list is '
-        'written key="[a,b]" or key=a,b, without white space.',
+        'lists (param_scheduler.0.num_steps=20), and must exist in the config. A list '
+        'is written key="[a,b]" or key=a,b, without white space.',
+    )
+
+
+def add_method(parser: ArgumentParser) -> None:
+    """Adds ``--method`` to a parser."""
+    parser.add_argument(
+        '--method',
+        metavar='NAME|FILE',
+        help='make the config that of another method: a name of configs/methods, such '
+        'as supcon or dmt, or a file like those (default: as the config has it)',
     )
 
 
@@ -74,25 +85,31 @@ def export_local_rank(args: Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
-def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
-    """Reads a config and merges options from the command line.
+def load_config(
+    path: str, options: dict[str, Any] | None = None, method: str | None = None
+) -> Config:
+    """Reads a config and merges a method and options from the command line.
 
     Args:
         path (str): The config file.
         options (dict, optional): Parsed ``--cfg-options``.
+        method (str, optional): A method, see :func:`mmxpl.utils.methods.apply_method`;
+            options come after it. Defaults to the config's own.
 
     Returns:
         Config: The config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
-        DataError: If the file does not exist, an option is unknown, or a key of the
-            file looks like a setting and is none.
+        DataError: If the file does not exist, a method or an option is unknown, or a
+            key of the file looks like a setting and is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
     cfg = Config.fromfile(path)
     refuse_inert_keys(cfg, path)
     cfg.setdefault('default_scope', 'mmxpl')
+    if method:
+        apply_method(cfg, method)
     if options:
         merge_options(cfg, options)
     return cfg

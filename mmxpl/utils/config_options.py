@@ -43,6 +43,7 @@ _FORMER = {
     'workflow': 'train_cfg',
 }
 _MAX_HINTS = 4
+_BATCH_SIZE = 'train_dataloader.batch_size'
 
 
 def refuse_inert_keys(cfg: Config, path: str) -> None:
@@ -104,6 +105,11 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
 def _check_key(cfg: Config, key: str) -> None:
     """Raises a DataError if setting ``key`` would not have an effect."""
+    if key == _BATCH_SIZE and 'batch_size' not in cfg.get('train_dataloader', {}):
+        raise DataError(
+            f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
+            'labelled_per_batch and unlabelled_per_batch.'
+        )
     top, *rest = key.split('.')
     read = top in _read_keys()
     if top not in cfg:

@@ -1,26 +1,35 @@
-"""Runs a config of the synthetic world for an iteration, on a dozen clips."""
+"""Trains a config for an iteration or two, on a dozen clips."""
+
+import copy
+from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmxpl.utils.config_options import merge_options
+from mmxpl.engine.runner import drop_hooks
+from mmxpl.utils.cli import load_config
+from mmxpl.utils.methods import apply_method
 
 SMALL = {
-    'train_cfg.max_epochs': 1,
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
-    'train_dataloader.sampler.num_batches': 1,
 }
 # hooks without effect on an iteration
-LOOKERS = ('PseudoLabelMonitorHook', 'PseudoLabelStripHook', 'AreaCalibrationHook')
+LOOKERS = ('pseudo_label_monitor', 'pseudo_label_strip', 'calibration')
+LOOKERS += ('preemption', 'visualization', 'checkpoint', 'logger')
+XML = (
+    '<annotation><person><bbox><id>1</id><xmin>0</xmin><ymin>0</ymin>'
+    '<xmax>128</xmax><ymax>128</ymax></bbox></person></annotation>'
+)
+# folders of lists that configs name
+LISTS = ('144k', '10k', 'openset', 'flickr_labels')
 
 
 class Record(Hook):
-    """Keeps what one iteration gave."""
+    """Keeps what the last iteration gave."""
 
     priority = 'LOWEST'
 
@@ -35,46 +44,74 @@ class Record(Hook):
         self.losses = {name: float(value) for name, value in outputs.items()}
 
 
+def write_lists(folder, **parts):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, numbers in parts.items():
+        ids = ''.join(f'clip-{n:02d}\n' for n in numbers)
+        (folder / f'{name}.txt').write_text(ids)
+
+
 @pytest.fixture
-def one_iteration(tiny_world, tmp_path, monkeypatch):
-    """Gives a function that trains once, pseudo-labels included."""
+def data(spoilable_world, monkeypatch):
+    """One folder that serves as every data set, with all lists."""
+    root = spoilable_world
+    for name in LISTS:
+        write_lists(
+            root / 'lists' / name,
+            labelled=range(0, 2),
+            val=range(2, 4),
+            test=range(4, 6),
+            unlabelled=range(6, 10),
+        )
+    write_lists(
+        root, train_heard=range(8), val_heard=range(8, 10), test_unheard=range(10, 12)
+    )
+    for name in ('vggss_test.csv', 'vggss_unheard_test.csv'):
+        (root / 'lists' / name).write_bytes(b'clip-10,1\r\nclip-11,2\r\n')
+    (root / 'Annotations').mkdir()
+    for n in range(12):
+        (root / 'Annotations' / f'clip-{n:02d}.xml').write_text(XML)
+    monkeypatch.setenv('MMXPL_DATA_ROOT', str(root))
+    monkeypatch.setenv('MMXPL_FLICKR_ROOT', str(root))
+    return root
+
+
+@pytest.fixture
+def train_shortly(tiny_world, tmp_path, monkeypatch):
+    """Gives a function that trains a little, pseudo-labels included."""
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
 
-    def train(path, options=None):
+    def train(path, method=None, options=None, steps=1):
         """Trains.
 
         Args:
             path (Path): the config.
+            method (str, optional): as after ``--method``.
             options (dict, optional): as after ``--cfg-options``.
+            steps (int): iterations of an epoch.
 
         Returns:
-            tuple[Runner, Record]: the runner and what the iteration gave.
+            tuple[Runner, Record]: the runner and what the last iteration gave.
         """
         for singleton in (MMLogger, MessageHub, Visualizer):
             singleton._instance_dict.clear()
-        cfg = Config.fromfile(path)
-        merge_options(cfg, SMALL)
-        merge_options(cfg, options or {})
+        cfg = load_config(str(path), {**SMALL, **(options or {})}, method)
         # half of the eight clips have boxes, or as the options say
-        for part in cfg.train_dataloader.dataset.datasets:
-            part.fraction = max(part.fraction, 0.5)
+        dataset = cfg.train_dataloader.dataset
+        if 'labeled_fraction' in dataset:
+            dataset.labeled_fraction = max(dataset.labeled_fraction, 0.5)
         sampler = cfg.train_dataloader.sampler
+        sampler.num_batches = steps
         sampler.labelled_per_batch = min(sampler.labelled_per_batch, 2)
         sampler.unlabelled_per_batch = min(sampler.unlabelled_per_batch, 3)
-        cfg.train_dataloader.batch_size = (
-            sampler.labelled_per_batch + sampler.unlabelled_per_batch
-        )
-        if sampler.curriculum is not None:
-            sampler.curriculum.update(begin=0, until=1)
-        for hook in cfg.custom_hooks:
-            if 'warmup_epochs' in hook:
-                # the area of the boxes is learnt in a warm-up
-                hook.warmup_epochs = int(hook.get('align_area', False))
-                cfg.train_cfg.max_epochs = 1 + hook.warmup_epochs
+        # the area of the boxes is learnt in a warm-up
+        labels = cfg.default_hooks.pseudo_label or {}
+        warmup = int(labels.get('align_area', False))
+        cfg.train_cfg.update(max_epochs=1 + warmup, warmup_epochs=warmup)
         cfg.update(
             work_dir=str(tmp_path / 'run'),
             log_level='ERROR',
-            experiment_name=f'{path.stem}{len(list(tmp_path.iterdir()))}',
+            experiment_name=f'{Path(path).stem}{len(list(tmp_path.iterdir()))}',
             val_cfg=None,
             val_dataloader=None,
             val_evaluator=None,
@@ -82,15 +119,28 @@ def one_iteration(tiny_world, tmp_path, monkeypatch):
             test_dataloader=None,
             test_evaluator=None,
         )
-        cfg.default_hooks.update(checkpoint=None, logger=None)
-        for name in ('preemption', 'visualization'):
-            cfg.default_hooks.pop(name)
-        cfg.custom_hooks = [
-            hook for hook in cfg.custom_hooks if hook['type'] not in LOOKERS
-        ]
+        cfg.default_hooks.update(dict.fromkeys(LOOKERS))
+        drop_hooks(cfg)
+        # not by build_runner, which changes torch.load for all tests that follow
         runner, record = Runner.from_cfg(cfg), Record()
         runner.register_hook(record)
         runner.train()
         return runner, record
 
     return train
+
+
+@pytest.fixture(scope='session')
+def read_as():
+    """Gives a function that reads a config as a method's, from the tests' memory."""
+    seen = {}
+
+    def load(path, method=None):
+        if path not in seen:
+            seen[path] = load_config(str(path))
+        cfg = copy.deepcopy(seen[path])
+        if method:
+            apply_method(cfg, method)
+        return cfg
+
+    return load

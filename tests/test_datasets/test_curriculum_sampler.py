@@ -7,15 +7,18 @@ from torch.utils.data import ConcatDataset
 from mmxpl.datasets.samplers import CurriculumSampler
 
 NUM_LABELLED, NUM_UNLABELLED = 7, 40
-CURRICULUM = dict(start=0.25, end=1.0, begin=2, until=5)
+CURRICULUM = dict(start=0.25, end=1.0)
+SCHEDULE = (2, 5)  # epochs between which the share grows
 
 
-def make(rank=0, world_size=1, curriculum=None, **kwargs):
+def make(rank=0, world_size=1, curriculum=None, schedule=SCHEDULE, **kwargs):
     dataset = ConcatDataset([range(NUM_LABELLED), range(NUM_UNLABELLED)])
     kwargs = dict(dict(labelled_per_batch=2, unlabelled_per_batch=4, seed=3), **kwargs)
     path = 'mmxpl.datasets.samplers.curriculum_sampler.get_dist_info'
     with mock.patch(path, return_value=(rank, world_size)):
-        return CurriculumSampler(dataset, curriculum=curriculum, **kwargs)
+        sampler = CurriculumSampler(dataset, curriculum=curriculum, **kwargs)
+    sampler.set_schedule(*schedule)
+    return sampler
 
 
 def batches(sampler, epoch=0):
@@ -71,7 +74,7 @@ def test_curriculum_draws_from_the_most_reliable_share():
 @pytest.mark.parametrize('levels', [1, 2, 5, 1000])
 def test_of_equals_the_first_are_selected(levels):
     """As a stable sort selects them."""
-    sampler = make(curriculum=dict(start=0.05, begin=0, until=20))
+    sampler = make(curriculum=dict(start=0.05), schedule=(0, 20))
     scores = torch.randint(levels, (NUM_UNLABELLED,)) / levels
     sampler.set_reliability(scores)
     order = sorted(range(NUM_UNLABELLED), key=lambda i: -scores[i])
@@ -110,9 +113,9 @@ def test_wrong_use_is_named():
     with pytest.raises(ValueError, match='for 40 unlabelled'):
         make().set_reliability(torch.rand(3))
     with pytest.raises(ValueError, match='start <= end'):
-        make(curriculum=dict(start=0.9, end=0.5, begin=0, until=1))
-    with pytest.raises(ValueError, match='begin <= until'):
-        make(curriculum=dict(start=0.9, begin=2, until=1))
+        make(curriculum=dict(start=0.9, end=0.5))
+    with pytest.raises(ValueError, match="'begin'"):
+        make(curriculum=dict(start=0.9, begin=2))
     with pytest.raises(ValueError, match='rho'):
         make(curriculum=dict(rho=0.9))
 

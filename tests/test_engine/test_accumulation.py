@@ -76,7 +76,7 @@ def train(tmp_path, counts, norm='GN', contrastive=False):
             ),
             collate_fn=pseudo_collate,
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=3),
+        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, warmup_epochs=1),
         optim_wrapper=dict(
             optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
             accumulative_counts=counts,
@@ -86,7 +86,7 @@ def train(tmp_path, counts, norm='GN', contrastive=False):
             type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=3
         ),
         default_hooks=dict(logger=None, checkpoint=None),
-        custom_hooks=[dict(type='CrossPseudoLabelHook', warmup_epochs=1), rates],
+        custom_hooks=[dict(type='CrossPseudoLabelHook'), rates],
         default_scope='mmxpl',
         randomness=dict(seed=5),
         experiment_name=f'{tmp_path.name}{counts}{norm}{contrastive}',

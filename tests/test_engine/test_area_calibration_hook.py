@@ -97,7 +97,12 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
             ),
             collate_fn=dict(type='pseudo_collate'),
         ),
-        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, val_interval=interval),
+        train_cfg=dict(
+            type='ResumableTrainLoop',
+            max_epochs=3,
+            warmup_epochs=1,
+            val_interval=interval,
+        ),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(
             logger=None,
@@ -108,7 +113,7 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
             ),
         ),
         custom_hooks=[
-            dict(type='CrossPseudoLabelHook', warmup_epochs=1),
+            dict(type='CrossPseudoLabelHook'),
             *hooks,
         ],
         randomness=dict(seed=3),

@@ -22,6 +22,7 @@ from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils.checkpoint import read_checkpoint
+from mmxpl.utils.errors import DataError
 
 NUM_LABELLED, NUM_UNLABELLED = 4, 6
 
@@ -66,7 +67,6 @@ def make_runner(
         singleton._instance_dict.clear()
     loader = dict(
         dataset=ConcatDataset([Clips(True), Clips(False)]),
-        batch_size=5,
         num_workers=0,
         sampler=dict(
             type='CurriculumSampler',
@@ -76,12 +76,16 @@ def make_runner(
         ),
         collate_fn=pseudo_collate,
     )
+    hook = dict(hook)
+    warmup = hook.pop('warmup_epochs')
     torch.manual_seed(7)
     runner = Runner(
         model=MODELS.build(tiny_model_cfg()),
         work_dir=str(tmp_path),
         train_dataloader=loader,
-        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
+        train_cfg=dict(
+            type='ResumableTrainLoop', max_epochs=max_epochs, warmup_epochs=warmup
+        ),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(
             logger=None,
@@ -206,13 +210,13 @@ def test_train_view_learns_from_former_visits_in_the_canonical_frame(tmp_path):
 
 def test_curriculum_gets_the_bank_s_ranking(tmp_path):
     watch = Watch()
-    curriculum = dict(start=0.5, end=1.0, begin=1, until=3)
+    curriculum = dict(start=0.5, end=1.0)
     runner = make_runner(
         tmp_path, dict(warmup_epochs=1), hooks=[watch], curriculum=curriculum
     )
     runner.train()
     drawn = [set().union(*watch.targets[2 * e : 2 * e + 2]) for e in range(4)]
-    assert [len(d) for d in drawn] == [0, 3, 5, 6]
+    assert [len(d) for d in drawn] == [0, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_curriculum_gets_the_bank_s_ranking(tmp_path):
 )
 def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, settings):
     hook = dict(warmup_epochs=1, **settings)
-    curriculum = dict(start=0.5, end=1.0, begin=1, until=4)
+    curriculum = dict(start=0.5, end=1.0)
     whole, part, rest = Watch(), Watch(), Watch()
     straight = make_runner(
         tmp_path / 'whole', hook, hooks=[whole], curriculum=curriculum
@@ -363,7 +367,7 @@ def test_copies_stay_as_long_as_a_checkpoint_names_them(tmp_path):
 
 
 def test_resuming_without_a_bank_is_refused(tmp_path):
-    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    make_runner(tmp_path, dict(warmup_epochs=0), max_epochs=1).train()
     path = tmp_path / 'epoch_1.pth'
     state = torch.load(path, weights_only=False)
     del state['pseudo_label_bank']
@@ -444,14 +448,14 @@ def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
 
 
 def test_resuming_with_a_teacher_that_never_was_is_refused(tmp_path):
-    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    make_runner(tmp_path, dict(warmup_epochs=0), max_epochs=1).train()
     hook = dict(warmup_epochs=1, teacher_momentum=0.9)
     with pytest.raises(ValueError, match='teacher_momentum=None'):
         make_runner(tmp_path, hook, resume=True).train()
 
 
 def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
-    make_runner(tmp_path, dict(warmup_epochs=1), max_epochs=1).train()
+    make_runner(tmp_path, dict(warmup_epochs=0), max_epochs=1).train()
     hook = dict(warmup_epochs=1, align_area=True)
     with pytest.raises(ValueError, match='align_area=False'):
         make_runner(tmp_path, hook, resume=True).train()
@@ -460,7 +464,6 @@ def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('hook', 'message'),
     [
-        (dict(warmup_epochs=0, align_area=True), 'warmup_epochs'),
         (dict(exchange='swap'), 'exchange'),
         (dict(view='strong'), 'view'),
         (dict(temperature=0), 'temperature'),
@@ -472,11 +475,11 @@ def test_resuming_an_aligned_run_without_its_alignment_is_refused(tmp_path):
 )
 def test_wrong_settings_are_named(hook, message):
     with pytest.raises(ValueError, match=message):
-        HOOKS.build({'type': 'CrossPseudoLabelHook', 'warmup_epochs': 1, **hook})
+        HOOKS.build({'type': 'CrossPseudoLabelHook', **hook})
 
 
 def test_a_temperature_of_hard_labels_is_told(logged):
-    hook = {'type': 'CrossPseudoLabelHook', 'warmup_epochs': 1, 'soft': False}
+    hook = {'type': 'CrossPseudoLabelHook', 'soft': False}
     HOOKS.build(hook)
     assert 'temperature' not in logged()
     HOOKS.build({**hook, 'temperature': 0.5})
@@ -486,20 +489,50 @@ def test_a_temperature_of_hard_labels_is_told(logged):
 def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):
     runner = make_runner(tmp_path, dict(warmup_epochs=0))
     runner._train_dataloader['batch_size'] = 4
-    with pytest.raises(ValueError, match='2 labelled'):
+    with pytest.raises(DataError, match='batch_size is 4, .* 2 labelled'):
         runner.train()
 
 
 def test_batches_without_unlabelled_clips_are_refused(tmp_path):
     runner = make_runner(tmp_path, dict(warmup_epochs=0))
-    runner._train_dataloader['batch_size'] = 2
     runner._train_dataloader['sampler']['unlabelled_per_batch'] = 0
     with pytest.raises(ValueError, match='without any'):
         runner.train()
 
 
+@pytest.mark.parametrize(
+    ('hook', 'epochs', 'message'),
+    [
+        (dict(warmup_epochs=2), 2, 'all 2 epochs are warm-up'),
+        (dict(warmup_epochs=0, align_area=True), 2, 'warmup_epochs to 1'),
+    ],
+)
+def test_a_warm_up_that_does_not_fit_is_refused(tmp_path, hook, epochs, message):
+    with pytest.raises(DataError, match=message):
+        make_runner(tmp_path, hook, max_epochs=epochs).train()
+
+
+def test_a_loop_without_a_warm_up_is_named(tmp_path):
+    runner = make_runner(tmp_path, dict(warmup_epochs=0))
+    runner._train_loop = dict(by_epoch=True, max_epochs=1)
+    runner._train_dataloader['batch_size'] = 5
+    with pytest.raises(TypeError, match="type='ResumableTrainLoop'"):
+        runner.train()
+
+
+def test_a_run_that_is_made_longer_does_not_warm_up_again(tmp_path):
+    hook = dict(warmup_epochs=0.5)
+    make_runner(tmp_path, hook, max_epochs=2).train()
+    watch = Watch()
+    runner = make_runner(tmp_path, hook, max_epochs=6, hooks=[watch], resume=True)
+    runner.train()
+    assert runner.train_loop.warmup_epochs == 3
+    assert len(watch.targets) == 8  # of epochs 3 to 6
+    assert all(watch.targets)
+
+
 def test_an_epoch_that_is_taken_up_keeps_its_order(tmp_path):
-    curriculum = dict(start=0.5, begin=1, until=4)
+    curriculum = dict(start=0.5)
     runner = make_runner(tmp_path, dict(warmup_epochs=1), curriculum=curriculum)
     runner.train()
     hook = hook_of(runner)

@@ -7,7 +7,7 @@ from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.utils import DataError
 
 IDS = ['x', 'y', 'z']
-CFG = Config(dict(custom_hooks=[dict(reliability=('confidence',))]))
+CFG = Config(dict(default_hooks=dict(pseudo_label=dict(reliability=('confidence',)))))
 
 
 def save(folder, path=None):

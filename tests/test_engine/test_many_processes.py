@@ -157,12 +157,16 @@ def train(world_size, work_dir, uneven, lr, hook):
                 sampler,
                 labelled_per_batch=per_batch[0],
                 unlabelled_per_batch=per_batch[1],
-                curriculum=dict(start=0.5, begin=1, until=EPOCHS),
+                curriculum=dict(start=0.5),
                 seed=3,
             ),
             collate_fn=pseudo_collate,
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=2 if uneven else EPOCHS),
+        train_cfg=dict(
+            type='ResumableTrainLoop',
+            max_epochs=2 if uneven else EPOCHS,
+            warmup_epochs=1,
+        ),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr)),
         test_cfg=dict(),
         test_dataloader=dict(
@@ -175,7 +179,7 @@ def train(world_size, work_dir, uneven, lr, hook):
         test_evaluator=dict(type='CIoUMetric'),
         default_hooks=dict(logger=None, checkpoint=None),
         custom_hooks=[
-            dict(type='CrossPseudoLabelHook', warmup_epochs=1, **hook),
+            dict(type='CrossPseudoLabelHook', **hook),
             record,
         ],
         default_scope='mmxpl',

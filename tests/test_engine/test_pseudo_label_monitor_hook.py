@@ -46,7 +46,7 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
         part(world, subset='labelled', labelled=True),
         part(world, subset='unlabelled'),
     ]
-    labeller = dict(type='CrossPseudoLabelHook', warmup_epochs=1)
+    labeller = dict(type='CrossPseudoLabelHook')
     runner = Runner(
         model=MODELS.build(tiny_model_cfg()),
         work_dir=str(work_dir),
@@ -58,11 +58,11 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
                 type='CurriculumSampler',
                 labelled_per_batch=2,
                 unlabelled_per_batch=2,
-                curriculum=dict(start=0.5, begin=1, until=3),
+                curriculum=dict(start=0.5),
             ),
             collate_fn=dict(type='mmxpl.av_collate'),
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=3),
+        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, warmup_epochs=1),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(checkpoint=None),
         custom_hooks=[*([labeller] if cross else []), *hooks],

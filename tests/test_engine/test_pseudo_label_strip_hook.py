@@ -17,7 +17,7 @@ def runner(tiny_world, tmp_path):
         dict(type='PackAVInputs'),
     ]
     dataset = VGGSSDataset(str(tiny_world), id_list='train.txt', pipeline=pipeline)
-    cross = CrossPseudoLabelHook(warmup_epochs=0)
+    cross = CrossPseudoLabelHook()
     cross.bank = PseudoLabelBank(dataset.sample_ids, ['a', 'b'])
     loader = SimpleNamespace(dataset=SimpleNamespace(datasets=[None, dataset]))
     return SimpleNamespace(

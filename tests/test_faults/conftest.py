@@ -35,37 +35,25 @@ FREE = {
 def config_path(tmp_path_factory, tiny_world):
     """The user's own config for small folders, with the smallest nets."""
     values = {
-        'MMXPL_LABELLED_FRACTION': '0.25',
         'MMXPL_DATA_ROOT': str(tiny_world),
     }
     former = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
-    cfg = Config.fromfile(ROOT / 'configs/xpl/xpl_custom.py')
+    cfg = Config.fromfile(ROOT / 'configs/xpl/xpl_custom_vggss.py')
     for name, value in former.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
     cfg.model = tiny_model_cfg()
     cfg.default_hooks.pop('visualization')
     cfg.log_level = 'WARNING'
-    cfg.train_cfg.max_epochs = 3
-    cfg.param_scheduler[0].end = 5
-    cfg.param_scheduler[1].update(end=3, T_max=3)
-    # None where tests set something, since options must exist in the config
-    cfg.custom_hooks[3].update(
-        warmup_epochs=1,
-        bank_dir=None,
-        view='canonical',
-        teacher_momentum=None,
-        min_confidence=None,
-    )
+    cfg.train_cfg.update(max_epochs=3, warmup_epochs=1)
     cfg.optim_wrapper.accumulative_counts = 1
-    (monitor,) = (h for h in cfg.custom_hooks if h.type == 'PseudoLabelMonitorHook')
-    monitor.num_clips = 0  # its pictures take half of such a run's time
+    # its pictures take half of such a run's time
+    cfg.default_hooks.pseudo_label_monitor.num_clips = 0
     sampler = dict(labelled_per_batch=2, unlabelled_per_batch=2, num_batches=4)
-    curriculum = dict(start=0.5, end=1.0, begin=1, until=3)
-    cfg.train_dataloader.sampler.update(sampler, curriculum=curriculum)
-    cfg.train_dataloader.batch_size = 4
+    cfg.train_dataloader.sampler.update(sampler)
+    cfg.train_dataloader.dataset.labeled_fraction = 0.25
     loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
-    parts = [*cfg.train_dataloader.dataset.datasets]
+    parts = [cfg.train_dataloader.dataset.dataset]
     parts += [loader.dataset for loader in loaders[1:]]
     for loader in loaders:
         loader.update(num_workers=0, persistent_workers=False)

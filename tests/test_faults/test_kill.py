@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-HOOK = 'custom_hooks.3'
+HOOK = 'default_hooks.pseudo_label'
 # options, and the iterations between two checkpoints
 SET_UPS = {
     'checkpoints every epoch': ((), 4),

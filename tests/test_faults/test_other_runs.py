@@ -35,7 +35,7 @@ MORE = 'train_cfg.max_epochs=4'
         ('seed', ['randomness.seed=1'], 1, ['seed is 0', 'set randomness.seed=0']),
         (
             'lists',
-            [f'train_dataloader.dataset.datasets.{i}.split_seed=1' for i in (0, 1)],
+            ['train_dataloader.dataset.split_seed=1'],
             1,
             ['labelled clips are others', 'unlabelled clips are others'],
         ),
@@ -77,9 +77,7 @@ def test_another_run_is_refused(train, finished, fault, what, options, ranks, wo
 
 def test_other_processes_with_the_same_batches(train, finished, fault):
     fault('resumed otherwise, with two processes that share the batch')
-    options = loader(
-        batch_size=2, sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=1
-    )
+    options = loader(sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=1)
     resumed = train(finished, MORE, *options, resume=True, ranks=2)
     assert resumed.codes == [0, 0], resumed.text
     assert 'started with 1 processes and goes on with 2' in resumed.text
@@ -88,7 +86,7 @@ def test_other_processes_with_the_same_batches(train, finished, fault):
 
 def test_other_settings_are_told(train, finished, fault):
     fault('resumed otherwise, with other settings')
-    hook = 'custom_hooks.3'
+    hook = 'default_hooks.pseudo_label'
     resumed = train(
         finished,
         MORE,
@@ -102,6 +100,6 @@ def test_other_settings_are_told(train, finished, fault):
         w for w in resumed.text.splitlines() if ' settings' in w or 'effect' in w
     ]
     assert len(warnings) == 2
-    assert "CrossPseudoLabelHook.exchange 'cross' -> 'self'" in resumed.text
+    assert "pseudo_label.exchange 'cross' -> 'self'" in resumed.text
     assert 'Without effect in a resumed run' in resumed.text
     assert 'optim_wrapper.optimizer.lr' in resumed.text

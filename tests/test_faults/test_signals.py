@@ -77,7 +77,6 @@ def test_slurms_signal(train, whole_run, tmp_path, fault):
 SHARED = tuple(
     f'train_dataloader.{key}'
     for key in (
-        'batch_size=2',
         'sampler.labelled_per_batch=1',
         'sampler.unlabelled_per_batch=1',
     )

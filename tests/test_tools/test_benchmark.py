@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mmxpl.datasets.samplers import set_batch_size
 from mmxpl.registry import MODELS
 from mmxpl.utils.setup_env import register_all_modules
 
@@ -12,13 +13,11 @@ CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_synthetic.py'
 TOOL = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark.py'))
 SMALL = [
     '--cfg-options',
-    'train_dataloader.batch_size=3',
     'train_dataloader.sampler.labelled_per_batch=1',
     'train_dataloader.sampler.unlabelled_per_batch=2',
     'train_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False',
-    'train_dataloader.dataset.datasets.0.fraction=0.5',
-    'train_dataloader.dataset.datasets.1.fraction=0.5',
+    'train_dataloader.dataset.labeled_fraction=0.5',
     'val_dataloader.batch_size=2',
 ]
 
@@ -52,6 +51,7 @@ def test_a_step_learns_from_every_loss(tiny_world, monkeypatch):
     register_all_modules()
     args = TOOL['parse_args']([str(CONFIG), *SMALL])
     cfg = TOOL['load_config'](str(CONFIG), args.cfg_options)
+    set_batch_size(cfg.train_dataloader)
     learner = MODELS.build(cfg.model)
     step, _ = TOOL['train_step'](cfg, learner)
     losses = []

@@ -4,24 +4,26 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from mmengine.config import Config
 
+from mmxpl.datasets.config_leaves import dataset_config
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import DATASETS
+from mmxpl.utils.cli import load_config
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'browse_dataset.py'
-CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom.py'
+CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom_vggss.py'
+FRACTION = 'train_dataloader.dataset.labeled_fraction'
+HALF = ['--cfg-options', f'{FRACTION}=0.5']
 
 
 @pytest.fixture
 def browse(tiny_world, tmp_path, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
-    monkeypatch.setenv('MMXPL_LABELLED_FRACTION', '0.5')
     main = runpy.run_path(str(TOOL))['main']
 
     def browse(*arguments):
-        main([str(CONFIG), '--out', str(tmp_path), *map(str, arguments)])
+        main([str(CONFIG), '--out', str(tmp_path), *map(str, arguments), *HALF])
         return {p.name: cv2.imread(str(p)) for p in tmp_path.glob('*.png')}
 
     return browse
@@ -73,8 +75,8 @@ def _checkpoint(path, ids, visited=UNLABELLED):
 
 @pytest.fixture
 def unlabelled_ids(browse):
-    cfg = Config.fromfile(CONFIG)
-    ids = DATASETS.build(cfg.train_dataloader.dataset.datasets[1]).sample_ids
+    cfg = load_config(str(CONFIG), {FRACTION: 0.5})
+    ids = DATASETS.build(dataset_config(cfg, 'unlabelled')).sample_ids
     assert len(ids) == UNLABELLED
     return ids
 

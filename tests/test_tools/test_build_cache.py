@@ -5,17 +5,17 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmxpl.datasets.config_leaves import config_leaves
 from mmxpl.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'build_cache.py'
-CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom.py'
+CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom_vggss.py'
 
 
 @pytest.fixture
 def build(spoilable_world, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(spoilable_world))
-    monkeypatch.setenv('MMXPL_LABELLED_FRACTION', '0.5')
     monkeypatch.setenv('MMXPL_CACHE', str(spoilable_world / 'cache'))
     threads = torch.get_num_threads()
     main = runpy.run_path(str(TOOL))['main']
@@ -24,7 +24,7 @@ def build(spoilable_world, monkeypatch):
 
 
 def _first_samples(cfg):
-    leaves = [*cfg.train_dataloader.dataset.datasets, cfg.test_dataloader.dataset]
+    leaves = config_leaves([cfg.train_dataloader, cfg.test_dataloader])
     return [DATASETS.build(leaf)[0]['inputs'] for leaf in leaves]
 
 

@@ -7,6 +7,7 @@ their own; further calls come from the warm one.
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +23,9 @@ from mmxpl.utils.errors import DataError
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('train')]
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = 'configs/xpl/xpl_custom.py'
+CONFIG = 'configs/xpl/xpl_custom_vggss.py'
 OPTIONS = (
     'train_cfg.max_epochs=3',
-    'train_dataloader.batch_size=4',
     'train_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False',
     'val_dataloader.num_workers=0',
@@ -34,8 +34,8 @@ OPTIONS = (
     'test_dataloader.persistent_workers=False',
     'train_dataloader.sampler.labelled_per_batch=2',
     'train_dataloader.sampler.unlabelled_per_batch=2',
-    'train_dataloader.sampler.curriculum.begin=1',
-    'custom_hooks.3.warmup_epochs=1',
+    'train_cfg.warmup_epochs=1',
+    'train_dataloader.dataset.labeled_fraction=0.5',
 )
 
 
@@ -45,7 +45,6 @@ def call(world, *command, check=True, **env):
         PYTHONPATH=str(ROOT),
         OMP_NUM_THREADS='1',
         MMXPL_DATA_ROOT=str(world),
-        MMXPL_LABELLED_FRACTION='0.5',
         **env,
     )
     done = subprocess.run(
@@ -103,7 +102,7 @@ def test_mixed_precision_from_the_command_line(
     checkpoint = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)
     kinds = {x.dtype for x in checkpoint['state_dict'].values()}
     assert kinds <= {torch.float32, torch.int64}
-    config = (tmp_path / 'xpl_custom.py').read_text()
+    config = (tmp_path / 'xpl_custom_vggss.py').read_text()
     assert config.count("amp_dtype='") == 2
 
 
@@ -176,7 +175,8 @@ def test_dumped_maps_score_as_the_test_did(warm_python, trained, tiny_world, tmp
 
 
 def test_resume_auto_goes_on_where_it_was(warm_python, tiny_world, tmp_path, trained):
-    train(warm_python, tiny_world, tmp_path, options=['train_cfg.max_epochs=2'])
+    shutil.copy(trained / 'epoch_2.pth', tmp_path)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     done = train(sys.executable, tiny_world, tmp_path, '--resume')
     assert 'resumed epoch: 2' in done.stdout + done.stderr
     one = torch.load(trained / 'epoch_3.pth', weights_only=False)
@@ -199,7 +199,6 @@ def test_two_processes_train_and_test(warm_python, tiny_world, tmp_path):
         str(tmp_path),
         '--cfg-options',
         *OPTIONS,
-        'train_dataloader.batch_size=2',
         'train_dataloader.sampler.labelled_per_batch=1',
         'train_dataloader.sampler.unlabelled_per_batch=1',
         PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
@@ -223,9 +222,9 @@ def test_two_processes_train_and_test(warm_python, tiny_world, tmp_path):
     ('options', 'words'),
     [
         (['model.localisers.a.embed_dim=8'], ['model.localisers', 'localizers']),
-        (['train_dataloader.dataset.datasets.0.id_list=none.txt'], ['none.txt']),
+        (['train_dataloader.dataset.dataset.id_list=none.txt'], ['none.txt']),
         (
-            ['train_dataloader.dataset.datasets.1.id_list=test.txt'],
+            ['val_dataloader.dataset.id_list=test.txt'],
             ['test', 'clip-1'],
         ),
     ],
@@ -280,8 +279,8 @@ def test_training_on_test_clips_is_refused(warm_python, tiny_world, tmp_path):
         warm_python,
         tiny_world,
         tmp_path / 'work',
+        options=['test_dataloader.dataset.id_list=train.txt'],
         check=False,
-        MMXPL_TEST_LIST='train.txt',
     )
     assert done.returncode == 2
     assert 'Clips occur in two parts of the data' in done.stderr

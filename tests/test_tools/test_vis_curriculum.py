@@ -6,29 +6,27 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmxpl.datasets.config_leaves import dataset_config
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom.py'
-SUPERVISED = ROOT / 'configs' / 'baselines' / 'supervised_synthetic.py'
+CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_custom_vggss.py'
 main = runpy.run_path(str(ROOT / 'tools/analysis_tools/vis_curriculum.py'))['main']
 CURRICULUM = 'train_dataloader.sampler.curriculum'
 OPTIONS = [
     '--cfg-options',
     'train_cfg.max_epochs=5',
-    'custom_hooks.3.warmup_epochs=2',
+    'train_cfg.warmup_epochs=2',
+    'train_dataloader.dataset.labeled_fraction=0.5',
     f'{CURRICULUM}.start=0.5',
     f'{CURRICULUM}.end=1.0',
-    f'{CURRICULUM}.begin=2',
-    f'{CURRICULUM}.until=4',
 ]
 
 
 @pytest.fixture
 def show(tiny_world, tmp_path, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
-    monkeypatch.setenv('MMXPL_LABELLED_FRACTION', '0.5')
 
     def show(config, *arguments):
         main([str(config), '--out', str(tmp_path), *map(str, arguments)])
@@ -40,7 +38,8 @@ def show(tiny_world, tmp_path, monkeypatch):
 def checkpoint(show, tmp_path):
     """Labels of four clips on which the localizers agree the more, the later."""
     cfg = Config.fromfile(CONFIG)
-    ids = DATASETS.build(cfg.train_dataloader.dataset.datasets[1]).sample_ids
+    cfg.train_dataloader.dataset.labeled_fraction = 0.5
+    ids = DATASETS.build(dataset_config(cfg, 'unlabelled')).sample_ids
     bank = PseudoLabelBank(ids, ['a', 'b'])
     labels = torch.zeros(4, 2, 4, 4)
     labels[:, 0] = 1
@@ -54,7 +53,7 @@ def checkpoint(show, tmp_path):
 
 def test_schedule_is_the_sampler_s(show, tmp_path, capsys):
     show(CONFIG, *OPTIONS)
-    assert '2 without pseudo-labels; rho 0.50 0.75 1.00' in capsys.readouterr().out
+    assert '2 without pseudo-labels; rho 0.50 0.67 0.83' in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / 'schedule.png')) is not None
     assert not (tmp_path / 'selection.png').exists()
 
@@ -62,7 +61,7 @@ def test_schedule_is_the_sampler_s(show, tmp_path, capsys):
 def test_the_most_reliable_clips_are_chosen(show, checkpoint, tmp_path, capsys):
     show(CONFIG, '--checkpoint', checkpoint, *OPTIONS)
     # agreement of the clips: 1/4, 2/4, 3/4, 4/4; the best three are drawn from
-    line = 'epoch 4 draws from 3 of 4 clips (rho 0.750): reliability 0.750 on average'
+    line = 'epoch 4 draws from 3 of 4 clips (rho 0.667): reliability 0.750 on average'
     assert f'{line}, 0.250 of the others' in capsys.readouterr().out
     sheet = cv2.imread(str(tmp_path / 'selection.png'))
     # three rows of two clips, of which the right one has one clip alone
@@ -74,6 +73,6 @@ def test_the_most_reliable_clips_are_chosen(show, checkpoint, tmp_path, capsys):
 
 def test_configs_without_a_choice_are_refused(show, capsys):
     with pytest.raises(SystemExit) as caught:
-        show(SUPERVISED)
+        show(CONFIG, '--method', 'supervised')
     assert caught.value.code == 2
     assert 'nothing is chosen' in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_an_output_is_looked_at_before_the_work(tmp_path):
 
 
 def pseudo_label_hook(**settings):
-    cfg = dict(type='CrossPseudoLabelHook', warmup_epochs=1)
+    cfg = dict(type='CrossPseudoLabelHook')
     return lambda: HOOKS.build({**cfg, **settings})
 
 
@@ -188,7 +188,6 @@ def localizer(**settings):
         ),
         (pseudo_label_hook(momentum=1), 'error: momentum must be in [0, 1), got 1.'),
         (pseudo_label_hook(temperature=0), 'error: temperature must be positive'),
-        (pseudo_label_hook(warmup_epochs=-1), 'error: warmup_epochs must not be neg'),
         (pseudo_label_hook(reliability=['x']), 'error: reliability is some of'),
         (
             lambda: HOOKS.build(dict(type='PreemptionHook', signals=['SIGFOO'])),

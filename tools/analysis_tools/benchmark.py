@@ -16,7 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_method,
+    load_config,
+    one_clear_error,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,6 +43,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--num-warmup', type=int, default=3, help='before them (default: 3)'
     )
+    add_method(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
     if args.num_iters < 1 or args.num_warmup < 0:
@@ -156,16 +162,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     with one_clear_error():
-        cfg = load_config(args.config, args.cfg_options)
+        cfg = load_config(args.config, args.cfg_options, args.method)
 
         # imported late: a wrong argument is then answered at once
         import torch
         from mmengine.device import get_device
 
+        from mmxpl.datasets.samplers import set_batch_size
         from mmxpl.registry import MODELS
         from mmxpl.utils.setup_env import register_all_modules
 
         register_all_modules()
+        set_batch_size(cfg.train_dataloader)
         device = get_device()
         name = 'CPU' if device == 'cpu' else torch.cuda.get_device_name()
         print(

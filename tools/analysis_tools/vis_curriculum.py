@@ -14,7 +14,13 @@ from typing import Any
 
 from mmxpl.datasets.config_leaves import dataset_config
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_method,
+    load_config,
+    one_clear_error,
+)
+from mmxpl.utils.schedule import count_warmup_epochs
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--num', type=int, default=6, help='clips on each side (default: 6)'
     )
+    add_method(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
     if args.num < 1:
@@ -62,7 +69,9 @@ def build_sampler(cfg: Any, num_unlabelled: int) -> Any:
             f"train_dataloader.sampler is a '{options['type']}', which has no "
             'curriculum. Name a config with a CurriculumSampler.'
         )
-    return DATA_SAMPLERS.build(dict(options, dataset=data, seed=0))
+    sampler = DATA_SAMPLERS.build(dict(options, dataset=data, seed=0))
+    sampler.set_schedule(warmup_epochs(cfg), cfg.train_cfg.max_epochs)
+    return sampler
 
 
 def schedule(cfg: Any, num_epochs: int) -> list[float]:
@@ -92,10 +101,13 @@ def warmup_epochs(cfg: Any) -> int:
     Raises:
         DataError: If the config makes none at all.
     """
-    for hook in cfg.get('custom_hooks') or ():
-        if 'warmup_epochs' in hook:
-            return hook['warmup_epochs']
-    raise DataError('the config has no CrossPseudoLabelHook, so nothing is chosen.')
+    if not cfg.get('default_hooks', {}).get('pseudo_label'):
+        raise DataError(
+            'the config has no default_hooks.pseudo_label, so nothing is chosen.'
+        )
+    return count_warmup_epochs(
+        cfg.train_cfg.get('warmup_epochs', 0), cfg.train_cfg.max_epochs
+    )
 
 
 def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
@@ -200,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draw and report."""
     args = parse_args(argv)
     with one_clear_error():
-        cfg = load_config(args.config, args.cfg_options)
+        cfg = load_config(args.config, args.cfg_options, args.method)
         num_epochs, warmup = cfg.train_cfg.max_epochs, warmup_epochs(cfg)
         shares = schedule(cfg, num_epochs)
         draw_schedule(shares, warmup, args.out / 'schedule.png')

@@ -3,7 +3,12 @@
 import argparse
 from pathlib import Path
 
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_method,
+    load_config,
+    one_clear_error,
+)
 
 _SUFFIXES = ('.py', '.json', '.yml')
 
@@ -17,6 +22,7 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help=f'also write the config to this file, {", ".join(_SUFFIXES)}',
     )
+    add_method(parser)
     add_config_options(parser)
     args = parser.parse_args()
     if args.save_path and args.save_path.suffix not in _SUFFIXES:
@@ -27,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Prints the config."""
     args = parse_args()
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.method)
     print(cfg.pretty_text)
     if args.save_path:
         args.save_path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,6 @@ duration = 3.0  # seconds, from the middle of the recording
 cache = '{{$MMXPL_CACHE:none}}'
 cache = None if cache == 'none' else cache
 
-labelled_per_batch, unlabelled_per_batch = 32, 96
-batch_size = labelled_per_batch + unlabelled_per_batch  # of one process
 num_workers = 8
 
 load = [
@@ -31,19 +29,20 @@ unlabelled_dataset = dict(clips, id_list=unlabelled_list)
 evaluated_dataset = dict(clips, labelled=True, test_mode=True)
 
 train_dataloader = dict(
-    batch_size=batch_size,
     num_workers=num_workers,
     persistent_workers=True,
     sampler=dict(
         type='CurriculumSampler',
-        labelled_per_batch=labelled_per_batch,
-        unlabelled_per_batch=unlabelled_per_batch,
+        labelled_per_batch=32,
+        unlabelled_per_batch=96,
+        num_batches=None,  # an epoch goes through the unlabelled clips once
+        curriculum=dict(start=0.5, end=1.0),
     ),
     collate_fn=dict(type='mmxpl.av_collate'),
     dataset=dict(type='ConcatDataset', datasets=[labelled_dataset, unlabelled_dataset]),
 )
 val_dataloader = dict(
-    batch_size=batch_size,
+    batch_size=128,
     num_workers=num_workers,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),

@@ -51,7 +51,7 @@ model = dict(
         ),
     ),
     loss_supervised=dict(type='MapBCELoss'),
-    loss_pseudo=dict(type='MapBCELoss'),
+    loss_pseudo=dict(type='MapBCELoss', loss_weight=1.0),
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.07, loss_weight=1.0
     ),

@@ -1,5 +1,5 @@
 """Samplers."""
 
-from .curriculum_sampler import CurriculumSampler
+from .curriculum_sampler import CurriculumSampler, set_batch_size
 
-__all__ = ['CurriculumSampler']
+__all__ = ['CurriculumSampler', 'set_batch_size']

@@ -1,7 +1,8 @@
 """Composes batches of labelled and of selected unlabelled clips."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from mmxpl.registry import DATA_SAMPLERS
+from mmxpl.utils.errors import DataError
 from mmxpl.utils.ranges import check_not_negative, check_positive
 
 
@@ -25,9 +27,10 @@ class CurriculumSampler(Sampler):
     An epoch has a constant number of batches, since schedulers read it once.
     The curriculum chooses *which* unlabelled clips fill it: once
     :meth:`set_reliability` was called, epoch e draws from the share rho(e) of
-    clips with the highest reliability; rho grows linearly from ``start`` at
-    epoch ``begin`` to ``end`` at epoch ``until``. A share that is smaller than
-    an epoch is gone through several times.
+    clips with the highest reliability; rho grows linearly from ``start`` at the
+    end of the warm-up to ``end`` at that of the training, which
+    :meth:`set_schedule` tells. A share that is smaller than an epoch is gone
+    through several times.
 
     Everything is a function of seed, epoch and reliability, equal on every
     rank; a rank takes every W-th clip of each global batch. Labelled clips are
@@ -40,8 +43,8 @@ class CurriculumSampler(Sampler):
         num_batches (int, optional): batches of one rank in an epoch. Defaults
             to as many as go through the unlabelled set once (the labelled set,
             where ``unlabelled_per_batch`` is 0).
-        curriculum (dict, optional): ``start`` and ``end`` (shares in (0, 1]),
-            ``begin`` and ``until`` (epochs). Defaults to all clips always.
+        curriculum (dict, optional): ``start`` and ``end``, shares in (0, 1], by
+            default 1. Defaults to all clips always.
         seed (int, optional): seed of the shuffles. Defaults to one that the
             ranks agree on.
     """
@@ -86,6 +89,8 @@ class CurriculumSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
+        # epochs between which rho grows
+        self.schedule = (0, 0)
         # batches that the next iteration leaves out
         self.skipped = 0
         self._reliability: np.ndarray | None = None
@@ -113,6 +118,15 @@ class CurriculumSampler(Sampler):
             epoch (int): counted from 0.
         """
         self.epoch = epoch
+
+    def set_schedule(self, begin: int, until: int) -> None:
+        """Sets the epochs between which the share of clips grows.
+
+        Args:
+            begin (int): first epoch with pseudo-labels, counted from 0.
+            until (int): number of epochs.
+        """
+        self.schedule = (begin, until)
 
     def skip_batches(self, number: int) -> None:
         """Has the next iteration, and only that, leave out its first batches.
@@ -169,7 +183,7 @@ class CurriculumSampler(Sampler):
         """float: rho of the current epoch, the share of clips that is drawn from."""
         if self._reliability is None:
             return 1.0
-        start, end, begin, until = self.curriculum
+        (start, end), (begin, until) = self.curriculum, self.schedule
         progress = (self.epoch - begin) / max(until - begin, 1)
         return start + (end - start) * min(max(progress, 0.0), 1.0)
 
@@ -238,24 +252,42 @@ class CurriculumSampler(Sampler):
         return pool[torch.randperm(len(pool), generator=generator)]
 
 
-def _check_curriculum(curriculum: dict | None) -> tuple[float, float, int, int]:
+def _check_curriculum(curriculum: dict | None) -> tuple[float, float]:
     """Validates the schedule of rho."""
     if curriculum is None:
-        return 1.0, 1.0, 0, 0
-    unknown = set(curriculum) - {'start', 'end', 'begin', 'until'}
-    if unknown or not {'start', 'begin', 'until'} <= set(curriculum):
+        return 1.0, 1.0
+    if not {'start'} <= set(curriculum) <= {'start', 'end'}:
         raise ValueError(
-            'curriculum needs start, begin and until, and may have end; got '
-            f'{sorted(curriculum)}.'
+            "curriculum needs 'start' and may have 'end' (it begins and ends with the "
+            f'pseudo-labels), got {sorted(curriculum)}.'
         )
     start, end = curriculum['start'], curriculum.get('end', 1.0)
     if not 0 < start <= end <= 1:
         raise ValueError(
             f'curriculum needs 0 < start <= end <= 1, got start={start}, end={end}.'
         )
-    begin, until = curriculum['begin'], curriculum['until']
-    if begin > until:
-        raise ValueError(
-            f'curriculum needs begin <= until, got begin={begin}, until={until}.'
+    return start, end
+
+
+def set_batch_size(loader: MutableMapping[str, Any]) -> None:
+    """Sets the batch size of a data loader's config from what its sampler composes.
+
+    Args:
+        loader (MutableMapping[str, Any]): config of a data loader, changed in place
+            where its sampler has ``labelled_per_batch`` and
+            ``unlabelled_per_batch``.
+
+    Raises:
+        DataError: If the loader has another ``batch_size``.
+    """
+    sampler = loader.get('sampler')
+    names = ('labelled_per_batch', 'unlabelled_per_batch')
+    if not isinstance(sampler, Mapping) or not set(names) <= set(sampler):
+        return
+    size = sum(sampler[name] for name in names)
+    if loader.setdefault('batch_size', size) != size:
+        raise DataError(
+            f'train_dataloader.batch_size is {loader["batch_size"]}, but its sampler '
+            f'composes batches of {sampler[names[0]]} labelled + {sampler[names[1]]} '
+            'unlabelled clips: leave batch_size out, it follows from the sampler.'
         )
-    return start, end, begin, until

@@ -44,17 +44,20 @@ class AreaCalibrationHook(Hook):
             Defaults to 1.4.
         num_clips (int): clips that are looked at, the first of the validation set, and
             of the annotated training clips. Defaults to 300.
+        enable (bool): False leaves all thresholds as they are. Defaults to True.
     """
 
     # before labels are made and before checkpoints are written
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, area_ratio: float = 1.4, num_clips: int = 300) -> None:
+    def __init__(
+        self, area_ratio: float = 1.4, num_clips: int = 300, enable: bool = True
+    ) -> None:
         if area_ratio <= 0:
             raise ValueError(f'area_ratio must be positive, got {area_ratio}.')
         if num_clips < 1:
             raise ValueError(f'num_clips must be positive, got {num_clips}.')
-        self.area_ratio, self.num_clips = area_ratio, num_clips
+        self.area_ratio, self.num_clips, self.enable = area_ratio, num_clips, enable
         # the training's thresholds by localizer, while others are in their place
         self._trained: dict[str, float] = {}
 
@@ -69,6 +72,8 @@ class AreaCalibrationHook(Hook):
                 draws no annotations, or if there are no validation clips.
             DataError: If the wanted area is no share of a frame.
         """
+        if not self.enable:
+            return
         model = runner.model
         self.learner = model.module if is_model_wrapper(model) else model
         if any(not hasattr(x, 'calibration') for x in self.learner.localizers.values()):
@@ -111,7 +116,8 @@ class AreaCalibrationHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Moves the thresholds, if this epoch is validated or the last."""
         epoch, loop = runner.epoch + 1, runner.train_loop
-        if epoch < loop.max_epochs and epoch % loop.val_interval:
+        due = epoch == loop.max_epochs or epoch % loop.val_interval == 0
+        if not (self.enable and due):
             return
         for name, shift in self._shifts(runner).items():
             calibration = self.learner.localizers[name].calibration.data

@@ -9,7 +9,7 @@ from mmengine.dist import all_gather, all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmengine.structures import PixelData
 from torch import Tensor
 
@@ -26,7 +26,8 @@ from mmxpl.pseudo_labels import (
 )
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
-from mmxpl.utils.ranges import check_not_negative, check_share
+from mmxpl.utils.errors import DataError
+from mmxpl.utils.ranges import check_share
 
 from ..dist import own_share
 from ..newest_checkpoint import named_files
@@ -40,7 +41,9 @@ VIEWS = ('canonical', 'train')
 class CrossPseudoLabelHook(Hook):
     """Cross pseudo-labelling of XPL (Guo et al., ICASSP 2024).
 
-    For ``warmup_epochs`` the learner sees no pseudo-label. Then one scoring pass
+    For the ``warmup_epochs`` of the train loop (``train_cfg.warmup_epochs``, see
+    :class:`mmxpl.engine.ResumableTrainLoop`) the learner sees no pseudo-label. The
+    curriculum of the sampler grows from there to the last epoch. One scoring pass
     over the unlabelled set gives every clip its first label. From there on,
     each epoch ranks the clips by reliability for the curriculum, and each
     iteration labels the unlabelled clips of the batch from their plain view,
@@ -51,7 +54,6 @@ class CrossPseudoLabelHook(Hook):
     of its own, which a published model does not have.
 
     Args:
-        warmup_epochs (int): epochs without pseudo-labels.
         exchange (str): 'cross' (XPL), 'self' (self-training), 'intersection'
             (DMT's) or 'ensemble'; see :func:`mmxpl.pseudo_labels.exchange`.
             Defaults to 'cross'.
@@ -93,7 +95,6 @@ class CrossPseudoLabelHook(Hook):
 
     def __init__(
         self,
-        warmup_epochs: int,
         exchange: str = 'cross',
         soft: bool = True,
         temperature: float | None = None,
@@ -105,7 +106,6 @@ class CrossPseudoLabelHook(Hook):
         min_confidence: float | None = None,
         bank_dir: str | None = None,
     ) -> None:
-        check_not_negative(warmup_epochs=warmup_epochs)
         check_share(momentum=momentum)
         unknown = sorted(set(reliability) - set(MEASURES))
         if unknown:
@@ -114,11 +114,6 @@ class CrossPseudoLabelHook(Hook):
             raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
         if view not in VIEWS:
             raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
-        if align_area and warmup_epochs < 1:
-            raise ValueError(
-                'align_area learns the area of the annotations in the warm-up: set '
-                'warmup_epochs to 1 at least.'
-            )
         if min_confidence is not None and not 0 < min_confidence <= 1:
             raise ValueError(
                 f'min_confidence must be in (0, 1] or None, got {min_confidence}.'
@@ -129,7 +124,6 @@ class CrossPseudoLabelHook(Hook):
                 "teacher_momentum and min_confidence need view='canonical'."
             )
         self.bank_dir = bank_dir
-        self.warmup_epochs = warmup_epochs
         self.exchange, self.view, self.momentum = exchange, view, momentum
         self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
@@ -166,18 +160,13 @@ class CrossPseudoLabelHook(Hook):
                 'CrossPseudoLabelHook needs train_dataloader.sampler to be a '
                 f'CurriculumSampler, got {type(self.sampler).__name__}.'
             )
-        if loader.batch_size != self.sampler.batch_size:
-            raise ValueError(
-                f'train_dataloader.batch_size is {loader.batch_size}, but its sampler '
-                f'composes batches of {self.sampler.labelled_per_batch} labelled + '
-                f'{self.sampler.unlabelled_per_batch} unlabelled clips.'
-            )
         if not self.sampler.unlabelled_per_batch:
             raise ValueError(
                 'CrossPseudoLabelHook labels unlabelled clips, and the sampler '
                 'composes batches without any: raise unlabelled_per_batch, or leave '
                 'the hook out.'
             )
+        self._read_schedule(runner.train_loop)
         self.unlabelled = loader.dataset.datasets[1]
         self.bank = PseudoLabelBank(
             self.unlabelled.sample_ids,
@@ -199,7 +188,32 @@ class CrossPseudoLabelHook(Hook):
                 state = self._resumed[LabelSource.ALIGNMENT_KEY]
                 if state.get('this_epoch') is not None:
                     self._annotated = own_share(state['this_epoch'].cpu())
+            if self.bank.is_complete:  # though the training may be longer now
+                self.warmup_epochs = min(self.warmup_epochs, runner.epoch)
             self._resumed = None
+        self.sampler.set_schedule(self.warmup_epochs, runner.max_epochs)
+
+    def _read_schedule(self, loop: BaseLoop) -> None:
+        """Takes warm-up and end of the training from the loop."""
+        if not hasattr(loop, 'warmup_epochs'):
+            raise TypeError(
+                'CrossPseudoLabelHook reads the warm-up from the train loop, and '
+                f"{type(loop).__name__} has none: set train_cfg.type='"
+                "ResumableTrainLoop'."
+            )
+        self.warmup_epochs = loop.warmup_epochs
+        if self.warmup_epochs >= loop.max_epochs:
+            raise DataError(
+                f'train_cfg: all {loop.max_epochs} epochs are warm-up (warmup_epochs '
+                f'is {self.warmup_epochs}), so no pseudo-label would be learnt: lower '
+                'warmup_epochs, raise max_epochs, or set default_hooks.pseudo_label='
+                'None.'
+            )
+        if self.align_area and self.warmup_epochs < 1:
+            raise DataError(
+                'align_area learns the area of the annotations in the warm-up: set '
+                'train_cfg.warmup_epochs to 1 at least.'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Scores the unlabelled set once, then ranks it anew every epoch."""

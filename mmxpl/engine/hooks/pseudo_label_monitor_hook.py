@@ -152,7 +152,7 @@ def _find_labeller(runner: Runner) -> CrossPseudoLabelHook:
             return hook
     raise TypeError(
         'PseudoLabelMonitorHook logs what CrossPseudoLabelHook remembers: add that '
-        'hook to custom_hooks, or remove this one.'
+        'hook as default_hooks.pseudo_label, or remove this one.'
     )
 
 

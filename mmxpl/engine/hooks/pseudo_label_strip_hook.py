@@ -88,5 +88,5 @@ def _find_bank(runner: Runner):
             return hook.bank
     raise TypeError(
         'PseudoLabelStripHook draws what CrossPseudoLabelHook remembers: add that '
-        'hook to custom_hooks, or remove this one.'
+        'hook as default_hooks.pseudo_label, or remove this one.'
     )

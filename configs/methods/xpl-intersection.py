@@ -1,0 +1,3 @@
+# XPL in which both learn what both labels mark.
+method = 'XPL, the intersection of both labels'
+default_hooks = dict(pseudo_label=dict(exchange='intersection'))

@@ -1,0 +1,3 @@
+# XPL without sharpening.
+method = 'XPL, no sharpening'
+default_hooks = dict(pseudo_label=dict(temperature=1.0))

@@ -1,0 +1,58 @@
+"""One set of clips, divided into a labelled and an unlabelled half."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmxpl.registry import DATASETS
+
+from .concat_dataset import ConcatDataset
+
+_HALVES = (('labelled', True), ('unlabelled', False))
+
+
+def split_halves(cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Configs of the two halves of a :class:`SplitDataset`.
+
+    Args:
+        cfg (Mapping[str, Any]): config of a ``SplitDataset``.
+
+    Returns:
+        list[dict[str, Any]]: of the labelled and the unlabelled half.
+    """
+    share = dict(fraction=cfg['labeled_fraction'], split_seed=cfg.get('split_seed', 0))
+    return [
+        {**cfg['dataset'], **share, 'subset': subset, 'labelled': labelled}
+        for subset, labelled in _HALVES
+    ]
+
+
+@DATASETS.register_module()
+class SplitDataset(ConcatDataset):
+    """Clips a share of which is trained on with labels, the others without.
+
+    ``datasets`` are the labelled and the unlabelled half, in this order, as
+    :class:`mmxpl.datasets.CurriculumSampler` composes its batches of. Fraction and
+    seed stand here once, so that no clip can be in both halves.
+
+    Args:
+        dataset (dict): config of an :class:`mmxpl.datasets.AVDataset`, of which
+            each half takes its clips.
+        labeled_fraction (float): share of labelled clips in (0, 1]; see
+            :func:`mmxpl.datasets.select_subset`.
+        split_seed (int): chooses which clips are labelled. Defaults to 0.
+        lazy_init (bool): read lists and annotations at the first use only.
+            Defaults to False.
+    """
+
+    def __init__(
+        self,
+        dataset: dict,
+        labeled_fraction: float,
+        split_seed: int = 0,
+        lazy_init: bool = False,
+    ) -> None:
+        cfg = dict(
+            dataset=dataset, labeled_fraction=labeled_fraction, split_seed=split_seed
+        )
+        halves = [{**half, 'lazy_init': lazy_init} for half in split_halves(cfg)]
+        super().__init__(halves, lazy_init=lazy_init)

@@ -1,0 +1,41 @@
+"""Schedules of the learning rate."""
+
+from mmengine.optim import LinearLR
+
+from mmxpl.registry import PARAM_SCHEDULERS
+
+
+@PARAM_SCHEDULERS.register_module()
+class ShortWarmupLR(LinearLR):
+    """A linear warm-up over a number of steps, or over less of a short training.
+
+    Args:
+        optimizer (OptimWrapper): what has the learning rate.
+        end (int): steps of the training, which the runner fills in.
+        num_steps (int): length of the warm-up. Defaults to 50.
+        max_share (float): its greatest share of the training, in [0, 1]; where that
+            is below two steps there is no warm-up. Defaults to 0.1.
+        start_factor (float): share of the learning rate at the first step.
+            Defaults to 0.1.
+        by_epoch (bool): must be False: it counts steps. Defaults to False.
+        **kwargs: Further arguments of :class:`mmengine.optim.LinearLR`.
+    """
+
+    def __init__(
+        self,
+        optimizer,
+        end: int,
+        num_steps: int = 50,
+        max_share: float = 0.1,
+        start_factor: float = 0.1,
+        by_epoch: bool = False,
+        **kwargs,
+    ) -> None:
+        if by_epoch:
+            raise ValueError('ShortWarmupLR counts steps: set by_epoch=False.')
+        steps = min(num_steps, int(end * max_share))
+        if steps < 2:
+            steps, start_factor = 2, 1.0
+        super().__init__(
+            optimizer, start_factor=start_factor, end=steps, by_epoch=False, **kwargs
+        )

@@ -1,0 +1,73 @@
+"""Cells of a comparison: finished ones are read, failed ones say why."""
+
+import json
+
+import pytest
+
+from mmxpl.comparison import Cell, launch, score_cell, train_cell
+from mmxpl.utils.errors import DataError
+
+CELL = Cell('xpl', 0.05, 3)
+
+
+def test_a_cell_has_a_folder_of_its_own(tmp_path):
+    folders = {
+        Cell(method, labelled, seed).folder(tmp_path)
+        for method in ('xpl', 'supcon')
+        for labelled in (0.05, 0.1, None)
+        for seed in (0, 1)
+    }
+    assert len(folders) == 12
+    assert str(CELL) == 'xpl 5 % seed 3'
+
+
+def finish(tmp_path, settings):
+    folder = CELL.folder(tmp_path)
+    folder.mkdir(parents=True)
+    made_of = dict(config='xpl.py', settings=settings, processes=1, amp=False)
+    record = dict(made_of=made_of, seconds=61.0)
+    (folder / 'finished.json').write_text(json.dumps(record))
+
+
+def test_a_finished_cell_is_read(tmp_path):
+    finish(tmp_path, {'randomness.seed': 3})
+    config = tmp_path / 'xpl.py'  # does not exist: nothing may be trained
+    settings = {'randomness.seed': 3}
+    assert train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {}) == 61.0
+    scores = CELL.folder(tmp_path) / 'scores_test.json'
+    scores.write_text(json.dumps({'a/x': 50.0}))
+    assert score_cell(CELL, config, 'test', {}, tmp_path, {}) == {'a/x': 50.0}
+
+
+def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
+    finish(tmp_path, {'randomness.seed': 3, 'train_cfg.max_epochs': 16})
+    config = tmp_path / 'xpl.py'
+    settings = {'randomness.seed': 3, 'train_cfg.max_epochs': 48}
+    with pytest.raises(DataError, match='max_epochs: 16, now 48.*another --out'):
+        train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {})
+    settings['train_cfg.max_epochs'] = 16
+    with pytest.raises(DataError, match='amp: False, now True'):
+        train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {}, amp=True)
+
+
+def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):
+    finish(tmp_path, {})
+    settings = {f'model.part{k}': k for k in range(9)}
+    with pytest.raises(DataError, match='part4: None, now 4, 4 more'):
+        train_cell(CELL, tmp_path / 'xpl.py', 'xpl', {}, settings, tmp_path, {})
+
+
+def test_launch_keeps_what_was_said_and_shows_what_is_asked_for(tmp_path, capfd):
+    log = tmp_path / 'new/log.txt'
+    code = "import os; print('loss 1'); print('score', os.environ['WHERE'])"
+    launch(['-c', code], log, dict(WHERE='here'), 'cell', shown='score')
+    assert log.read_text() == 'loss 1\nscore here\n'
+    shown = capfd.readouterr().out
+    assert '[cell] score here' in shown
+    assert '[cell] loss 1' not in shown
+
+
+def test_a_failed_command_shows_its_last_words(tmp_path):
+    log = tmp_path / 'log.txt'
+    with pytest.raises(DataError, match=r'\[cell\] failed.*log\.txt(.|\n)*it broke'):
+        launch(['-c', "raise SystemExit('it broke')"], log, {}, 'cell')

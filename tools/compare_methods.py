@@ -1,0 +1,215 @@
+"""Compares methods: every one trained with the same nets, clips, steps and batches.
+
+Any config gives data and nets, each method of configs/methods changes it as
+tools/train.py --method does.
+
+Writes DIR/results.json (one row per method, seed and model), tables with mean and
+standard deviation over the seeds and paired differences, and curves. Beside the usual
+rules maps are cut at a threshold of each model's own, chosen on 'val'. What was
+finished before is not done again, so that an interrupted comparison goes on where it
+stopped and a further seed or method costs its own time alone.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--config', help='config file, of data and nets')
+    parser.add_argument(
+        '--synthetic',
+        action='store_true',
+        help='take configs/xpl/xpl_synthetic.py, and make its world if it is not there',
+    )
+    parser.add_argument(
+        '--data-root',
+        metavar='DIR',
+        help='where the data of --config are, as MMXPL_DATA_ROOT in the environment',
+    )
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=['supervised', 'supcon', 'xpl'],
+        help="names of configs/methods, files like those, or 'full' (100 %% labels); "
+        'each with other settings after plus signs if need be, such as '
+        'xpl+default_hooks.pseudo_label.temperature=0.25',
+    )
+    parser.add_argument(
+        '--labeled',
+        type=float,
+        nargs='+',
+        default=[None],
+        help="labelled fractions in (0, 1] (default: the config's fraction or lists)",
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        help='each chooses the labelled clips, the weights and the batches',
+    )
+    parser.add_argument(
+        '--epochs', type=int, help="budget of every training (default: the config's)"
+    )
+    parser.add_argument('--out', required=True, metavar='DIR', help='runs and results')
+    parser.add_argument(
+        '--splits',
+        nargs='+',
+        default=['test'],
+        help="what is scored: 'test', 'val' (settings are chosen on it) or the name of "
+        "another list beside the config's, such as test_unheard (default: test)",
+    )
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
+    )
+    parser.add_argument(
+        '--nproc-per-node',
+        type=int,
+        default=1,
+        help='processes of each training, by torchrun; a batch is divided by them',
+    )
+    parser.add_argument(
+        '--cache', metavar='DIR', help='decode frames and sounds once, into this folder'
+    )
+    parser.add_argument(
+        '--share-warmup',
+        action='store_true',
+        help='train the epochs before the first pseudo-label once a seed, by the '
+        'first method that has them, and let all that begin alike go on from there; '
+        'the result is the same, bit for bit',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision, for all')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='options for all methods alike, such as train_cfg.max_epochs=48',
+    )
+    args = parser.parse_args()
+    if any(f is not None and not 0 < f <= 1 for f in args.labeled):
+        parser.error(f'--labeled: fractions in (0, 1], got {args.labeled}')
+    if bool(args.config) == args.synthetic:
+        parser.error('name either --config CONFIG or --synthetic')
+    if args.synthetic and args.data_root:
+        parser.error('--synthetic makes its own data: leave --data-root out')
+    args.config = Path(args.config or ROOT / 'configs/xpl/xpl_synthetic.py')
+    return args
+
+
+def prepare_data(args: argparse.Namespace) -> dict[str, str]:
+    """Makes what is asked for and not there; returns where the config finds it."""
+    env = {}
+    if args.synthetic:
+        folder = (ROOT / 'data/synthetic').resolve()
+        script = ROOT / 'tools/dataset_converters/make_synthetic.py'
+        subprocess.run([sys.executable, script, '--out', folder], check=True)
+        env['MMXPL_DATA_ROOT'] = str(folder)
+    elif args.data_root:
+        folder = Path(args.data_root).resolve()
+        if not folder.is_dir():
+            raise DataError(f'--data-root: {folder} is no folder.')
+        env['MMXPL_DATA_ROOT'] = str(folder)
+    if args.cache:
+        env['MMXPL_CACHE'] = str(Path(args.cache).resolve())
+    # read when the config is
+    os.environ.update(env)
+    if args.cache:
+        script = ROOT / 'tools/dataset_converters/build_cache.py'
+        with tempfile.TemporaryDirectory() as temporary:
+            configs = [args.config, *configs_of_lists(args, temporary)]
+            subprocess.run([sys.executable, script, *configs], check=True)
+    return env
+
+
+def configs_of_lists(args: argparse.Namespace, folder: str) -> Iterator[Path]:
+    """Writes configs that read the lists which are scored besides the config's."""
+    from mmxpl.comparison import split_options
+
+    for split in set(args.splits) - {'val', 'test'}:
+        cfg = Config.fromfile(args.config)
+        cfg.merge_from_dict(split_options(cfg, split))
+        written = Path(folder) / f'{args.config.stem}_{split}.py'
+        cfg.dump(written)
+        yield written
+
+
+def about_run(args: argparse.Namespace) -> dict:
+    """What the results were made with."""
+    import torch
+
+    commit = subprocess.run(
+        ['git', 'describe', '--always', '--dirty'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    return dict(
+        arguments={**vars(args), 'config': str(args.config)},
+        commit=commit.stdout.strip() or None,
+        torch=torch.__version__,
+        machine=f'{os.cpu_count()} x {platform.processor() or platform.machine()}',
+    )
+
+
+def main() -> None:
+    """Compares."""
+    args = parse_args()
+    from mmxpl.comparison import Cell, Comparison, find_method, write_report
+
+    methods = {name: find_method(name) for name in args.methods}
+    if not args.config.is_file():
+        raise DataError(f'--config: {args.config} does not exist.')
+    env = prepare_data(args)
+    # before any training: a method that does not fit the config is refused
+    titles = {name: m.title(m.read(args.config)) for name, m in methods.items()}
+    cells = [
+        Cell(method, labelled, seed)
+        for labelled in args.labeled
+        for seed in args.seeds
+        for method in args.methods
+    ]
+    jobs = max(min(args.jobs, len(cells)), 1)
+    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
+    out = Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    comparison = Comparison(
+        out,
+        args.config.resolve(),
+        methods,
+        splits=args.splits,
+        epochs=args.epochs,
+        options=args.cfg_options,
+        env={**env, 'OMP_NUM_THREADS': str(threads)},
+        jobs=jobs,
+        processes=args.nproc_per_node,
+        amp=args.amp,
+        share_warmup=args.share_warmup,
+    )
+    results = comparison.run(cells)
+    (out / 'run.json').write_text(json.dumps(about_run(args), indent=1))
+    text = write_report(results, titles, args.splits, out)
+    print(f'\n{text}\nResults: {out}')
+
+
+if __name__ == '__main__':
+    with one_clear_error():
+        main()
