@@ -144,7 +144,7 @@ def configs_of_lists(args: argparse.Namespace, folder: str) -> Iterator[Path]:
     """Writes configs that read the lists which are scored besides the config's."""
     from mmxpl.comparison import split_options
 
-    for split in set(args.splits) - {'val', 'test'}:
+    for split in set(args.splits) - {'val', 'test', 'swapped'}:
         cfg = Config.fromfile(args.config)
         cfg.merge_from_dict(split_options(cfg, split))
         written = Path(folder) / f'{args.config.stem}_{split}.py'

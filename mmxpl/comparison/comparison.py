@@ -18,6 +18,8 @@ from .warm_start import find_lenders, warm_up_epochs
 MODELS = ('a', 'b', 'ens')
 REFERENCES = {'ref/whole': 'whole image', 'ref/disc': 'centred disc'}
 ROWS = (*MODELS, *REFERENCES)
+# the clips of 'test' with each other's sounds: what a model owes to listening
+SWAPPED = 'swapped'
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,7 @@ class Comparison:
         out (Path): folder of the comparison.
         config (Path): data and nets, a config of XPL.
         methods (Mapping[str, Method]): by name.
-        splits (Sequence[str]): what is scored: 'test', 'val' or the name of a
-            list beside the config's.
+        splits (Sequence[str]): what is scored, see :func:`split_options`.
         epochs (int, optional): epochs of every training. Defaults to those of the
             configs.
         options (Mapping[str, Any]): ``--cfg-options`` for all.
@@ -135,7 +136,8 @@ def split_options(cfg: Config, split: str) -> dict[str, Any]:
 
     Args:
         cfg (Config): a config.
-        split (str): 'test', 'val', or the name of a list beside the config's.
+        split (str): 'test', 'val', 'swapped' (the clips of 'test', each with the sound
+            of another), or the name of a list beside the config's.
 
     Returns:
         dict[str, Any]: dotted key to value.
@@ -146,6 +148,8 @@ def split_options(cfg: Config, split: str) -> dict[str, Any]:
         of_val = cfg.val_dataloader.dataset
         lists = ('id_list', 'ann_file', 'split')
         options |= {f'{key}.{name}': of_val[name] for name in lists if name in of_val}
+    elif split == SWAPPED:
+        options[f'{key}.audio_swap'] = 1.0
     elif split != 'test':
         of_test = PurePosixPath(cfg.test_dataloader.dataset.id_list)
         options[f'{key}.id_list'] = str(of_test.with_name(f'{split}.txt'))

@@ -71,3 +71,20 @@ def test_a_failed_command_shows_its_last_words(tmp_path):
     log = tmp_path / 'log.txt'
     with pytest.raises(DataError, match=r'\[cell\] failed.*log\.txt(.|\n)*it broke'):
         launch(['-c', "raise SystemExit('it broke')"], log, {}, 'cell')
+
+
+def test_a_script_runs_in_a_fork_as_in_an_interpreter(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(
+        'import os, sys, torch\n'
+        'import beside\n'
+        "print(__name__, sys.argv[1:], os.environ['WHERE'], torch.get_num_threads())\n"
+        "print('to stderr', file=sys.stderr)\n"
+        'sys.exit(int(sys.argv[1]))\n'
+    )
+    (tmp_path / 'beside.py').write_text('')
+    log, env = tmp_path / 'log.txt', dict(WHERE='here', OMP_NUM_THREADS='1')
+    launch([str(script), '0', 'x y'], log, env, 'cell')
+    assert log.read_text() == "__main__ ['0', 'x y'] here 1\nto stderr\n"
+    with pytest.raises(DataError, match=r'\[cell\] failed(.|\n)*to stderr'):
+        launch([str(script), '3'], log, env, 'cell')
