@@ -44,12 +44,12 @@ def explain(model: nn.Module, error: Exception) -> PretrainedError:
     parts = list(pretrained_parts(model))
     failed = [part for part in parts if _is_missing(part[2])] or parts
     named = ', '.join(f"{name} from '{file}'" for name, _, file in failed)
-    reason = (str(error) or repr(error)).splitlines()[0]
+    reason = (str(error) or repr(error)).splitlines()[0].rstrip('.')
     return PretrainedError(
         f'pretrained weights cannot be loaded ({named}): {reason}. Without a network '
-        'download the file elsewhere and name it in init_cfg.checkpoint '
-        '(`pretrained` at the top of the configs), or set init_cfg to None to train '
-        'from scratch.'
+        'download the file elsewhere and name it in init_cfg.checkpoint (for '
+        'xpl_r18.py: MMXPL_RESNET18=FILE in the environment), or set init_cfg to None '
+        'to train from scratch (MMXPL_RESNET18=none).'
     )
 
 

@@ -1,6 +1,10 @@
 # Two ResNet-18 localizers, 512 dimensions, 14 x 14 cells at 224 pixels.
 # A hears a linear log-spectrogram through a ResNet-18, B a log-mel one through a
 # VGGish network.
+# The visual backbones start from ImageNet, as those of all AVSL methods do.
+# from torchvision (downloaded); or a local file; or 'none', from scratch
+pretrained = '{{$MMXPL_RESNET18:torchvision://resnet18}}'
+
 visual_backbone = dict(
     type='mmdet.ResNet',
     depth=18,
@@ -10,9 +14,10 @@ visual_backbone = dict(
     out_indices=(3,),
     norm_eval=False,
     style='pytorch',
-    # weights of ImageNet, once downloaded:
-    # init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
+    init_cfg=dict(type='Pretrained', checkpoint=pretrained),
 )
+if pretrained == 'none':
+    visual_backbone.pop('init_cfg')
 
 model = dict(
     type='XPL',
