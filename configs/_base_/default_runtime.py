@@ -21,6 +21,7 @@ default_hooks = dict(
     visualization=dict(type='LocalizationVisualizationHook'),
     checkpoint_guard=dict(type='CheckpointGuardHook', partial=False),
     data_leak=dict(type='DataLeakHook'),
+    encoder_input=dict(type='EncoderInputHook'),
     invalid_loss=dict(type='InvalidLossHook'),
     pseudo_label=dict(
         type='CrossPseudoLabelHook',

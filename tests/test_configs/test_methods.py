@@ -47,7 +47,8 @@ def difference(one, other):
 
 
 def test_the_methods_are_found():
-    assert set(METHODS) == {'supervised', 'supcon', 'xpl', *LABELLING, *SELF_SUPERVISED}
+    plain = {'supervised', 'deaf', 'supcon', 'xpl'}
+    assert set(METHODS) == {*plain, *LABELLING, *SELF_SUPERVISED}
     assert set(DEPARTURES) < set(ABLATIONS)
 
 
@@ -131,7 +132,8 @@ def test_what_a_method_learns_from(method, train_shortly):
         for part in ('supervised', 'contrastive', 'pseudo')
     )
     assert supervised == (method not in SELF_SUPERVISED)
-    assert contrastive == (method != 'supervised')
+    assert contrastive == (method not in ('supervised', 'deaf'))
+    assert all(x.deaf == (method == 'deaf') for x in runner.model.localizers.values())
     makes_labels = method in (*LABELLING, 'xpl')
     assert len(record.labels) == (3 if makes_labels else 0)
     if method != 'dmt':  # whose teachers need not agree so early
@@ -223,6 +225,7 @@ def test_an_ablation_reaches_what_it_changes(method, read_as, train_shortly):
 )
 def test_pairs_train_two_steps(name, method, data, train_shortly, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(data))
+    monkeypatch.setenv('MMXPL_RESNET18', 'none')
     runner, record = train_shortly(ROOT / f'xpl/{name}.py', method, steps=2)
     assert runner.iter == 2 * runner.max_epochs
     assert all(math.isfinite(loss) for loss in record.losses.values())

@@ -157,8 +157,8 @@ class AreaCalibrationHook(Hook):
         with torch.random.fork_rng(devices=[]):
             for batch, count in ordered_pass(loader, clips, seed=0):
                 inputs = self.learner.data_preprocessor.prepare(batch)['inputs']
-                for name, localizer in self.learner.localizers.items():
-                    logits[name].append(localizer(inputs).logits[:count].float())
+                for name, maps in self.learner.log_odds(inputs).items():
+                    logits[name].append(maps[:count])
         self.learner.train(training)
         return {
             name: _quantile(gather_rows(torch.cat(parts)), 1 - self.area)

@@ -255,10 +255,11 @@ class CrossPseudoLabelHook(Hook):
         else:
             labels = self.bank.lookup(index)
         targets = exchange(labels, self.exchange)
+        device = next(iter(data_batch['inputs'].values())).device
         for i, target in zip(rows, targets, strict=True):
             samples[i].pseudo_label = PixelData(
                 **{n: target[k : k + 1] for k, n in enumerate(self.learner.names)}
-            ).to(data_batch['inputs']['img'].device)
+            ).to(device)
         if self.min_confidence is not None:
             change = self.bank.change[index].to(labels)
             scores = score_labels(maps, labels, change, self.reliability, self.exchange)

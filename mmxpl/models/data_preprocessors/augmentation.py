@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmxpl.structures import compose_affine
+from mmxpl.structures import compose_affine, warp
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
@@ -77,6 +77,22 @@ class Augmentation:
         size = torch.stack([area.sqrt() * root, area.sqrt() / root], dim=1).clamp_max(1)
         center = (1 - size) * (2 * draws[:, 2:4] - 1)
         return compose_affine(center, size, draws[:, 4] < self.flip)
+
+    def view(self, features: Tensor, theta: Tensor) -> Tensor:
+        """Takes the views of feature maps.
+
+        Args:
+            features (Tensor): (B, C, h, w), in any memory format.
+            theta (Tensor): (B, 2, 3), from :meth:`affine`.
+
+        Returns:
+            Tensor: (B, C, h, w); where views are mirrored at most, in the same memory
+            format and nothing is interpolated.
+        """
+        if self.min_area < 1 or self.max_stretch > 1:
+            return warp(features, theta)
+        mirrored = theta[:, 0, 0] < 0
+        return torch.where(mirrored[:, None, None, None], features.flip(-1), features)
 
     def recolour(self, images: Tensor, draws: Tensor) -> Tensor:
         """Changes brightness, contrast and saturation.

@@ -161,7 +161,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
                     images = self.augmentation.recolour(images, of_frame)
                     inputs[name] = warp((images - self.mean) / self.std, theta)
                 elif '.visual.' in name:
-                    inputs[name] = warp(value, theta)
+                    inputs[name] = self.augmentation.view(value, theta)
             _warp_targets(samples, theta)
         if self.audio_augmentation is not None:
             for name in self.audio:

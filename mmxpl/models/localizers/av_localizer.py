@@ -212,7 +212,11 @@ class AVLocalizer(BaseModule):
         Returns:
             Localization: log-odds and embeddings, in fp32.
         """
-        levels = [inputs[name] for name in sorted(inputs) if name.startswith('visual.')]
+        levels = [
+            inputs[name].contiguous(memory_format=self.memory_format)
+            for name in sorted(inputs)
+            if name.startswith('visual.')
+        ]
         device = next(iter(inputs.values())).device.type
         with self._autocast(device):
             levels = levels or self.encode_visual(inputs['img'])

@@ -216,7 +216,7 @@ class XPL(BaseModel):
         Returns:
             dict[str, Tensor]: (B, h, w) float32 probabilities in [0, 1] by name.
         """
-        return {name: x.sigmoid() for name, x in self._log_odds(inputs).items()}
+        return {name: x.sigmoid() for name, x in self.log_odds(inputs).items()}
 
     def predict(
         self,
@@ -233,7 +233,7 @@ class XPL(BaseModel):
             list[AVDataSample]: with ``pred_map`` of (1, h, w) by localizer, or
             (1, map_size, map_size); ``ens`` is the mean probability.
         """
-        log_odds = self._log_odds(inputs)
+        log_odds = self.log_odds(inputs)
         if self.map_size is not None:
             log_odds = {name: self._resize(x) for name, x in log_odds.items()}
         maps = {name: x.sigmoid() for name, x in log_odds.items()}
@@ -243,8 +243,15 @@ class XPL(BaseModel):
         _write_maps(data_samples, maps)
         return data_samples
 
-    def _log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """(B, h, w) float32 log-odds of every localizer."""
+    def log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Predicts the map of every localizer, before the sigmoid.
+
+        Args:
+            inputs (dict[str, Tensor]): what the data preprocessor gives.
+
+        Returns:
+            dict[str, Tensor]: (B, h, w) float32 log-odds by name.
+        """
         return {
             name: net(_inputs_of(name, inputs)).logits.float()
             for name, net in self.localizers.items()

@@ -1,0 +1,51 @@
+# Clips in a folder in the layout of VGG-SS, read as features of frozen encoders, which
+# tools/dataset_converters/build_cache.py computes:
+#   frames/ID.jpg  audio/ID.wav  vggss.json  {train,val,test}.txt
+data_root = '{{$MMXPL_DATA_ROOT:data/custom}}'
+cache = f'{data_root}/features'  # None: the encoders run in every step
+
+load = [
+    dict(
+        type='LoadFeatures',
+        frame=dict(type='LoadFrame', size=(224, 224)),
+        audio=dict(type='LoadAudio', sample_rate=16000, duration=3.0),
+        cache=cache,
+    ),
+    dict(type='RasterizeTargets', size=224),
+    dict(type='PackAVInputs'),
+]
+clips = dict(type='VGGSSDataset', data_root=data_root, pipeline=load)
+evaluated_clips = dict(clips, labelled=True, test_mode=True)
+
+train_dataloader = dict(
+    num_workers=0,  # features are read faster than workers could pass them on
+    persistent_workers=False,
+    sampler=dict(
+        type='CurriculumSampler',
+        labelled_per_batch=16,
+        unlabelled_per_batch=40,
+        num_batches=None,  # an epoch goes through the unlabelled clips once
+        curriculum=dict(start=0.5, end=1.0),
+    ),
+    collate_fn=dict(type='mmxpl.av_collate'),
+    # which clips have labels
+    dataset=dict(
+        type='SplitDataset',
+        labeled_fraction=0.05,
+        split_seed=0,
+        dataset=dict(clips, id_list='train.txt'),
+    ),
+)
+val_dataloader = dict(
+    batch_size=56,
+    num_workers=0,  # features are read faster than workers could pass them on
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='mmxpl.av_collate'),
+    dataset=dict(evaluated_clips, id_list='val.txt'),
+)
+test_dataloader = dict(
+    val_dataloader, dataset=dict(evaluated_clips, id_list='test.txt')
+)
+val_evaluator = dict(type='CIoUMetric')
+test_evaluator = val_evaluator
