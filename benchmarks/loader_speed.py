@@ -9,6 +9,7 @@ this is the cost of decoding, not of a disk.
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ import soundfile
 import torch
 
 from mmxpl.datasets import LoadAudio, LoadFrame
-from mmxpl.datasets.media_cache_build import build_cache
+from mmxpl.datasets.media_cache_build import build_cache, decode_files
 
 
 def parse_args() -> argparse.Namespace:
@@ -70,7 +71,7 @@ def main() -> None:
         )
         for step in cached:
             paths = [clip[step.path_key] for clip in clips]
-            build_cache(step.cache, step.decode, paths)
+            build_cache(step.cache, partial(decode_files, step.decode), paths)
         seconds = []
         for start in range(0, args.num, args.block):
             block = clips[start : start + args.block]

@@ -142,9 +142,10 @@ def _to_waveform(
         mono = np.resize(mono, wanted)  # repeats
     if rate != sample_rate:
         mono = _resampler(rate, sample_rate)(torch.from_numpy(mono)).numpy()
+    length = round(sample_rate * duration)
     # the rate conversion rounds the length up
-    mono = np.resize(mono, round(sample_rate * duration))
-    return np.clip(mono, -1.0, 1.0, out=mono)
+    mono = mono[:length] if len(mono) >= length else np.resize(mono, length)
+    return np.clip(mono, -1.0, 1.0)  # a copy, since it may be of someone's array
 
 
 def sound_header(path: str) -> tuple[int, float]:

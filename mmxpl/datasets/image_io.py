@@ -98,14 +98,14 @@ def decode_frame(path: str) -> np.ndarray:
     data = read_media_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
     image = _decode(path, data, 'frame', cv2.IMREAD_COLOR, jpeg)
-    if jpeg is not None and jpeg.scans.endswith(_PAD):
-        shorter = np.frombuffer(jpeg.scans[: -len(_PAD) - 1], np.uint8)
+    if jpeg is not None and jpeg.is_padded:
+        shorter = np.frombuffer(data, np.uint8)[: -len(_PAD) - 1]
         if cv2.imdecode(shorter, cv2.IMREAD_REDUCED_COLOR_8) is not None:
             raise _no_image(path, 'frame')
     return image
 
 
-def read_media_bytes(path: str, what: str) -> bytes:
+def read_media_bytes(path: str, what: str) -> bytearray:
     """Reads an image file, which must be a file and hold something.
 
     Args:
@@ -113,15 +113,15 @@ def read_media_bytes(path: str, what: str) -> bytes:
         what (str): what it is, for the message: 'frame' or 'mask'.
 
     Returns:
-        bytes: Its content.
+        bytearray: Its content, with room for :data:`_PAD` behind it.
 
     Raises:
         DataError: If it is missing, empty, or no regular file.
     """
-    check_regular(path, what)
+    data = bytearray(check_regular(path, what) + len(_PAD))
     try:
-        with open(path, 'rb') as file:
-            data = file.read()
+        with open(path, 'rb', buffering=0) as file:
+            del data[file.readinto(data) :]
     except OSError as error:
         raise DataError(
             f'{path}: the {what} cannot be read ({error.strerror}). Restore the file '
@@ -136,13 +136,13 @@ def read_media_bytes(path: str, what: str) -> bytes:
 
 
 def decode_image(
-    path: str, data: bytes, what: str, flags: int = cv2.IMREAD_COLOR
+    path: str, data: bytearray, what: str, flags: int = cv2.IMREAD_COLOR
 ) -> np.ndarray:
     """Decodes an image of any format, after a look at its size.
 
     Args:
         path (str): the file, for messages.
-        data (bytes): its content.
+        data (bytearray): its content; what does not belong to it is cut off.
         what (str): what it is, for messages: 'frame' or 'mask'.
         flags (int): of ``cv2.imdecode``. Defaults to ``cv2.IMREAD_COLOR``.
 
@@ -214,10 +214,10 @@ def check_image(path: str) -> None:
 
 
 def _decode(
-    path: str, data: bytes, what: str, flags: int, jpeg: 'Jpeg | None'
+    path: str, data: bytearray, what: str, flags: int, jpeg: 'Jpeg | None'
 ) -> np.ndarray:
     """Decodes an image whose header may be known to be that of a JPEG."""
-    data, orientation = _look(path, data, what, jpeg)
+    orientation = _look(path, data, what, jpeg)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
@@ -227,14 +227,17 @@ def _decode(
     return _turn(image, orientation)
 
 
-def _look(path: str, data: bytes, what: str, jpeg: 'Jpeg | None') -> tuple[bytes, int]:
-    """Looks at the size; gives what is to be decoded, and how it is to be turned."""
+def _look(path: str, data: bytearray, what: str, jpeg: 'Jpeg | None') -> int:
+    """Looks at the size, cuts a JPEG to its end, and tells how to turn the image."""
     orientation = 1
     if jpeg is not None:
         check_pixels(path, *jpeg.size, what)
         if not jpeg.is_whole:
             raise _no_image(path, what)
-        data = jpeg.scans
+        if jpeg.is_padded:
+            data[jpeg.end :] = _PAD
+        else:
+            del data[jpeg.end + 2 :]
     elif data[:2] == b'\xff\xd8':  # a JPEG with a damaged header
         raise _no_image(path, what)
     elif data[:8] == _PNG and len(data) > 24:
@@ -243,7 +246,7 @@ def _look(path: str, data: bytes, what: str, jpeg: 'Jpeg | None') -> tuple[bytes
     else:
         (height, width), orientation = _look_at_header(path, data, what)
         check_pixels(path, height, width, what)
-    return data, orientation
+    return orientation
 
 
 def _no_image(path: str, what: str) -> DataError:
@@ -284,23 +287,26 @@ class Jpeg(NamedTuple):
     Attributes:
         size (tuple[int, int]): height and width before any EXIF rotation.
         is_whole (bool): whether it ends, and its scans hold every coefficient.
-        scans (bytes): the file up to its end, so that decoders notice where samples
-            are missing.
+        end (int): where its end marker is.
+        is_padded (bool): whether it is decoded with :data:`_PAD` in place of the end
+            marker. Decoders fail then where samples are missing; with the marker they
+            paint them grey.
     """
 
     size: tuple[int, int]
     is_whole: bool
-    scans: bytes
+    end: int = 0
+    is_padded: bool = False
 
 
-def scan_jpeg(data: bytes) -> Jpeg | None:
+def scan_jpeg(data: bytes | bytearray) -> Jpeg | None:
     """Walks along the markers of a JPEG, to its first real end.
 
     What follows, as the video of a motion photo, does not belong to it; thumbnails in
     front are within segments.
 
     Args:
-        data (bytes): the file.
+        data (bytes | bytearray): the file.
 
     Returns:
         Jpeg | None: None if this is no JPEG or its header is damaged.
@@ -339,12 +345,10 @@ def scan_jpeg(data: bytes) -> Jpeg | None:
     if size is None:
         return None
     if found is None or lacking or not scans:
-        return Jpeg(size, False, b'')
-    end = found.start()
-    # decoders need what follows only where scans are put together
-    if process in (0xC0, 0xC1) and scans == 1 and _ends_are_seen():
-        return Jpeg(size, True, data[:end] + _PAD)
-    return Jpeg(size, True, data[: end + 2])
+        return Jpeg(size, False)
+    # decoders need the end where several scans are put together
+    is_padded = process in (0xC0, 0xC1) and scans == 1 and _ends_are_seen()
+    return Jpeg(size, True, found.start(), is_padded)
 
 
 def _coefficients(segment: bytes, process: int) -> dict[tuple[int, int], int]:

@@ -15,23 +15,26 @@ MAX_PIXELS = 2**25
 """int: of a picture, or of the pictures of a video; 7680 x 4320 is less."""
 
 
-def check_regular(path: str, what: str) -> None:
+def check_regular(path: str, what: str) -> int:
     """Refuses what is no file: reading a pipe or a device may never end.
 
     Args:
         path (str): the file.
         what (str): what it is, for the message: 'frame', 'sound' or 'file'.
 
+    Returns:
+        int: Its size in bytes.
+
     Raises:
         DataError: If it is missing or no regular file.
     """
     try:
-        mode = os.stat(path).st_mode
+        found = os.stat(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
     else:
-        if stat.S_ISREG(mode):
-            return
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
         reason = 'it is a folder, pipe or device'
     raise DataError(
         f'{path}: the {what} cannot be read ({reason}). Restore the file or take its '
