@@ -46,7 +46,9 @@ class VideoOutput:
         refuse_existing(self.path)
         if min(size) < 2:
             raise DataError(f'{source}: frames of {size} are too small for a video.')
-        self._partial = self.path.with_name(f'.{self.path.stem}.partial{self.path.suffix}')
+        self._partial = self.path.with_name(
+            f'.{self.path.stem}.partial{self.path.suffix}'
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         try:

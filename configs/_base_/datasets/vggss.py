@@ -9,7 +9,7 @@ test_list = 'lists/144k/test.txt'
 missing = 'error'  # 'skip' leaves out, counts and names clips that are incomplete
 img_size = (224, 224)
 sample_rate = 16000
-duration = 3.0  # seconds, from the middle of the recording
+duration = 3.0  # seconds, around the frame
 
 # folder that tools/dataset_converters/build_cache.py fills; none: read the files
 cache = '{{$MMXPL_CACHE:none}}'

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmxpl.datasets.image_io import decode_frame
 from mmxpl.utils import DataError
 
 from .names import SCIKIT_IMAGE, WALLPAPERS
@@ -62,8 +63,9 @@ def read_backgrounds(
     """
     photos, dropped, seen = {}, {}, {}
     for name, path in paths.items():
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
+        try:
+            image = decode_frame(str(path))
+        except DataError:
             dropped[name] = 'unreadable image'
             continue
         side = min(image.shape[:2])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
+
+from mmxpl.datasets.audio_io import read_sound, sound_header
+from mmxpl.utils import DataError
 
 #: Sample rate of everything that is written, in Hz.
 RATE = 16000
@@ -34,16 +36,12 @@ def read_recording(path: Path) -> np.ndarray:
         np.ndarray: float32 of shape (T,).
 
     Raises:
-        ValueError: The file cannot be decoded, is empty or holds a NaN.
+        ValueError: The file cannot be decoded, is truncated, empty or holds a NaN.
     """
     try:
-        wave, rate = soundfile.read(str(path), dtype='float32', always_2d=True)
-    except (RuntimeError, OSError) as error:
+        wave, (rate, _) = read_sound(str(path)), sound_header(str(path))
+    except DataError as error:
         raise ValueError(f'unreadable sound ({error})') from error
-    if not len(wave):
-        raise ValueError('empty sound')
-    if not np.isfinite(wave).all():
-        raise ValueError('sound with NaN or infinity')
     wave = wave.mean(1)
     return stretch(wave - wave.mean(), RATE / rate)
 

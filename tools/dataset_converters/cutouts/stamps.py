@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmxpl.datasets.image_io import decode_image, read_media_bytes
 from mmxpl.utils import DataError
 
 from .names import DRAWING_FOLDERS, KINDS, LEFT_OUT
@@ -171,9 +172,11 @@ def read_cutout(path: Path) -> np.ndarray:
     Raises:
         ValueError: Not readable, without transparency, too small or see-through.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError('unreadable image')
+    try:
+        data = read_media_bytes(str(path), 'image')
+        image = decode_image(str(path), data, 'image', cv2.IMREAD_UNCHANGED)
+    except DataError:
+        raise ValueError('unreadable image') from None
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
         raise ValueError('no alpha channel of 8 bits')
     alpha = image[..., 3]
