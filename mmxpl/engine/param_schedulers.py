@@ -35,7 +35,7 @@ class ShortWarmupLR(LinearLR):
             raise ValueError('ShortWarmupLR counts steps: set by_epoch=False.')
         steps = min(num_steps, int(end * max_share))
         if steps < 2:
-            steps, start_factor = 2, 1.0
+            steps, start_factor = 1, 1.0
         super().__init__(
             optimizer, start_factor=start_factor, end=steps, by_epoch=False, **kwargs
         )

@@ -46,9 +46,12 @@ def config_path(tmp_path_factory, tiny_world):
     cfg.default_hooks.pop('visualization')
     cfg.log_level = 'WARNING'
     cfg.train_cfg.update(max_epochs=3, warmup_epochs=1)
-    cfg.optim_wrapper.accumulative_counts = 1
     # its pictures take half of such a run's time
     cfg.default_hooks.pseudo_label_monitor.num_clips = 0
+    # all that a checkpoint can hold; options must exist in the config
+    cfg.default_hooks.pseudo_label.align_area = True
+    cfg.default_hooks.calibration.enable = True
+    cfg.optim_wrapper.accumulative_counts = 1
     sampler = dict(labelled_per_batch=2, unlabelled_per_batch=2, num_batches=4)
     cfg.train_dataloader.sampler.update(sampler)
     cfg.train_dataloader.dataset.labeled_fraction = 0.25

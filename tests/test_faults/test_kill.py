@@ -40,7 +40,6 @@ SET_UPS = {
     'accumulated gradients': (('optim_wrapper.accumulative_counts=2',), 4),
     'two processes': (
         (
-            'train_dataloader.batch_size=2',
             'train_dataloader.sampler.labelled_per_batch=1',
             'train_dataloader.sampler.unlabelled_per_batch=1',
         ),

@@ -199,7 +199,7 @@ def localizer(**settings):
         ),
         (sampler(num_batches=0), 'error: num_batches must be positive, got 0.'),
         (sampler(labelled_per_batch=-1), 'error: labelled_per_batch must not be'),
-        (sampler(curriculum=dict(start=0, begin=0, until=1)), 'error: curriculum need'),
+        (sampler(curriculum=dict(start=0)), 'error: curriculum need'),
         (localizer(temperature=0.0), 'error: temperature must be positive, got 0.0.'),
         (localizer(visual_dropout=1.0), 'error: visual_dropout must be in [0, 1)'),
     ],
