@@ -63,6 +63,7 @@ class WarmPython:
                 # so that GPUs can be counted without being of no use to a fork
                 PYTORCH_NVML_BASED_CUDA_CHECK='1',
             ),
+            stdin=subprocess.PIPE,  # closed by whatever ends this process
             pass_fds=[self._listener.fileno()],
         )
 
@@ -101,9 +102,11 @@ def call(address, arguments):
 
 
 def serve(listener):
-    """Runs programs until it is killed."""
+    """Runs programs until it is killed or standard input ends."""
+    import select
+
     signal.signal(signal.SIGCHLD, _reap)
-    while True:
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
