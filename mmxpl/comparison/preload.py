@@ -1,4 +1,4 @@
-"""What trainings and tests import, for a process that they are forked from."""
+"""Modules of trainings and tests, for a process that these are forked from."""
 
 import mmdet.models  # noqa: F401
 
