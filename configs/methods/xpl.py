@@ -1,8 +1,7 @@
 # XPL as the paper has it (Guo et al., ICASSP 2024): soft, sharpened labels, averaged
 # over visits, exchanged; the most reliable clips first; joint loss. What the configs
-# are without any method; the momentum is theirs.
+# are without any method; momentum and weight of the labels are theirs.
 method = 'XPL'
-model = dict(loss_pseudo=dict(loss_weight=1.0))
 train_dataloader = dict(
     sampler=dict(curriculum=dict(_delete_=True, start=0.5, end=1.0))
 )

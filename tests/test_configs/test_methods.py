@@ -96,8 +96,8 @@ def test_a_method_undoes_what_a_config_departs_in(method, read_as):
     """All that tells methods apart is stated by each; the config keeps the rest."""
     kept = {'default_hooks.pseudo_label.momentum'}  # a config's own
     kept |= {'default_hooks.calibration.enable'}  # of no method, like a metric
-    if method not in (*LABELLING, 'xpl'):
-        kept |= {'model.loss_pseudo.loss_weight'}  # of nothing
+    if method not in LABELLING:  # of nothing, or a config's own
+        kept |= {'model.loss_pseudo.loss_weight'}
     for departure in DEPARTURES:
         cfg = read_as(XPL, departure)
         del cfg._cfg_dict['method']
@@ -111,8 +111,8 @@ def test_nets_data_and_budget_are_the_config_s(method, read_as):
     allowed = ('model.loss_', 'default_hooks.pseudo_label', 'default_hooks.calibration')
     sampler = 'train_dataloader.sampler.'
     allowed += (f'{sampler}curriculum', 'model.target_momentum')
-    if method == 'supervised':  # it has no use for unlabelled clips
-        allowed += (f'{sampler}unlabelled_per_batch',)
+    if method in ('supervised', 'deaf'):  # without use for unlabelled clips
+        allowed += (f'{sampler}unlabelled_per_batch', 'model.deaf')
     if method in ('slavc', 'fnac'):
         allowed += tuple(f'model.localizers.{x}.visual_dropout' for x in 'ab')
     if method == 'xpl-same_nets':

@@ -151,6 +151,9 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     arguments += ['--out', out / 'annotations.json', '--list', out / 'labelled.txt']
     tool('import_labels', *arguments)
     assert '1 of 2 clips have labels now: 1 boxes, 1 clips' in capsys.readouterr().out
+    assert len((out / 'without_labels.txt').read_text().split()) == 1
+    tool('import_labels', *arguments, '--overwrite')
+    capsys.readouterr()
     common = {'data_root': str(out), 'id_list': 'labelled.txt', 'labelled': True}
     for source in ('boxes', 'mask'):
         load = [{'type': 'LoadFrame', 'size': 32}, {'type': 'LoadAudio'}]
@@ -167,12 +170,12 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     coco['images'][0]['width'] = 64
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     with pytest.raises(SystemExit):
-        tool('import_labels', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
+        tool('import_labels', *arguments, '--overwrite')
     assert 'annotated at 64 x 32, its frame is 32 x 32' in capsys.readouterr().err
     coco['images'][0]['file_name'] = 'other.jpg'
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     with pytest.raises(SystemExit):
-        tool('import_labels', *arguments[:4], '--out', out / 'x', '--list', out / 'y')
+        tool('import_labels', *arguments, '--overwrite')
     assert '1 annotated images are no clip' in capsys.readouterr().err
 
 

@@ -67,6 +67,9 @@ def test_parts_are_disjoint_stratified_and_traceable(split, annotated, capsys):
         split(*arguments, '--seed', 1)
     assert 'exists already with other content' in capsys.readouterr().err
     assert _parts(out) == parts
+    split(*arguments, '--seed', 1, '--overwrite')
+    assert not (out / 'unlabelled.txt').exists()  # of the former call
+    assert (out / 'labelled.txt').read_text().split() != parts['labelled']
 
 
 def test_the_score_table_s_hash_is_the_list_s(split, spoilable_world):

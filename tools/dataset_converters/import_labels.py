@@ -3,7 +3,8 @@
 They come from a COCO annotation file, or from a folder of mask pictures as AVSBench
 has them. Images and clips meet by name: the image's file name without folder and
 ending is the clip's id. All that is annotated is taken as sounding. Writes a new
-file that AVJsonDataset reads, and the list of the clips that have labels now.
+file that AVJsonDataset reads, and the lists of the clips that have labels now and of
+those that have none, which split_labelled.py divides.
 """
 
 import argparse
@@ -38,7 +39,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', required=True, type=Path, metavar='FILE')
     parser.add_argument(
-        '--list', required=True, type=Path, metavar='FILE', help='list to write'
+        '--list',
+        required=True,
+        type=Path,
+        metavar='FILE',
+        help='list to write, of the clips with labels',
+    )
+    parser.add_argument(
+        '--unlabelled-list',
+        type=Path,
+        metavar='FILE',
+        help='list to write, of the others (default: without_labels.txt beside --list)',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write over files of a former call'
     )
     return parser.parse_args(argv)
 
@@ -47,9 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Merge and report."""
     args = parse_args(argv)
     with one_clear_error():
-        for path in (args.out, args.list):
-            if path.exists():
-                raise DataError(f'{path}: exists already. Name another file.')
+        others = args.unlabelled_list or args.list.with_name('without_labels.txt')
+        for path in (args.out, args.list, others):
+            if path.exists() and not args.overwrite:
+                raise DataError(
+                    f'{path}: exists already. Name another file, or add --overwrite.'
+                )
         AVJsonDataset(ann_file=args.clips, lazy_init=True).read_annotations()
         content = read_json(args.clips)
         for entry in content['data_list']:
@@ -81,8 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         classes |= {o['category'] for o in objects}
         content['metainfo']['classes'] = sorted(classes - {None})
         write_text(args.out, json.dumps(content, indent=1) + '\n')
-        ids = [e['sample_id'] for e in content['data_list'] if e['sample_id'] in labels]
-        write_text(args.list, '\n'.join(ids) + '\n')
+        ids = [entry['sample_id'] for entry in content['data_list']]
+        write_text(args.list, ''.join(f'{i}\n' for i in ids if i in labels))
+        write_text(others, ''.join(f'{i}\n' for i in ids if i not in labels))
         masks = sum(one['mask'] is not None for one in labels.values())
         boxes = sum(len(one['bboxes']) for one in labels.values())
         if black:

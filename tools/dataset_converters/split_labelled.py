@@ -55,6 +55,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='folder for the lists'
     )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace the lists of a former call with other options',
+    )
     return parser.parse_args(argv)
 
 
@@ -137,13 +142,16 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
     return parts
 
 
-def write_lists(out: Path, parts: dict[str, list[str]], settings: dict) -> None:
-    """Write lists and splits.json; never over other ones.
+def write_lists(
+    out: Path, parts: dict[str, list[str]], settings: dict, overwrite: bool = False
+) -> None:
+    """Write lists and splits.json; over other ones only if told.
 
     Args:
         out (Path): Folder.
         parts (dict[str, list[str]]): Ids by name of the list.
         settings (dict): What the parts were made with.
+        overwrite (bool): Whether other lists are replaced. Defaults to False.
 
     Raises:
         DataError: If the folder holds other lists.
@@ -158,12 +166,15 @@ def write_lists(out: Path, parts: dict[str, list[str]], settings: dict) -> None:
     texts['splits.json'] = json.dumps(dict(settings, parts=facts), indent=2) + '\n'
     for name, text in texts.items():
         path = out / name
-        if path.exists() and path.read_bytes() != text.encode():
+        other = path.exists() and path.read_bytes() != text.encode()
+        if other and not overwrite:
             raise DataError(
-                f'{path}: exists already with other content. Choose another --out or '
-                'remove it first.'
+                f'{path}: exists already with other content. Choose another --out, or '
+                'replace all lists there with --overwrite.'
             )
     out.mkdir(parents=True, exist_ok=True)
+    if overwrite and 'unlabelled' not in parts:
+        (out / 'unlabelled.txt').unlink(missing_ok=True)  # of the former call
     for name, text in texts.items():
         (out / name).write_text(text)
 
@@ -192,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             ),
             stratified=args.classes is not None,
         )
-        write_lists(args.out, parts, settings)
+        write_lists(args.out, parts, settings, args.overwrite)
         print_parts(parts, read_classes(args.classes)[0])
         if not args.test_list:
             print(
