@@ -12,6 +12,7 @@ from mmengine.device import get_device
 from mmxpl.datasets.config_leaves import config_leaves
 from mmxpl.engine.embedded_config import embedded_config, refuse_unregistered
 from mmxpl.engine.hooks.checkpoint_guard_hook import compare_weights
+from mmxpl.models.init import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import read_checkpoint
@@ -59,6 +60,8 @@ def load_learner(
                 f'{name if config is None else config}: the config has no {key}. Name '
                 'the config that the checkpoint was trained with.'
             )
+    # weights are the checkpoint's, wherever those of the training began
+    cfg.model = without_init_cfg(cfg.model)
     if config is None:
         refuse_unregistered([cfg.model, clip_pipeline(cfg)], name)
     learner = MODELS.build(cfg.model)

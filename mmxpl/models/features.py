@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmxpl.utils import DataError
+
+from .init import without_init_cfg
 
 KINDS = dict(visual='visual_backbone', sound='audio_encoder')
 
@@ -64,7 +65,7 @@ def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
         for kind, part in KINDS.items():
             encoder = encoder_of(learner, name, kind)
             entry = dict(
-                encoder=_without_init(cfg[part]),
+                encoder=without_init_cfg(cfg[part]),
                 input=given[kind],
                 weights=weights_digest(encoder),
             )
@@ -121,10 +122,3 @@ def encode(
             'precision, so they cannot be cached: set cache=None in LoadFeatures.'
         )
     return rows, [tuple(level.shape[1:]) for level in levels]
-
-
-def _without_init(cfg: Any) -> Any:
-    """Leaves out where weights came from: their hash tells what they are."""
-    if isinstance(cfg, Mapping):
-        return {k: _without_init(v) for k, v in cfg.items() if k != 'init_cfg'}
-    return cfg

@@ -1,7 +1,8 @@
 """Initialisation of a whole learner: what it loaded, and why it could not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -29,6 +30,22 @@ def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
         for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
             if cfg['type'] == 'Pretrained':
                 yield name, module, cfg['checkpoint']
+
+
+def without_init_cfg(cfg: Any) -> Any:
+    """Leaves out how weights are initialised, for a model whose weights are loaded.
+
+    Args:
+        cfg (Any): config of a model, or a part of one.
+
+    Returns:
+        Any: a copy without ``init_cfg`` at any depth.
+    """
+    if isinstance(cfg, Mapping):
+        return {k: without_init_cfg(v) for k, v in cfg.items() if k != 'init_cfg'}
+    if isinstance(cfg, list | tuple):
+        return type(cfg)(without_init_cfg(part) for part in cfg)
+    return cfg
 
 
 def explain(model: nn.Module, error: Exception) -> PretrainedError:
