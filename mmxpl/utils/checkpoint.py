@@ -2,8 +2,10 @@
 
 import os
 import pickle
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .finite import nonfinite_entries
 # the log, and pseudo-labels, which the bank refuses with the ids of the clips
 _MAY_BE_NAN = ('message_hub', 'pseudo_label_bank')
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_LOCK = threading.Lock()
 
 
 def load_weights_only() -> None:
@@ -72,7 +75,7 @@ def read_checkpoint(
             'it is wrong. Use another one, or copy it again from where it is whole.'
         )
     try:
-        with torch.serialization.safe_globals(_allowed_globals()):
+        with _safe_globals():
             checkpoint = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(_refusal(filename, error)) from error
@@ -112,11 +115,22 @@ def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
     try:
         _check_head(filename)
         # mapped into memory: tensors that nobody looks at are not read
-        with torch.serialization.safe_globals(_allowed_globals()):
+        with _safe_globals():
             checkpoint = torch.load(filename, 'cpu', weights_only=True, mmap=True)
         return dict(checkpoint.get('meta') or {}), 'optimizer' in checkpoint
     except Exception as error:  # whatever damage can lead to
         raise DataError(f"checkpoint '{filename}' cannot be read.") from error
+
+
+@contextmanager
+def _safe_globals() -> Iterator[None]:
+    """Allows what checkpoints hold, for one thread at a time.
+
+    PyTorch keeps one list for the process, which the thread that leaves first would
+    empty for the others.
+    """
+    with _LOCK, torch.serialization.safe_globals(_allowed_globals()):
+        yield
 
 
 def _check_head(filename: str | Path) -> None:

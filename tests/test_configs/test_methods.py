@@ -164,6 +164,8 @@ OPTIONS = [
 def reached(key, value, hook, model, sampler, losses):
     """Whether a run was made with the value."""
     *_, name = key.split('.')
+    if name == 'temperature' and value is None:
+        return not hook.source.soft
     if name in ('soft', 'temperature', 'teacher_momentum', 'align_area'):
         return getattr(hook.source, name) == value
     if name in ('momentum', 'exchange', 'view', 'min_confidence', 'reliability'):

@@ -125,7 +125,7 @@ def test_cells_are_areas_of_the_frame(monkeypatch, map_size, covered):
     model = MODELS.build(dict(tiny_model_cfg(), map_size=map_size))
     column = torch.full((4, 6, 6), -4.0)
     column[:, :, 0] = 4
-    monkeypatch.setattr(model, '_log_odds', lambda _: dict(a=column, b=column))
+    monkeypatch.setattr(model, 'log_odds', lambda _: dict(a=column, b=column))
     sample = model.predict(tiny_batch()['inputs'])[0]
     scored = upsample_maps(sample.pred_map.ens, 224, 'bilinear') >= 0.5
     assert scored.float().mean().item() == pytest.approx(covered, abs=0.01)

@@ -1,10 +1,11 @@
 import os
 import pickle
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
@@ -224,3 +225,11 @@ def test_opting_out_is_obeyed(tmp_path, loader, monkeypatch):
     torch.save({'state_dict': {}, 'meta': Payload(trace)}, path)
     torch.load(path)['meta'].close()
     assert trace.exists()
+
+
+def test_threads_read_at_the_same_time(tmp_path):
+    path = tmp_path / 'log.pth'
+    torch.save(dict(message_hub=HistoryBuffer([1.0], [1.0])), path)
+    with ThreadPoolExecutor(4) as pool:
+        for state in pool.map(read_checkpoint, [path] * 40):
+            assert isinstance(state['message_hub'], HistoryBuffer)
