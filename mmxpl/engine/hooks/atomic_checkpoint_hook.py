@@ -51,6 +51,8 @@ class AtomicCheckpointHook(CheckpointHook):
         self._run: int | None = None
         # the newest whole checkpoint of this run
         self.last_written: str | None = None
+        # what was found to resume from, where no path was given
+        self._chosen: str | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Chooses what to resume from, the same on every rank.
@@ -70,7 +72,7 @@ class AtomicCheckpointHook(CheckpointHook):
         broadcast_object_list(choice)
         if isinstance(choice[0], DataError):
             raise choice[0]
-        runner._load_from = choice[0]
+        runner._load_from = self._chosen = choice[0]
 
     def _folder(self, runner: Runner) -> str:
         """Tells where checkpoints go, as the parent does in before_train."""
@@ -105,6 +107,10 @@ class AtomicCheckpointHook(CheckpointHook):
             remove_drafts(self.out_dir)
             remove_drafts(runner.work_dir)
             self._run = number_run(self.out_dir, self._run, runner.iter)
+            if self._chosen:
+                # a run that was killed between the two writes has no other moment for
+                # it, should this have been its last checkpoint
+                self._point_at(runner, osp.basename(self._chosen))
 
     def _move_here(self, runner: Runner) -> None:
         """Has a resumed run leave the folder alone that it came from.
