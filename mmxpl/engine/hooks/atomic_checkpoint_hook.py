@@ -107,10 +107,13 @@ class AtomicCheckpointHook(CheckpointHook):
             remove_drafts(self.out_dir)
             remove_drafts(runner.work_dir)
             self._run = number_run(self.out_dir, self._run, runner.iter)
-            if self._chosen:
-                # a run that was killed between the two writes has no other moment for
-                # it, should this have been its last checkpoint
-                self._point_at(runner, osp.basename(self._chosen))
+
+    def after_train(self, runner: Runner) -> None:
+        """Names the last checkpoint, if a killed run had no time to, and publishes."""
+        if self._chosen and self.last_written == self._chosen:
+            # nothing was left to train: no later checkpoint has been named
+            self._point_at(runner, osp.basename(self._chosen))
+        super().after_train(runner)
 
     def _move_here(self, runner: Runner) -> None:
         """Has a resumed run leave the folder alone that it came from.
