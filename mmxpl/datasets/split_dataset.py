@@ -20,9 +20,10 @@ def split_halves(cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
         list[dict[str, Any]]: of the labelled and the unlabelled half.
     """
     share = dict(fraction=cfg['labeled_fraction'], split_seed=cfg.get('split_seed', 0))
+    own = dict(labelled={}, unlabelled=cfg.get('unlabeled') or {})
     return [
-        {**cfg['dataset'], **share, 'subset': subset, 'labelled': labelled}
-        for subset, labelled in _HALVES
+        {**cfg['dataset'], **own[subset], **share, 'subset': subset, 'labelled': is_}
+        for subset, is_ in _HALVES
     ]
 
 
@@ -40,6 +41,9 @@ class SplitDataset(ConcatDataset):
         labeled_fraction (float): share of labelled clips in (0, 1]; see
             :func:`mmxpl.datasets.select_subset`.
         split_seed (int): chooses which clips are labelled. Defaults to 0.
+        unlabeled (dict, optional): settings of the unlabelled half alone, such as
+            ``dict(audio_swap=0.4)``: clips of which 40 % do not show what is heard.
+            Defaults to None.
         lazy_init (bool): read lists and annotations at the first use only.
             Defaults to False.
     """
@@ -49,10 +53,14 @@ class SplitDataset(ConcatDataset):
         dataset: dict,
         labeled_fraction: float,
         split_seed: int = 0,
+        unlabeled: dict | None = None,
         lazy_init: bool = False,
     ) -> None:
         cfg = dict(
-            dataset=dataset, labeled_fraction=labeled_fraction, split_seed=split_seed
+            dataset=dataset,
+            labeled_fraction=labeled_fraction,
+            split_seed=split_seed,
+            unlabeled=unlabeled,
         )
         halves = [{**half, 'lazy_init': lazy_init} for half in split_halves(cfg)]
         super().__init__(halves, lazy_init=lazy_init)

@@ -51,3 +51,16 @@ def test_a_config_s_leaves_are_the_halves(tiny_world):
     check_disjoint(parts)
     with pytest.raises(DataError, match='share 4 ids'):
         check_disjoint(collect_ids(train=cfg, test=leaves[0]))
+
+
+def test_settings_of_the_unlabeled_half_leave_the_labeled_one_alone(tiny_world):
+    wild = dict(config(tiny_world, 0.5), unlabeled=dict(audio_swap=1.0))
+    plain, swapped = (
+        [
+            [half.get_data_info(i)['audio_path'] for i in range(len(half))]
+            for half in DATASETS.build(cfg).datasets
+        ]
+        for cfg in (config(tiny_world, 0.5), wild)
+    )
+    assert plain[0] == swapped[0]
+    assert all(a != b for a, b in zip(plain[1], swapped[1], strict=True))
