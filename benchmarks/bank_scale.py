@@ -45,10 +45,10 @@ class Ids:
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--num', type=int, default=1_000_000, help='unlabelled clips')
+    parser.add_argument('--num', type=int, default=1_000_000, help='unlabeled clips')
     parser.add_argument('--dir', help='folder on a local disk (default: temporary)')
     parser.add_argument('--steps', type=int, default=200, help='updates measured')
-    parser.add_argument('--batch', type=int, default=64, help='unlabelled clips a step')
+    parser.add_argument('--batch', type=int, default=64, help='unlabeled clips a step')
     parser.add_argument(
         '--config',
         help='also measure a training step of this model, at --size pixels, on this '
@@ -99,7 +99,7 @@ def training_step(config: str, size: int, batch: int) -> float:
     model = MODELS.build(Config.fromfile(config).model)
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4))
     samples = [
-        AVDataSample(metainfo=dict(sample_idx=n, is_labelled=False))
+        AVDataSample(metainfo=dict(sample_idx=n, is_labeled=False))
         for n in range(batch)
     ]
     times = []

@@ -349,7 +349,7 @@ def tiny_config(root: Path) -> Config:
         type='VGGSSDataset',
         data_root=str(root),
         id_list='test.txt',
-        labelled=True,
+        labeled=True,
         test_mode=True,
         pipeline=pipeline,
     )

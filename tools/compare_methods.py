@@ -57,14 +57,14 @@ def parse_args() -> argparse.Namespace:
         type=float,
         nargs='+',
         default=[None],
-        help="labelled fractions in (0, 1] (default: the config's fraction or lists)",
+        help="labeled fractions in (0, 1] (default: the config's fraction or lists)",
     )
     parser.add_argument(
         '--seeds',
         type=int,
         nargs='+',
         default=[0],
-        help='each chooses the labelled clips, the weights and the batches',
+        help='each chooses the labeled clips, the weights and the batches',
     )
     parser.add_argument(
         '--epochs', type=int, help="budget of every training (default: the config's)"
@@ -182,8 +182,8 @@ def main() -> None:
     # before any training: a method that does not fit the config is refused
     titles = {name: m.title(m.read(args.config)) for name, m in methods.items()}
     cells = [
-        Cell(method, labelled, seed)
-        for labelled in args.labeled
+        Cell(method, labeled, seed)
+        for labeled in args.labeled
         for seed in args.seeds
         for method in args.methods
     ]

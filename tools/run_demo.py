@@ -22,7 +22,7 @@ from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
-LABELLED = 0.05
+LABELED = 0.05
 SCORE = 'CIoU@0.5_adaptive'
 # the stamps, and photographs as backgrounds
 PACKAGES = (
@@ -85,7 +85,7 @@ def parse_args() -> argparse.Namespace:
         '--seed',
         type=int,
         default=0,
-        help='chooses the labelled clips, the weights and the batches',
+        help='chooses the labeled clips, the weights and the batches',
     )
     parser.add_argument(
         '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
@@ -231,7 +231,7 @@ def main() -> None:
     os.environ.update(env)
     out.mkdir(parents=True, exist_ok=True)
     methods = {m: find_method(m) for m in demo.methods}
-    cells = {m: Cell(m, LABELLED, args.seed) for m in demo.methods}
+    cells = {m: Cell(m, LABELED, args.seed) for m in demo.methods}
     results = Comparison(out, config, methods, env=env, jobs=jobs).run(
         list(cells.values())
     )
@@ -246,7 +246,7 @@ def main() -> None:
         dict(
             method=method,
             seed=args.seed,
-            labelled=LABELLED,
+            labeled=LABELED,
             model=model,
             **{s: scores[method][f'{model}/{s}'] for s in SCORES},
         )
@@ -256,7 +256,7 @@ def main() -> None:
     titles = {
         m: methods[m].title(methods[m].read(config)) for m in reversed(demo.methods)
     }
-    text = score_table(rows, titles, references, LABELLED)
+    text = score_table(rows, titles, references, LABELED)
     (out / 'scores.json').write_text(json.dumps(scores, indent=1))
     (out / 'scores.md').write_text(text + '\n')
     pictures = out / 'pictures'

@@ -1,7 +1,7 @@
-# Supervised only: the localizers and labelled batches of XPL, nothing else.
+# Supervised only: the localizers and labeled batches of XPL, nothing else.
 method = 'supervised'
 model = dict(loss_contrastive=None)
-train_dataloader = dict(sampler=dict(unlabelled_per_batch=0, curriculum=None))
+train_dataloader = dict(sampler=dict(unlabeled_per_batch=0, curriculum=None))
 default_hooks = dict(
     pseudo_label=None, pseudo_label_strip=None, pseudo_label_monitor=None
 )

@@ -1,6 +1,6 @@
 # XPL on any folder in the layout of VGG-SS, with small nets for a small machine:
 #   ROOT/frames/ID.jpg  ROOT/audio/ID.wav  ROOT/vggss.json  ROOT/{train,val,test}.txt
-# A share of train.txt is labelled, the rest is not.
+# A share of train.txt is labeled, the rest is not.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/models/xpl_small.py',

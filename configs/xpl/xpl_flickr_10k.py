@@ -1,5 +1,5 @@
-# XPL on Flickr-SoundNet 10k: as xpl_flickr_144k.py, with fewer unlabelled clips and
-# more epochs. 4,250 labelled, 500 validation, the published test clips.
+# XPL on Flickr-SoundNet 10k: as xpl_flickr_144k.py, with fewer unlabeled clips and
+# more epochs. 4,250 labeled, 500 validation, the published test clips.
 _base_ = './xpl_flickr_144k.py'
 
 # the few things that one changes
@@ -9,8 +9,8 @@ train_cfg = dict(max_epochs=100, val_interval=5)
 train_dataloader = dict(
     dataset=dict(
         datasets=[
-            dict(_base_.flickr_labelled, id_list=f'{lists}/labelled.txt'),
-            dict(_base_.flickr_unlabelled, id_list=f'{lists}/unlabelled.txt'),
+            dict(_base_.flickr_labeled, id_list=f'{lists}/labeled.txt'),
+            dict(_base_.flickr_unlabeled, id_list=f'{lists}/unlabeled.txt'),
         ]
     )
 )

@@ -1,4 +1,4 @@
-# XPL on Flickr-SoundNet 144k: 4,250 labelled and 500 validation clips of the 4,750 with
+# XPL on Flickr-SoundNet 144k: 4,250 labeled and 500 validation clips of the 4,750 with
 # boxes, the published test clips (249 or 250), consensus of three annotators. See
 # docs/data/flickr.md. Nets and schedule are those of xpl_vggss.py.
 _base_ = './xpl_vggss.py'
@@ -18,8 +18,8 @@ flickr_clips = dict(
     missing=_base_.missing,
     pipeline=load,
 )
-flickr_labelled = dict(flickr_clips, labelled=True, id_list=f'{lists}/labelled.txt')
-flickr_unlabelled = dict(flickr_clips, id_list=f'{lists}/unlabelled.txt')
-train_dataloader = dict(dataset=dict(datasets=[flickr_labelled, flickr_unlabelled]))
+flickr_labeled = dict(flickr_clips, labeled=True, id_list=f'{lists}/labeled.txt')
+flickr_unlabeled = dict(flickr_clips, id_list=f'{lists}/unlabeled.txt')
+train_dataloader = dict(dataset=dict(datasets=[flickr_labeled, flickr_unlabeled]))
 val_dataloader = dict(dataset=dict(flickr_clips, id_list=f'{lists}/val.txt'))
 test_dataloader = dict(dataset=dict(flickr_clips, id_list=f'{lists}/test.txt'))

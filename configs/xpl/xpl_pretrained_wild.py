@@ -1,4 +1,4 @@
-# xpl_pretrained.py with unlabelled clips as found in the wild: 40 % of them are given
+# xpl_pretrained.py with unlabeled clips as found in the wild: 40 % of them are given
 # the sound of another clip, so that what is heard is not seen.
 _base_ = './xpl_pretrained.py'
 

@@ -17,5 +17,5 @@ default_hooks = dict(
     # a clip is visited seven times: at 0.9 its first label would weigh a half
     pseudo_label=dict(momentum=0.5),
     # what the labels are worth by the boxes that the training does not see
-    pseudo_label_monitor=dict(truth=dict(_base_.clips, labelled=True)),
+    pseudo_label_monitor=dict(truth=dict(_base_.clips, labeled=True)),
 )

@@ -1,5 +1,5 @@
 # XPL on VGG-Sound 144k: two ResNet-18 localizers at 224 pixels, 14 x 14 cells.
-# 500 labelled, 250 validation and 4,408 test clips of VGG-SS's 5,158: scores are of a
+# 500 labeled, 250 validation and 4,408 test clips of VGG-SS's 5,158: scores are of a
 # part of VGG-SS and do not compare with those of the whole. See docs/data/vggss.md.
 # The paper's text does not give its hyperparameters in full; those below are ours.
 _base_ = [

@@ -1,5 +1,5 @@
-# XPL on VGG-Sound 10k: as xpl_vggss.py, with fewer unlabelled clips and more epochs.
-# 500 labelled, 250 validation and 4,408 test clips of VGG-SS's 5,158: scores are of a
+# XPL on VGG-Sound 10k: as xpl_vggss.py, with fewer unlabeled clips and more epochs.
+# 500 labeled, 250 validation and 4,408 test clips of VGG-SS's 5,158: scores are of a
 # part of VGG-SS and do not compare with those of the whole. See docs/data/vggss.md.
 _base_ = './xpl_vggss.py'
 
@@ -10,8 +10,8 @@ train_cfg = dict(max_epochs=100, val_interval=5)
 train_dataloader = dict(
     dataset=dict(
         datasets=[
-            dict(_base_.labelled_dataset, id_list=f'{lists}/labelled.txt'),
-            dict(_base_.unlabelled_dataset, id_list=f'{lists}/unlabelled.txt'),
+            dict(_base_.labeled_dataset, id_list=f'{lists}/labeled.txt'),
+            dict(_base_.unlabeled_dataset, id_list=f'{lists}/unlabeled.txt'),
         ]
     )
 )

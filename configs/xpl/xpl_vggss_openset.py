@@ -1,5 +1,5 @@
-# XPL on the open set of VGG-Sound: unlabelled clips of 110 heard classes (59,468), 500
-# labelled and 250 validation clips out of the 2,564 heard ones of VGG-SS, tested on
+# XPL on the open set of VGG-Sound: unlabeled clips of 110 heard classes (59,468), 500
+# labeled and 250 validation clips out of the 2,564 heard ones of VGG-SS, tested on
 # all 2,575 clips of classes never heard. See docs/data/vggss.md, also for the scores
 # of the 1,814 other heard clips.
 _base_ = './xpl_vggss.py'
@@ -10,8 +10,8 @@ lists = 'lists/openset'
 train_dataloader = dict(
     dataset=dict(
         datasets=[
-            dict(_base_.labelled_dataset, id_list=f'{lists}/labelled.txt'),
-            dict(_base_.unlabelled_dataset, id_list=f'{lists}/unlabelled.txt'),
+            dict(_base_.labeled_dataset, id_list=f'{lists}/labeled.txt'),
+            dict(_base_.unlabeled_dataset, id_list=f'{lists}/unlabeled.txt'),
         ]
     ),
 )

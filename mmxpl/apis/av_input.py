@@ -48,13 +48,13 @@ class AVInput:
             index (int): number of the pair.
 
         Returns:
-            dict: As an unlabelled data set gives it, with ``frame`` or ``sound``
+            dict: As an unlabeled data set gives it, with ``frame`` or ``sound``
             for what is in memory.
         """
         results = dict(
             sample_id=self.sample_id,
             sample_idx=index,
-            is_labelled=False,
+            is_labeled=False,
             category=None,
             bboxes=None,
             mask=None,

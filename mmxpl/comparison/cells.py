@@ -1,4 +1,4 @@
-"""One cell of a comparison: a method at a labelled fraction and a seed."""
+"""One cell of a comparison: a method at a labeled fraction and a seed."""
 
 import json
 import multiprocessing
@@ -30,17 +30,17 @@ class Cell:
 
     Args:
         method (str): name of the method.
-        labelled (float | None): labelled fraction; none for the config's lists.
+        labeled (float | None): labeled fraction; none for the config's lists.
         seed (int): the seed.
     """
 
     method: str
-    labelled: float | None
+    labeled: float | None
     seed: int
 
     def __str__(self) -> str:
         """What the console calls it."""
-        share = '' if self.labelled is None else f' {100 * self.labelled:g} %'
+        share = '' if self.labeled is None else f' {100 * self.labeled:g} %'
         return f'{self.method}{share} seed {self.seed}'
 
     def folder(self, out: Path) -> Path:
@@ -52,7 +52,7 @@ class Cell:
         Returns:
             Path: its own folder.
         """
-        share = 'lists' if self.labelled is None else f'labelled{self.labelled:g}'
+        share = 'lists' if self.labeled is None else f'labeled{self.labeled:g}'
         return out / share / self.method.replace('/', '_') / f'seed{self.seed}'
 
 

@@ -93,7 +93,7 @@ class Comparison:
         """Config of a cell, and the options that make it of its file."""
         method = self.methods[cell.method]
         cfg = method.read(self.config)
-        options = options_of(method, cfg, cell.labelled, cell.seed, self.processes)
+        options = options_of(method, cfg, cell.labeled, cell.seed, self.processes)
         if self.share_warmup:
             options['default_hooks.checkpoint.max_keep_ckpts'] = -1
         if self.epochs is not None:

@@ -1,4 +1,4 @@
-"""Figures of a comparison: curves over epochs, scores over labelled fractions."""
+"""Figures of a comparison: curves over epochs, scores over labeled fractions."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def draw_curves(
 
 
 def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) -> None:
-    """Draws the scores over the labelled fraction.
+    """Draws the scores over the labeled fraction.
 
     Args:
         rows (Sequence[Row]): rows of ``results.json``.
@@ -53,7 +53,7 @@ def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) 
         path (Path): PNG to write.
     """
     rows = with_single(rows)
-    fractions = sorted({row['labelled'] for row in rows})
+    fractions = sorted({row['labeled'] for row in rows})
     plt = _pyplot()
     shown = [
         (model, score)
@@ -74,7 +74,7 @@ def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) 
         axis.set_xticklabels([f'{100 * f:g}' for f in fractions])
         axis.minorticks_off()
         axis.set_title(f'{SCORES[score]}, {MODEL_TITLES[model]} (%)', fontsize=9)
-        axis.set_xlabel('labelled clips (%)', fontsize=8)
+        axis.set_xlabel('labeled clips (%)', fontsize=8)
         axis.grid(alpha=0.3)
     _legend_and_save(figure, axes, path, plt)
 

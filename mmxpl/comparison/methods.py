@@ -34,7 +34,7 @@ class Method:
         options (Mapping[str, Any]): keys of ``--cfg-options`` that make another
             method of it.
         changes (tuple[str, ...]): the same as they were written.
-        full (bool): whether every training clip is labelled, at any labelled
+        full (bool): whether every training clip is labeled, at any labeled
             fraction asked for.
     """
 
@@ -89,17 +89,17 @@ def find_method(name: str) -> Method:
 
 
 def options_of(
-    method: Method, cfg: Config, labelled: float | None, seed: int, processes: int = 1
+    method: Method, cfg: Config, labeled: float | None, seed: int, processes: int = 1
 ) -> dict[str, Any]:
     """Options that make a method's config that of one fraction and seed.
 
-    The seed chooses the labelled clips, the weights and the batches. Over
+    The seed chooses the labeled clips, the weights and the batches. Over
     several processes a batch is divided, so that the budget stays the same.
 
     Args:
         method (Method): the method.
         cfg (Config): the config, as the method reads it.
-        labelled (float, optional): labelled fraction in (0, 1]; none takes the
+        labeled (float, optional): labeled fraction in (0, 1]; none takes the
             config's lists.
         seed (int): the seed.
         processes (int): processes that train together. Defaults to 1.
@@ -111,24 +111,24 @@ def options_of(
         DataError: if the config cannot be made so.
     """
     options = {'randomness.seed': seed, **method.options}
-    fraction = 1.0 if method.full else labelled
+    fraction = 1.0 if method.full else labeled
     if 'labeled_fraction' in cfg.train_dataloader.dataset:
         options[f'{_DATASET}.split_seed'] = seed
         if fraction is not None:
             options[f'{_DATASET}.labeled_fraction'] = fraction
     elif fraction is not None:
         raise DataError(
-            f'{cfg.filename}: its labelled clips are a list, not a fraction: leave '
+            f'{cfg.filename}: its labeled clips are a list, not a fraction: leave '
             f"--labeled out, and the method '{FULL}'."
         )
     sampler = cfg.train_dataloader.sampler
-    names = ('labelled_per_batch', 'unlabelled_per_batch')
+    names = ('labeled_per_batch', 'unlabeled_per_batch')
     batch = [sampler[name] for name in names]
     if method.full:
         batch = [sum(batch), 0]
     if any(size % processes for size in batch):
         raise DataError(
-            f'a batch of {batch[0]} labelled + {batch[1]} unlabelled clips does not '
+            f'a batch of {batch[0]} labeled + {batch[1]} unlabeled clips does not '
             f'divide by {processes} processes.'
         )
     for name, size in zip(names, batch, strict=True):

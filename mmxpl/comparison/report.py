@@ -38,26 +38,26 @@ def write_report(
         for row in _rows_of(cell, split, scores[split], seconds)
     ]
     (out / 'results.json').write_text(json.dumps(rows, indent=1))
-    fractions = list(dict.fromkeys(cell.labelled for cell in results))
+    fractions = list(dict.fromkeys(cell.labeled for cell in results))
     any_scores, _ = next(iter(results.values()))
     parts = []
     for split in splits:
         some = [row for row in rows if row['split'] == split]
         references = _references_of(any_scores[split])
-        for labelled in fractions:
-            parts += _tables(some, titles, references, labelled, split)
+        for labeled in fractions:
+            parts += _tables(some, titles, references, labeled, split)
         if len(fractions) > 1:
             draw_efficiency(some, titles, out / f'efficiency_{split}.png')
-    for labelled in fractions:
+    for labeled in fractions:
         curves = {
             method: [
                 read_curves(cell.folder(out))
                 for cell in results
-                if (cell.method, cell.labelled) == (method, labelled)
+                if (cell.method, cell.labeled) == (method, labeled)
             ]
             for method in titles
         }
-        name = 'curves' if labelled is None else f'curves_labelled{labelled:g}'
+        name = 'curves' if labeled is None else f'curves_labeled{labeled:g}'
         write_curves(curves, out / f'{name}.csv')
         draw_curves(curves, titles, out / f'{name}.png')
     text = '\n'.join(parts)
@@ -71,7 +71,7 @@ def _rows_of(cell: Cell, split: str, scores: Scores, seconds: float) -> list[Row
         dict(
             method=cell.method,
             seed=cell.seed,
-            labelled=cell.labelled,
+            labeled=cell.labeled,
             split=split,
             model=model,
             **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
@@ -98,15 +98,15 @@ def _tables(
     rows: Sequence[Row],
     titles: Mapping[str, str],
     references: Mapping[str, Scores],
-    labelled: float | None,
+    labeled: float | None,
     split: str,
 ) -> Iterator[str]:
-    """Yields heading and tables of one split and labelled fraction."""
-    share = "the config's lists" if labelled is None else f'{100 * labelled:g} %'
-    found = dict.fromkeys(row['seed'] for row in rows if row['labelled'] == labelled)
+    """Yields heading and tables of one split and labeled fraction."""
+    share = "the config's lists" if labeled is None else f'{100 * labeled:g} %'
+    found = dict.fromkeys(row['seed'] for row in rows if row['labeled'] == labeled)
     seeds = ', '.join(map(str, found))
-    yield f'## Labelled: {share}; split: {split}; seeds: {seeds}\n'
-    yield score_table(rows, titles, references, labelled) + '\n'
+    yield f'## Labeled: {share}; split: {split}; seeds: {seeds}\n'
+    yield score_table(rows, titles, references, labeled) + '\n'
     if 'xpl' in titles and len(titles) > 1:
         yield 'Differences of the same seed, and how many are above 0:\n'
-        yield paired_differences(rows, 'xpl', titles, labelled) + '\n'
+        yield paired_differences(rows, 'xpl', titles, labeled) + '\n'

@@ -45,7 +45,7 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
     by_cell: dict[tuple, list[dict]] = {}
     for row in found:
         if row['model'] in ('a', 'b'):
-            key = (row['method'], row['labelled'], row['seed'])
+            key = (row['method'], row['labeled'], row['seed'])
             by_cell.setdefault(key, []).append(row)
     for pair in by_cell.values():
         if len(pair) == 2:
@@ -55,25 +55,25 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
 
 
 def scores_by_seed(
-    rows: Sequence[Row], method: str, labelled: float | None, model: str, score: str
+    rows: Sequence[Row], method: str, labeled: float | None, model: str, score: str
 ) -> dict[int, float]:
     """Picks one score of a method.
 
     Args:
         rows (Sequence[Row]): rows of ``results.json``.
         method (str): the method.
-        labelled (float, optional): the labelled fraction.
+        labeled (float, optional): the labeled fraction.
         model (str): 'a', 'b', 'ens' or, once added, 'single'.
         score (str): key of the score.
 
     Returns:
         dict[int, float]: score by seed, in per cent.
     """
-    wanted = (method, labelled, model)
+    wanted = (method, labeled, model)
     return {
         row['seed']: row[score]
         for row in rows
-        if (row['method'], row['labelled'], row['model']) == wanted
+        if (row['method'], row['labeled'], row['model']) == wanted
     }
 
 
@@ -81,16 +81,16 @@ def score_table(
     rows: Sequence[Row],
     titles: Mapping[str, str],
     references: Mapping[str, Mapping[str, float]],
-    labelled: float | None,
+    labeled: float | None,
 ) -> str:
-    """Writes the scores at one labelled fraction as a Markdown table.
+    """Writes the scores at one labeled fraction as a Markdown table.
 
     Args:
         rows (Sequence[Row]): rows of ``results.json``.
         titles (Mapping[str, str]): title by method, in the order of the table.
         references (Mapping[str, Mapping[str, float]]): title of a map that
             looks at nothing to its scores.
-        labelled (float, optional): the labelled fraction.
+        labeled (float, optional): the labeled fraction.
 
     Returns:
         str: the table, in per cent.
@@ -101,7 +101,7 @@ def score_table(
         for model in ('single', 'ens'):
             cells = []
             for score in SCORES:
-                values = scores_by_seed(rows, method, labelled, model, score)
+                values = scores_by_seed(rows, method, labeled, model, score)
                 cells.append(mean_and_std(list(values.values())) if values else '')
             lines.append(_line([title, MODEL_TITLES[model], *cells]))
     for title, scores in references.items():
@@ -114,18 +114,18 @@ def paired_differences(
     rows: Sequence[Row],
     method: str,
     titles: Mapping[str, str],
-    labelled: float | None,
+    labeled: float | None,
 ) -> str:
     """Writes how far a method leads every other, seed by seed.
 
-    Two methods of one seed have the same labelled clips, first weights and
+    Two methods of one seed have the same labeled clips, first weights and
     batches, so that their difference varies less than their scores.
 
     Args:
         rows (Sequence[Row]): rows of ``results.json``.
         method (str): the method that is compared.
         titles (Mapping[str, str]): title by method, in the order of the table.
-        labelled (float, optional): the labelled fraction.
+        labeled (float, optional): the labeled fraction.
 
     Returns:
         str: Markdown table of mean ± std and how often it was ahead.
@@ -138,8 +138,8 @@ def paired_differences(
         for model in ('single', 'ens'):
             cells = []
             for score in SCORES:
-                ours = scores_by_seed(rows, method, labelled, model, score)
-                theirs = scores_by_seed(rows, other, labelled, model, score)
+                ours = scores_by_seed(rows, method, labeled, model, score)
+                theirs = scores_by_seed(rows, other, labeled, model, score)
                 leads = [ours[s] - theirs[s] for s in sorted(ours.keys() & theirs)]
                 ahead = sum(lead > 0 for lead in leads)
                 cells.append(

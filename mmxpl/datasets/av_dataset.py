@@ -34,16 +34,16 @@ class AVDataset(BaseDataset):
     the ids, refuses what is incomplete, brings boxes into the frame and makes
     the entries that the pipeline starts from: ``sample_id``, ``img_path``,
     ``audio_path``, ``frame_time`` (when the frame is shown, in seconds from the
-    first sample of the sound; or None), ``category`` (or None), ``is_labelled``,
-    and, for a labelled set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask``
+    first sample of the sound; or None), ``category`` (or None), ``is_labeled``,
+    and, for a labeled set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask``
     (COCO RLE, or None), ``is_sounding`` and the annotation's other keys. An
-    unlabelled set carries neither boxes nor masks, so that nothing can learn from
+    unlabeled set carries neither boxes nor masks, so that nothing can learn from
     them by mistake.
 
     A pair of a list (:func:`read_clip_list`) that does not sound has
     ``is_sounding=False`` and no boxes: its ground truth is an empty map.
 
-    Labelled clips none of whose boxes has an area within the frame cannot be
+    Labeled clips none of whose boxes has an area within the frame cannot be
     evaluated; they are left out, counted and named in the log.
 
     With ``test_mode=True`` the meta information tells how many clips were asked
@@ -59,16 +59,16 @@ class AVDataset(BaseDataset):
         id_list (str | Sequence[str], optional): text or csv file with one id a
             line, or several such files, whose ids must all differ. Defaults to
             None: all clips that the layout holds.
-        labelled (bool): whether to carry boxes and masks. Defaults to False.
-        subset (str): 'labelled' or 'unlabelled' takes that part of the ids as
+        labeled (bool): whether to carry boxes and masks. Defaults to False.
+        subset (str): 'labeled' or 'unlabeled' takes that part of the ids as
             :func:`select_subset` divides them. Defaults to 'all'.
-        fraction (float, optional): share of labelled ids, for ``subset``.
+        fraction (float, optional): share of labeled ids, for ``subset``.
         split_seed (int): seed of that division. Defaults to 0.
-        missing (str): 'error' refuses ids that lack a file or, in a labelled
+        missing (str): 'error' refuses ids that lack a file or, in a labeled
             set, an annotation; 'skip' leaves them out for the whole run and
             names them in the log. Defaults to 'error'.
         audio_swap (float): share of the clips that are given the sound of another
-            clip, in [0, 1]: unlabelled clips become as wild as video is, and a test
+            clip, in [0, 1]: unlabeled clips become as wild as video is, and a test
             set shows what the sound is worth (1). Defaults to 0.
         audio_swap_seed (int): which clips, and whose sound. Defaults to 0.
         metainfo (dict, optional): meta information of the set.
@@ -90,7 +90,7 @@ class AVDataset(BaseDataset):
         ann_file: str | None = None,
         data_prefix: dict | None = None,
         id_list: str | Sequence[str] | None = None,
-        labelled: bool = False,
+        labeled: bool = False,
         subset: str = 'all',
         fraction: float | None = None,
         split_seed: int = 0,
@@ -117,7 +117,7 @@ class AVDataset(BaseDataset):
             )
         lists = [id_list] if isinstance(id_list, str) else id_list or ()
         self.id_lists = [osp.join(data_root, path) for path in lists]
-        self.labelled = labelled
+        self.labeled = labeled
         self.subset = subset
         self.fraction = fraction
         self.split_seed = split_seed
@@ -232,7 +232,7 @@ class AVDataset(BaseDataset):
             self._describe_list(ids)
         media, lacking = self.find_media(clips, annotations)
         sounding = [c.sample_id for c in clips if c.is_sounding]
-        if self.labelled:
+        if self.labeled:
             lacking[f'neither box nor mask in {self.ann_file}'] = [
                 i
                 for i in sounding
@@ -241,7 +241,7 @@ class AVDataset(BaseDataset):
         handle_missing(lacking, self.missing, len(ids), self.source)
         left_out = set().union(*lacking.values())
         labels: dict[str, dict] = {}
-        if self.labelled:
+        if self.labeled:
             labels = labels_within_frame(
                 [i for i in sounding if i not in left_out], annotations, self.ann_file
             )
@@ -259,7 +259,7 @@ class AVDataset(BaseDataset):
             )
             for c in clips
             if c.sample_id not in left_out
-            and (not self.labelled or c.sample_id in labels)
+            and (not self.labeled or c.sample_id in labels)
         ]
         if self.audio_swap:
             swapped = swap_sounds(entries, self.audio_swap, self.audio_swap_seed)
@@ -269,10 +269,10 @@ class AVDataset(BaseDataset):
                 logger='current',
             )
         # the complement of everything is asked for by that very setting
-        if not entries and not (self.subset == 'unlabelled' and self.fraction == 1):
+        if not entries and not (self.subset == 'unlabeled' and self.fraction == 1):
             raise DataError(
                 f'{self.source}: none of {len(ids)} clips is left for the '
-                f'{"labelled" if self.labelled else "unlabelled"} set (subset='
+                f'{"labeled" if self.labeled else "unlabeled"} set (subset='
                 f"'{self.subset}'). The log names what was left out; check id_list, "
                 'ann_file and data_root.'
             )
@@ -332,15 +332,15 @@ class AVDataset(BaseDataset):
         labels: dict[str, dict],
     ) -> dict:
         """Makes what the pipeline starts from."""
-        entry = dict(annotation) if self.labelled else {}
+        entry = dict(annotation) if self.labeled else {}
         entry.update(
             sample_id=clip.sample_id,
             img_path=paths[0],
             audio_path=paths[1],
             frame_time=frame_time,
             category=annotation.get('category'),
-            is_labelled=self.labelled,
-            is_sounding=clip.is_sounding if self.labelled else None,
+            is_labeled=self.labeled,
+            is_sounding=clip.is_sounding if self.labeled else None,
         )
         entry.update(labels.get(clip.sample_id, {'bboxes': None, 'mask': None}))
         return entry

@@ -41,7 +41,7 @@ class AVJsonDataset(AVDataset):
     mask (a COCO run-length encoding, of any size with the frame's aspect) cover
     the *sounding* objects; boxes are normalised to [0, 1] of the frame as it is
     displayed. Paths are relative to ``data_prefix`` and may not leave it. Other
-    keys are kept in a labelled set.
+    keys are kept in a labeled set.
 
     The arguments are those of :class:`AVDataset`; ``ann_file`` defaults to
     ``annotations.json`` and ``data_prefix`` to ``data_root`` itself.

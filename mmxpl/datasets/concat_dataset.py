@@ -12,12 +12,12 @@ from mmxpl.registry import DATASETS
 class ConcatDataset(EngineConcatDataset):
     """MMEngine's, but for sets whose meta information differs.
 
-    A labelled set knows classes, an unlabelled one (``clips.json``) need not. The meta
+    A labeled set knows classes, an unlabeled one (``clips.json``) need not. The meta
     information is that of the first set.
 
     Args:
         datasets (Sequence[dict | BaseDataset]): the sets or their configs, for training
-            the labelled one first.
+            the labeled one first.
         lazy_init (bool): read lists and annotations at the first use only. Defaults
             to False.
     """

@@ -8,7 +8,7 @@ from mmxpl.utils import DataError
 
 from .split_dataset import split_halves
 
-PARTS = ('labelled', 'unlabelled', 'val', 'test')
+PARTS = ('labeled', 'unlabeled', 'val', 'test')
 
 
 def config_leaves(node: Any) -> Iterator[Mapping]:
@@ -49,10 +49,10 @@ def dataset_config(cfg: Any, part: str) -> Mapping:
     Raises:
         DataError: If the config has none.
     """
-    loader = 'train' if part in ('labelled', 'unlabelled') else part
+    loader = 'train' if part in ('labeled', 'unlabeled') else part
     node = cfg.get(f'{loader}_dataloader')
     for leaf in config_leaves(node):
-        if loader != 'train' or bool(leaf.get('labelled')) == (part == 'labelled'):
+        if loader != 'train' or bool(leaf.get('labeled')) == (part == 'labeled'):
             return leaf
     raise DataError(f'--part {part}: the config has no such data set.')
 
@@ -61,7 +61,7 @@ def annotations_only(cfg: Mapping) -> Any:
     """Builds a data set that draws its ground truth and decodes no frame or sound.
 
     Args:
-        cfg (Mapping): Config of a data set with ``labelled=True``; of its pipeline
+        cfg (Mapping): Config of a data set with ``labeled=True``; of its pipeline
             only ``RasterizeTargets`` is used, with its defaults if there is none.
 
     Returns:
@@ -79,9 +79,9 @@ def annotations_only(cfg: Mapping) -> Any:
     ]
     pipeline = steps or [dict(type='RasterizeTargets')]
     dataset = DATASETS.build({**cfg, 'pipeline': pipeline})
-    if not getattr(dataset, 'labelled', False):
+    if not getattr(dataset, 'labeled', False):
         raise DataError(
             f'{dataset.source}: its annotations are needed, and this data set carries '
-            'none: set labelled=True in its config.'
+            'none: set labeled=True in its config.'
         )
     return dataset

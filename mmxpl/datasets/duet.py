@@ -28,16 +28,16 @@ class DuetDataset(Dataset):
     :class:`mmxpl.evaluation.MultiSourceMetric` scores it.
 
     Args:
-        dataset (dict | AVDataset): A labelled :class:`AVDataset` with boxes, or its
+        dataset (dict | AVDataset): A labeled :class:`AVDataset` with boxes, or its
             config, whose pipeline ends with ``PackAVInputs``.
         seed (int): Of the choice of the right clips. Defaults to 0.
     """
 
     def __init__(self, dataset: dict | AVDataset, seed: int = 0) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        if not self.dataset.labelled:
+        if not self.dataset.labeled:
             raise DataError(
-                'DuetDataset needs a labelled data set: set labelled=True in the inner '
+                'DuetDataset needs a labeled data set: set labeled=True in the inner '
                 'config.'
             )
         self.seed = seed

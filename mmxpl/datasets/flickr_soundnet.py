@@ -23,7 +23,7 @@ class FlickrSoundNetDataset(VGGSSDataset):
     pixels of a frame of 256 x 256, which ``RasterizeTargets(source='consensus')``
     draws as the benchmark does, and ``bboxes`` all of them, normalised. A clip
     in which no annotator drew a box is left out like one without annotation.
-    Annotations are read for a labelled set only. Without ``id_list`` every clip
+    Annotations are read for a labeled set only. Without ``id_list`` every clip
     that has a frame is used, in the order of the ids.
 
     The annotations: Senocak et al., Learning to Localize Sound Source in Visual
@@ -40,12 +40,12 @@ class FlickrSoundNetDataset(VGGSSDataset):
 
         Returns:
             dict[str, dict]: ``annotators`` and ``bboxes`` by id; empty for an
-            unlabelled set.
+            unlabeled set.
 
         Raises:
             DataError: If the folder or a file cannot be used.
         """
-        if not self.labelled:
+        if not self.labeled:
             return {}
         files = list_flickr_xml(self.ann_file)
         if self.id_lists:

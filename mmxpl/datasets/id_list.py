@@ -196,7 +196,7 @@ def _parse_pair(row: Sequence[str], where: str) -> Clip:
         )
     if frame_id != audio_id:
         raise DataError(
-            f"{where}: '{frame_id}' is labelled as {SOUNDING} with the sound of "
+            f"{where}: '{frame_id}' is labeled as {SOUNDING} with the sound of "
             f"'{audio_id}', for which there are no boxes. Write {NON_SOUNDING}, or "
             'the sound that belongs to the frame.'
         )

@@ -20,8 +20,8 @@ SPLITS = ('train', 'val', 'test')
 def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
     """Refuses parts of the data that share clips.
 
-    Labelled clips that are also unlabelled, in a second labelled list, or
-    evaluated, unlabelled clips that are evaluated, and validation clips that
+    Labeled clips that are also unlabeled, in a second labeled list, or
+    evaluated, unlabeled clips that are evaluated, and validation clips that
     are tested on would all make scores better than they are.
 
     Args:
@@ -43,7 +43,7 @@ def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
         raise DataError(
             f'Clips occur in two parts of the data: {"; ".join(problems)}. Take them '
             'out of one of the lists, or choose subset, fraction and split_seed alike '
-            'for the labelled and the unlabelled set.'
+            'for the labeled and the unlabeled set.'
         )
 
 
@@ -60,7 +60,7 @@ def collect_ids(
         test (Any): the same of the test split. Defaults to None.
 
     Returns:
-        dict[str, list[str]]: Ids by a name such as ``train labelled (FILE)``.
+        dict[str, list[str]]: Ids by a name such as ``train labeled (FILE)``.
         What a data set asks for is enough: media files are not looked for.
 
     Raises:
@@ -131,6 +131,6 @@ def _name(dataset: Any, split: str) -> str:
     """Names one part of the data by its role and its source."""
     role = split
     if split == 'train':
-        role += ' labelled' if getattr(dataset, 'labelled', False) else ' unlabelled'
+        role += ' labeled' if getattr(dataset, 'labeled', False) else ' unlabeled'
     source = getattr(dataset, 'source', type(dataset).__name__)
     return f'{role} ({source})'

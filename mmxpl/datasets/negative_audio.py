@@ -21,7 +21,7 @@ AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')
 
 @DATASETS.register_module()
 class NegativeAudioDataset(Dataset):
-    """Every clip of a labelled data set with each of several kinds of sound.
+    """Every clip of a labeled data set with each of several kinds of sound.
 
     - 'original': the clip's own.
     - 'silence': zeros. 'noise': white Gaussian noise.
@@ -40,7 +40,7 @@ class NegativeAudioDataset(Dataset):
     and no box, since nothing in it is to be found.
 
     Args:
-        dataset (dict | AVDataset): A labelled :class:`AVDataset` or its config,
+        dataset (dict | AVDataset): A labeled :class:`AVDataset` or its config,
             whose pipeline ends with ``PackAVInputs``.
         kinds (Sequence[str]): Out of :data:`AUDIO_KINDS`. Defaults to 'original',
             'silence', 'noise' and 'offscreen'.
@@ -64,9 +64,9 @@ class NegativeAudioDataset(Dataset):
         if not noise_std > 0:
             raise ValueError(f'noise_std must be positive, got {noise_std!r}.')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        if not self.dataset.labelled:
+        if not self.dataset.labeled:
             raise DataError(
-                'NegativeAudioDataset needs a labelled data set: set labelled=True in '
+                'NegativeAudioDataset needs a labeled data set: set labeled=True in '
                 'the inner config.'
             )
         self.kinds = tuple(kinds)

@@ -1,26 +1,26 @@
-"""Divides ids into a labelled and an unlabelled part."""
+"""Divides ids into a labeled and an unlabeled part."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 
-SUBSETS = ('all', 'labelled', 'unlabelled')
+SUBSETS = ('all', 'labeled', 'unlabeled')
 
 
 def select_subset(
     ids: Sequence[str], subset: str, fraction: float | None = None, seed: int = 0
 ) -> list[str]:
-    """Selects the labelled or the unlabelled part of a set of ids.
+    """Selects the labeled or the unlabeled part of a set of ids.
 
     The part an id falls into depends on nothing but the set of ids, fraction
     and seed: neither on their order, nor on the machine. Ids are ranked by a
-    hash of seed and id, and the first ``round(fraction * N)`` are labelled; at
-    least one is, and below a fraction of 1 at least one is not. The labelled
+    hash of seed and id, and the first ``round(fraction * N)`` are labeled; at
+    least one is, and below a fraction of 1 at least one is not. The labeled
     part of a smaller fraction lies within that of a larger one.
 
     Args:
         ids (Sequence[str]): N different ids.
-        subset (str): 'all', 'labelled' or 'unlabelled'.
-        fraction (float, optional): share of labelled ids in (0, 1]; needed
+        subset (str): 'all', 'labeled' or 'unlabeled'.
+        fraction (float, optional): share of labeled ids in (0, 1]; needed
             unless ``subset`` is 'all'.
         seed (int): chooses among the possible splits. Defaults to 0.
 
@@ -37,7 +37,7 @@ def select_subset(
     if fraction < 1:
         count = min(count, max(len(ids) - 1, 1))
     chosen = set(sorted(ids, key=lambda i: _rank(seed, i))[:count])
-    return [i for i in ids if (i in chosen) == (subset == 'labelled')]
+    return [i for i in ids if (i in chosen) == (subset == 'labeled')]
 
 
 def choose_stratified(
@@ -87,8 +87,8 @@ def check_subset(subset: str, fraction: float | None) -> None:
     """Validates the arguments of :func:`select_subset`.
 
     Args:
-        subset (str): 'all', 'labelled' or 'unlabelled'.
-        fraction (float, optional): share of labelled ids.
+        subset (str): 'all', 'labeled' or 'unlabeled'.
+        fraction (float, optional): share of labeled ids.
 
     Raises:
         ValueError: If ``subset`` is unknown, or ``fraction`` is not in (0, 1]
@@ -101,6 +101,6 @@ def check_subset(subset: str, fraction: float | None) -> None:
     numeric = isinstance(fraction, int | float) and not isinstance(fraction, bool)
     if not numeric or not 0 < fraction <= 1:
         raise ValueError(
-            f"subset='{subset}' needs a fraction in (0, 1], the share of labelled "
+            f"subset='{subset}' needs a fraction in (0, 1], the share of labeled "
             f'clips, got {fraction!r}.'
         )

@@ -34,7 +34,7 @@ class VGGSSDataset(AVDataset):
     shown in the middle of its sound. Boxes are normalised to [0, 1] of the frame as
     it is displayed, that is after EXIF rotation. Without ``id_list`` every clip that has a
     frame is used, in the order of the ids. ``vggss.json`` is read for a
-    labelled set only.
+    labeled set only.
 
     The data set: Chen et al., Localizing Visual Sounds the Hard Way, CVPR 2021.
     Of its 5,158 items twelve have a coordinate of -2.88e16; two of all items
@@ -50,12 +50,12 @@ class VGGSSDataset(AVDataset):
 
         Returns:
             dict[str, dict]: ``category`` and ``bboxes`` by id; empty for an
-            unlabelled set.
+            unlabeled set.
 
         Raises:
             DataError: If the file has another form.
         """
-        if not self.labelled:
+        if not self.labeled:
             return {}
         items = read_json(self.ann_file)
         if not isinstance(items, list):
@@ -71,8 +71,8 @@ class VGGSSDataset(AVDataset):
         """Names all clips that have a frame.
 
         Args:
-            annotations (dict[str, dict]): not used, so that a labelled and an
-                unlabelled set divide the same ids.
+            annotations (dict[str, dict]): not used, so that a labeled and an
+                unlabeled set divide the same ids.
 
         Returns:
             list[str]: Sorted ids.

@@ -12,11 +12,11 @@ from .hooks import CrossPseudoLabelHook
 
 
 class LabelMemory:
-    """What a checkpoint of training knows of the unlabelled clips.
+    """What a checkpoint of training knows of the unlabeled clips.
 
     Args:
         path (str): The checkpoint.
-        ids (Sequence[str]): The unlabelled clips, in the order of their data set.
+        ids (Sequence[str]): The unlabeled clips, in the order of their data set.
         cfg (Any): The config, whose hook says how reliability is measured.
 
     Attributes:

@@ -29,10 +29,10 @@ def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
             for part in parts
         ],
         annotations=[
-            _annotations(part) for part in parts if getattr(part, 'labelled', False)
+            _annotations(part) for part in parts if getattr(part, 'labeled', False)
         ],
     )
-    for name in ('seed', 'labelled_per_batch', 'unlabelled_per_batch'):
+    for name in ('seed', 'labeled_per_batch', 'unlabeled_per_batch'):
         if hasattr(sampler, name):
             state[f'sampler_{name}'] = getattr(sampler, name)
     return state
@@ -93,7 +93,7 @@ def _lists(former: dict, now: dict):
             f'{len(now["lists"])}'
         )
         return
-    names = ('labelled', 'unlabelled') if len(now['lists']) == 2 else ()
+    names = ('labeled', 'unlabeled') if len(now['lists']) == 2 else ()
     for place, pair in enumerate(zip(former['lists'], now['lists'], strict=True)):
         if pair[0] != pair[1]:
             name = names[place] if names else f'{place + 1}th'
@@ -108,7 +108,7 @@ def _annotated(former: dict, now: dict):
     before = former.get('annotations', now['annotations'])
     if before != now['annotations'] and former['lists'] == now['lists']:
         yield (
-            'its labelled clips have other boxes or masks than these: use the '
+            'its labeled clips have other boxes or masks than these: use the '
             'annotations that it was started with'
         )
 
@@ -116,7 +116,7 @@ def _annotated(former: dict, now: dict):
 def _batches(former: dict, now: dict):
     kinds = [
         name
-        for name in ('sampler_labelled_per_batch', 'sampler_unlabelled_per_batch')
+        for name in ('sampler_labeled_per_batch', 'sampler_unlabeled_per_batch')
         if name in former and name in now
     ] or ['batch_size']
     for name in kinds:

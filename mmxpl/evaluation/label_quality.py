@@ -22,7 +22,7 @@ def label_facts(labels: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     - ``agreement``: soft IoU of the localizers' labels, see
       :func:`mmxpl.pseudo_labels.reliability.agreement`;
     - ``<name>_sharpness``: mean of ``|2 p - 1|``, 0 undecided and 1 binary;
-    - ``<name>_area``: mean of p, the share of the frame that is labelled.
+    - ``<name>_area``: mean of p, the share of the frame that is labeled.
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
@@ -75,9 +75,9 @@ class HiddenTruth:
     are asked for, so memory stays flat.
 
     Args:
-        cfg (dict): Config of a data set with ``labelled=True``; see
+        cfg (dict): Config of a data set with ``labeled=True``; see
             :func:`mmxpl.datasets.config_leaves.annotations_only`.
-        sample_ids (Sequence[str]): The unlabelled clips. Clips of the data set that
+        sample_ids (Sequence[str]): The unlabeled clips. Clips of the data set that
             are not among them are left out, and clips without annotation are not
             judged; the log counts both.
 
@@ -85,7 +85,7 @@ class HiddenTruth:
         rows (Tensor): (K,) positions in ``sample_ids`` of the clips with truth.
 
     Raises:
-        DataError: If the data set is not labelled or has none of the clips.
+        DataError: If the data set is not labeled or has none of the clips.
     """
 
     def __init__(self, cfg: dict, sample_ids: Sequence[str]) -> None:
@@ -99,13 +99,13 @@ class HiddenTruth:
         if not found:
             raise DataError(
                 f'truth: {self.dataset.source} has none of the {len(sample_ids)} '
-                'unlabelled clips: give it their ids (id_list, subset, fraction, '
+                'unlabeled clips: give it their ids (id_list, subset, fraction, '
                 'split_seed).'
             )
         rows, self._index = zip(*sorted(found), strict=True)
         self.rows = torch.tensor(rows)
         print_log(
-            f'Pseudo-labels are judged on {len(rows)} of {len(sample_ids)} unlabelled '
+            f'Pseudo-labels are judged on {len(rows)} of {len(sample_ids)} unlabeled '
             f'clips; {len(self.dataset) - len(rows)} annotated clips are not among '
             'them. These annotations are never trained on.',
             logger='current',
@@ -132,7 +132,7 @@ class HiddenTruth:
         """Measures the labels of all clips with truth.
 
         Args:
-            labels (Tensor): (N, M, h, w) in [0, 1], of all unlabelled clips.
+            labels (Tensor): (N, M, h, w) in [0, 1], of all unlabeled clips.
             names (Sequence[str]): of the M localizers.
             chunk (int): clips that are drawn at once. Defaults to 256.
 

@@ -1,4 +1,4 @@
-"""The memory of pseudo-labels: one soft label per unlabelled clip and localizer."""
+"""The memory of pseudo-labels: one soft label per unlabeled clip and localizer."""
 
 import hashlib
 import os
@@ -53,7 +53,7 @@ class PseudoLabelBank:
     first update, when the size of the maps is known.
 
     Args:
-        sample_ids (Sequence[str]): ids of the N unlabelled clips, in the order
+        sample_ids (Sequence[str]): ids of the N unlabeled clips, in the order
             of their data set; a checkpoint is refused where they differ.
         names (Sequence[str]): names of the M localizers.
         momentum (float): weight of the past in [0, 1); 0 switches the average
@@ -334,12 +334,12 @@ class PseudoLabelBank:
         if state['num_samples'] != self.num_samples:
             raise ValueError(
                 f"The checkpoint's pseudo-labels are of {state['num_samples']} clips, "
-                f'the unlabelled set has {self.num_samples}. Resume with the list '
+                f'the unlabeled set has {self.num_samples}. Resume with the list '
                 'that the run was started with.'
             )
         if state['ids_hash'] != self.ids_hash:
             raise ValueError(
-                "The checkpoint's pseudo-labels are of another unlabelled list (as "
+                "The checkpoint's pseudo-labels are of another unlabeled list (as "
                 'long, but with other ids or in another order). Resume with the '
                 'list that the run was started with.'
             )

@@ -22,7 +22,7 @@ class LabelArrays(NamedTuple):
     """What is known of N clips.
 
     Attributes:
-        visits (Tensor): (N,) int32, how often each was labelled.
+        visits (Tensor): (N,) int32, how often each was labeled.
         change (Tensor): (N,) float32, mean |L_t - L_(t-1)|.
         scores (Tensor): (N,) float32, reliability.
         labels (Tensor): (N, M, h, w) float16.

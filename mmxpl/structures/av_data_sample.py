@@ -20,8 +20,8 @@ class AVDataSample(BaseDataElement):
 
     - ``sample_id`` (str): stable id of the clip.
     - ``sample_idx`` (int): index within the clip's own dataset.
-    - ``is_labelled`` (bool): whether the ground truth may be trained on.
-    - ``is_sounding`` (bool, optional): of a labelled clip, False if nothing in
+    - ``is_labeled`` (bool): whether the ground truth may be trained on.
+    - ``is_sounding`` (bool, optional): of a labeled clip, False if nothing in
       the frame makes the sound; the ground truth is then empty.
     - ``category`` (str, optional): name of the sounding class, if known.
     - ``img_path``, ``audio_path`` (str): the files that were read.

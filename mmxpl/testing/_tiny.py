@@ -86,32 +86,32 @@ def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
     return {**cfg, **overrides}
 
 
-def tiny_batch(labelled: int = 2, unlabelled: int = 3, seed: int = 0) -> dict:
-    """A collated batch of noise with one box per labelled clip.
+def tiny_batch(labeled: int = 2, unlabeled: int = 3, seed: int = 0) -> dict:
+    """A collated batch of noise with one box per labeled clip.
 
     Args:
-        labelled (int): labelled clips, which come first. Defaults to 2.
-        unlabelled (int): unlabelled clips. Defaults to 3.
+        labeled (int): labeled clips, which come first. Defaults to 2.
+        unlabeled (int): unlabeled clips. Defaults to 3.
         seed (int): of the noise. Defaults to 0.
 
     Returns:
         dict: ``inputs`` and ``data_samples`` as the collate function gives them.
     """
     generator = torch.Generator().manual_seed(seed)
-    size = labelled + unlabelled
+    size = labeled + unlabeled
     samples = []
     for i in range(size):
-        is_labelled = i < labelled
-        index = i if is_labelled else i - labelled
+        is_labeled = i < labeled
+        index = i if is_labeled else i - labeled
         sample = AVDataSample(
             metainfo=dict(
-                sample_id=f'{"l" if is_labelled else "u"}{index}',
+                sample_id=f'{"l" if is_labeled else "u"}{index}',
                 sample_idx=index,
-                is_labelled=is_labelled,
+                is_labeled=is_labeled,
                 img_shape=(IMAGE_SIZE, IMAGE_SIZE),
             )
         )
-        if is_labelled:
+        if is_labeled:
             sample.gt_map = torch.zeros(224, 224)
             sample.gt_map[40 + 20 * i : 140 + 20 * i, 30:150] = 1
             sample.gt_instances = InstanceData(

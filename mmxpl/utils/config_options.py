@@ -108,7 +108,7 @@ def _check_key(cfg: Config, key: str) -> None:
     if key == _BATCH_SIZE and 'batch_size' not in cfg.get('train_dataloader', {}):
         raise DataError(
             f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
-            'labelled_per_batch and unlabelled_per_batch.'
+            'labeled_per_batch and unlabeled_per_batch.'
         )
     top, *rest = key.split('.')
     read = top in _read_keys()

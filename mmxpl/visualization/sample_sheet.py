@@ -87,8 +87,8 @@ def _outline(picture: np.ndarray, gt_map: Tensor) -> np.ndarray:
 
 def _describe(sample: AVDataSample, boxes: int) -> str:
     """Says in a line what the frame's title does not."""
-    label = 'unlabelled'
-    if sample.get('is_labelled'):
+    label = 'unlabeled'
+    if sample.get('is_labeled'):
         label = f'{boxes} box{"" if boxes == 1 else "es"}'
         if sample.get('is_sounding') is False:
             label = 'does not sound'

@@ -96,5 +96,5 @@ def test_a_test_pipeline_gets_files_or_what_is_in_memory():
     assert results['sound'] is SOUND
     assert 'frame' not in results
     assert (results['sample_id'], results['sample_idx']) == ('x', 3)
-    assert results['is_labelled'] is False
+    assert results['is_labeled'] is False
     assert AVInput('x', FRAME, 'x.wav').results(0)['frame'] is FRAME

@@ -12,9 +12,9 @@ CELL = Cell('xpl', 0.05, 3)
 
 def test_a_cell_has_a_folder_of_its_own(tmp_path):
     folders = {
-        Cell(method, labelled, seed).folder(tmp_path)
+        Cell(method, labeled, seed).folder(tmp_path)
         for method in ('xpl', 'supcon')
-        for labelled in (0.05, 0.1, None)
+        for labeled in (0.05, 0.1, None)
         for seed in (0, 1)
     }
     assert len(folders) == 12

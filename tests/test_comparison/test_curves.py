@@ -67,7 +67,7 @@ def test_figures_show_every_method_and_need_no_screen(run, tmp_path):
     titles = {'xpl': 'XPL', 'supcon': 'supervised', 'dmt': 'DMT'}
     draw_curves(curves, titles, tmp_path / 'curves.png')
     rows = [
-        dict(method='xpl', seed=s, labelled=f, model=m, **dict.fromkeys(SCORES, 50 + s))
+        dict(method='xpl', seed=s, labeled=f, model=m, **dict.fromkeys(SCORES, 50 + s))
         for s in range(2)
         for f in (0.03, 0.1)
         for m in ('a', 'b', 'ens')

@@ -14,10 +14,10 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CONFIG = CONFIGS / 'xpl/xpl_synthetic.py'
 
 
-def configured(name, labelled=0.1, seed=3, processes=1, config=CONFIG):
+def configured(name, labeled=0.1, seed=3, processes=1, config=CONFIG):
     method = find_method(name)
     cfg = method.read(config)
-    merge_options(cfg, options_of(method, cfg, labelled, seed, processes))
+    merge_options(cfg, options_of(method, cfg, labeled, seed, processes))
     return cfg
 
 
@@ -31,7 +31,7 @@ def test_fraction_and_seed_reach_both_halves(name, fraction, batch):
     for half in config_leaves(cfg.train_dataloader):
         assert (half['fraction'], half['split_seed']) == (fraction, 3)
     sampler = cfg.train_dataloader.sampler
-    assert [sampler.labelled_per_batch, sampler.unlabelled_per_batch] == batch
+    assert [sampler.labeled_per_batch, sampler.unlabeled_per_batch] == batch
 
 
 def test_titles_are_the_overlays():
@@ -51,7 +51,7 @@ def test_settings_are_of_the_config_wherever_its_data_lie(monkeypatch, tmp_path)
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tmp_path))
     monkeypatch.setenv('MMXPL_CACHE', str(tmp_path))
     assert settings_of(configured('xpl')) == here
-    there = settings_of(configured('xpl', labelled=0.2))
+    there = settings_of(configured('xpl', labeled=0.2))
     assert {key for key in here if here[key] != there[key]} == {
         'train_dataloader.dataset.labeled_fraction'
     }
@@ -74,7 +74,7 @@ def test_a_sweep_is_a_method_with_other_values():
 
 def test_processes_divide_the_batch():
     sampler = configured('xpl', processes=2).train_dataloader.sampler
-    assert (sampler.labelled_per_batch, sampler.unlabelled_per_batch) == (8, 20)
+    assert (sampler.labeled_per_batch, sampler.unlabeled_per_batch) == (8, 20)
     with pytest.raises(DataError, match='does not divide by 3 processes'):
         configured('xpl', processes=3)
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_made_is_said():
     with pytest.raises(DataError, match='--method xpll: is neither a file nor one of'):
         find_method('xpll')
     lists = CONFIGS / 'xpl/xpl_vggss.py'
-    assert configured('dmt', labelled=None, config=lists).method == 'DMT'
-    for name, labelled in (('xpl', 0.05), ('full', None)):
+    assert configured('dmt', labeled=None, config=lists).method == 'DMT'
+    for name, labeled in (('xpl', 0.05), ('full', None)):
         with pytest.raises(DataError, match='leave --labeled out'):
-            configured(name, labelled=labelled, config=lists)
+            configured(name, labeled=labeled, config=lists)

@@ -9,9 +9,9 @@ from mmxpl.comparison import SCORES, mean_and_std, paired_differences, score_tab
 TITLES = {'xpl': 'XPL', 'supcon': 'supervised + contrastive'}
 
 
-def row(method, seed, model, value, labelled=0.05):
+def row(method, seed, model, value, labeled=0.05):
     scores = dict.fromkeys(SCORES, value)
-    return dict(method=method, seed=seed, labelled=labelled, model=model, **scores)
+    return dict(method=method, seed=seed, labeled=labeled, model=model, **scores)
 
 
 def rows_of(method, values):
@@ -63,8 +63,8 @@ def test_a_seed_that_only_one_method_has_is_not_paired():
     assert cells(table, TITLES['supcon'], 'ensemble')[0] == '+0.0 ± 1.4 (1/2)'
 
 
-@pytest.mark.parametrize('labelled', [0.1, None])
-def test_another_fraction_does_not_leak_in(labelled):
-    rows = ROWS + [row('xpl', 9, m, 1.0, labelled) for m in ('a', 'b', 'ens')]
+@pytest.mark.parametrize('labeled', [0.1, None])
+def test_another_fraction_does_not_leak_in(labeled):
+    rows = ROWS + [row('xpl', 9, m, 1.0, labeled) for m in ('a', 'b', 'ens')]
     table = score_table(rows, TITLES, {}, 0.05)
     assert cells(table, 'XPL', 'ensemble')[0] == '68.0 ± 3.6'

@@ -58,10 +58,10 @@ def data(spoilable_world, monkeypatch):
     for name in LISTS:
         write_lists(
             root / 'lists' / name,
-            labelled=range(0, 2),
+            labeled=range(0, 2),
             val=range(2, 4),
             test=range(4, 6),
-            unlabelled=range(6, 10),
+            unlabeled=range(6, 10),
         )
     write_lists(
         root, train_heard=range(8), val_heard=range(8, 10), test_unheard=range(10, 12)
@@ -102,8 +102,8 @@ def train_shortly(tiny_world, tmp_path, monkeypatch):
             dataset.labeled_fraction = max(dataset.labeled_fraction, 0.5)
         sampler = cfg.train_dataloader.sampler
         sampler.num_batches = steps
-        sampler.labelled_per_batch = min(sampler.labelled_per_batch, 2)
-        sampler.unlabelled_per_batch = min(sampler.unlabelled_per_batch, 3)
+        sampler.labeled_per_batch = min(sampler.labeled_per_batch, 2)
+        sampler.unlabeled_per_batch = min(sampler.unlabeled_per_batch, 3)
         # the area of the boxes is learnt in a warm-up
         labels = cfg.default_hooks.pseudo_label or {}
         warmup = int(labels.get('align_area', False))

@@ -98,7 +98,7 @@ def test_every_type_is_registered(path):
     assert 'batch_size' not in cfg.train_dataloader  # it follows from the sampler
     assert cfg.auto_scale_lr.base_batch_size == sum(
         cfg.train_dataloader.sampler[f'{half}_per_batch']
-        for half in ('labelled', 'unlabelled')
+        for half in ('labeled', 'unlabeled')
     )
 
 

@@ -34,9 +34,9 @@ def test_lists_and_targets(data, name):
     cfg = Config.fromfile(ROOT / name)
     parts = collect_config_ids(cfg)
     check_disjoint(parts)
-    labelled, unlabelled, val, test = parts.values()
-    assert labelled == ['clip-00', 'clip-01']
-    assert unlabelled == [f'clip-{n:02d}' for n in range(6, 10)]
+    labeled, unlabeled, val, test = parts.values()
+    assert labeled == ['clip-00', 'clip-01']
+    assert unlabeled == [f'clip-{n:02d}' for n in range(6, 10)]
     assert val == ['clip-02', 'clip-03']
     whole = 'openset' in folder or 'flickr_labels' in folder
     assert test == (['clip-10', 'clip-11'] if whole else ['clip-04', 'clip-05'])
@@ -46,8 +46,8 @@ def test_lists_and_targets(data, name):
         DATASETS.build(cfg[f'{s}_dataloader'].dataset) for s in ('val', 'test')
     ]
     samples = [one[0]['data_samples'] for one in (*train, *evaluated)]
-    assert [s.is_labelled for s in samples] == [True, False, True, True]
-    assert [folder in train[1].source, train[1].labelled] == [True, False]
+    assert [s.is_labeled for s in samples] == [True, False, True, True]
+    assert [folder in train[1].source, train[1].labeled] == [True, False]
     assert 'gt_map' not in samples[1]
     # half a vote where one annotator drew, a whole one in a box of VGG-SS
     assert samples[3].gt_map.max() == (0.5 if source == 'consensus' else 1)

@@ -21,7 +21,7 @@ from mmxpl.utils.methods import apply_method, method_names
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 CONFIGS = sorted((ROOT / 'xpl').glob('*.py'))
 XPL = ROOT / 'xpl/xpl_synthetic.py'
-LABELLING = ('dmt', 'hard', 'mean_teacher', 'soft')
+LABELING = ('dmt', 'hard', 'mean_teacher', 'soft')
 SELF_SUPERVISED = ('ezvsl', 'fnac', 'lvs', 'slavc')
 ABLATIONS = [name for name in method_names() if name.startswith('xpl-')]
 DEPARTURES = ('xpl-aligned', 'xpl-votes')
@@ -48,7 +48,7 @@ def difference(one, other):
 
 def test_the_methods_are_found():
     plain = {'supervised', 'deaf', 'supcon', 'xpl'}
-    assert set(METHODS) == {*plain, *LABELLING, *SELF_SUPERVISED}
+    assert set(METHODS) == {*plain, *LABELING, *SELF_SUPERVISED}
     assert set(DEPARTURES) < set(ABLATIONS)
 
 
@@ -63,13 +63,13 @@ def test_every_method_builds_on_every_config(path, read_as):
             assert isinstance(model, torch.nn.Module)
         drop_hooks(cfg)
         hooks = {name: HOOKS.build(hook) for name, hook in cfg.default_hooks.items()}
-        makes_labels = method is None or method in LABELLING or 'xpl' in method
+        makes_labels = method is None or method in LABELING or 'xpl' in method
         assert ('pseudo_label' in hooks) == makes_labels, method
         assert ('pseudo_label_monitor' in hooks) == makes_labels, method
-        labelled, unlabelled = config_leaves(cfg.train_dataloader)
-        assert labelled['labelled']
-        assert not unlabelled.get('labelled')
-        for leaf in (labelled, unlabelled):
+        labeled, unlabeled = config_leaves(cfg.train_dataloader)
+        assert labeled['labeled']
+        assert not unlabeled.get('labeled')
+        for leaf in (labeled, unlabeled):
             assert DATASETS.get(leaf['type'])
         # what the run leaves behind is whole: it reads back as it is
         if path == XPL and method in (None, 'dmt', 'slavc'):
@@ -96,7 +96,7 @@ def test_a_method_undoes_what_a_config_departs_in(method, read_as):
     """All that tells methods apart is stated by each; the config keeps the rest."""
     kept = {'default_hooks.pseudo_label.momentum'}  # a config's own
     kept |= {'default_hooks.calibration.enable'}  # of no method, like a metric
-    if method not in LABELLING:  # of nothing, or a config's own
+    if method not in LABELING:  # of nothing, or a config's own
         kept |= {'model.loss_pseudo.loss_weight'}
     for departure in DEPARTURES:
         cfg = read_as(XPL, departure)
@@ -111,8 +111,8 @@ def test_nets_data_and_budget_are_the_config_s(method, read_as):
     allowed = ('model.loss_', 'default_hooks.pseudo_label', 'default_hooks.calibration')
     sampler = 'train_dataloader.sampler.'
     allowed += (f'{sampler}curriculum', 'model.target_momentum')
-    if method in ('supervised', 'deaf'):  # without use for unlabelled clips
-        allowed += (f'{sampler}unlabelled_per_batch', 'model.deaf')
+    if method in ('supervised', 'deaf'):  # without use for unlabeled clips
+        allowed += (f'{sampler}unlabeled_per_batch', 'model.deaf')
     if method in ('slavc', 'fnac'):
         allowed += tuple(f'model.localizers.{x}.visual_dropout' for x in 'ab')
     if method == 'xpl-same_nets':
@@ -134,7 +134,7 @@ def test_what_a_method_learns_from(method, train_shortly):
     assert supervised == (method not in SELF_SUPERVISED)
     assert contrastive == (method not in ('supervised', 'deaf'))
     assert all(x.deaf == (method == 'deaf') for x in runner.model.localizers.values())
-    makes_labels = method in (*LABELLING, 'xpl')
+    makes_labels = method in (*LABELING, 'xpl')
     assert len(record.labels) == (3 if makes_labels else 0)
     if method != 'dmt':  # whose teachers need not agree so early
         assert pseudo == makes_labels

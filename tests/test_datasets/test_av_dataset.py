@@ -25,10 +25,10 @@ def _edit_boxes(root, changes):
     path.write_text(json.dumps(items))
 
 
-def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
-    labelled, plain = _train(tiny_world, labelled=True), _train(tiny_world)
-    assert labelled.sample_ids == plain.sample_ids == TRAIN
-    entry, bare = labelled[3], plain[3]
+def test_entries_of_a_labeled_and_an_unlabeled_set(tiny_world):
+    labeled, plain = _train(tiny_world, labeled=True), _train(tiny_world)
+    assert labeled.sample_ids == plain.sample_ids == TRAIN
+    entry, bare = labeled[3], plain[3]
     assert set(bare) == {
         'sample_id',
         'sample_idx',
@@ -36,15 +36,15 @@ def test_entries_of_a_labelled_and_an_unlabelled_set(tiny_world):
         'audio_path',
         'frame_time',
         'category',
-        'is_labelled',
+        'is_labeled',
         'is_sounding',
         'bboxes',
         'mask',
     }
     assert entry['sample_idx'] == 3
-    assert entry['is_labelled']
+    assert entry['is_labeled']
     assert entry['bboxes']
-    assert not bare['is_labelled']
+    assert not bare['is_labeled']
     assert bare['bboxes'] is None
     assert bare['mask'] is None
 
@@ -75,14 +75,14 @@ def test_lazy_set_reads_at_first_use(spoilable_world):
 
 def test_subsets_by_fraction_are_complementary(tiny_world):
     common = {'fraction': 0.25, 'split_seed': 1}
-    labelled = _train(tiny_world, subset='labelled', labelled=True, **common)
-    unlabelled = _train(tiny_world, subset='unlabelled', **common)
-    assert len(labelled) == 2
-    assert sorted(labelled.sample_ids + unlabelled.sample_ids) == TRAIN
+    labeled = _train(tiny_world, subset='labeled', labeled=True, **common)
+    unlabeled = _train(tiny_world, subset='unlabeled', **common)
+    assert len(labeled) == 2
+    assert sorted(labeled.sample_ids + unlabeled.sample_ids) == TRAIN
 
 
 def test_complement_of_everything_is_empty(tiny_world):
-    dataset = _train(tiny_world, subset='unlabelled', fraction=1.0)
+    dataset = _train(tiny_world, subset='unlabeled', fraction=1.0)
     assert len(dataset) == 0
     assert dataset.sample_ids == []
 
@@ -119,8 +119,8 @@ def test_ids_without_annotation_follow_the_policy(spoilable_world):
     path.write_text(json.dumps([i for i in items if i['file'] != 'clip-04']))
     assert len(_train(spoilable_world)) == 8  # needs none
     with pytest.raises(DataError, match=r'1 have neither box nor mask in .*clip-04'):
-        _train(spoilable_world, labelled=True)
-    dataset = _train(spoilable_world, labelled=True, missing='skip')
+        _train(spoilable_world, labeled=True)
+    dataset = _train(spoilable_world, labeled=True, missing='skip')
     assert 'clip-04' not in dataset.sample_ids
 
 
@@ -140,7 +140,7 @@ def test_bad_boxes_are_clipped_and_empty_clips_left_out(spoilable_world, logged)
             'clip-06': [[0.2, 1.0, 0.7, 1.0]],
         },
     )
-    dataset = _train(spoilable_world, labelled=True, test_mode=True)
+    dataset = _train(spoilable_world, labeled=True, test_mode=True)
     assert dataset.sample_ids == [i for i in TRAIN if i != 'clip-06']
     assert dataset[1]['bboxes'] == [[0.0, 0.25, 0.5, 1.0]]
     assert dataset[2]['bboxes'] == [[0.1, 0.2, 0.3, 0.4]]
@@ -156,7 +156,7 @@ def test_bad_boxes_are_clipped_and_empty_clips_left_out(spoilable_world, logged)
 def test_boxes_in_pixels_are_refused(spoilable_world):
     _edit_boxes(spoilable_world, {i: [[0, 0, 40, 30]] for i in TRAIN})
     with pytest.raises(DataError, match='seem to be in pixels'):
-        _train(spoilable_world, labelled=True)
+        _train(spoilable_world, labeled=True)
 
 
 def test_a_pipeline_that_returns_nothing_raises(tiny_world):
@@ -189,7 +189,7 @@ def test_options_are_checked(tiny_world):
     with pytest.raises(ValueError, match='data_prefix'):
         _train(tiny_world, data_prefix={'image': 'frames'})
     with pytest.raises(ValueError, match='needs a fraction'):
-        _train(tiny_world, subset='labelled')
+        _train(tiny_world, subset='labeled')
 
 
 def test_sets_are_registered():

@@ -18,7 +18,7 @@ def _rewrite(root, change):
 
 
 def test_reads_the_file(tiny_world):
-    dataset = AVJsonDataset(data_root=str(tiny_world), id_list='val.txt', labelled=True)
+    dataset = AVJsonDataset(data_root=str(tiny_world), id_list='val.txt', labeled=True)
     content = json.loads((tiny_world / 'annotations.json').read_text())
     raw = content['data_list'][9]
     entry = dataset[1]
@@ -30,7 +30,7 @@ def test_reads_the_file(tiny_world):
         assert entry[key] == raw[key]
 
 
-def test_an_unlabelled_set_carries_no_ground_truth(tiny_world):
+def test_an_unlabeled_set_carries_no_ground_truth(tiny_world):
     entry = AVJsonDataset(data_root=str(tiny_world))[0]
     assert entry['bboxes'] is None
     assert entry['mask'] is None
@@ -53,7 +53,7 @@ def test_a_mask_alone_is_a_label(spoilable_world):
             del raw['bboxes']
 
     _rewrite(spoilable_world, drop_boxes)
-    dataset = AVJsonDataset(data_root=str(spoilable_world), labelled=True)
+    dataset = AVJsonDataset(data_root=str(spoilable_world), labeled=True)
     assert len(dataset) == 12
     assert dataset[0]['bboxes'] is None
     assert dataset[0]['mask'] is not None
@@ -65,13 +65,13 @@ def test_ids_without_entry_or_file_are_named(spoilable_world):
     (spoilable_world / 'audio' / 'clip-02.wav').unlink()
     options = {'data_root': str(spoilable_world), 'id_list': 'train.txt'}
     with pytest.raises(DataError) as info:
-        AVJsonDataset(labelled=True, **options)
+        AVJsonDataset(labeled=True, **options)
     message = str(info.value)
     assert '3 of 4 ids' in message
     assert 'annotations.json (ghost)' in message
     assert 'has it (clip-01)' in message
     assert 'has it (clip-02)' in message
-    dataset = AVJsonDataset(labelled=True, missing='skip', **options)
+    dataset = AVJsonDataset(labeled=True, missing='skip', **options)
     assert dataset.sample_ids == ['clip-00']
 
 
@@ -104,13 +104,13 @@ def test_the_time_of_the_frame(spoilable_world):
     assert [dataset[n]['frame_time'] for n in range(3)] == [-0.25, 0.75, None]
 
 
-def test_a_labelled_set_beside_clips_without_classes(spoilable_world):
+def test_a_labeled_set_beside_clips_without_classes(spoilable_world):
     content = json.loads((spoilable_world / 'annotations.json').read_text())
     content['metainfo'] = {'task_name': 'avsl'}
     (spoilable_world / 'clips.json').write_text(json.dumps(content))
     sets = [
         dict(type='AVJsonDataset', data_root=str(spoilable_world), **options)
-        for options in (dict(labelled=True), dict(ann_file='clips.json'))
+        for options in (dict(labeled=True), dict(ann_file='clips.json'))
     ]
     both = DATASETS.build(dict(type='ConcatDataset', datasets=sets))
     assert len(both) == 24
@@ -168,7 +168,7 @@ def test_wrong_fields_are_named(spoilable_world, field, value, message):
         spoilable_world, lambda c: c['data_list'][3].__setitem__(field, value)
     )
     with pytest.raises(DataError, match=message) as info:
-        AVJsonDataset(data_root=str(spoilable_world), labelled=True)
+        AVJsonDataset(data_root=str(spoilable_world), labeled=True)
     assert str(path) in str(info.value)
     if field != 'sample_id':
         assert 'data_list[3]' in str(info.value)

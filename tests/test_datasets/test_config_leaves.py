@@ -7,12 +7,12 @@ from mmxpl.datasets.config_leaves import (
 )
 from mmxpl.utils import DataError
 
-LABELLED, UNLABELLED = dict(labelled=True, name='l'), dict(name='u')
+LABELED, UNLABELED = dict(labeled=True, name='l'), dict(name='u')
 CFG = dict(
     train_dataloader=dict(
         dataset=dict(
             type='ConcatDataset',
-            datasets=[dict(type='RepeatDataset', dataset=LABELLED), UNLABELLED],
+            datasets=[dict(type='RepeatDataset', dataset=LABELED), UNLABELED],
         )
     ),
     val_dataloader=None,
@@ -21,7 +21,7 @@ CFG = dict(
 
 
 def test_wrappers_loaders_and_lists_are_walked_through():
-    assert list(config_leaves(CFG['train_dataloader'])) == [LABELLED, UNLABELLED]
+    assert list(config_leaves(CFG['train_dataloader'])) == [LABELED, UNLABELED]
     assert [leaf['name'] for leaf in config_leaves(CFG['test_dataloader'])] == [
         't1',
         't2',
@@ -30,14 +30,14 @@ def test_wrappers_loaders_and_lists_are_walked_through():
 
 
 def test_each_part_is_found():
-    assert dataset_config(CFG, 'labelled') is LABELLED
-    assert dataset_config(CFG, 'unlabelled') is UNLABELLED
+    assert dataset_config(CFG, 'labeled') is LABELED
+    assert dataset_config(CFG, 'unlabeled') is UNLABELED
     assert dataset_config(CFG, 'test') == dict(name='t1')
     with pytest.raises(DataError, match='--part val'):
         dataset_config(CFG, 'val')
-    only = dict(train_dataloader=dict(dataset=UNLABELLED))
-    with pytest.raises(DataError, match='--part labelled'):
-        dataset_config(only, 'labelled')
+    only = dict(train_dataloader=dict(dataset=UNLABELED))
+    with pytest.raises(DataError, match='--part labeled'):
+        dataset_config(only, 'labeled')
 
 
 def test_ground_truth_is_drawn_without_a_media_file(spoilable_world):
@@ -45,7 +45,7 @@ def test_ground_truth_is_drawn_without_a_media_file(spoilable_world):
         type='VGGSSDataset',
         data_root=str(spoilable_world),
         id_list='train.txt',
-        labelled=True,
+        labeled=True,
         pipeline=[
             dict(type='LoadFrame', size=32),
             dict(type='RasterizeTargets', size=24),
@@ -59,5 +59,5 @@ def test_ground_truth_is_drawn_without_a_media_file(spoilable_world):
     assert item['gt_map'].any()
     assert len(item['bboxes'])
     assert 'img' not in item
-    with pytest.raises(DataError, match='labelled=True'):
-        annotations_only({**cfg, 'labelled': False})
+    with pytest.raises(DataError, match='labeled=True'):
+        annotations_only({**cfg, 'labeled': False})

@@ -6,14 +6,14 @@ from torch.utils.data import ConcatDataset
 
 from mmxpl.datasets.samplers import CurriculumSampler
 
-NUM_LABELLED, NUM_UNLABELLED = 7, 40
+NUM_LABELED, NUM_UNLABELED = 7, 40
 CURRICULUM = dict(start=0.25, end=1.0)
 SCHEDULE = (2, 5)  # epochs between which the share grows
 
 
 def make(rank=0, world_size=1, curriculum=None, schedule=SCHEDULE, **kwargs):
-    dataset = ConcatDataset([range(NUM_LABELLED), range(NUM_UNLABELLED)])
-    kwargs = dict(dict(labelled_per_batch=2, unlabelled_per_batch=4, seed=3), **kwargs)
+    dataset = ConcatDataset([range(NUM_LABELED), range(NUM_UNLABELED)])
+    kwargs = dict(dict(labeled_per_batch=2, unlabeled_per_batch=4, seed=3), **kwargs)
     path = 'mmxpl.datasets.samplers.curriculum_sampler.get_dist_info'
     with mock.patch(path, return_value=(rank, world_size)):
         sampler = CurriculumSampler(dataset, curriculum=curriculum, **kwargs)
@@ -30,22 +30,22 @@ def test_every_batch_has_its_share_of_both():
     sampler = make()
     got = batches(sampler)
     assert len(sampler) == got.numel() == 10 * 6
-    assert (got[:, :2] < NUM_LABELLED).all()
-    assert (got[:, 2:] >= NUM_LABELLED).all()
+    assert (got[:, :2] < NUM_LABELED).all()
+    assert (got[:, 2:] >= NUM_LABELED).all()
 
 
-def test_an_epoch_goes_through_the_unlabelled_set_once():
-    got = batches(make())[:, 2:].flatten() - NUM_LABELLED
-    assert got.sort().values.tolist() == list(range(NUM_UNLABELLED))
+def test_an_epoch_goes_through_the_unlabeled_set_once():
+    got = batches(make())[:, 2:].flatten() - NUM_LABELED
+    assert got.sort().values.tolist() == list(range(NUM_UNLABELED))
 
 
-def test_labelled_clips_are_used_evenly_across_epochs():
+def test_labeled_clips_are_used_evenly_across_epochs():
     sampler = make()
     stream = torch.cat([batches(sampler, e)[:, :2].flatten() for e in range(7)])
     # 7 epochs x 20 = 20 full passes over 7 clips
-    assert torch.bincount(stream).tolist() == [20] * NUM_LABELLED
+    assert torch.bincount(stream).tolist() == [20] * NUM_LABELED
     for one_pass in stream.view(20, 7):
-        assert one_pass.sort().values.tolist() == list(range(NUM_LABELLED))
+        assert one_pass.sort().values.tolist() == list(range(NUM_LABELED))
 
 
 def test_epochs_differ_and_repeat_exactly():
@@ -57,15 +57,15 @@ def test_epochs_differ_and_repeat_exactly():
 
 def test_curriculum_draws_from_the_most_reliable_share():
     sampler = make(curriculum=CURRICULUM)
-    assert len(sampler.selected()) == NUM_UNLABELLED  # nothing known yet
-    scores = torch.rand(NUM_UNLABELLED, generator=torch.Generator().manual_seed(0))
+    assert len(sampler.selected()) == NUM_UNLABELED  # nothing known yet
+    scores = torch.rand(NUM_UNLABELED, generator=torch.Generator().manual_seed(0))
     sampler.set_reliability(scores)
     order = scores.argsort(descending=True).tolist()
     previous = set()
     for epoch, share in ((2, 10), (3, 20), (4, 30), (5, 40), (9, 40)):
         got = batches(sampler, epoch)
         assert got.shape == (10, 6)  # the epoch's length is constant
-        drawn = set((got[:, 2:] - NUM_LABELLED).flatten().tolist())
+        drawn = set((got[:, 2:] - NUM_LABELED).flatten().tolist())
         assert drawn == set(order[:share])
         assert previous <= drawn
         previous = drawn
@@ -75,21 +75,21 @@ def test_curriculum_draws_from_the_most_reliable_share():
 def test_of_equals_the_first_are_selected(levels):
     """As a stable sort selects them."""
     sampler = make(curriculum=dict(start=0.05), schedule=(0, 20))
-    scores = torch.randint(levels, (NUM_UNLABELLED,)) / levels
+    scores = torch.randint(levels, (NUM_UNLABELED,)) / levels
     sampler.set_reliability(scores)
-    order = sorted(range(NUM_UNLABELLED), key=lambda i: -scores[i])
+    order = sorted(range(NUM_UNLABELED), key=lambda i: -scores[i])
     for epoch in range(21):
         sampler.set_epoch(epoch)
         got = sampler.selected()
         assert got.tolist() == sorted(order[: len(got)])
-    assert len(got) == NUM_UNLABELLED
+    assert len(got) == NUM_UNLABELED
 
 
 @pytest.mark.parametrize('curriculum', [None, CURRICULUM])
 def test_two_ranks_deal_what_one_deals(curriculum):
-    one = make(curriculum=curriculum, labelled_per_batch=4, unlabelled_per_batch=8)
+    one = make(curriculum=curriculum, labeled_per_batch=4, unlabeled_per_batch=8)
     two = [make(r, 2, curriculum=curriculum) for r in range(2)]
-    scores = torch.rand(NUM_UNLABELLED)
+    scores = torch.rand(NUM_UNLABELED)
     for sampler in (one, *two):
         sampler.set_reliability(scores)
     for epoch in (0, 3):
@@ -100,17 +100,17 @@ def test_two_ranks_deal_what_one_deals(curriculum):
             assert torch.equal(dealt, whole[t].sort().values)
 
 
-def test_labelled_only():
-    sampler = make(unlabelled_per_batch=0, num_batches=5)
+def test_labeled_only():
+    sampler = make(unlabeled_per_batch=0, num_batches=5)
     got = batches(sampler)
     assert got.shape == (5, 2)
-    assert (got < NUM_LABELLED).all()
+    assert (got < NUM_LABELED).all()
 
 
 def test_wrong_use_is_named():
     with pytest.raises(TypeError, match='exactly two'):
         CurriculumSampler(range(3), 1, 1)
-    with pytest.raises(ValueError, match='for 40 unlabelled'):
+    with pytest.raises(ValueError, match='for 40 unlabeled'):
         make().set_reliability(torch.rand(3))
     with pytest.raises(ValueError, match='start <= end'):
         make(curriculum=dict(start=0.9, end=0.5))
@@ -123,7 +123,7 @@ def test_wrong_use_is_named():
 def test_an_epoch_is_taken_up_in_the_middle():
     sampler = make(curriculum=CURRICULUM)
     generator = torch.Generator().manual_seed(0)
-    sampler.set_reliability(torch.rand(NUM_UNLABELLED, generator=generator))
+    sampler.set_reliability(torch.rand(NUM_UNLABELED, generator=generator))
     whole, following = batches(sampler, 3), batches(sampler, 4)
     resumed = make(curriculum=CURRICULUM)
     resumed.load_state_dict(sampler.state_dict())

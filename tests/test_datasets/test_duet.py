@@ -12,7 +12,7 @@ def inner_cfg(root, **overrides):
     cfg = dict(
         type='AVJsonDataset',
         data_root=str(root),
-        labelled=True,
+        labeled=True,
         test_mode=True,
         pipeline=[
             dict(type='LoadFrame', size=48),
@@ -100,8 +100,8 @@ def test_model_and_metric_take_it(tiny_world):
 
 
 def test_what_it_refuses(tiny_world, spoilable_world):
-    with pytest.raises(DataError, match='labelled=True'):
-        DuetDataset(inner_cfg(tiny_world, labelled=False))
+    with pytest.raises(DataError, match='labeled=True'):
+        DuetDataset(inner_cfg(tiny_world, labeled=False))
     with pytest.raises(IndexError):
         DuetDataset(inner_cfg(tiny_world))[12]
     # two clips of one class

@@ -42,7 +42,7 @@ def pipeline(cache, frame=FRAME):
 def dataset(root, cache, frame=FRAME, **kwargs):
     steps = pipeline(cache, frame)
     return VGGSSDataset(
-        data_root=str(root), id_list='test.txt', labelled=True, pipeline=steps, **kwargs
+        data_root=str(root), id_list='test.txt', labeled=True, pipeline=steps, **kwargs
     )
 
 
@@ -72,7 +72,7 @@ def build(spoilable_world, seeded_weights, tmp_path):
                 type='VGGSSDataset',
                 data_root=str(spoilable_world),
                 id_list='test.txt',
-                labelled=True,
+                labeled=True,
                 pipeline=pipeline(spoilable_world / 'features'),
             )
         )
@@ -249,7 +249,7 @@ def test_views_of_features_keep_targets_aligned():
             )
         )
     )
-    data = tiny_batch(labelled=2, unlabelled=0)
+    data = tiny_batch(labeled=2, unlabeled=0)
     maps = [s.gt_map.clone() for s in data['data_samples']]
     features = torch.rand(2, 4, 5, 3).half()
     data['inputs'] = {'a.visual.0': features, 'a.sound': torch.rand(2, 7).half()}

@@ -45,7 +45,7 @@ def flickr(spoilable_world):
 
 def _dataset(root, **options):
     return FlickrSoundNetDataset(
-        data_root=str(root), **{'id_list': 'test.txt', 'labelled': True, **options}
+        data_root=str(root), **{'id_list': 'test.txt', 'labeled': True, **options}
     )
 
 
@@ -73,10 +73,10 @@ def test_two_visits_give_the_same_target(flickr):
     assert all(torch.equal(maps[0], other) for other in maps)
 
 
-def test_an_unlabelled_set_reads_no_annotation(flickr):
+def test_an_unlabeled_set_reads_no_annotation(flickr):
     for path in (flickr / 'Annotations').iterdir():
         path.unlink()
-    entry = _dataset(flickr, labelled=False)[0]
+    entry = _dataset(flickr, labeled=False)[0]
     assert entry['bboxes'] is None
     assert 'annotators' not in entry
 

@@ -14,7 +14,7 @@ def _results(**extra):
         'audio': rng.standard_normal(11).astype(np.float32),
         'sample_id': 'a',
         'sample_idx': 4,
-        'is_labelled': False,
+        'is_labeled': False,
         'category': None,
         'img_path': 'a.jpg',
         'audio_path': 'a.wav',
@@ -26,7 +26,7 @@ def _results(**extra):
     }
 
 
-def test_unlabelled_clip():
+def test_unlabeled_clip():
     results = _results()
     packed = PackAVInputs()(results)
     img, audio = packed['inputs']['img'], packed['inputs']['audio']
@@ -46,10 +46,10 @@ def test_unlabelled_clip():
     assert 'gt_map' not in sample
 
 
-def test_labelled_clip():
+def test_labeled_clip():
     boxes = [[0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 1.0, 1.0]]
     gt_map = torch.ones(8, 8)
-    packed = PackAVInputs()(_results(is_labelled=True, bboxes=boxes, gt_map=gt_map))
+    packed = PackAVInputs()(_results(is_labeled=True, bboxes=boxes, gt_map=gt_map))
     sample = packed['data_samples']
     assert sample.gt_instances.bboxes.dtype == torch.float32
     torch.testing.assert_close(sample.gt_instances.bboxes, torch.tensor(boxes))
@@ -77,17 +77,17 @@ def test_whole_pipeline(tiny_world):
         {'type': 'PackAVInputs'},
     ]
     common = {'data_root': str(tiny_world), 'id_list': 'train.txt'}
-    labelled = VGGSSDataset(labelled=True, pipeline=pipeline, **common)[2]
+    labeled = VGGSSDataset(labeled=True, pipeline=pipeline, **common)[2]
     plain = VGGSSDataset(pipeline=pipeline, **common)[2]
-    for packed in (labelled, plain):
+    for packed in (labeled, plain):
         assert packed['inputs']['img'].shape == (3, 40, 56)
         assert packed['inputs']['audio'].shape == (6000,)
         assert packed['data_samples'].ori_shape == (48, 64)
         assert packed['data_samples'].img_shape == (40, 56)
         assert packed['data_samples'].sample_idx == 2
-    assert labelled['data_samples'].gt_map.shape == (32, 32)
+    assert labeled['data_samples'].gt_map.shape == (32, 32)
     assert 'gt_map' not in plain['data_samples']
-    assert torch.equal(labelled['inputs']['img'], plain['inputs']['img'])
+    assert torch.equal(labeled['inputs']['img'], plain['inputs']['img'])
 
 
 def test_reprs_build_again():

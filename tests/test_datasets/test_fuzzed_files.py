@@ -199,14 +199,14 @@ def read_xml(path):
 
 
 def read_vggss(path):
-    dataset = VGGSSDataset(ann_file=path, labelled=True, lazy_init=True)
+    dataset = VGGSSDataset(ann_file=path, labeled=True, lazy_init=True)
     for item in dataset.read_annotations().values():
         assert not any(map(math.isnan, itertools.chain(*item['bboxes'])))
 
 
 def read_av_json(path):
     dataset = AVJsonDataset(
-        ann_file=path, data_root='root', labelled=True, lazy_init=True
+        ann_file=path, data_root='root', labeled=True, lazy_init=True
     )
     for sample_id, entry in dataset.read_annotations().items():
         inside(sample_id)

@@ -133,7 +133,7 @@ def survive(read, path, contents):
 
 
 def _read_vggss(path):
-    dataset = VGGSSDataset(ann_file=path, labelled=True, lazy_init=True)
+    dataset = VGGSSDataset(ann_file=path, labeled=True, lazy_init=True)
     for item in dataset.read_annotations().values():
         for box in clip_boxes(item['bboxes'])[0]:
             assert all(0 <= v <= 1 for v in box)
@@ -141,7 +141,7 @@ def _read_vggss(path):
 
 def _read_av_json(path):
     dataset = AVJsonDataset(
-        ann_file=path, data_root='root', labelled=True, lazy_init=True
+        ann_file=path, data_root='root', labeled=True, lazy_init=True
     )
     for entry in dataset.read_annotations().values():
         for field in ('img_path', 'audio_path'):

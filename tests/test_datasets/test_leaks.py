@@ -27,15 +27,15 @@ def test_shared_ids_are_counted_and_named():
     with pytest.raises(DataError) as info:
         check_disjoint(
             {
-                'labelled': [f'{n:02d}' for n in range(10)],
+                'labeled': [f'{n:02d}' for n in range(10)],
                 'test': [f'{n:02d}' for n in range(3, 20)],
                 'val': ['19', 'x'],
             }
         )
     message = str(info.value)
-    assert "'labelled' and 'test' share 7 ids (03, 04, 05, 06, 07, ...)" in message
+    assert "'labeled' and 'test' share 7 ids (03, 04, 05, 06, 07, ...)" in message
     assert "'test' and 'val' share 1 ids (19)" in message
-    assert "'labelled' and 'val'" not in message
+    assert "'labeled' and 'val'" not in message
 
 
 @pytest.mark.skipif(
@@ -62,13 +62,13 @@ def test_leaks_of_published_lists_are_found(train, test, count):
 def _cfg(root, **changes):
     common = {'type': 'VGGSSDataset', 'data_root': str(root)}
     parts = {
-        'labelled': {**common, 'id_list': 'train.txt', 'labelled': True},
-        'unlabelled': {**common, 'id_list': 'train.txt'},
-        'val': {**common, 'id_list': 'val.txt', 'labelled': True},
-        'test': {**common, 'id_list': 'test.txt', 'labelled': True},
+        'labeled': {**common, 'id_list': 'train.txt', 'labeled': True},
+        'unlabeled': {**common, 'id_list': 'train.txt'},
+        'val': {**common, 'id_list': 'val.txt', 'labeled': True},
+        'test': {**common, 'id_list': 'test.txt', 'labeled': True},
     }
-    parts['labelled'].update(subset='labelled', fraction=0.25)
-    parts['unlabelled'].update(subset='unlabelled', fraction=0.25)
+    parts['labeled'].update(subset='labeled', fraction=0.25)
+    parts['unlabeled'].update(subset='unlabeled', fraction=0.25)
     for name, change in changes.items():
         parts[name].update(change)
     return Config(
@@ -76,7 +76,7 @@ def _cfg(root, **changes):
             'train_dataloader': {
                 'dataset': {
                     'type': 'ConcatDataset',
-                    'datasets': [parts['labelled'], parts['unlabelled']],
+                    'datasets': [parts['labeled'], parts['unlabeled']],
                 }
             },
             'val_dataloader': {'dataset': parts['val']},
@@ -89,14 +89,14 @@ def test_ids_of_a_config(tiny_world):
     parts = collect_config_ids(_cfg(tiny_world))
     root = f'{tiny_world}/'
     assert list(parts) == [
-        f'train labelled ({root}train.txt)',
-        f'train unlabelled ({root}train.txt)',
+        f'train labeled ({root}train.txt)',
+        f'train unlabeled ({root}train.txt)',
         f'val ({root}val.txt)',
         f'test ({root}test.txt)',
     ]
-    labelled, unlabelled, val, test = parts.values()
-    assert sorted(labelled + unlabelled) == TRAIN
-    assert len(labelled) == 2
+    labeled, unlabeled, val, test = parts.values()
+    assert sorted(labeled + unlabeled) == TRAIN
+    assert len(labeled) == 2
     assert val == ['clip-08', 'clip-09']
     assert test == ['clip-10', 'clip-11']
     check_disjoint(parts)
@@ -122,29 +122,29 @@ def test_absent_splits_are_left_out(tiny_world):
     ('changes', 'message'),
     [
         (
-            {'labelled': {'split_seed': 9}},
-            "'train labelled .*'train unlabelled .*share",
+            {'labeled': {'split_seed': 9}},
+            "'train labeled .*'train unlabeled .*share",
         ),
         (
-            {'labelled': {'subset': 'all'}},
-            'train labelled .*train unlabelled .*share 2',
+            {'labeled': {'subset': 'all'}},
+            'train labeled .*train unlabeled .*share 2',
         ),
-        ({'test': {'id_list': 'train.txt'}}, 'train labelled .*test .*share'),
-        ({'val': {'id_list': 'train.txt'}}, 'train unlabelled .*val .*share'),
+        ({'test': {'id_list': 'train.txt'}}, 'train labeled .*test .*share'),
+        ({'val': {'id_list': 'train.txt'}}, 'train unlabeled .*val .*share'),
         ({'val': {'id_list': 'test.txt'}}, 'val .*test .*share 2'),
     ],
 )
 def test_leaks_of_a_config_are_refused(tiny_world, changes, message):
-    if changes.get('labelled', {}).get('subset') == 'all':
-        changes['unlabelled'] = {'subset': 'labelled'}
+    if changes.get('labeled', {}).get('subset') == 'all':
+        changes['unlabeled'] = {'subset': 'labeled'}
     with pytest.raises(DataError, match=message):
         check_disjoint(collect_config_ids(_cfg(tiny_world, **changes)))
 
 
-def test_two_labelled_lists_that_overlap_are_refused(spoilable_world):
+def test_two_labeled_lists_that_overlap_are_refused(spoilable_world):
     (spoilable_world / 'second.txt').write_text('clip-07\nclip-08\n')
     sets = [
-        VGGSSDataset(data_root=str(spoilable_world), id_list=name, labelled=True)
+        VGGSSDataset(data_root=str(spoilable_world), id_list=name, labeled=True)
         for name in ('train.txt', 'second.txt')
     ]
     with pytest.raises(DataError, match=r'train\.txt.*second\.txt.*1 ids \(clip-07\)'):
@@ -153,7 +153,7 @@ def test_two_labelled_lists_that_overlap_are_refused(spoilable_world):
 
 def test_the_same_list_twice_is_seen(tiny_world):
     sets = [
-        VGGSSDataset(data_root=str(tiny_world), id_list='train.txt', labelled=True)
+        VGGSSDataset(data_root=str(tiny_world), id_list='train.txt', labeled=True)
         for _ in range(2)
     ]
     parts = collect_ids(train=ConcatDataset(sets))

@@ -26,7 +26,7 @@ def _pipeline(cache):
 
 
 def _dataset(root, cache=None, **options):
-    options = dict(id_list='train.txt', labelled=True, **options)
+    options = dict(id_list='train.txt', labeled=True, **options)
     return VGGSSDataset(data_root=str(root), pipeline=_pipeline(cache), **options)
 
 

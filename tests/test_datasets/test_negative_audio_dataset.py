@@ -25,7 +25,7 @@ def inner_cfg(root, **overrides):
     cfg = dict(
         type='AVJsonDataset',
         data_root=str(root),
-        labelled=True,
+        labeled=True,
         test_mode=True,
         pipeline=[
             dict(type='LoadFrame', size=IMAGE_SIZE),
@@ -168,8 +168,8 @@ def test_bad_settings(tiny_world):
             build(tiny_world, kinds=kinds)
     with pytest.raises(ValueError, match='noise_std'):
         build(tiny_world, noise_std=0)
-    with pytest.raises(DataError, match='labelled=True'):
-        build(tiny_world, inner=dict(labelled=False))
+    with pytest.raises(DataError, match='labeled=True'):
+        build(tiny_world, inner=dict(labeled=False))
     with pytest.raises(IndexError):
         build(tiny_world)[60]
     pipeline = inner_cfg(tiny_world)['pipeline']

@@ -15,12 +15,12 @@ def config(root, fraction=0.25, seed=0):
     )
 
 
-@pytest.mark.parametrize(('fraction', 'labelled'), [(0.25, 2), (0.5, 4), (1.0, 8)])
-def test_halves_are_disjoint_and_whole(tiny_world, fraction, labelled):
+@pytest.mark.parametrize(('fraction', 'labeled'), [(0.25, 2), (0.5, 4), (1.0, 8)])
+def test_halves_are_disjoint_and_whole(tiny_world, fraction, labeled):
     built = DATASETS.build(config(tiny_world, fraction))
     halves = built.datasets
-    assert [len(half) for half in halves] == [labelled, 8 - labelled]
-    assert [half.labelled for half in halves] == [True, False]
+    assert [len(half) for half in halves] == [labeled, 8 - labeled]
+    assert [half.labeled for half in halves] == [True, False]
     ids = [set(half.sample_ids) for half in halves]
     assert not ids[0] & ids[1]
     assert len(built) == 8
@@ -45,8 +45,8 @@ def test_a_config_s_leaves_are_the_halves(tiny_world):
     assert built == [half.sample_ids for half in DATASETS.build(cfg).datasets]
     parts = collect_ids(train=cfg)
     assert [name.split(' (')[0] for name in parts] == [
-        'train labelled',
-        'train unlabelled',
+        'train labeled',
+        'train unlabeled',
     ]
     check_disjoint(parts)
     with pytest.raises(DataError, match='share 4 ids'):

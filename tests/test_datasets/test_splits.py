@@ -11,41 +11,41 @@ IDS = [f'clip-{n:04d}' for n in range(1000)]
 @pytest.mark.parametrize('fraction', [0.001, 0.05, 0.1, 0.5, 0.999, 1.0])
 @pytest.mark.parametrize('seed', [0, 7])
 def test_parts_are_disjoint_and_complementary(fraction, seed):
-    labelled = select_subset(IDS, 'labelled', fraction, seed)
-    unlabelled = select_subset(IDS, 'unlabelled', fraction, seed)
-    assert len(labelled) == round(fraction * len(IDS))
-    assert sorted(labelled + unlabelled) == IDS
-    assert labelled == sorted(labelled)  # the order of the list is kept
+    labeled = select_subset(IDS, 'labeled', fraction, seed)
+    unlabeled = select_subset(IDS, 'unlabeled', fraction, seed)
+    assert len(labeled) == round(fraction * len(IDS))
+    assert sorted(labeled + unlabeled) == IDS
+    assert labeled == sorted(labeled)  # the order of the list is kept
 
 
 def test_the_split_depends_on_ids_fraction_and_seed_alone():
-    labelled = select_subset(IDS, 'labelled', 0.1, 3)
+    labeled = select_subset(IDS, 'labeled', 0.1, 3)
     shuffled = random.Random(0).sample(IDS, len(IDS))
-    assert set(select_subset(shuffled, 'labelled', 0.1, 3)) == set(labelled)
-    assert set(select_subset(IDS, 'labelled', 0.1, 4)) != set(labelled)
-    assert set(select_subset(IDS, 'labelled', 0.05, 3)) < set(labelled)
+    assert set(select_subset(shuffled, 'labeled', 0.1, 3)) == set(labeled)
+    assert set(select_subset(IDS, 'labeled', 0.1, 4)) != set(labeled)
+    assert set(select_subset(IDS, 'labeled', 0.05, 3)) < set(labeled)
     # a change of these would silently change every published split
-    assert labelled[:3] == ['clip-0039', 'clip-0059', 'clip-0077']
+    assert labeled[:3] == ['clip-0039', 'clip-0059', 'clip-0077']
 
 
 def test_labels_are_spread_over_the_list():
-    labelled = set(select_subset(IDS, 'labelled', 0.2, 0))
+    labeled = set(select_subset(IDS, 'labeled', 0.2, 0))
     for start in range(0, 1000, 250):
-        share = sum(i in labelled for i in IDS[start : start + 250]) / 250
+        share = sum(i in labeled for i in IDS[start : start + 250]) / 250
         assert 0.1 < share < 0.3
 
 
 def test_small_sets_keep_one_of_each():
-    assert len(select_subset(['a', 'b', 'c'], 'labelled', 0.01)) == 1
-    assert len(select_subset(['a', 'b', 'c'], 'unlabelled', 0.99)) == 1
-    assert select_subset(['a'], 'labelled', 0.5) == ['a']
+    assert len(select_subset(['a', 'b', 'c'], 'labeled', 0.01)) == 1
+    assert len(select_subset(['a', 'b', 'c'], 'unlabeled', 0.99)) == 1
+    assert select_subset(['a'], 'labeled', 0.5) == ['a']
     assert select_subset(['b', 'a'], 'all') == ['b', 'a']
 
 
 @pytest.mark.parametrize('fraction', [None, 0, -0.1, 1.5, '0.1', True, float('nan')])
 def test_bad_fractions_are_refused(fraction):
     with pytest.raises(ValueError, match='fraction in'):
-        select_subset(IDS, 'labelled', fraction)
+        select_subset(IDS, 'labeled', fraction)
 
 
 def test_unknown_subset_is_refused():

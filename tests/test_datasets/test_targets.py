@@ -13,7 +13,7 @@ def _rle(mask):
 
 
 def _run(size, source='boxes', **label):
-    results = {'sample_id': 'a', 'is_labelled': True, 'bboxes': None, 'mask': None}
+    results = {'sample_id': 'a', 'is_labeled': True, 'bboxes': None, 'mask': None}
     results.update(label)
     return RasterizeTargets(size, source)(results).get('gt_map')
 
@@ -55,13 +55,13 @@ def test_a_small_mask_is_enlarged_in_place():
     assert abs(columns.mean() - 14.5) < 0.5
 
 
-def test_unlabelled_clips_pass_unchanged():
-    results = {'sample_id': 'a', 'is_labelled': False, 'bboxes': None}
+def test_unlabeled_clips_pass_unchanged():
+    results = {'sample_id': 'a', 'is_labeled': False, 'bboxes': None}
     assert RasterizeTargets()(dict(results)) == results
 
 
 @pytest.mark.parametrize('source', ['boxes', 'mask'])
-def test_a_labelled_clip_without_the_source_is_named(source):
+def test_a_labeled_clip_without_the_source_is_named(source):
     other = {'mask': _rle(np.ones((2, 2)))} if source == 'boxes' else {}
     with pytest.raises(DataError, match=f"'a' has no .*source='{source}'"):
         _run(8, source, **other)

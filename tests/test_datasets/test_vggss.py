@@ -13,7 +13,7 @@ METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'
 
 
 def test_native_layout(tiny_world):
-    dataset = VGGSSDataset(data_root=str(tiny_world), id_list='val.txt', labelled=True)
+    dataset = VGGSSDataset(data_root=str(tiny_world), id_list='val.txt', labeled=True)
     items = {i['file']: i for i in json.loads((tiny_world / 'vggss.json').read_text())}
     assert dataset.sample_ids == ['clip-08', 'clip-09']
     for n, sample_id in enumerate(dataset.sample_ids):
@@ -43,16 +43,16 @@ def test_without_a_list_all_frames_are_used(tiny_world):
     everything = [f'clip-{n:02d}' for n in range(12)]
     common = {'data_root': str(tiny_world), 'fraction': 0.25}
     assert VGGSSDataset(data_root=str(tiny_world)).sample_ids == everything
-    labelled = VGGSSDataset(subset='labelled', labelled=True, **common)
-    unlabelled = VGGSSDataset(subset='unlabelled', **common)
-    assert sorted(labelled.sample_ids + unlabelled.sample_ids) == everything
+    labeled = VGGSSDataset(subset='labeled', labeled=True, **common)
+    unlabeled = VGGSSDataset(subset='unlabeled', **common)
+    assert sorted(labeled.sample_ids + unlabeled.sample_ids) == everything
 
 
-def test_an_unlabelled_set_needs_no_annotation_file(spoilable_world):
+def test_an_unlabeled_set_needs_no_annotation_file(spoilable_world):
     (spoilable_world / 'vggss.json').unlink()
     assert len(VGGSSDataset(data_root=str(spoilable_world))) == 12
     with pytest.raises(DataError, match=r'vggss\.json.*cannot be read'):
-        VGGSSDataset(data_root=str(spoilable_world), labelled=True)
+        VGGSSDataset(data_root=str(spoilable_world), labeled=True)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_bad_annotations_are_named(spoilable_world, content, message):
     path = spoilable_world / 'vggss.json'
     path.write_bytes(content.encode('latin-1'))
     with pytest.raises(DataError, match=message) as info:
-        VGGSSDataset(data_root=str(spoilable_world), labelled=True)
+        VGGSSDataset(data_root=str(spoilable_world), labeled=True)
     assert str(path) in str(info.value)
 
 
@@ -98,7 +98,7 @@ def test_published_annotations(tmp_path, logged):
         data_root=str(tmp_path),
         ann_file=str(METADATA / 'vggss.json'),
         id_list=str(METADATA / 'vggss_test.csv'),
-        labelled=True,
+        labeled=True,
         test_mode=True,
     )
     empty = {'M1P1xla8rg0_000000', 'MKC9LvRivTM_000030'}
@@ -119,7 +119,7 @@ def test_published_annotations(tmp_path, logged):
 )
 def test_published_corrupt_items(tmp_path):
     dataset = VGGSSDataset(
-        ann_file=str(METADATA / 'vggss.json'), labelled=True, lazy_init=True
+        ann_file=str(METADATA / 'vggss.json'), labeled=True, lazy_init=True
     )
     annotations = dataset.read_annotations()
     assert len(annotations) == 5158
@@ -140,7 +140,7 @@ def test_pairs_that_do_not_sound(spoilable_world):
     dataset = VGGSSDataset(
         data_root=str(spoilable_world),
         id_list=['test.txt', 'silent.csv'],
-        labelled=True,
+        labeled=True,
         test_mode=True,
         pipeline=[
             {'type': 'LoadFrame', 'size': 8},
@@ -169,6 +169,6 @@ def test_a_pair_without_its_sound_is_missing(spoilable_world):
     )
     common = {'data_root': str(spoilable_world), 'id_list': 'silent.csv'}
     with pytest.raises(DataError, match=r'1 have no sound in .*\(clip-10\+x\)'):
-        VGGSSDataset(labelled=True, **common)
-    dataset = VGGSSDataset(labelled=True, missing='skip', **common)
+        VGGSSDataset(labeled=True, **common)
+    dataset = VGGSSDataset(labeled=True, missing='skip', **common)
     assert dataset.sample_ids == ['clip-10+clip-03']

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT = ['train_cfg.max_epochs=2']
 SHORT += [
     f'train_dataloader.sampler.{key}'
-    for key in ('num_batches=1', 'labelled_per_batch=2', 'unlabelled_per_batch=2')
+    for key in ('num_batches=1', 'labeled_per_batch=2', 'unlabeled_per_batch=2')
 ]
 ALONE = [
     f'{split}_dataloader.{key}'
@@ -77,14 +77,14 @@ def test_commands_lead_from_videos_to_heat_maps(folder, warm_python):
     assert done == [
         'extract_videos.py',
         'import_labels.py',
-        'split_labelled.py',
+        'split_labeled.py',
         'train.py',
         'test.py',
         'video_demo.py',
         'compare_methods.py',
     ]
     lists = {p.name for p in (folder / 'data/custom/lists').glob('*.txt')}
-    assert lists == {'labelled.txt', 'unlabelled.txt', 'val.txt', 'test.txt'}
+    assert lists == {'labeled.txt', 'unlabeled.txt', 'val.txt', 'test.txt'}
     assert list((folder / 'work_dirs/xpl_custom').rglob('contact_sheet.png'))
     assert (folder / 'heatmap.mp4').stat().st_size > 0
     results = json.loads(

@@ -70,8 +70,8 @@ def train(tmp_path, counts, norm='GN', contrastive=False):
             num_workers=0,
             sampler=dict(
                 type='CurriculumSampler',
-                labelled_per_batch=2 // counts,
-                unlabelled_per_batch=4 // counts,
+                labeled_per_batch=2 // counts,
+                unlabeled_per_batch=4 // counts,
                 seed=1,
             ),
             collate_fn=pseudo_collate,

@@ -68,12 +68,12 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
             dict(type='PackAVInputs'),
         ],
     )
-    labelled = dict(part, subset='labelled', labelled=True)
+    labeled = dict(part, subset='labeled', labeled=True)
     loader = dict(batch_size=4, num_workers=0)
     evaluation = dict(
         val_dataloader=dict(
             **loader,
-            dataset=dict(labelled, id_list='val.txt', subset='all'),
+            dataset=dict(labeled, id_list='val.txt', subset='all'),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
@@ -87,12 +87,12 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
             **loader,
             dataset=dict(
                 type='ConcatDataset',
-                datasets=[labelled, dict(part, subset='unlabelled')],
+                datasets=[labeled, dict(part, subset='unlabeled')],
             ),
             sampler=dict(
                 type='CurriculumSampler',
-                labelled_per_batch=2,
-                unlabelled_per_batch=2,
+                labeled_per_batch=2,
+                unlabeled_per_batch=2,
                 num_batches=3,
             ),
             collate_fn=dict(type='pseudo_collate'),
@@ -144,8 +144,8 @@ def test_maps_cover_what_is_asked_for(tiny_world, tmp_path, ratio):
     hook = HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=ratio))
     runner = make_runner(tiny_world, tmp_path, hook)
     runner.train()
-    labelled = runner.train_dataloader.dataset.datasets[0]
-    gt = [labelled[k]['data_samples'].gt_map.mean() for k in range(len(labelled))]
+    labeled = runner.train_dataloader.dataset.datasets[0]
+    gt = [labeled[k]['data_samples'].gt_map.mean() for k in range(len(labeled))]
     wanted = ratio * torch.stack(gt).mean().item()
     assert hook.area == pytest.approx(wanted, rel=1e-5)
     shares, cells = coverage(runner)

@@ -24,7 +24,7 @@ from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.errors import DataError
 
-NUM_LABELLED, NUM_UNLABELLED = 4, 6
+NUM_LABELED, NUM_UNLABELED = 4, 6
 
 
 class Clips(torch.utils.data.Dataset):
@@ -32,9 +32,9 @@ class Clips(torch.utils.data.Dataset):
 
     metainfo = {}
 
-    def __init__(self, labelled):
-        batch = tiny_batch(NUM_LABELLED, NUM_UNLABELLED)
-        rows = range(NUM_LABELLED) if labelled else range(NUM_LABELLED, 10)
+    def __init__(self, labeled):
+        batch = tiny_batch(NUM_LABELED, NUM_UNLABELED)
+        rows = range(NUM_LABELED) if labeled else range(NUM_LABELED, 10)
         self.items = [
             dict(
                 inputs={k: v[i] for k, v in batch['inputs'].items()},
@@ -70,8 +70,8 @@ def make_runner(
         num_workers=0,
         sampler=dict(
             type='CurriculumSampler',
-            labelled_per_batch=2,
-            unlabelled_per_batch=3,
+            labeled_per_batch=2,
+            unlabeled_per_batch=3,
             curriculum=curriculum,
         ),
         collate_fn=pseudo_collate,
@@ -128,7 +128,7 @@ def hook_of(runner):
     return hook
 
 
-def test_warm_up_then_pseudo_labels_for_every_unlabelled_clip(tmp_path):
+def test_warm_up_then_pseudo_labels_for_every_unlabeled_clip(tmp_path):
     watch = Watch()
     runner = make_runner(tmp_path, dict(warmup_epochs=2), hooks=[watch])
     runner.train()
@@ -138,8 +138,8 @@ def test_warm_up_then_pseudo_labels_for_every_unlabelled_clip(tmp_path):
     assert min(pseudo[4:]) > 0
     bank = hook_of(runner).bank
     # one visit by the scoring pass, one in each of two epochs
-    assert bank.visits.tolist() == [3] * NUM_UNLABELLED
-    assert bank.labels.shape == (NUM_UNLABELLED, 2, 6, 6)
+    assert bank.visits.tolist() == [3] * NUM_UNLABELED
+    assert bank.labels.shape == (NUM_UNLABELED, 2, 6, 6)
 
 
 @pytest.mark.parametrize('mode', ['cross', 'self', 'intersection', 'ensemble'])
@@ -153,9 +153,9 @@ def test_targets_equal_labels_computed_by_hand(tmp_path, mode):
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             model = copy.deepcopy(runner.model).eval()
-            samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
+            samples = [s for s in data_batch['data_samples'] if not s.is_labeled]
             rows = [
-                i for i, s in enumerate(data_batch['data_samples']) if not s.is_labelled
+                i for i, s in enumerate(data_batch['data_samples']) if not s.is_labeled
             ]
             inputs = {k: [v[i] for i in rows] for k, v in data_batch['inputs'].items()}
             with torch.no_grad():
@@ -204,7 +204,7 @@ def test_train_view_learns_from_former_visits_in_the_canonical_frame(tmp_path):
     runner = make_runner(tmp_path, hook, max_epochs=2, hooks=[watch])
     runner.train()
     bank = hook_of(runner).bank
-    assert bank.visits.tolist() == [3] * NUM_UNLABELLED
+    assert bank.visits.tolist() == [3] * NUM_UNLABELED
     assert all(torch.isfinite(t).all() for d in watch.targets for t in d.values())
 
 
@@ -387,7 +387,7 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
         )
         runner.train()
         areas[align_area] = hook_of(runner).bank.labels.float().mean(dim=(0, 2, 3))
-    clips = Clips(labelled=True)
+    clips = Clips(labeled=True)
     annotated = torch.stack([i['data_samples'].gt_map.mean() for i in clips.items])
     alignment = hook_of(runner).alignment
     assert alignment.area == pytest.approx(float(annotated.mean()))
@@ -418,7 +418,7 @@ def test_a_teacher_labels_from_the_end_of_the_warm_up(tmp_path):
     assert copies == [False] * 2 + [True] * 4
     assert drift[0] == 0 < drift[1]
     # the newest labels are the teacher's, from before its last updates
-    assert hook_of(runner).bank.visits.tolist() == [3] * NUM_UNLABELLED
+    assert hook_of(runner).bank.visits.tolist() == [3] * NUM_UNLABELED
 
 
 def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
@@ -431,7 +431,7 @@ def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
 
             def before_train_iter(self, runner, batch_idx, data_batch=None):
                 weights[threshold] = [  # noqa: B023
-                    (s.is_labelled, s.get('pseudo_weights'))
+                    (s.is_labeled, s.get('pseudo_weights'))
                     for s in data_batch['data_samples']
                 ]
 
@@ -490,13 +490,13 @@ def test_a_temperature_of_hard_labels_is_told(logged):
 def test_a_batch_that_does_not_fit_the_sampler_is_named(tmp_path):
     runner = make_runner(tmp_path, dict(warmup_epochs=0))
     runner._train_dataloader['batch_size'] = 4
-    with pytest.raises(DataError, match='batch_size is 4, .* 2 labelled'):
+    with pytest.raises(DataError, match='batch_size is 4, .* 2 labeled'):
         runner.train()
 
 
-def test_batches_without_unlabelled_clips_are_refused(tmp_path):
+def test_batches_without_unlabeled_clips_are_refused(tmp_path):
     runner = make_runner(tmp_path, dict(warmup_epochs=0))
-    runner._train_dataloader['sampler']['unlabelled_per_batch'] = 0
+    runner._train_dataloader['sampler']['unlabeled_per_batch'] = 0
     with pytest.raises(ValueError, match='without any'):
         runner.train()
 
@@ -538,10 +538,10 @@ def test_an_epoch_that_is_taken_up_keeps_its_order(tmp_path):
     runner.train()
     hook = hook_of(runner)
     hook.sampler.set_epoch(1)
-    hook.sampler.set_reliability(torch.arange(NUM_UNLABELLED).float())
+    hook.sampler.set_reliability(torch.arange(NUM_UNLABELED).float())
     before = hook.sampler.selected()
     # by now the bank ranks the clips the other way round
-    hook.bank.reliability = lambda: -torch.arange(NUM_UNLABELLED).float()
+    hook.bank.reliability = lambda: -torch.arange(NUM_UNLABELED).float()
     hook.sampler.skip_batches(1)
     hook.before_train_epoch(runner)
     assert torch.equal(hook.sampler.selected(), before)

@@ -24,7 +24,7 @@ class _Model(BaseModel):
         return {'loss': self.weight**2} if mode == 'loss' else data_samples
 
 
-def _runner(root, work_dir, labelled='train.txt', test='test.txt'):
+def _runner(root, work_dir, labeled='train.txt', test='test.txt'):
     def dataset(**options):
         return {
             'type': 'VGGSSDataset',
@@ -43,8 +43,8 @@ def _runner(root, work_dir, labelled='train.txt', test='test.txt'):
         }
 
     train = [
-        dataset(id_list=labelled, labelled=True, subset='labelled', fraction=0.25),
-        dataset(id_list='train.txt', subset='unlabelled', fraction=0.25),
+        dataset(id_list=labeled, labeled=True, subset='labeled', fraction=0.25),
+        dataset(id_list='train.txt', subset='unlabeled', fraction=0.25),
     ]
     return Runner(
         model=_Model(),
@@ -52,7 +52,7 @@ def _runner(root, work_dir, labelled='train.txt', test='test.txt'):
         train_dataloader=loader({'type': 'ConcatDataset', 'datasets': train}),
         train_cfg={'by_epoch': True, 'max_epochs': 1},
         optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
-        test_dataloader=loader(dataset(id_list=test, labelled=True)),
+        test_dataloader=loader(dataset(id_list=test, labeled=True)),
         test_cfg={},
         test_evaluator={'type': 'mmengine.DumpResults', 'out_file_path': 'x.pkl'},
         custom_hooks=[{'type': 'DataLeakHook'}],
@@ -75,8 +75,8 @@ def test_clean_splits_train_and_are_logged(tiny_world, tmp_path):
         r'- (train|test)( \w+)? \(.*\): (\d+) clips.*hash (\w+)', log.read_text()
     )
     assert [(split + role, int(n)) for split, role, n, _ in lines] == [
-        ('train labelled', 2),
-        ('train unlabelled', 6),
+        ('train labeled', 2),
+        ('train unlabeled', 6),
         ('test', 2),
     ]
     assert lines[2][3] == hash_ids(['clip-10', 'clip-11'])
@@ -91,8 +91,8 @@ def test_test_media_need_not_be_there(spoilable_world, tmp_path):
 @pytest.mark.parametrize(
     ('lists', 'message'),
     [
-        ({'test': 'train.txt'}, 'train labelled .*test .*share 2 ids'),
-        ({'labelled': 'val.txt', 'test': 'val.txt'}, 'train labelled .*test .*clip-0'),
+        ({'test': 'train.txt'}, 'train labeled .*test .*share 2 ids'),
+        ({'labeled': 'val.txt', 'test': 'val.txt'}, 'train labeled .*test .*clip-0'),
     ],
 )
 def test_leaks_stop_training_before_the_first_step(

@@ -37,5 +37,5 @@ def test_labels_of_a_checkpoint(tmp_path, in_file):
 
 
 def test_labels_of_other_clips_are_refused(tmp_path):
-    with pytest.raises(DataError, match='another unlabelled list'):
+    with pytest.raises(DataError, match='another unlabeled list'):
         LabelMemory(save(tmp_path), IDS[::-1], CFG)

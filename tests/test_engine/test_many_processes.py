@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 # no multiple of two: MMEngine's samplers repeat clips to share them evenly
-LABELLED, UNLABELLED, TESTED = 6, 41, 7
+LABELED, UNLABELED, TESTED = 6, 41, 7
 EPOCHS, STEPS = 7, 3
 LR = 2e-3
 
@@ -35,7 +35,7 @@ class Clips(Dataset):
     metainfo = {}
 
     def __init__(self, first, last):
-        self.batch = tiny_batch(LABELLED + 1, UNLABELLED)
+        self.batch = tiny_batch(LABELED + 1, UNLABELED)
         self.first, self.last = first, last
         self.sample_ids = [s.sample_id for s in self.batch['data_samples'][first:last]]
 
@@ -67,10 +67,10 @@ class Record(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.losses.append({k: v.item() for k, v in outputs.items()})
         samples = data_batch['data_samples']
-        self.sizes.append((sum(s.is_labelled for s in samples), len(samples)))
+        self.sizes.append((sum(s.is_labeled for s in samples), len(samples)))
 
 
-# batches of the ranks: so many labelled and so many unlabelled clips
+# batches of the ranks: so many labeled and so many unlabeled clips
 UNEVEN = (
     ((3, 0), (0, 3)),
     ((0, 3), (3, 0)),
@@ -86,14 +86,14 @@ class UnevenSampler(CurriculumSampler):
     """Deals the ranks what UNEVEN says; a single process gets it all."""
 
     def __iter__(self):
-        selected = (self.selected() + self.num_labelled).tolist()
+        selected = (self.selected() + self.num_labeled).tolist()
         for step, shares in enumerate(UNEVEN):
-            for rank, (labelled, unlabelled) in enumerate(shares):
+            for rank, (labeled, unlabeled) in enumerate(shares):
                 if self.world_size == 1 or rank == self.rank:
                     first = 3 * (step + rank + self.epoch)
-                    for n in range(labelled):
-                        yield (first + n) % self.num_labelled
-                    for n in range(unlabelled):
+                    for n in range(labeled):
+                        yield (first + n) % self.num_labeled
+                    for n in range(unlabeled):
                         yield selected[(first + 7 * rank + n) % len(selected)]
 
 
@@ -131,16 +131,16 @@ def train(world_size, work_dir, uneven, lr, hook):
     model_cfg = tiny_model_cfg(norm='GN')
     model_cfg['localizers']['a']['audio_encoder']['pool'] = 'avg'
     model = smooth(MODELS.build(model_cfg))
-    labelled, unlabelled = (3, 3) if uneven else (4, 8)
+    labeled, unlabeled = (3, 3) if uneven else (4, 8)
     if uneven:
         sampler = dict(type='UnevenSampler', num_batches=len(UNEVEN))
     else:
         sampler = dict(type='CurriculumSampler', num_batches=STEPS)
     share = 2 if uneven else world_size
-    batch_size = labelled + unlabelled
+    batch_size = labeled + unlabeled
     if not uneven or world_size > 1:
         batch_size //= share
-    per_batch = (labelled // share, unlabelled // share)
+    per_batch = (labeled // share, unlabeled // share)
     if uneven:
         per_batch = (batch_size - 1, 1)  # UnevenSampler does not look at them
     test_clips = Clips(0, TESTED)
@@ -149,14 +149,14 @@ def train(world_size, work_dir, uneven, lr, hook):
         work_dir=work_dir,
         train_dataloader=dict(
             dataset=ConcatDataset(
-                [Clips(0, LABELLED), Clips(LABELLED + 1, LABELLED + 1 + UNLABELLED)]
+                [Clips(0, LABELED), Clips(LABELED + 1, LABELED + 1 + UNLABELED)]
             ),
             batch_size=batch_size,
             num_workers=0,
             sampler=dict(
                 sampler,
-                labelled_per_batch=per_batch[0],
-                unlabelled_per_batch=per_batch[1],
+                labeled_per_batch=per_batch[0],
+                unlabeled_per_batch=per_batch[1],
                 curriculum=dict(start=0.5),
                 seed=3,
             ),
@@ -300,7 +300,7 @@ def test_processes_equal_one(folder, alone, world_size, tmp_path):
     # pseudo-labels were learnt from, and the curriculum did choose
     assert alone['losses'][-1]['a.loss_pseudo'] > 0
     sizes = [len(s) for s in alone['selected']]
-    assert sizes[1] == UNLABELLED // 2 + 1 < sizes[-1] < UNLABELLED
+    assert sizes[1] == UNLABELED // 2 + 1 < sizes[-1] < UNLABELED
     # seven clips on two and four processes: the padding is not counted
     assert ranks[0]['scores'] == alone['scores']
     assert alone['scores']['n_evaluated'] == TESTED
@@ -334,7 +334,7 @@ def test_the_teacher_of_two_processes_is_that_of_one(folder):
 
 @pytest.mark.parametrize('view', ['canonical', 'train'])
 def test_ranks_without_some_kind_of_clip(folder, view):
-    """No rank waits for one whose batch has no labelled or no unlabelled clip."""
+    """No rank waits for one whose batch has no labeled or no unlabeled clip."""
     (alone,) = run(folder, 1, uneven=True, view=view)
     ranks = run(folder, 2, uneven=True, view=view)
     for rank, result in enumerate(ranks):

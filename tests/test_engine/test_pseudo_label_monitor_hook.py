@@ -43,10 +43,10 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
         singleton._instance_dict.clear()
     torch.manual_seed(3)
     datasets = [
-        part(world, subset='labelled', labelled=True),
-        part(world, subset='unlabelled'),
+        part(world, subset='labeled', labeled=True),
+        part(world, subset='unlabeled'),
     ]
-    labeller = dict(type='CrossPseudoLabelHook')
+    labeler = dict(type='CrossPseudoLabelHook')
     runner = Runner(
         model=MODELS.build(tiny_model_cfg()),
         work_dir=str(work_dir),
@@ -56,8 +56,8 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
             num_workers=0,
             sampler=dict(
                 type='CurriculumSampler',
-                labelled_per_batch=2,
-                unlabelled_per_batch=2,
+                labeled_per_batch=2,
+                unlabeled_per_batch=2,
                 curriculum=dict(start=0.5),
             ),
             collate_fn=dict(type='mmxpl.av_collate'),
@@ -65,7 +65,7 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
         train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, warmup_epochs=1),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(checkpoint=None),
-        custom_hooks=[*([labeller] if cross else []), *hooks],
+        custom_hooks=[*([labeler] if cross else []), *hooks],
         visualizer=visualizer
         or dict(type='AVLocVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
         default_scope='mmxpl',
@@ -79,7 +79,7 @@ def train(world, work_dir, *hooks, visualizer=None, cross=True):
 
 
 def monitor(world, **options):
-    truth = part(world, subset='unlabelled', labelled=True)
+    truth = part(world, subset='unlabeled', labeled=True)
     return dict(type='PseudoLabelMonitorHook', truth=truth, **options)
 
 
@@ -103,14 +103,14 @@ def test_what_is_logged_and_that_it_is_true(tiny_world, tmp_path):
     assert last['pseudo_label/a_area'] == pytest.approx(labels[:, 0].mean(), abs=1e-5)
     sharpness = np.abs(2 * labels[:, 1] - 1).mean()
     assert last['pseudo_label/b_sharpness'] == pytest.approx(sharpness, abs=1e-5)
-    # the truth of those very clips, drawn by the labelled set's own pipeline
-    unlabelled = runner.train_dataloader.dataset.datasets[1]
+    # the truth of those very clips, drawn by the labeled set's own pipeline
+    unlabeled = runner.train_dataloader.dataset.datasets[1]
     everything = mmxpl.datasets.AVJsonDataset(
-        str(tiny_world), labelled=True, pipeline=LOAD
+        str(tiny_world), labeled=True, pipeline=LOAD
     )
     ids = everything.sample_ids
     ious, areas = [], []
-    for label, sample_id in zip(labels[:, 0], unlabelled.sample_ids, strict=True):
+    for label, sample_id in zip(labels[:, 0], unlabeled.sample_ids, strict=True):
         gt = everything[ids.index(sample_id)]['data_samples'].gt_map.double()
         cells = torch.nn.functional.interpolate(gt[None, None], (6, 6), mode='area')
         cells = cells[0, 0].numpy()
@@ -162,7 +162,7 @@ def test_without_truth_nothing_about_truth(tiny_world, tmp_path):
     assert 'pseudo_label/selected/reliability' in keys
 
 
-def test_without_the_labelling_hook_it_says_so(tiny_world, tmp_path):
+def test_without_the_labeling_hook_it_says_so(tiny_world, tmp_path):
     hook = dict(type='PseudoLabelMonitorHook')
     with pytest.raises(TypeError, match='CrossPseudoLabelHook'):
         train(tiny_world, tmp_path / 'run', hook, cross=False)

@@ -56,7 +56,7 @@ def test_a_resumed_run_keeps_the_earlier_labels(runner):
     assert torch.equal(other.labels[0], hook.labels[0])
 
 
-def test_without_the_labelling_hook_it_says_so(runner):
+def test_without_the_labeling_hook_it_says_so(runner):
     runner.hooks = []
     with pytest.raises(TypeError, match='CrossPseudoLabelHook'):
         PseudoLabelStripHook().after_train_epoch(runner)

@@ -12,10 +12,10 @@ def part(*ids):
     return SimpleNamespace(sample_ids=list(ids))
 
 
-class Labelled(SimpleNamespace):
+class Labeled(SimpleNamespace):
     """A set of one clip with a box."""
 
-    labelled, sample_ids = True, ['a']
+    labeled, sample_ids = True, ['a']
 
     def __len__(self):
         return 1
@@ -31,14 +31,14 @@ class Loader(SimpleNamespace):
         return self.batches
 
 
-def describe(world_size=1, labelled=2, unlabelled=2, seed=0, parts=None, batches=4):
+def describe(world_size=1, labeled=2, unlabeled=2, seed=0, parts=None, batches=4):
     sampler = SimpleNamespace(
-        seed=seed, labelled_per_batch=labelled, unlabelled_per_batch=unlabelled
+        seed=seed, labeled_per_batch=labeled, unlabeled_per_batch=unlabeled
     )
     loader = Loader(
         sampler=sampler,
         dataset=SimpleNamespace(datasets=parts or [part('a'), part('b', 'c')]),
-        batch_size=labelled + unlabelled,
+        batch_size=labeled + unlabeled,
         batches=batches,
     )
     return describe_run(loader, world_size)
@@ -49,7 +49,7 @@ def test_the_same_run_passes_in_silence():
 
 
 def test_ranks_that_share_the_batch_are_converted():
-    message = compare_runs(describe(), describe(2, labelled=1, unlabelled=1))
+    message = compare_runs(describe(), describe(2, labeled=1, unlabeled=1))
     assert 'with 1 processes and goes on with 2' in message
 
 
@@ -57,18 +57,18 @@ def test_ranks_that_share_the_batch_are_converted():
     ('now', 'words'),
     [
         (dict(seed=1), 'seed is 0, this one 1: set randomness.seed=0'),
-        (dict(world_size=2), 'these 4: with 2 processes set labelled_per_batch=1'),
+        (dict(world_size=2), 'these 4: with 2 processes set labeled_per_batch=1'),
         (dict(world_size=3), 'cannot be divided evenly'),
-        (dict(labelled=1), 'hold 2 clips by labelled_per_batch, these 1'),
+        (dict(labeled=1), 'hold 2 clips by labeled_per_batch, these 1'),
         (dict(batches=5), 'epochs have 4 batches, these 5'),
-        (dict(parts=[part('a'), part('c', 'b')]), 'its unlabelled clips are others'),
-        (dict(parts=[part('x'), part('b', 'c')]), 'its labelled clips are others'),
-        (dict(parts=[Labelled(box=[0, 0, 1, 1]), part('b', 'c')]), 'other boxes'),
+        (dict(parts=[part('a'), part('c', 'b')]), 'its unlabeled clips are others'),
+        (dict(parts=[part('x'), part('b', 'c')]), 'its labeled clips are others'),
+        (dict(parts=[Labeled(box=[0, 0, 1, 1]), part('b', 'c')]), 'other boxes'),
         (dict(parts=[part('a')]), 'trained on 2 data sets, here are 1'),
     ],
 )
 def test_another_run_is_refused_with_the_remedy(now, words):
-    before = dict(parts=[Labelled(box=[0, 0, 1, 0.5]), part('b', 'c')])
+    before = dict(parts=[Labeled(box=[0, 0, 1, 0.5]), part('b', 'c')])
     with pytest.raises(DataError) as caught:
         compare_runs(describe(**before if 'boxes' in words else {}), describe(**now))
     assert words in str(caught.value)

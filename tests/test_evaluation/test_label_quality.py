@@ -60,7 +60,7 @@ def truth_cfg(tiny_world):
         type='AVJsonDataset',
         data_root=str(tiny_world),
         id_list='train.txt',
-        labelled=True,
+        labeled=True,
         pipeline=[
             dict(type='LoadFrame', size=48),  # must not run
             dict(type='RasterizeTargets', size=64, source='mask'),
@@ -72,7 +72,7 @@ def test_truth_follows_the_ids_and_its_own_rasterizer(truth_cfg, tiny_world, log
     ids = ['clip-05', 'unknown', 'clip-02', 'clip-07']
     truth = HiddenTruth(truth_cfg, ids)
     assert truth.rows.tolist() == [0, 2, 3]
-    assert '3 of 4 unlabelled clips; 5 annotated' in logged()
+    assert '3 of 4 unlabeled clips; 5 annotated' in logged()
     single = HiddenTruth(truth_cfg, ['clip-02'])
     assert torch.equal(truth.maps(1, 2), single.maps(0, 1))
     assert truth.maps(0, 3).shape == (3, 64, 64)
@@ -89,8 +89,8 @@ def test_judging_does_not_depend_on_the_chunk(truth_cfg):
 
 
 def test_truth_without_annotations_is_refused(truth_cfg):
-    with pytest.raises(DataError, match='set labelled=True'):
-        HiddenTruth({**truth_cfg, 'labelled': False}, ['clip-02'])
+    with pytest.raises(DataError, match='set labeled=True'):
+        HiddenTruth({**truth_cfg, 'labeled': False}, ['clip-02'])
 
 
 def test_truth_of_other_clips_is_refused(truth_cfg):

@@ -52,7 +52,7 @@ def config_path(tmp_path_factory, tiny_world):
     cfg.default_hooks.pseudo_label.align_area = True
     cfg.default_hooks.calibration.enable = True
     cfg.optim_wrapper.accumulative_counts = 1
-    sampler = dict(labelled_per_batch=2, unlabelled_per_batch=2, num_batches=4)
+    sampler = dict(labeled_per_batch=2, unlabeled_per_batch=2, num_batches=4)
     cfg.train_dataloader.sampler.update(sampler)
     cfg.train_dataloader.dataset.labeled_fraction = 0.25
     loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]

@@ -40,8 +40,8 @@ SET_UPS = {
     'accumulated gradients': (('optim_wrapper.accumulative_counts=2',), 4),
     'two processes': (
         (
-            'train_dataloader.sampler.labelled_per_batch=1',
-            'train_dataloader.sampler.unlabelled_per_batch=1',
+            'train_dataloader.sampler.labeled_per_batch=1',
+            'train_dataloader.sampler.unlabeled_per_batch=1',
         ),
         4,
     ),

@@ -37,20 +37,20 @@ MORE = 'train_cfg.max_epochs=4'
             'lists',
             ['train_dataloader.dataset.split_seed=1'],
             1,
-            ['labelled clips are others', 'unlabelled clips are others'],
+            ['labeled clips are others', 'unlabeled clips are others'],
         ),
         (
             'batch composition',
-            loader(sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=3),
+            loader(sampler__labeled_per_batch=1, sampler__unlabeled_per_batch=3),
             1,
-            ['hold 2 clips by labelled_per_batch, these 1', 'set labelled_per_batch=2'],
+            ['hold 2 clips by labeled_per_batch, these 1', 'set labeled_per_batch=2'],
         ),
         ('number of batches', loader(sampler__num_batches=5), 1, ['epochs have 4']),
         (
             'number of processes',
             [],
             2,
-            ['these 4: with 2 processes set labelled_per_batch=1'],
+            ['these 4: with 2 processes set labeled_per_batch=1'],
         ),
         (
             'map size',
@@ -77,7 +77,7 @@ def test_another_run_is_refused(train, finished, fault, what, options, ranks, wo
 
 def test_other_processes_with_the_same_batches(train, finished, fault):
     fault('resumed otherwise, with two processes that share the batch')
-    options = loader(sampler__labelled_per_batch=1, sampler__unlabelled_per_batch=1)
+    options = loader(sampler__labeled_per_batch=1, sampler__unlabeled_per_batch=1)
     resumed = train(finished, MORE, *options, resume=True, ranks=2)
     assert resumed.codes == [0, 0], resumed.text
     assert 'started with 1 processes and goes on with 2' in resumed.text

@@ -77,8 +77,8 @@ def test_slurms_signal(train, whole_run, tmp_path, fault):
 SHARED = tuple(
     f'train_dataloader.{key}'
     for key in (
-        'sampler.labelled_per_batch=1',
-        'sampler.unlabelled_per_batch=1',
+        'sampler.labeled_per_batch=1',
+        'sampler.unlabeled_per_batch=1',
     )
 )
 

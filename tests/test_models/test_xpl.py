@@ -15,7 +15,7 @@ def model():
 
 def with_pseudo_labels(batch, requires_grad=False):
     for sample in batch['data_samples']:
-        if not sample.is_labelled:
+        if not sample.is_labeled:
             maps = torch.rand(2, 1, 6, 6, requires_grad=requires_grad)
             sample.pseudo_label = PixelData(a=maps[0], b=maps[1])
     return batch
@@ -78,9 +78,9 @@ def test_targets_decide_which_loss_there_is(model):
     losses = model(**data, mode='loss')
     assert losses['a.loss_pseudo'].item() == 0
     assert losses['a.loss_supervised'].item() > 0
-    # ground truth of a clip that is not labelled is not learnt from
+    # ground truth of a clip that is not labeled is not learnt from
     for sample in data['data_samples']:
-        sample.set_metainfo(dict(is_labelled=False))
+        sample.set_metainfo(dict(is_labeled=False))
     assert model(**data, mode='loss')['a.loss_supervised'].item() == 0
 
 

@@ -111,7 +111,7 @@ def test_state_survives_the_safe_loader(tmp_path):
 
 @pytest.mark.parametrize(
     ('ids', 'message'),
-    [(IDS[:4], 'of 6 clips'), (IDS[::-1], 'another unlabelled list')],
+    [(IDS[:4], 'of 6 clips'), (IDS[::-1], 'another unlabeled list')],
 )
 def test_state_of_another_list_is_refused(ids, message):
     bank = make_bank()

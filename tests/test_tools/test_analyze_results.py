@@ -29,7 +29,7 @@ def maps(tiny_world, tmp_path):
     dataset = AVJsonDataset(
         str(tiny_world),
         id_list='test.txt',
-        labelled=True,
+        labeled=True,
         pipeline=[dict(type='RasterizeTargets')],
     )
     ramp = np.linspace(0, 0.1, 224 * 224, dtype=np.float32).reshape(224, 224)
@@ -77,7 +77,7 @@ def test_what_was_left_out_is_counted(analyze, maps, capsys):
     [
         (['--model', 'c'], "has no folder 'c' of maps (it has: a, b, ens)"),
         (['--part', 'val'], 'none of its 2 maps is of a clip in --part val'),
-        (['--part', 'unlabelled'], 'set labelled=True'),
+        (['--part', 'unlabeled'], 'set labeled=True'),
     ],
 )
 def test_what_cannot_be_analysed_is_said(analyze, maps, capsys, arguments, message):

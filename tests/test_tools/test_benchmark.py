@@ -13,8 +13,8 @@ CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_synthetic.py'
 TOOL = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark.py'))
 SMALL = [
     '--cfg-options',
-    'train_dataloader.sampler.labelled_per_batch=1',
-    'train_dataloader.sampler.unlabelled_per_batch=2',
+    'train_dataloader.sampler.labeled_per_batch=1',
+    'train_dataloader.sampler.unlabeled_per_batch=2',
     'train_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False',
     'train_dataloader.dataset.labeled_fraction=0.5',

@@ -30,14 +30,14 @@ def browse(tiny_world, tmp_path, monkeypatch):
 
 
 def test_pictures_of_every_part(browse, capsys):
-    for part, has_truth in (('labelled', 1), ('unlabelled', 0), ('val', 1)):
+    for part, has_truth in (('labeled', 1), ('unlabeled', 0), ('val', 1)):
         pictures = browse('--part', part, '--num', 2, '--views', 1)
         names = [name for name in pictures if name.startswith(part)]
         assert len(names) == 2
         # frame, ground truth, waveform, spectrogram, a view
         panels = (pictures[names[0]].shape[1] - 12) / (224 + 12)
         assert round(panels) == 4 + has_truth
-    assert '2 of 4 samples of labelled' in capsys.readouterr().out
+    assert '2 of 4 samples of labeled' in capsys.readouterr().out
 
 
 def test_given_samples_again_and_again_the_same(browse):
@@ -57,10 +57,10 @@ def test_what_is_not_there_is_said(browse, capsys):
     assert "'none' is not in --part val" in capsys.readouterr().err
 
 
-UNLABELLED = 4  # of eight, a half
+UNLABELED = 4  # of eight, a half
 
 
-def _checkpoint(path, ids, visited=UNLABELLED):
+def _checkpoint(path, ids, visited=UNLABELED):
     """A bank whose localizers agree the more, the later the clip."""
     bank = PseudoLabelBank(ids, ['a', 'b'])
     if visited:
@@ -74,14 +74,14 @@ def _checkpoint(path, ids, visited=UNLABELLED):
 
 
 @pytest.fixture
-def unlabelled_ids(browse):
+def unlabeled_ids(browse):
     cfg = load_config(str(CONFIG), {FRACTION: 0.5})
-    ids = DATASETS.build(dataset_config(cfg, 'unlabelled')).sample_ids
-    assert len(ids) == UNLABELLED
+    ids = DATASETS.build(dataset_config(cfg, 'unlabeled')).sample_ids
+    assert len(ids) == UNLABELED
     return ids
 
 
-def test_pseudo_labels_of_a_checkpoint(browse, unlabelled_ids, tmp_path, monkeypatch):
+def test_pseudo_labels_of_a_checkpoint(browse, unlabeled_ids, tmp_path, monkeypatch):
     from mmxpl.visualization import sample_sheet as module
 
     drawn = {}
@@ -92,14 +92,14 @@ def test_pseudo_labels_of_a_checkpoint(browse, unlabelled_ids, tmp_path, monkeyp
         return sheet(image, sample, spectrograms, views, waveform, labels, detail)
 
     monkeypatch.setattr(module, 'sample_sheet', spy)
-    path = _checkpoint(tmp_path / 'c.pth', unlabelled_ids, visited=3)
+    path = _checkpoint(tmp_path / 'c.pth', unlabeled_ids, visited=3)
     pictures = browse('--checkpoint', path, '--views', 0)
-    assert sorted(pictures) == sorted(f'unlabelled_{i}.png' for i in unlabelled_ids)
+    assert sorted(pictures) == sorted(f'unlabeled_{i}.png' for i in unlabeled_ids)
     # soft IoU of the two: 1/2, 1 and 2/3, none of the last
     ranks = (3, 1, 2)
-    for place, sample_id in enumerate(unlabelled_ids):
+    for place, sample_id in enumerate(unlabeled_ids):
         labels, detail = drawn[sample_id]
-        width = pictures[f'unlabelled_{sample_id}.png'].shape[1]
+        width = pictures[f'unlabeled_{sample_id}.png'].shape[1]
         # frame, waveform, spectrogram and the pseudo-labels
         assert (width - 12) / (224 + 12) == 3 + len(labels)
         if place == 3:
@@ -114,14 +114,14 @@ def test_pseudo_labels_of_a_checkpoint(browse, unlabelled_ids, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda ids: ids[::-1], 'are of another unlabelled list'),
+        (lambda ids: ids[::-1], 'are of another unlabeled list'),
         (lambda ids: ids[:-1], 'pseudo-labels are of 3 clips'),
     ],
 )
 def test_a_bank_of_other_clips_is_refused(
-    browse, unlabelled_ids, tmp_path, capsys, change, message
+    browse, unlabeled_ids, tmp_path, capsys, change, message
 ):
-    ids = change(unlabelled_ids)
+    ids = change(unlabeled_ids)
     path = _checkpoint(tmp_path / 'c.pth', ids, visited=len(ids))
     with pytest.raises(SystemExit):
         browse('--checkpoint', path)
@@ -130,7 +130,7 @@ def test_a_bank_of_other_clips_is_refused(
 
 
 def test_checkpoints_without_labels_are_refused(
-    browse, unlabelled_ids, tmp_path, capsys
+    browse, unlabeled_ids, tmp_path, capsys
 ):
     path = tmp_path / 'c.pth'
     for content, message in (
@@ -142,8 +142,8 @@ def test_checkpoints_without_labels_are_refused(
             browse('--checkpoint', path)
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        browse('--checkpoint', _checkpoint(path, unlabelled_ids, visited=0))
+        browse('--checkpoint', _checkpoint(path, unlabeled_ids, visited=0))
     assert 'is of the warm-up' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         browse('--checkpoint', path, '--part', 'val')
-    assert 'only --part unlabelled' in capsys.readouterr().err
+    assert 'only --part unlabeled' in capsys.readouterr().err

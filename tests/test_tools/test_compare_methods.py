@@ -17,8 +17,8 @@ OPTIONS = (
     'train_cfg.max_epochs=2',
     'train_cfg.val_interval=1',
     'train_cfg.warmup_epochs=1',
-    'train_dataloader.sampler.labelled_per_batch=2',
-    'train_dataloader.sampler.unlabelled_per_batch=2',
+    'train_dataloader.sampler.labeled_per_batch=2',
+    'train_dataloader.sampler.unlabeled_per_batch=2',
     'train_dataloader.sampler.num_batches=2',
     *(
         f'{part}_dataloader.{key}'
@@ -99,8 +99,8 @@ def test_tables_and_curves_are_written(compared):
     assert text in said
     assert 'split: val' in text
     assert 'XPL, no PL-EMA' in text
-    assert (out / 'curves_labelled0.5.png').stat().st_size > 1000
-    with open(out / 'curves_labelled0.5.csv', newline='') as file:
+    assert (out / 'curves_labeled0.5.png').stat().st_size > 1000
+    with open(out / 'curves_labeled0.5.csv', newline='') as file:
         curves = {row['curve'] for row in csv.DictReader(file)}
     assert {'pseudo_label/a_soft_iou', 'pseudo_label/agreement'} <= curves
 
@@ -113,7 +113,7 @@ def test_a_shared_warm_up_changes_no_bit_and_a_further_method_costs_its_own(
     assert alone.returncode == 0, alone.stdout[-3000:] + alone.stderr[-3000:]
     weights = [
         torch.load(
-            folder / 'labelled0.5/xpl/seed3/epoch_2.pth',
+            folder / 'labeled0.5/xpl/seed3/epoch_2.pth',
             map_location='cpu',
             weights_only=False,
         )['state_dict']
@@ -122,7 +122,7 @@ def test_a_shared_warm_up_changes_no_bit_and_a_further_method_costs_its_own(
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     # it did begin from the other's warm-up
-    log = (out / 'labelled0.5/xpl/seed3/log.txt').read_text()
+    log = (out / 'labeled0.5/xpl/seed3/log.txt').read_text()
     assert 'resumed epoch: 1' in log
 
 

@@ -148,13 +148,13 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     }
     (tmp_path / 'coco.json').write_text(json.dumps(coco))
     arguments = ['--coco', tmp_path / 'coco.json', '--clips', out / 'clips.json']
-    arguments += ['--out', out / 'annotations.json', '--list', out / 'labelled.txt']
+    arguments += ['--out', out / 'annotations.json', '--list', out / 'labeled.txt']
     tool('import_labels', *arguments)
     assert '1 of 2 clips have labels now: 1 boxes, 1 clips' in capsys.readouterr().out
     assert len((out / 'without_labels.txt').read_text().split()) == 1
     tool('import_labels', *arguments, '--overwrite')
     capsys.readouterr()
-    common = {'data_root': str(out), 'id_list': 'labelled.txt', 'labelled': True}
+    common = {'data_root': str(out), 'id_list': 'labeled.txt', 'labeled': True}
     for source in ('boxes', 'mask'):
         load = [{'type': 'LoadFrame', 'size': 32}, {'type': 'LoadAudio'}]
         load += [{'type': 'RasterizeTargets', 'size': 32, 'source': source}]
@@ -206,7 +206,7 @@ def test_masks_as_pictures(tool, tiny_world, tmp_path, capsys):
         data_root=str(tiny_world),
         ann_file=str(tmp_path / 'ann.json'),
         id_list=str(tmp_path / 'list.txt'),
-        labelled=True,
+        labeled=True,
     )
     assert dataset.sample_ids == ['clip-00', 'clip-01']
     for entry in dataset:
@@ -263,6 +263,6 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     ]
     for n in range(2):
         assert soundfile.info(out / 'audio' / f'10{n}.wav').samplerate == 16000
-    assert len(FlickrSoundNetDataset(data_root=str(out), labelled=True)) == 2
+    assert len(FlickrSoundNetDataset(data_root=str(out), labeled=True)) == 2
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out

@@ -99,20 +99,20 @@ def test_damaged_resources_are_named(tmp_path):
 def test_data_set_loads(package, tmp_path, capsys):
     out = tmp_path / 'out'
     tool.main(['--package', str(package), '--out', str(out)])
-    assert f'{out / "labelled.txt"}: 2 clips' in capsys.readouterr().out
+    assert f'{out / "labeled.txt"}: 2 clips' in capsys.readouterr().out
     licences = (out / 'LICENCES.txt').read_text()
     assert 'cat: somebody' in licences
     assert 'japan: someone else' in licences
     options = dict(data_root=str(out), ann_file='annotations.json')
     pipeline = [dict(type='mmxpl.LoadFrame', size=(16, 16))]
     pipeline += [dict(type='mmxpl.LoadAudio', sample_rate=16000, duration=0.5)]
-    labelled = AVJsonDataset(
-        **options, id_list='labelled.txt', labelled=True, pipeline=pipeline
+    labeled = AVJsonDataset(
+        **options, id_list='labeled.txt', labeled=True, pipeline=pipeline
     )
-    boxes = {e['sample_id']: e['bboxes'] for e in labelled}
+    boxes = {e['sample_id']: e['bboxes'] for e in labeled}
     assert sorted(boxes) == ['animal_cat', 'animal_chicken']
     np.testing.assert_allclose(boxes['animal_chicken'], BOXES['chicken'])
-    (music,) = AVJsonDataset(**options, id_list='unlabelled.txt', pipeline=pipeline)
+    (music,) = AVJsonDataset(**options, id_list='unlabeled.txt', pipeline=pipeline)
     assert music['sample_id'] == 'music_japan'
     entry = json.loads((out / 'annotations.json').read_text())['data_list'][0]
     assert (out / entry['img_path']).suffix == '.webp'

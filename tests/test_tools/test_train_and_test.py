@@ -32,8 +32,8 @@ OPTIONS = (
     'val_dataloader.persistent_workers=False',
     'test_dataloader.num_workers=0',
     'test_dataloader.persistent_workers=False',
-    'train_dataloader.sampler.labelled_per_batch=2',
-    'train_dataloader.sampler.unlabelled_per_batch=2',
+    'train_dataloader.sampler.labeled_per_batch=2',
+    'train_dataloader.sampler.unlabeled_per_batch=2',
     'train_cfg.warmup_epochs=1',
     'train_dataloader.dataset.labeled_fraction=0.5',
 )
@@ -199,8 +199,8 @@ def test_two_processes_train_and_test(warm_python, tiny_world, tmp_path):
         str(tmp_path),
         '--cfg-options',
         *OPTIONS,
-        'train_dataloader.sampler.labelled_per_batch=1',
-        'train_dataloader.sampler.unlabelled_per_batch=1',
+        'train_dataloader.sampler.labeled_per_batch=1',
+        'train_dataloader.sampler.unlabeled_per_batch=1',
         PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
     )
     assert read_losses(tmp_path)[-1]['b.loss_pseudo'] > 0

@@ -36,7 +36,7 @@ def _train_one_step(out):
         dict(type='RasterizeTargets'),
         dict(type='PackAVInputs'),
     ]
-    dataset = AVJsonDataset(data_root=str(out), labelled=True, pipeline=pipeline)
+    dataset = AVJsonDataset(data_root=str(out), labeled=True, pipeline=pipeline)
     samples = list(dataset)
     torch.manual_seed(0)
     model = MODELS.build(tiny_model_cfg())

@@ -39,7 +39,7 @@ def checkpoint(show, tmp_path):
     """Labels of four clips on which the localizers agree the more, the later."""
     cfg = Config.fromfile(CONFIG)
     cfg.train_dataloader.dataset.labeled_fraction = 0.5
-    ids = DATASETS.build(dataset_config(cfg, 'unlabelled')).sample_ids
+    ids = DATASETS.build(dataset_config(cfg, 'unlabeled')).sample_ids
     bank = PseudoLabelBank(ids, ['a', 'b'])
     labels = torch.zeros(4, 2, 4, 4)
     labels[:, 0] = 1

@@ -165,8 +165,8 @@ def sampler(**settings):
     cfg = dict(
         type='CurriculumSampler',
         dataset=parts,
-        labelled_per_batch=1,
-        unlabelled_per_batch=1,
+        labeled_per_batch=1,
+        unlabeled_per_batch=1,
     )
     return lambda: DATA_SAMPLERS.build({**cfg, **settings})
 
@@ -198,7 +198,7 @@ def localizer(**settings):
             'error: temperature must be positive, got 0.',
         ),
         (sampler(num_batches=0), 'error: num_batches must be positive, got 0.'),
-        (sampler(labelled_per_batch=-1), 'error: labelled_per_batch must not be'),
+        (sampler(labeled_per_batch=-1), 'error: labeled_per_batch must not be'),
         (sampler(curriculum=dict(start=0)), 'error: curriculum need'),
         (localizer(temperature=0.0), 'error: temperature must be positive, got 0.0.'),
         (localizer(visual_dropout=1.0), 'error: visual_dropout must be in [0, 1)'),

@@ -16,7 +16,7 @@ FRAME = np.full((224, 224, 3), 128, np.uint8)
 
 def _sample(**meta):
     return AVDataSample(
-        metainfo={'sample_id': 'a', 'is_labelled': True, 'category': 'x', **meta}
+        metainfo={'sample_id': 'a', 'is_labeled': True, 'category': 'x', **meta}
     )
 
 
@@ -26,7 +26,7 @@ def _marked(picture):
 
 
 def test_panels_stand_in_a_row():
-    sample = _sample(is_labelled=False)
+    sample = _sample(is_labeled=False)
     bare = sample_sheet(FRAME, sample, {})
     assert not len(_marked(bare))
     spectrogram = torch.rand(1, 40, 75)
@@ -86,7 +86,7 @@ def test_the_waveform_is_drawn_to_scale():
 
 
 def test_pseudo_labels_are_panels_of_their_own():
-    sample = _sample(is_labelled=False)
+    sample = _sample(is_labeled=False)
     width = sample_sheet(FRAME, sample, {}).shape[1]
     labels = {'a': torch.zeros(4, 4), 'b': torch.ones(4, 4)}
     picture = sample_sheet(FRAME, sample, {}, pseudo_labels=labels)

@@ -1,9 +1,9 @@
 """Speed of a config on this machine: loader, label pass, training step, inference.
 
 - loader: batches of the training data loader, with its workers.
-- label_pass: maps of the batch's unlabelled clips, as pseudo-labels are made of them.
+- label_pass: maps of the batch's unlabeled clips, as pseudo-labels are made of them.
 - train_step: preprocessor with augmentation, losses, backward and optimizer, on one
-  batch that is in memory, with pseudo-labels for its unlabelled clips.
+  batch that is in memory, with pseudo-labels for its unlabeled clips.
 - inference: preprocessor and prediction of a validation batch that is in memory.
 
 A training iteration costs train_step + label_pass, or the loader's time where that is
@@ -91,11 +91,11 @@ def loader(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
 
 
 def label_pass(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
-    """Make ready: maps of the unlabelled clips of a batch."""
+    """Make ready: maps of the unlabeled clips of a batch."""
     import torch
 
     batch = learner.data_preprocessor.prepare(first_batch(cfg.train_dataloader))
-    rows = [n for n, s in enumerate(batch['data_samples']) if not s.is_labelled]
+    rows = [n for n, s in enumerate(batch['data_samples']) if not s.is_labeled]
     inputs = {name: tensor[rows] for name, tensor in batch['inputs'].items()}
 
     def step() -> None:
@@ -117,7 +117,7 @@ def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
     with torch.no_grad():
         maps = learner.predict_maps(learner.data_preprocessor.prepare(batch)['inputs'])
     for n, sample in enumerate(batch['data_samples']):
-        if not sample.is_labelled:
+        if not sample.is_labeled:
             fields = {name: one[n : n + 1] for name, one in maps.items()}
             sample.pseudo_label = PixelData(**fields)
     optim_wrapper = build_optim_wrapper(learner, cfg.optim_wrapper)

@@ -2,7 +2,7 @@
 
 Writes one PNG for each sample. The pictures come out of the config's own pipeline
 and data preprocessor, so what is wrong there is seen here. From a checkpoint of
-training also the pseudo-labels of unlabelled clips and how reliable they are.
+training also the pseudo-labels of unlabeled clips and how reliable they are.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--part',
         choices=PARTS,
-        help='(default: labelled; with --checkpoint: unlabelled)',
+        help='(default: labeled; with --checkpoint: unlabeled)',
     )
     parser.add_argument(
         '--checkpoint',
@@ -52,9 +52,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_config_options(parser)
     args = parser.parse_args(argv)
-    args.part = args.part or ('unlabelled' if args.checkpoint else 'labelled')
-    if args.checkpoint and args.part != 'unlabelled':
-        parser.error('--checkpoint: only --part unlabelled has pseudo-labels')
+    args.part = args.part or ('unlabeled' if args.checkpoint else 'labeled')
+    if args.checkpoint and args.part != 'unlabeled':
+        parser.error('--checkpoint: only --part unlabeled has pseudo-labels')
     if args.num < 1 or args.views < 0:
         parser.error('--num must be at least 1, --views at least 0')
     return args

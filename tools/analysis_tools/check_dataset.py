@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "Flickr-SoundNet's XML files",
     )
     for split, what in (
-        ('train', 'training clips, labelled and unlabelled ones in a list each'),
+        ('train', 'training clips, labeled and unlabeled ones in a list each'),
         ('val', 'validation clips'),
         ('test', 'test clips, also pairs (video,audio,label)'),
     ):
@@ -93,7 +93,7 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
         ann (str, optional): Annotation file or folder.
 
     Returns:
-        AVDataset: A labelled set if there are annotations.
+        AVDataset: A labeled set if there are annotations.
     """
     # here, so that the help is quick
     from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
@@ -102,7 +102,7 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
     options = dict(data_root=data_root or '', lazy_init=True)
     if ann is None:
         return VGGSSDataset(**options)
-    options.update(ann_file=os.path.abspath(ann), labelled=True)
+    options.update(ann_file=os.path.abspath(ann), labeled=True)
     if os.path.isdir(ann):
         return FlickrSoundNetDataset(**options)
     kind = VGGSSDataset if isinstance(read_json(ann), list) else AVJsonDataset

@@ -1,6 +1,6 @@
 """The curriculum: its schedule, and which clips it has chosen.
 
-Writes schedule.png, the share rho of unlabelled clips that each epoch draws from.
+Writes schedule.png, the share rho of unlabeled clips that each epoch draws from.
 With --checkpoint also reliability.png, how reliable all clips and the chosen ones are,
 and selection.png: on the left clips that are drawn from, the most reliable first, on
 the right clips that are not, the least reliable last.
@@ -46,12 +46,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def build_sampler(cfg: Any, num_unlabelled: int) -> Any:
+def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
     """Build the config's sampler, without its data.
 
     Args:
         cfg (Config): The config.
-        num_unlabelled (int): How many clips it chooses from.
+        num_unlabeled (int): How many clips it chooses from.
 
     Returns:
         CurriculumSampler: The sampler.
@@ -62,7 +62,7 @@ def build_sampler(cfg: Any, num_unlabelled: int) -> Any:
     from mmxpl.datasets import CurriculumSampler
     from mmxpl.registry import DATA_SAMPLERS
 
-    data = SimpleNamespace(datasets=[range(1), range(num_unlabelled)])
+    data = SimpleNamespace(datasets=[range(1), range(num_unlabeled)])
     options = dict(cfg.train_dataloader.sampler)
     if DATA_SAMPLERS.get(options['type']) is not CurriculumSampler:
         raise DataError(
@@ -126,7 +126,7 @@ def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
     axes.bar(
         epochs[warmup:], shares[warmup:], color=COLOURS[0], label='with pseudo-labels'
     )
-    axes.set(xlabel='Epoch', ylabel='Share of unlabelled clips', ylim=(0, 1.02))
+    axes.set(xlabel='Epoch', ylabel='Share of unlabeled clips', ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[['top', 'right']].set_visible(False)
     figure.legend(loc='outside upper left', frameon=False, ncols=2)
@@ -174,7 +174,7 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
         write_picture,
     )
 
-    dataset = DATASETS.build(dataset_config(cfg, 'unlabelled'))
+    dataset = DATASETS.build(dataset_config(cfg, 'unlabeled'))
     memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)
     sampler = build_sampler(cfg, len(dataset))
     sampler.set_reliability(memory.scores)

@@ -125,8 +125,8 @@ def write(package: Path, out: Path) -> dict[str, int]:
                 entry['bboxes'] = BOXES[name]
             entries.append(entry)
     lists = {
-        'labelled.txt': [e['sample_id'] for e in entries if 'bboxes' in e],
-        'unlabelled.txt': [e['sample_id'] for e in entries if 'bboxes' not in e],
+        'labeled.txt': [e['sample_id'] for e in entries if 'bboxes' in e],
+        'unlabeled.txt': [e['sample_id'] for e in entries if 'bboxes' not in e],
     }
     for name, ids in lists.items():
         (part / name).write_text('\n'.join(ids) + '\n', encoding='utf-8')

@@ -4,7 +4,7 @@ They come from a COCO annotation file, or from a folder of mask pictures as AVSB
 has them. Images and clips meet by name: the image's file name without folder and
 ending is the clip's id. All that is annotated is taken as sounding. Writes a new
 file that AVJsonDataset reads, and the lists of the clips that have labels now and of
-those that have none, which split_labelled.py divides.
+those that have none, which split_labeled.py divides.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='list to write, of the clips with labels',
     )
     parser.add_argument(
-        '--unlabelled-list',
+        '--unlabeled-list',
         type=Path,
         metavar='FILE',
         help='list to write, of the others (default: without_labels.txt beside --list)',
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Merge and report."""
     args = parse_args(argv)
     with one_clear_error():
-        others = args.unlabelled_list or args.list.with_name('without_labels.txt')
+        others = args.unlabeled_list or args.list.with_name('without_labels.txt')
         for path in (args.out, args.list, others):
             if path.exists() and not args.overwrite:
                 raise DataError(

@@ -1,4 +1,4 @@
-"""Make a labelled audio-visual data set from Tux Paint's photo stamps.
+"""Make a labeled audio-visual data set from Tux Paint's photo stamps.
 
 Scenes of two or three cut-outs on photographs; one of them (sometimes two) is
 heard, with its recording. See docs/data/tuxpaint.md.

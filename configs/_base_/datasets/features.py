@@ -15,16 +15,16 @@ load = [
     dict(type='PackAVInputs'),
 ]
 clips = dict(type='VGGSSDataset', data_root=data_root, pipeline=load)
-evaluated_clips = dict(clips, labelled=True, test_mode=True)
+evaluated_clips = dict(clips, labeled=True, test_mode=True)
 
 train_dataloader = dict(
     num_workers=0,  # features are read faster than workers could pass them on
     persistent_workers=False,
     sampler=dict(
         type='CurriculumSampler',
-        labelled_per_batch=16,
-        unlabelled_per_batch=40,
-        num_batches=None,  # an epoch goes through the unlabelled clips once
+        labeled_per_batch=16,
+        unlabeled_per_batch=40,
+        num_batches=None,  # an epoch goes through the unlabeled clips once
         curriculum=dict(start=0.5, end=1.0),
     ),
     collate_fn=dict(type='mmxpl.av_collate'),

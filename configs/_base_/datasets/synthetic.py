@@ -22,16 +22,16 @@ clips = dict(
     ann_file='annotations.json',
     pipeline=load,
 )
-evaluated_clips = dict(clips, labelled=True, test_mode=True)
+evaluated_clips = dict(clips, labeled=True, test_mode=True)
 
 train_dataloader = dict(
     num_workers=num_workers,
     persistent_workers=True,
     sampler=dict(
         type='CurriculumSampler',
-        labelled_per_batch=16,
-        unlabelled_per_batch=40,
-        num_batches=None,  # an epoch goes through the unlabelled clips once
+        labeled_per_batch=16,
+        unlabeled_per_batch=40,
+        num_batches=None,  # an epoch goes through the unlabeled clips once
         curriculum=dict(start=0.5, end=1.0),
     ),
     collate_fn=dict(type='mmxpl.av_collate'),

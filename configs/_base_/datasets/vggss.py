@@ -1,9 +1,9 @@
 # A folder in the layout of VGG-SS:
 #   frames/ID.jpg  audio/ID.wav  vggss.json  and lists of ids, as
-#   tools/dataset_converters/split_labelled.py writes them.
+#   tools/dataset_converters/split_labeled.py writes them.
 data_root = '{{$MMXPL_DATA_ROOT:data/vggss}}'
-labelled_list = 'lists/144k/labelled.txt'  # clips whose boxes are trained on
-unlabelled_list = 'lists/144k/unlabelled.txt'
+labeled_list = 'lists/144k/labeled.txt'  # clips whose boxes are trained on
+unlabeled_list = 'lists/144k/unlabeled.txt'
 val_list = 'lists/144k/val.txt'
 test_list = 'lists/144k/test.txt'
 missing = 'error'  # 'skip' leaves out, counts and names clips that are incomplete
@@ -24,22 +24,22 @@ load = [
     dict(type='PackAVInputs'),
 ]
 clips = dict(type='VGGSSDataset', data_root=data_root, missing=missing, pipeline=load)
-labelled_dataset = dict(clips, id_list=labelled_list, labelled=True)
-unlabelled_dataset = dict(clips, id_list=unlabelled_list)
-evaluated_dataset = dict(clips, labelled=True, test_mode=True)
+labeled_dataset = dict(clips, id_list=labeled_list, labeled=True)
+unlabeled_dataset = dict(clips, id_list=unlabeled_list)
+evaluated_dataset = dict(clips, labeled=True, test_mode=True)
 
 train_dataloader = dict(
     num_workers=num_workers,
     persistent_workers=True,
     sampler=dict(
         type='CurriculumSampler',
-        labelled_per_batch=32,
-        unlabelled_per_batch=96,
-        num_batches=None,  # an epoch goes through the unlabelled clips once
+        labeled_per_batch=32,
+        unlabeled_per_batch=96,
+        num_batches=None,  # an epoch goes through the unlabeled clips once
         curriculum=dict(start=0.5, end=1.0),
     ),
     collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(type='ConcatDataset', datasets=[labelled_dataset, unlabelled_dataset]),
+    dataset=dict(type='ConcatDataset', datasets=[labeled_dataset, unlabeled_dataset]),
 )
 val_dataloader = dict(
     batch_size=128,

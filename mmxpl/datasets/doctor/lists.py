@@ -54,7 +54,7 @@ def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
 def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]:
     """Looks for ids that occur twice, in one list or in two splits.
 
-    Two lists of the training split, such as labelled and unlabelled clips, may
+    Two lists of the training split, such as labeled and unlabeled clips, may
     share no clip either. Two lists of the validation or the test split may:
     extended sets use the clips of the plain ones.
 

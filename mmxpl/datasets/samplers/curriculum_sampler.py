@@ -1,4 +1,4 @@
-"""Composes batches of labelled and of selected unlabelled clips."""
+"""Composes batches of labeled and of selected unlabeled clips."""
 
 import math
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -17,15 +17,15 @@ from mmxpl.utils.ranges import check_not_negative, check_positive
 
 @DATA_SAMPLERS.register_module()
 class CurriculumSampler(Sampler):
-    """Labelled and unlabelled clips in a fixed proportion, the best ones first.
+    """Labeled and unlabeled clips in a fixed proportion, the best ones first.
 
-    The data set is a ``ConcatDataset`` of the labelled and the unlabelled set,
-    in this order. Every batch of a rank holds ``labelled_per_batch`` indices of
-    the first, then ``unlabelled_per_batch`` of the second, so the data loader's
+    The data set is a ``ConcatDataset`` of the labeled and the unlabeled set,
+    in this order. Every batch of a rank holds ``labeled_per_batch`` indices of
+    the first, then ``unlabeled_per_batch`` of the second, so the data loader's
     ``batch_size`` must be their sum.
 
     An epoch has a constant number of batches, since schedulers read it once.
-    The curriculum chooses *which* unlabelled clips fill it: once
+    The curriculum chooses *which* unlabeled clips fill it: once
     :meth:`set_reliability` was called, epoch e draws from the share rho(e) of
     clips with the highest reliability; rho grows linearly from ``start`` at the
     end of the warm-up to ``end`` at that of the training, which
@@ -33,16 +33,16 @@ class CurriculumSampler(Sampler):
     through several times.
 
     Everything is a function of seed, epoch and reliability, equal on every
-    rank; a rank takes every W-th clip of each global batch. Labelled clips are
+    rank; a rank takes every W-th clip of each global batch. Labeled clips are
     drawn without replacement across epochs.
 
     Args:
-        dataset (Dataset): a ``ConcatDataset`` of labelled and unlabelled clips.
-        labelled_per_batch (int): labelled clips in a batch of one rank.
-        unlabelled_per_batch (int): unlabelled clips in a batch of one rank.
+        dataset (Dataset): a ``ConcatDataset`` of labeled and unlabeled clips.
+        labeled_per_batch (int): labeled clips in a batch of one rank.
+        unlabeled_per_batch (int): unlabeled clips in a batch of one rank.
         num_batches (int, optional): batches of one rank in an epoch. Defaults
-            to as many as go through the unlabelled set once (the labelled set,
-            where ``unlabelled_per_batch`` is 0).
+            to as many as go through the unlabeled set once (the labeled set,
+            where ``unlabeled_per_batch`` is 0).
         curriculum (dict, optional): ``start`` and ``end``, shares in (0, 1], by
             default 1. Defaults to all clips always.
         seed (int, optional): seed of the shuffles. Defaults to one that the
@@ -52,8 +52,8 @@ class CurriculumSampler(Sampler):
     def __init__(
         self,
         dataset,
-        labelled_per_batch: int,
-        unlabelled_per_batch: int,
+        labeled_per_batch: int,
+        unlabeled_per_batch: int,
         num_batches: int | None = None,
         curriculum: dict | None = None,
         seed: int | None = None,
@@ -62,29 +62,29 @@ class CurriculumSampler(Sampler):
         if len(sizes) != 2:
             raise TypeError(
                 'CurriculumSampler needs a ConcatDataset of exactly two data sets, '
-                'labelled first and unlabelled second, got '
+                'labeled first and unlabeled second, got '
                 f'{type(dataset).__name__} of {len(sizes)}.'
             )
         check_not_negative(
-            labelled_per_batch=labelled_per_batch,
-            unlabelled_per_batch=unlabelled_per_batch,
+            labeled_per_batch=labeled_per_batch,
+            unlabeled_per_batch=unlabeled_per_batch,
         )
         check_positive(
-            batch_size=labelled_per_batch + unlabelled_per_batch,
+            batch_size=labeled_per_batch + unlabeled_per_batch,
             num_batches=1 if num_batches is None else num_batches,
         )
-        self.num_labelled, self.num_unlabelled = sizes
-        if labelled_per_batch and not self.num_labelled:
+        self.num_labeled, self.num_unlabeled = sizes
+        if labeled_per_batch and not self.num_labeled:
             raise ValueError(
-                'The labelled set is empty: set labelled_per_batch=0 or give it clips.'
+                'The labeled set is empty: set labeled_per_batch=0 or give it clips.'
             )
-        if unlabelled_per_batch and not self.num_unlabelled:
+        if unlabeled_per_batch and not self.num_unlabeled:
             raise ValueError(
-                'The unlabelled set is empty: set unlabelled_per_batch=0 or give it '
+                'The unlabeled set is empty: set unlabeled_per_batch=0 or give it '
                 'clips.'
             )
-        self.labelled_per_batch = labelled_per_batch
-        self.unlabelled_per_batch = unlabelled_per_batch
+        self.labeled_per_batch = labeled_per_batch
+        self.unlabeled_per_batch = unlabeled_per_batch
         self.curriculum = _check_curriculum(curriculum)
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
@@ -95,17 +95,17 @@ class CurriculumSampler(Sampler):
         self.skipped = 0
         self._reliability: np.ndarray | None = None
         if num_batches is None:
-            if unlabelled_per_batch:
-                clips, share = self.num_unlabelled, unlabelled_per_batch
+            if unlabeled_per_batch:
+                clips, share = self.num_unlabeled, unlabeled_per_batch
             else:
-                clips, share = self.num_labelled, labelled_per_batch
+                clips, share = self.num_labeled, labeled_per_batch
             num_batches = math.ceil(clips / (share * self.world_size))
         self.num_batches = num_batches
 
     @property
     def batch_size(self) -> int:
         """int: clips in a batch of one rank."""
-        return self.labelled_per_batch + self.unlabelled_per_batch
+        return self.labeled_per_batch + self.unlabeled_per_batch
 
     def __len__(self) -> int:
         """Number of clips that one rank sees in an epoch."""
@@ -168,13 +168,13 @@ class CurriculumSampler(Sampler):
         """Gives the curriculum its order.
 
         Args:
-            reliability (Tensor): (N,), one score per unlabelled clip, the
+            reliability (Tensor): (N,), one score per unlabeled clip, the
                 higher the more reliable; equal on every rank.
         """
-        if len(reliability) != self.num_unlabelled:
+        if len(reliability) != self.num_unlabeled:
             raise ValueError(
-                f'{len(reliability)} reliabilities for {self.num_unlabelled} '
-                'unlabelled clips.'
+                f'{len(reliability)} reliabilities for {self.num_unlabeled} '
+                'unlabeled clips.'
             )
         self._reliability = reliability.cpu().numpy().copy()
 
@@ -188,14 +188,14 @@ class CurriculumSampler(Sampler):
         return start + (end - start) * min(max(progress, 0.0), 1.0)
 
     def selected(self) -> Tensor:
-        """Unlabelled clips that the current epoch draws from.
+        """Unlabeled clips that the current epoch draws from.
 
         Returns:
-            Tensor: (K,) indices into the unlabelled set.
+            Tensor: (K,) indices into the unlabeled set.
         """
-        kept = math.ceil(self.share * self.num_unlabelled)
-        if self._reliability is None or kept == self.num_unlabelled:
-            return torch.arange(self.num_unlabelled)
+        kept = math.ceil(self.share * self.num_unlabeled)
+        if self._reliability is None or kept == self.num_unlabeled:
+            return torch.arange(self.num_unlabeled)
         # a partition finds the least score kept far sooner than a sort would; of
         # clips with that score the first are taken
         least = np.partition(self._reliability, -kept)[-kept]
@@ -206,17 +206,17 @@ class CurriculumSampler(Sampler):
     def __iter__(self) -> Iterator[int]:
         """Yields indices into the concatenated data set, batch after batch."""
         first, self.skipped = self.skipped, 0
-        labelled = self._stream(
-            torch.arange(self.num_labelled),
-            self.labelled_per_batch,
+        labeled = self._stream(
+            torch.arange(self.num_labeled),
+            self.labeled_per_batch,
             first=self.epoch * self.num_batches,
             stream=0,
         )
-        unlabelled = self._stream(
-            self.selected(), self.unlabelled_per_batch, first=0, stream=1 + self.epoch
+        unlabeled = self._stream(
+            self.selected(), self.unlabeled_per_batch, first=0, stream=1 + self.epoch
         )
-        unlabelled = unlabelled + self.num_labelled
-        for left, right in zip(labelled[first:], unlabelled[first:], strict=True):
+        unlabeled = unlabeled + self.num_labeled
+        for left, right in zip(labeled[first:], unlabeled[first:], strict=True):
             yield from left.tolist()
             yield from right.tolist()
 
@@ -274,20 +274,20 @@ def set_batch_size(loader: MutableMapping[str, Any]) -> None:
 
     Args:
         loader (MutableMapping[str, Any]): config of a data loader, changed in place
-            where its sampler has ``labelled_per_batch`` and
-            ``unlabelled_per_batch``.
+            where its sampler has ``labeled_per_batch`` and
+            ``unlabeled_per_batch``.
 
     Raises:
         DataError: If the loader has another ``batch_size``.
     """
     sampler = loader.get('sampler')
-    names = ('labelled_per_batch', 'unlabelled_per_batch')
+    names = ('labeled_per_batch', 'unlabeled_per_batch')
     if not isinstance(sampler, Mapping) or not set(names) <= set(sampler):
         return
     size = sum(sampler[name] for name in names)
     if loader.setdefault('batch_size', size) != size:
         raise DataError(
             f'train_dataloader.batch_size is {loader["batch_size"]}, but its sampler '
-            f'composes batches of {sampler[names[0]]} labelled + {sampler[names[1]]} '
-            'unlabelled clips: leave batch_size out, it follows from the sampler.'
+            f'composes batches of {sampler[names[0]]} labeled + {sampler[names[1]]} '
+            'unlabeled clips: leave batch_size out, it follows from the sampler.'
         )

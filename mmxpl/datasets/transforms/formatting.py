@@ -15,7 +15,7 @@ from mmxpl.utils import DataError
 META_KEYS = (
     'sample_id',
     'sample_idx',
-    'is_labelled',
+    'is_labeled',
     'category',
     'img_path',
     'audio_path',

@@ -19,15 +19,15 @@ SOURCES = {'boxes': 'bboxes', 'mask': 'mask', 'consensus': 'annotators'}
 
 @TRANSFORMS.register_module()
 class RasterizeTargets(BaseTransform):
-    """Draws the boxes, or the mask, of a labelled clip into a map.
+    """Draws the boxes, or the mask, of a labeled clip into a map.
 
     Boxes give their union, as VGG-SS is evaluated; a mask is resized by area
     and is set where at least half of a cell is covered; the consensus of several
     annotators is that of Flickr-SoundNet, see
     :func:`mmxpl.datasets.flickr_xml.consensus_map`. Of a clip that does not
-    sound the map is empty. Unlabelled clips pass unchanged.
+    sound the map is empty. Unlabeled clips pass unchanged.
 
-    Required keys: ``is_labelled``, ``sample_id``, and ``bboxes``, ``mask`` or
+    Required keys: ``is_labeled``, ``sample_id``, and ``bboxes``, ``mask`` or
     ``annotators``. Optional key: ``is_sounding``. Added key: ``gt_map``, a
     float32 tensor of shape (size, size) in {0, 1}; in {0, 0.5, 1} for a
     consensus.
@@ -50,12 +50,12 @@ class RasterizeTargets(BaseTransform):
             results (dict): with the required keys.
 
         Returns:
-            dict: With the added key, if the clip is labelled.
+            dict: With the added key, if the clip is labeled.
 
         Raises:
-            DataError: If a labelled clip lacks what is to be drawn.
+            DataError: If a labeled clip lacks what is to be drawn.
         """
-        if not results['is_labelled']:
+        if not results['is_labeled']:
             return results
         if results.get('is_sounding') is False:
             results['gt_map'] = torch.zeros(self.size, self.size)

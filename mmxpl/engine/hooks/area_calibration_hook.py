@@ -68,7 +68,7 @@ class AreaCalibrationHook(Hook):
             runner (Runner): the runner.
 
         Raises:
-            TypeError: If a localizer has no threshold, if the labelled set's pipeline
+            TypeError: If a localizer has no threshold, if the labeled set's pipeline
                 draws no annotations, or if there are no validation clips.
             DataError: If the wanted area is no share of a frame.
         """
@@ -86,18 +86,18 @@ class AreaCalibrationHook(Hook):
                 'AreaCalibrationHook sets thresholds by the maps of validation clips, '
                 'and this training has none: set val_dataloader, or remove the hook.'
             )
-        labelled = runner.train_dataloader.dataset.datasets[0]
-        count = min(self.num_clips, len(labelled))
+        labeled = runner.train_dataloader.dataset.datasets[0]
+        count = min(self.num_clips, len(labeled))
         # not by the pipeline: that decodes media and could draw random numbers
-        steps = getattr(getattr(labelled, 'pipeline', None), 'transforms', ())
+        steps = getattr(getattr(labeled, 'pipeline', None), 'transforms', ())
         draw = next((x for x in steps if isinstance(x, RasterizeTargets)), None)
         if draw is None:
             raise TypeError(
                 'AreaCalibrationHook measures what RasterizeTargets draws in the '
-                'pipeline of the labelled set, train_dataloader.dataset.datasets[0], '
+                'pipeline of the labeled set, train_dataloader.dataset.datasets[0], '
                 'which has no such step: add it, or remove the hook.'
             )
-        infos = (labelled.get_data_info(k) for k in range(count))
+        infos = (labeled.get_data_info(k) for k in range(count))
         areas = [float(draw(info)['gt_map'].mean()) for info in infos]
         self.area = self.area_ratio * sum(areas) / count
         if not 0 < self.area < 1:

@@ -39,14 +39,14 @@ VIEWS = ('canonical', 'train')
 
 @HOOKS.register_module()
 class CrossPseudoLabelHook(Hook):
-    """Cross pseudo-labelling of XPL (Guo et al., ICASSP 2024).
+    """Cross pseudo-labeling of XPL (Guo et al., ICASSP 2024).
 
     For the ``warmup_epochs`` of the train loop (``train_cfg.warmup_epochs``, see
     :class:`mmxpl.engine.ResumableTrainLoop`) the learner sees no pseudo-label. The
     curriculum of the sampler grows from there to the last epoch. One scoring pass
-    over the unlabelled set gives every clip its first label. From there on,
+    over the unlabeled set gives every clip its first label. From there on,
     each epoch ranks the clips by reliability for the curriculum, and each
-    iteration labels the unlabelled clips of the batch from their plain view,
+    iteration labels the unlabeled clips of the batch from their plain view,
     blends the labels into the bank (PL-EMA), exchanges them between the
     localizers and writes them into the data samples as ``pseudo_label``.
 
@@ -65,7 +65,7 @@ class CrossPseudoLabelHook(Hook):
             alone. Defaults to 0.9.
         reliability (Sequence[str]): measures that are multiplied to rank the
             clips. Defaults to ('agreement',).
-        view (str): what is labelled: 'canonical', a forward of the plain view
+        view (str): what is labeled: 'canonical', a forward of the plain view
             in evaluation mode; 'train', the training forward itself, led back
             to the canonical frame, which costs nothing but teaches each
             localizer with the labels of former visits. Defaults to 'canonical'.
@@ -150,7 +150,7 @@ class CrossPseudoLabelHook(Hook):
         return self.source.alignment
 
     def before_train(self, runner: Runner) -> None:
-        """Sizes the bank by the unlabelled set, or restores it."""
+        """Sizes the bank by the unlabeled set, or restores it."""
         model = runner.model
         self.learner = model.module if is_model_wrapper(model) else model
         loader = runner.train_dataloader
@@ -160,16 +160,16 @@ class CrossPseudoLabelHook(Hook):
                 'CrossPseudoLabelHook needs train_dataloader.sampler to be a '
                 f'CurriculumSampler, got {type(self.sampler).__name__}.'
             )
-        if not self.sampler.unlabelled_per_batch:
+        if not self.sampler.unlabeled_per_batch:
             raise ValueError(
-                'CrossPseudoLabelHook labels unlabelled clips, and the sampler '
-                'composes batches without any: raise unlabelled_per_batch, or leave '
+                'CrossPseudoLabelHook labels unlabeled clips, and the sampler '
+                'composes batches without any: raise unlabeled_per_batch, or leave '
                 'the hook out.'
             )
         self._read_schedule(runner.train_loop)
-        self.unlabelled = loader.dataset.datasets[1]
+        self.unlabeled = loader.dataset.datasets[1]
         self.bank = PseudoLabelBank(
-            self.unlabelled.sample_ids,
+            self.unlabeled.sample_ids,
             self.learner.names,
             self.momentum,
             self.reliability,
@@ -216,7 +216,7 @@ class CrossPseudoLabelHook(Hook):
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Scores the unlabelled set once, then ranks it anew every epoch."""
+        """Scores the unlabeled set once, then ranks it anew every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
         self.source.start()
@@ -228,7 +228,7 @@ class CrossPseudoLabelHook(Hook):
         self.sampler.set_reliability(scores)
         print_log(
             f'Curriculum: epoch {runner.epoch + 1} draws from '
-            f'{len(self.sampler.selected())} of {len(scores)} unlabelled clips '
+            f'{len(self.sampler.selected())} of {len(scores)} unlabeled clips '
             f'(reliability {" x ".join(self.reliability)}: mean {scores.mean():.3f}, '
             f'of the selected {scores[self.sampler.selected()].mean():.3f})',
             logger='current',
@@ -237,7 +237,7 @@ class CrossPseudoLabelHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Labels the unlabelled clips of the batch."""
+        """Labels the unlabeled clips of the batch."""
         if self.align_area:
             self._count_annotated(data_batch['data_samples'])
         if runner.epoch < self.warmup_epochs:
@@ -245,7 +245,7 @@ class CrossPseudoLabelHook(Hook):
         # prepared here once; train_step finds it done
         data_batch.update(self.learner.data_preprocessor.prepare(data_batch))
         samples: list[AVDataSample] = data_batch['data_samples']
-        rows = [i for i, sample in enumerate(samples) if not sample.is_labelled]
+        rows = [i for i, sample in enumerate(samples) if not sample.is_labeled]
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
         if self.view == 'canonical':
             inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
@@ -281,7 +281,7 @@ class CrossPseudoLabelHook(Hook):
         self.source.step()
         if self.view != 'train':
             return
-        samples = [s for s in data_batch['data_samples'] if not s.is_labelled]
+        samples = [s for s in data_batch['data_samples'] if not s.is_labeled]
         index = torch.tensor([s.sample_idx for s in samples], dtype=torch.long)
         if not samples:  # the other ranks' labels come in all the same
             maps = self.bank.lookup(index)
@@ -342,8 +342,8 @@ class CrossPseudoLabelHook(Hook):
         self._resumed = checkpoint
 
     def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
-        """Adds the coverage of the labelled clips' maps, in [0, 1]."""
-        areas = [float(s.gt_map.mean()) for s in samples if s.is_labelled]
+        """Adds the coverage of the labeled clips' maps, in [0, 1]."""
+        areas = [float(s.gt_map.mean()) for s in samples if s.is_labeled]
         self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 
     def _remember(
@@ -358,9 +358,9 @@ class CrossPseudoLabelHook(Hook):
         return self.bank.lookup(index).to(maps.device)
 
     def _scoring_pass(self, runner: Runner) -> None:
-        """Gives every unlabelled clip its first label."""
+        """Gives every unlabeled clip its first label."""
         for batch, count in ordered_pass(
-            runner.train_dataloader, self.unlabelled, self.sampler.seed
+            runner.train_dataloader, self.unlabeled, self.sampler.seed
         ):
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])

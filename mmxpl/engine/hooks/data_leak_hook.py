@@ -12,7 +12,7 @@ from mmxpl.utils import hash_ids
 class DataLeakHook(Hook):
     """Makes sure before training that no clip is in two parts of the data.
 
-    Labelled, unlabelled, validation and test clips must all differ. The log
+    Labeled, unlabeled, validation and test clips must all differ. The log
     gets the number and the fingerprint of the ids of each part, so that a
     result can be traced to its lists. Of the test split only the lists are
     read: its media need not be there for training.

@@ -47,10 +47,10 @@ class PseudoLabelMonitorHook(Hook):
     a loss.
 
     Args:
-        truth (dict, optional): Config of a data set of the unlabelled clips *with*
-            annotations (``labelled=True``); see
+        truth (dict, optional): Config of a data set of the unlabeled clips *with*
+            annotations (``labeled=True``); see
             :class:`mmxpl.evaluation.label_quality.HiddenTruth`. Defaults to None.
-        num_clips (int): Clips in the picture, spread evenly over the unlabelled
+        num_clips (int): Clips in the picture, spread evenly over the unlabeled
             set; 0 for no pictures at all. Defaults to 4.
     """
 
@@ -70,7 +70,7 @@ class PseudoLabelMonitorHook(Hook):
             runner (Runner): the runner.
 
         Raises:
-            DataError: If ``truth`` has none of the unlabelled clips.
+            DataError: If ``truth`` has none of the unlabeled clips.
             TypeError: If the runner's visualizer cannot draw samples.
         """
         if self.num_clips and not isinstance(runner.visualizer, AVLocVisualizer):
@@ -80,8 +80,8 @@ class PseudoLabelMonitorHook(Hook):
                 "dict(type='AVLocVisualizer', ...) in the config, or num_clips=0."
             )
         if self.truth_cfg is not None:
-            unlabelled = runner.train_dataloader.dataset.datasets[1]
-            self.truth = HiddenTruth(self.truth_cfg, unlabelled.sample_ids)
+            unlabeled = runner.train_dataloader.dataset.datasets[1]
+            self.truth = HiddenTruth(self.truth_cfg, unlabeled.sample_ids)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Logs the labels that this epoch begins with."""
@@ -98,13 +98,13 @@ class PseudoLabelMonitorHook(Hook):
         """Writes numbers and pictures, once every clip has a label."""
         if runner.iter != runner.epoch * len(runner.train_dataloader):
             return  # taken up or stopped within an epoch, whose record is not due
-        labeller = _find_labeller(runner)
-        bank = labeller.bank
+        labeler = _find_labeler(runner)
+        bank = labeler.bank
         if not bank.is_complete:
             return
         selected = torch.zeros(len(bank), dtype=torch.bool)
-        selected[labeller.sampler.selected()] = True
-        reliability = bank.reliability(labeller.reliability)
+        selected[labeler.sampler.selected()] = True
+        reliability = bank.reliability(labeler.reliability)
         facts = _in_chunks(bank.labels, bank.names)
         scalars = _means({**facts, 'reliability': reliability}, selected)
         scalars['pseudo_label/selected_fraction'] = float(selected.float().mean())
@@ -145,7 +145,7 @@ class PseudoLabelMonitorHook(Hook):
         return contact_sheet(rows, padding=4)
 
 
-def _find_labeller(runner: Runner) -> CrossPseudoLabelHook:
+def _find_labeler(runner: Runner) -> CrossPseudoLabelHook:
     """Finds the hook that makes the labels."""
     for hook in runner.hooks:
         if isinstance(hook, CrossPseudoLabelHook):

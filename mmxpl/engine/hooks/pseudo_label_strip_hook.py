@@ -23,7 +23,7 @@ class PseudoLabelStripHook(Hook):
     leaves what it has; the labels shown travel in the checkpoint.
 
     Args:
-        num_clips (int): clips shown, spread evenly over the unlabelled set.
+        num_clips (int): clips shown, spread evenly over the unlabeled set.
             Defaults to 4.
         max_panels (int): panels of a strip, spread evenly over the epochs.
             Defaults to 6.

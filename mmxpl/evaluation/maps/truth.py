@@ -34,14 +34,14 @@ class TruthFile:
 def _from_entries(source: str, entries: dict[str, dict], target: str) -> TruthFile:
     """Ground truth of clips with normalised boxes, or masks."""
     key = {'boxes': 'bboxes', 'mask': 'mask'}[target]
-    labelled = {i: e for i, e in entries.items() if e.get(key) is not None}
-    if not labelled:
+    labeled = {i: e for i, e in entries.items() if e.get(key) is not None}
+    if not labeled:
         raise DataError(
             f"{source}: no entry has '{key}', which the ground truth is drawn from. "
-            'Choose another --target or the annotations of a labelled set.'
+            'Choose another --target or the annotations of a labeled set.'
         )
     if target == 'boxes' and looks_like_pixels(
-        [box for entry in labelled.values() for box in entry[key]]
+        [box for entry in labeled.values() for box in entry[key]]
     ):
         raise DataError(
             f'{source}: most boxes reach far beyond 1; they seem to be in pixels. '
@@ -50,10 +50,10 @@ def _from_entries(source: str, entries: dict[str, dict], target: str) -> TruthFi
     drawing = RasterizeTargets(source=target)
 
     def draw(sample_id: str) -> Tensor:
-        entry = dict(labelled[sample_id], is_labelled=True, sample_id=sample_id)
+        entry = dict(labeled[sample_id], is_labeled=True, sample_id=sample_id)
         return drawing.transform(entry)['gt_map']
 
-    categories = {i: labelled[i].get('category') for i in sorted(labelled)}
+    categories = {i: labeled[i].get('category') for i in sorted(labeled)}
     return TruthFile(source, categories, draw)
 
 
@@ -71,7 +71,7 @@ def read_vggss(path: str, target: str = 'boxes') -> TruthFile:
     if target != 'boxes':
         raise DataError(f"{path}: VGG-SS has boxes only, so --target '{target}' fails.")
     folder, name = osp.split(osp.abspath(path))
-    reader = VGGSSDataset(folder, ann_file=name, labelled=True, lazy_init=True)
+    reader = VGGSSDataset(folder, ann_file=name, labeled=True, lazy_init=True)
     return _from_entries(path, reader.read_annotations(), target)
 
 
@@ -86,7 +86,7 @@ def read_av_json(path: str, target: str = 'boxes') -> TruthFile:
         TruthFile: The entries that have them.
     """
     folder, name = osp.split(osp.abspath(path))
-    reader = AVJsonDataset(folder, ann_file=name, labelled=True, lazy_init=True)
+    reader = AVJsonDataset(folder, ann_file=name, labeled=True, lazy_init=True)
     return _from_entries(path, reader.read_annotations(), target)
 
 

@@ -9,7 +9,7 @@ class AudioAugmentation:
 
     The masks are those of SpecAugment (Park et al., Interspeech 2019), one of
     each kind, filled with the spectrogram's own mean. The turn is cyclic: a clip
-    has no privileged beginning. Few labelled clips are otherwise told apart by
+    has no privileged beginning. Few labeled clips are otherwise told apart by
     their sound, which no view of the frame changes.
 
     Args:

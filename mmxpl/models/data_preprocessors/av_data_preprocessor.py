@@ -138,7 +138,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             return data
         samples: list[AVDataSample] = data['data_samples']
         inputs = PreparedInputs(data['inputs'])
-        keys = [2 * s.sample_idx + int(s.is_labelled) for s in samples]
+        keys = [2 * s.sample_idx + int(s.is_labeled) for s in samples]
         draws = sample_draws(
             self._seed,
             int(self.num_steps),

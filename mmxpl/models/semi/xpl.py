@@ -21,7 +21,7 @@ class XPL(BaseModel):
     """Cross Pseudo-Labeling (Guo et al., ICASSP 2024, arXiv 2403.03095).
 
     ``loss`` is a function of the batch alone: a localizer learns from ``gt_map``
-    where a data sample has one and is labelled, from its field of
+    where a data sample has one and is labeled, from its field of
     ``pseudo_label`` where there is one, and from the pairing of frame and sound
     everywhere. Who writes the pseudo-labels, when and from what is not its
     concern (see :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`); the same
@@ -161,23 +161,23 @@ class XPL(BaseModel):
             ``NAME.foreground``, the mean predicted probability; where
             pseudo-labels have weights, also their mean, ``NAME.taught``.
         """
-        labelled = [
-            i for i, s in enumerate(data_samples) if s.is_labelled and 'gt_map' in s
+        labeled = [
+            i for i, s in enumerate(data_samples) if s.is_labeled and 'gt_map' in s
         ]
         pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
         device = next(iter(inputs.values())).device
-        weights = _rank_weights(len(labelled), len(pseudo), device)
+        weights = _rank_weights(len(labeled), len(pseudo), device)
         losses, maps = {}, {}
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
         for name, localizer in self.localizers.items():
             out = localizer(_inputs_of(name, inputs))
             size = out.logits.shape[1:]
-            target = _stack([data_samples[i].gt_map for i in labelled], out.logits)
+            target = _stack([data_samples[i].gt_map for i in labeled], out.logits)
             # mean over the cell's pixels: the share of the cell that is covered
             target = F.adaptive_avg_pool2d(target, size)
             losses[f'{name}.loss_supervised'] = weights[0] * self.loss_supervised(
-                out.logits[labelled], target
+                out.logits[labeled], target
             )
             target = _stack(
                 [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
@@ -280,13 +280,13 @@ def _stack(maps: list[Tensor], like: Tensor) -> Tensor:
     return torch.stack(maps) if maps else like.new_zeros(0, *like.shape[1:])
 
 
-def _rank_weights(labelled: int, pseudo: int, device: torch.device) -> Tensor:
+def _rank_weights(labeled: int, pseudo: int, device: torch.device) -> Tensor:
     """Weights that make the mean over ranks of their losses that over samples.
 
     Each rank's loss is a mean over its own samples, and gradients are averaged
     over ranks. Where ranks have as many samples each, the weights are 1.
     """
-    counts = torch.tensor([labelled, pseudo], dtype=torch.float32, device=device)
+    counts = torch.tensor([labeled, pseudo], dtype=torch.float32, device=device)
     mean = counts.clone()
     all_reduce(mean, op='mean')
     return torch.where(mean > 0, counts / mean, torch.ones_like(mean))

@@ -13,7 +13,7 @@ def test_every_kind_of_bad_annotation():
             'mask': {'bboxes': None, 'mask': mask},
             'bare': {'bboxes': None, 'mask': {'size': [2, 2], 'counts': [4]}},
             'torn': {'bboxes': [[0, 0, 1, 1]], 'mask': {'size': [2, 2], 'counts': [3]}},
-            'unlabelled': {},
+            'unlabeled': {},
         },
         evaluated={'good', 'missing'},
     )

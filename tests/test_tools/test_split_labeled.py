@@ -7,7 +7,7 @@ import pytest
 from mmxpl.datasets import VGGSSDataset, read_id_list
 from mmxpl.utils import hash_ids
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'split_labelled.py'
+TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'split_labeled.py'
 
 
 @pytest.fixture(scope='module')
@@ -37,23 +37,23 @@ def test_parts_are_disjoint_stratified_and_traceable(split, annotated, capsys):
     (annotated / 'more.txt').write_text('c01\nc02\nu1\nu2\n')
     out = annotated / 'out'
     arguments = ['--ids', annotated / 'ids.csv', '--classes', annotated / 'vggss.json']
-    arguments += ['--labelled', 6, '--val', 3, '--out', out]
-    split(*arguments, '--unlabelled-list', annotated / 'more.txt')
+    arguments += ['--labeled', 6, '--val', 3, '--out', out]
+    split(*arguments, '--unlabeled-list', annotated / 'more.txt')
     printed = capsys.readouterr().out
     parts = _parts(out)
     assert {name: len(ids) for name, ids in parts.items()} == {
-        'labelled': 6,
+        'labeled': 6,
         'val': 3,
         'test': 21,
-        'unlabelled': 2,
+        'unlabeled': 2,
     }
-    divided = parts['labelled'] + parts['val'] + parts['test']
+    divided = parts['labeled'] + parts['val'] + parts['test']
     assert sorted(divided) == [f'c{n:02d}' for n in range(30)]
-    assert parts['unlabelled'] == ['u1', 'u2']
+    assert parts['unlabeled'] == ['u1', 'u2']
     assert '2 of 4 clips are in another part' in printed
     assert 'c00' in parts['test']
     # 9, 10 and 10 usable clips of each class
-    for name, fair in (('labelled', {1, 2, 3}), ('val', {0, 1, 2})):
+    for name, fair in (('labeled', {1, 2, 3}), ('val', {0, 1, 2})):
         assert {sum(int(i[1:]) % 3 == k for i in parts[name]) for k in range(3)} <= fair
     facts = json.loads((out / 'splits.json').read_text())
     for name, ids in parts.items():
@@ -61,15 +61,15 @@ def test_parts_are_disjoint_stratified_and_traceable(split, annotated, capsys):
         assert hash_ids(ids) in printed
     assert 'do not compare with those of the whole list' in printed
     # the same again is no conflict; another seed is
-    split(*arguments, '--unlabelled-list', annotated / 'more.txt')
+    split(*arguments, '--unlabeled-list', annotated / 'more.txt')
     assert _parts(out) == parts
     with pytest.raises(SystemExit):
         split(*arguments, '--seed', 1)
     assert 'exists already with other content' in capsys.readouterr().err
     assert _parts(out) == parts
     split(*arguments, '--seed', 1, '--overwrite')
-    assert not (out / 'unlabelled.txt').exists()  # of the former call
-    assert (out / 'labelled.txt').read_text().split() != parts['labelled']
+    assert not (out / 'unlabeled.txt').exists()  # of the former call
+    assert (out / 'labeled.txt').read_text().split() != parts['labeled']
 
 
 def test_the_score_table_s_hash_is_the_list_s(split, spoilable_world):
@@ -77,14 +77,14 @@ def test_the_score_table_s_hash_is_the_list_s(split, spoilable_world):
     (root / 'ids.txt').write_text('\n'.join(f'clip-{n:02d}' for n in range(12)))
     split(
         *('--ids', root / 'ids.txt', '--classes', root / 'vggss.json'),
-        *('--labelled', 3, '--val', 2, '--out', root / 'lists'),
+        *('--labeled', 3, '--val', 2, '--out', root / 'lists'),
     )
     facts = json.loads((root / 'lists' / 'splits.json').read_text())
     for part in ('val', 'test'):
         dataset = VGGSSDataset(
             data_root=str(root),
             id_list=f'lists/{part}.txt',
-            labelled=True,
+            labeled=True,
             test_mode=True,
         )
         wanted = facts['parts'][part]
@@ -95,17 +95,17 @@ def test_the_score_table_s_hash_is_the_list_s(split, spoilable_world):
 def test_a_published_test_list_stays_as_it_is(split, annotated, capsys):
     (annotated / 'test.csv').write_bytes(b't1,4\r\nt2,5\r\n')
     arguments = ['--ids', annotated / 'ids.csv', '--test-list', annotated / 'test.csv']
-    split(*arguments, '--labelled', 28, '--val', 2, '--out', annotated / 'out')
+    split(*arguments, '--labeled', 28, '--val', 2, '--out', annotated / 'out')
     assert _parts(annotated / 'out')['test'] == ['t1', 't2']
     assert 'do not compare' not in capsys.readouterr().out
     (annotated / 'test.csv').write_bytes(b't1,4\r\nc05,5\r\n')
     with pytest.raises(SystemExit):
-        split(*arguments, '--labelled', 2, '--val', 2, '--out', annotated / 'b')
+        split(*arguments, '--labeled', 2, '--val', 2, '--out', annotated / 'b')
     assert 'share 1 ids, such as c05' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ('labelled', 'val', 'ids', 'message'),
+    ('labeled', 'val', 'ids', 'message'),
     [
         (20, 10, 'c00\n', 'do not fit'),
         (0, 3, '', 'do not fit'),
@@ -114,14 +114,14 @@ def test_a_published_test_list_stays_as_it_is(split, annotated, capsys):
     ],
 )
 def test_what_cannot_be_is_refused(
-    split, annotated, capsys, labelled, val, ids, message
+    split, annotated, capsys, labeled, val, ids, message
 ):
     path = annotated / 'other.txt'
     path.write_text(ids + ''.join(f'c{n:02d}\n' for n in range(1, 30)))
     with pytest.raises(SystemExit) as caught:
         split(
             *('--ids', path, '--classes', annotated / 'vggss.json'),
-            *('--labelled', labelled, '--val', val, '--out', annotated / 'out'),
+            *('--labeled', labeled, '--val', val, '--out', annotated / 'out'),
         )
     assert caught.value.code == 2
     assert message in capsys.readouterr().err

@@ -1,6 +1,6 @@
-"""Divide annotated clips into labelled, validation and test lists.
+"""Divide annotated clips into labeled, validation and test lists.
 
-Writes labelled.txt, val.txt, test.txt, where asked for unlabelled.txt, and
+Writes labeled.txt, val.txt, test.txt, where asked for unlabeled.txt, and
 splits.json with seed, counts and the fingerprint of each list: the one that the
 score table prints as 'id list'. The parts share no clip. Which clip falls into
 which part depends on the ids and the seed alone. See docs/data/vggss.md.
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'without a usable box are neither trained nor validated on',
     )
     parser.add_argument(
-        '--labelled', required=True, type=int, metavar='N', help='clips to learn from'
+        '--labeled', required=True, type=int, metavar='N', help='clips to learn from'
     )
     parser.add_argument(
         '--val', required=True, type=int, metavar='N', help='clips to choose models by'
@@ -47,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'without it the rest of --ids is the test',
     )
     parser.add_argument(
-        '--unlabelled-list',
+        '--unlabeled-list',
         metavar='LIST',
         help='clips without boxes; those of the other parts are taken out of it',
     )
@@ -77,7 +77,7 @@ def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
         return {}, set()
     from mmxpl.datasets import VGGSSDataset
 
-    dataset = VGGSSDataset(ann_file=path, labelled=True, lazy_init=True)
+    dataset = VGGSSDataset(ann_file=path, labeled=True, lazy_init=True)
     annotations = dataset.read_annotations()
     classes = {i: a['category'] or '' for i, a in annotations.items()}
     return classes, {
@@ -106,18 +106,18 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
             f'{unknown[0]}. Name the annotations of this list.'
         )
     usable = [i for i in ids if i not in boxless]
-    rest = len(usable) - args.labelled - args.val
+    rest = len(usable) - args.labeled - args.val
     # a test of nothing but clips that cannot be scored would be none
-    if min(args.labelled, args.val) < 1 or rest < (0 if args.test_list else 1):
+    if min(args.labeled, args.val) < 1 or rest < (0 if args.test_list else 1):
         raise DataError(
-            f'--labelled {args.labelled} --val {args.val}: do not fit, {args.ids} has '
+            f'--labeled {args.labeled} --val {args.val}: do not fit, {args.ids} has '
             f'{len(usable)} clips with usable boxes. Each part needs at least one.'
         )
-    labelled = choose_stratified(usable, classes, args.labelled, args.seed)
-    others = sorted(set(usable).difference(labelled))
+    labeled = choose_stratified(usable, classes, args.labeled, args.seed)
+    others = sorted(set(usable).difference(labeled))
     val = choose_stratified(others, classes, args.val, args.seed)
-    parts = {'labelled': labelled, 'val': [i for i in ids if i in set(val)]}
-    chosen = {*labelled, *val}
+    parts = {'labeled': labeled, 'val': [i for i in ids if i in set(val)]}
+    chosen = {*labeled, *val}
     if args.test_list:
         parts['test'] = read_id_list(args.test_list)
         shared = sorted(set(parts['test']) & set(ids))
@@ -129,14 +129,14 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
             )
     else:
         parts['test'] = [i for i in ids if i not in chosen]
-    if args.unlabelled_list:
+    if args.unlabeled_list:
         barred = chosen.union(parts['test'])
-        candidates = read_id_list(args.unlabelled_list)
-        parts['unlabelled'] = [i for i in candidates if i not in barred]
-        if not parts['unlabelled']:
-            raise DataError(f'{args.unlabelled_list}: no clip is left. Name another.')
+        candidates = read_id_list(args.unlabeled_list)
+        parts['unlabeled'] = [i for i in candidates if i not in barred]
+        if not parts['unlabeled']:
+            raise DataError(f'{args.unlabeled_list}: no clip is left. Name another.')
         print(
-            f'{args.unlabelled_list}: {len(candidates) - len(parts["unlabelled"])} of '
+            f'{args.unlabeled_list}: {len(candidates) - len(parts["unlabeled"])} of '
             f'{len(candidates)} clips are in another part and were taken out'
         )
     return parts
@@ -173,8 +173,8 @@ def write_lists(
                 'replace all lists there with --overwrite.'
             )
     out.mkdir(parents=True, exist_ok=True)
-    if overwrite and 'unlabelled' not in parts:
-        (out / 'unlabelled.txt').unlink(missing_ok=True)  # of the former call
+    if overwrite and 'unlabeled' not in parts:
+        (out / 'unlabeled.txt').unlink(missing_ok=True)  # of the former call
     for name, text in texts.items():
         (out / name).write_text(text)
 
