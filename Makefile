@@ -85,4 +85,4 @@ docs: env
 
 clean:
 	@rm -rf build dist site .hypothesis .pytest_cache .ruff_cache
-	@find mmxpl configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find mmxpl configs tools projects tests -name __pycache__ -type d -prune -exec rm -rf {} +

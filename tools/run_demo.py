@@ -94,14 +94,20 @@ def parse_args() -> argparse.Namespace:
 
 
 def run_tool(tool: str, *arguments: str | Path) -> None:
-    """Runs one of the project's tools; what it says is shown.
+    """Runs a script of the repository and shows its output.
+
+    Args:
+        tool (str): the script, relative to the repository.
+        *arguments (str | Path): its arguments.
 
     Raises:
-        DataError: If it fails.
+        DataError: If it is missing or fails.
     """
-    command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
+    if not (ROOT / tool).is_file():
+        raise DataError(f'{tool}: not there. Run this from a clone of the repository.')
+    command = [sys.executable, str(ROOT / tool), *map(str, arguments)]
     if subprocess.run(command, cwd=ROOT).returncode:
-        raise DataError(f'tools/{tool} failed, see above.')
+        raise DataError(f'{tool} failed, see above.')
 
 
 def fetch_stamps(media: Path) -> Path:
@@ -149,19 +155,19 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
     data = Path(args.data or demo.data).resolve()
     env = dict(MMXPL_DATA_ROOT=str(data))
     if not args.real:
-        run_tool('dataset_converters/make_synthetic.py', '--out', data)
+        run_tool('tools/dataset_converters/make_synthetic.py', '--out', data)
         return env
     weights = Path(args.weights).resolve()
     env['MMXPL_PRETRAINED'] = str(weights)
     os.environ.update(env)
     names = ('efficientnet_lite0', 'efficientnet_lite2', 'yamnet')
-    run_tool('model_converters/pretrained.py', '--out', weights, *names)
+    run_tool('tools/model_converters/pretrained.py', '--out', weights, *names)
     stamps = fetch_stamps(Path(args.media).resolve())
     run_tool(
-        'dataset_converters/tuxpaint.py',
+        'projects/tuxpaint/make_scenes.py',
         *('--stamps', stamps, '--out', data, '--clips', '4000'),
     )
-    run_tool('dataset_converters/build_cache.py', ROOT / 'configs' / demo.config)
+    run_tool('tools/dataset_converters/build_cache.py', ROOT / 'configs' / demo.config)
     return env
 
 

@@ -57,7 +57,12 @@ def links(page):
 
 @pytest.mark.parametrize(
     'page',
-    [ROOT / 'README.md', *PAGES, *sorted(ROOT.glob('configs/*/README.md'))],
+    [
+        ROOT / 'README.md',
+        *PAGES,
+        *sorted(ROOT.glob('configs/*/README.md')),
+        *sorted(ROOT.glob('projects/**/README.md')),
+    ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_to_files(page):

@@ -11,10 +11,10 @@ from pycocotools import mask as coco_mask
 
 from mmxpl.utils import DataError
 
-TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
-sys.path.insert(0, str(TOOLS))
+PROJECT = Path(__file__).parents[2] / 'projects' / 'tuxpaint'
+sys.path.insert(0, str(PROJECT))
 
-import tuxpaint  # noqa: E402
+import make_scenes  # noqa: E402
 from cutouts import names, photos, scene, sound, stamps  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group('tuxpaint')  # its clips are made once
@@ -110,7 +110,7 @@ def package(tmp_path_factory):
 
 
 def run(package, out, *more):
-    tuxpaint.main(
+    make_scenes.main(
         [
             *('--stamps', str(package), '--backgrounds', str(package / 'photos')),
             *('--out', str(out), '--clips', '80', '--size', str(SIZE)),

@@ -14,11 +14,11 @@ import soundfile
 from mmxpl.datasets import AVJsonDataset
 from mmxpl.utils import DataError
 
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'dataset_converters'))
+sys.path.insert(0, str(Path(__file__).parents[2] / 'projects' / 'gcompris'))
 
-import gcompris_pairs as tool
-from gcompris.boxes import BOXES
-from gcompris.rcc import read_rcc
+import make_pairs as tool
+from make_pairs import BOXES
+from rcc import read_rcc
 
 
 def make_rcc(files, version=3, packed=()):

@@ -1,1 +1,0 @@
-"""Photographs and recordings of GCompris."""
