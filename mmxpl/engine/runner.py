@@ -1,11 +1,12 @@
 """Builds the Runner of a config, on any machine."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -17,6 +18,7 @@ from mmxpl.utils.setup_env import register_all_modules
 
 from .amp import use_amp_everywhere
 from .dist import explain_lost_rank, use_cpu_dist
+from .training_summary import describe_training
 
 # of MMEngine's own, which it drops itself where they are None
 _OWN_HOOKS = {
@@ -30,20 +32,50 @@ _OWN_HOOKS = {
 
 
 class CheckedRunner(Runner):
-    """MMEngine's Runner, which writes its config once the run has begun.
+    """MMEngine's Runner with a short console, which writes its config late.
 
-    MMEngine's writes it when it is made, over that of the run which a refused resume
-    would have gone on from. Here all checks are passed first, those of the first
-    iteration as well.
+    Environment, config and the order of hooks, hundreds of lines, go to the log file
+    alone; before training the console says what is learnt from what.
+
+    MMEngine writes the config when the runner is made, over that of the run which a
+    refused resume would have gone on from. Here all checks are passed first, those of
+    the first iteration as well.
     """
 
     _config_is_written = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._quiet: list[tuple[logging.Handler, int]] = []
+        try:
+            super().__init__(*args, **kwargs)
+        finally:
+            for handler, level in self._quiet:
+                handler.setLevel(level)
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger, whose console shows warnings alone until all is built.
+
+        Returns:
+            MMLogger: The logger.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        self._quiet = [
+            (handler, handler.level)
+            for handler in logger.handlers
+            if not isinstance(handler, logging.FileHandler)
+        ]
+        for handler, level in self._quiet:
+            handler.setLevel(max(level, logging.WARNING))
+        return logger
 
     def dump_config(self) -> None:
         """Waits; the constructor calls it."""
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Calls the hooks, and writes the config with the first iteration.
+        """Calls the hooks, and logs what belongs to that point.
+
+        That is the description of the training before it, and the config with the
+        first iteration.
 
         Args:
             fn_name (str): Name of the point in the run.
@@ -57,6 +89,8 @@ class CheckedRunner(Runner):
         if fn_name in first:
             self._write_config()
         super().call_hook(fn_name, **kwargs)
+        if fn_name == 'before_train':
+            print_log(describe_training(self), logger='current')
 
     def train(self) -> nn.Module:
         """Trains.

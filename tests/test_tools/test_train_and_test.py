@@ -74,7 +74,8 @@ def train(python, world, work_dir, *args, options=(), **kwargs):
 @pytest.fixture(scope='module')
 def trained(tiny_world, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('trained')
-    train(sys.executable, tiny_world, work_dir)
+    done = train(sys.executable, tiny_world, work_dir)
+    (work_dir / 'console.txt').write_text(done.stdout + done.stderr)
     return work_dir
 
 
@@ -90,6 +91,19 @@ def test_train_leaves_checkpoints_scores_and_strips(trained):
     assert losses[0]['a.loss_pseudo'] == 0
     assert losses[-1]['a.loss_pseudo'] > 0
     assert len(list((trained / 'pseudo_labels').glob('*.png'))) == 4
+
+
+def test_the_console_shows_what_is_learnt_and_the_file_everything(trained):
+    console = (trained / 'console.txt').read_text()
+    before, _ = console.split('Epoch(train)', 1)
+    assert len(before.splitlines()) < 40
+    assert 'Clips: 4 labeled, 4 unlabeled, 2 for validation.' in before
+    assert 'from epoch 2 on' in before
+    assert 'eta: ' in console
+    (log,) = trained.glob('*/*.log')
+    for text in ('Config:\n', 'Hooks will be executed', 'System environment'):
+        assert text not in console
+        assert text in log.read_text()
 
 
 def test_mixed_precision_from_the_command_line(

@@ -11,7 +11,7 @@ from torch import nn
 from mmxpl.engine.embedded_config import embedded_config
 from mmxpl.engine.resumed_settings import compare_settings
 from mmxpl.engine.run_state import compare_runs, describe_run
-from mmxpl.engine.short_schedule import short_schedules
+from mmxpl.engine.training_summary import short_schedules
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 

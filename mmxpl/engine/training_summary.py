@@ -1,0 +1,115 @@
+"""Descriptions of a training before it begins: what is learnt from what."""
+
+from collections.abc import Iterator
+
+from mmengine.optim.scheduler.param_scheduler import (
+    ConstantParamScheduler,
+    LinearParamScheduler,
+)
+from mmengine.runner import Runner
+
+from mmxpl.datasets.samplers import CurriculumSampler
+
+
+def short_schedules(runner: Runner) -> Iterator[str]:
+    """Looks at the number of steps before training begins.
+
+    Args:
+        runner (Runner): With a training loop over epochs, built.
+
+    Yields:
+        str: A line on what is too short, with the number of steps and what to set.
+    """
+    steps, loop = len(runner.train_dataloader), runner.train_loop
+    total = steps * loop.max_epochs
+    if steps == 1:
+        yield (
+            'An epoch has one step: there are no more clips than a batch holds '
+            f'({runner.train_dataloader.batch_size}). Set num_batches of '
+            'train_dataloader.sampler, or smaller batches.'
+        )
+    schedulers = runner.param_schedulers
+    for place, scheduler in enumerate(
+        schedulers if isinstance(schedulers, list) else ()
+    ):
+        if not isinstance(scheduler, ConstantParamScheduler | LinearParamScheduler):
+            continue
+        length = scheduler.end * (steps if scheduler.by_epoch else 1)
+        if scheduler.begin == 0 and length > total:
+            yield (
+                f'All {total} steps of this training, {loop.max_epochs} epochs of '
+                f'{steps}, lie inside the warm-up of the learning rate, which takes '
+                f'{length}. Set param_scheduler.{place}.end, more epochs, or '
+                'num_batches of train_dataloader.sampler.'
+            )
+
+
+def describe_training(runner: Runner) -> str:
+    """Describes a training that is about to begin.
+
+    Args:
+        runner (Runner): With a training loop over epochs, built.
+
+    Returns:
+        str: Lines on the clips, the steps, what is learnt from what and the files.
+    """
+    sampler = runner.train_dataloader.sampler
+    lines = ['This training:']
+    if isinstance(sampler, CurriculumSampler):
+        lines += [*_clips_and_steps(runner, sampler), *_sources(runner, sampler)]
+    else:
+        lines += [
+            f'Clips: {len(runner.train_dataloader.dataset)}.',
+            f'Steps: {_steps(runner)} of {runner.train_dataloader.batch_size} clips.',
+        ]
+    lines += [f'Log, config and curves: {runner.log_dir}']
+    return '\n  '.join(lines)
+
+
+def _steps(runner: Runner) -> str:
+    """Epochs and their steps in words."""
+    processes = f' on {runner.world_size} processes' if runner.world_size > 1 else ''
+    return (
+        f'{runner.train_loop.max_epochs} epochs of {len(runner.train_dataloader)} '
+        f'steps{processes}'
+    )
+
+
+def _clips_and_steps(runner: Runner, sampler: CurriculumSampler) -> Iterator[str]:
+    """How many clips there are, and how often each is seen."""
+    counts = [
+        (sampler.labeled_per_batch, 'labeled', sampler.num_labeled),
+        (sampler.unlabeled_per_batch, 'unlabeled', sampler.num_unlabeled),
+    ]
+    clips = ', '.join(f'{clips} {kind}' for _, kind, clips in counts)
+    if runner.val_loop is not None:
+        clips += f', {len(runner.val_dataloader.dataset)} for validation'
+    yield f'Clips: {clips}.'
+    counts = [count for count in counts if count[0]]
+    batch = ' + '.join(f'{number} {kind}' for number, kind, _ in counts)
+    drawn = runner.train_loop.max_epochs * sampler.num_batches * runner.world_size
+    seen = ', '.join(
+        f'each {kind} one {drawn * number / clips:.1f} times'
+        for number, kind, clips in counts
+    )
+    yield f'Steps: {_steps(runner)} of {batch} clips; {seen} on average.'
+
+
+def _sources(runner: Runner, sampler: CurriculumSampler) -> Iterator[str]:
+    """What the losses learn from."""
+    cfg = runner.cfg
+    weight = (cfg.model.get('loss_supervised') or {}).get('loss_weight', 1)
+    if sampler.labeled_per_batch and weight:
+        yield f'Learnt from: labels of {sampler.num_labeled} clips.'
+    if cfg.model.get('loss_contrastive'):
+        yield 'Learnt from: the pairing of frame and sound in all clips.'
+    labels = (cfg.get('default_hooks') or {}).get('pseudo_label')
+    if labels:
+        kind = 'soft' if labels.get('soft', True) else 'hard'
+        start, end = sampler.curriculum
+        share = '' if start == 1 else f', the most reliable {start:.0%} to {end:.0%}'
+        yield (
+            f'Learnt from: {kind} pseudo-labels (exchange: '
+            f'{labels.get("exchange", "cross")}) of unlabeled clips{share}, from epoch '
+            f'{runner.train_loop.warmup_epochs + 1} on.'
+        )

@@ -1,0 +1,99 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.optim import CosineAnnealingLR, LinearLR
+
+from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.engine.training_summary import describe_training, short_schedules
+
+
+class Loader(SimpleNamespace):
+    """What is looked at of a data loader."""
+
+    batch_size = 56
+
+    def __len__(self):
+        return self.steps
+
+
+def lines(steps, epochs, **warm_up):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
+    schedulers = [
+        LinearLR(optimizer, start_factor=0.1, **warm_up),
+        CosineAnnealingLR(optimizer, T_max=epochs, begin=0, end=epochs),
+    ]
+    runner = SimpleNamespace(
+        train_dataloader=Loader(steps=steps),
+        train_loop=SimpleNamespace(max_epochs=epochs),
+        param_schedulers=schedulers,
+    )
+    return list(short_schedules(runner))
+
+
+def test_a_schedule_that_fits_is_not_spoken_of():
+    assert lines(20, 12, by_epoch=False, end=50) == []
+    assert lines(20, 12, by_epoch=True, end=12) == []
+
+
+@pytest.mark.parametrize('warm_up', [dict(by_epoch=False, end=50), dict(end=13)])
+def test_a_warm_up_that_never_ends_is_told(warm_up):
+    (line,) = lines(4, 12, **warm_up)
+    assert 'All 48 steps of this training, 12 epochs of 4' in line
+    assert f'takes {warm_up["end"] if "by_epoch" in warm_up else 52}.' in line
+    assert 'param_scheduler.0.end' in line
+
+
+def test_an_epoch_of_one_step_is_told():
+    (line,) = lines(1, 90, by_epoch=False, end=50)
+    assert 'no more clips than a batch holds (56)' in line
+    assert 'num_batches' in line
+
+
+def description(sampler, model=None, hooks=None, val=None, processes=1):
+    loader = Loader(steps=5, sampler=sampler, dataset=range(40))
+    runner = SimpleNamespace(
+        train_dataloader=loader,
+        train_loop=SimpleNamespace(max_epochs=4, warmup_epochs=1),
+        val_loop=val,
+        val_dataloader=SimpleNamespace(dataset=range(7)),
+        world_size=processes,
+        cfg=ConfigDict(model=model or {}, default_hooks=hooks or {}),
+        log_dir='work_dirs/x/1',
+    )
+    return describe_training(runner)
+
+
+def curriculum(**settings):
+    data = SimpleNamespace(datasets=[range(10), range(30)])
+    settings = dict(labeled_per_batch=2, unlabeled_per_batch=3, **settings)
+    return CurriculumSampler(data, num_batches=5, seed=0, **settings)
+
+
+def test_clips_steps_and_sources_are_said():
+    model = dict(loss_supervised={}, loss_contrastive=dict(type='X'))
+    hooks = dict(pseudo_label=dict(type='CrossPseudoLabelHook', exchange='self'))
+    sampler = curriculum(curriculum=dict(start=0.5, end=0.8))
+    text = description(sampler, model, hooks, val=True, processes=2)
+    assert 'Clips: 10 labeled, 30 unlabeled, 7 for validation.' in text
+    assert '4 epochs of 5 steps on 2 processes of 2 labeled + 3 unlabeled' in text
+    # 4 epochs x 5 steps x 2 processes x 2 of 10 clips, x 3 of 30
+    assert 'each labeled one 8.0 times, each unlabeled one 4.0 times' in text
+    assert 'labels of 10 clips' in text
+    assert 'pairing of frame and sound' in text
+    assert 'soft pseudo-labels (exchange: self)' in text
+    assert 'the most reliable 50% to 80%, from epoch 2 on' in text
+
+
+def test_what_is_not_learnt_from_is_not_said():
+    model = dict(loss_supervised=dict(loss_weight=0.0))
+    text = description(curriculum(), model, dict(pseudo_label=None))
+    assert 'Learnt from' not in text
+    assert 'validation' not in text
+
+
+def test_another_sampler_s_training_is_described_too():
+    text = description(object())
+    assert 'Clips: 40.' in text
+    assert '4 epochs of 5 steps of 56 clips' in text
