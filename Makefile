@@ -81,7 +81,8 @@ format: env
 docs: env
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint requirements/tested.txt -e '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-d build/doctrees docs site
 
 clean:
 	@rm -rf build dist site .hypothesis .pytest_cache .ruff_cache

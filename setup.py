@@ -56,8 +56,8 @@ EXTRAS = {
     # visual and audio encoders of other libraries, see docs/pretrained.md
     'encoders': ['timm>=1.0', 'transformers>=5'],
     'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
-    # the pages of docs/, see mkdocs.yml
-    'docs': ['mkdocs<2', 'mkdocs-material>=9.5,<10', 'mkdocstrings-python>=1.10'],
+    # the pages of docs/, see docs/conf.py
+    'docs': ['furo', 'myst-parser>=4', 'sphinx>=8'],
     'dev': ['pre-commit', 'ruff'],
 }
 

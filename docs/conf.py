@@ -1,0 +1,36 @@
+"""Configuration of these pages; `make docs` builds them with Sphinx."""
+
+from sphinx import addnodes
+
+project = 'mmxpl'
+html_title = 'mmxpl'
+html_theme = 'furo'
+html_static_path = ['figures']
+html_copy_source = False
+html_show_copyright = False
+
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
+    'sphinx.ext.viewcode',
+]
+myst_heading_anchors = 4
+autodoc_default_options = {
+    'members': True,
+    'member-order': 'bysource',
+    'show-inheritance': True,
+}
+autodoc_typehints = 'none'  # the docstrings state types, with shapes and units
+
+
+def add_anchors(app, doctree):
+    """Lets Markdown pages link to `reference/PAGE.md#CLASS`."""
+    slugs = app.env.metadata[app.env.docname].setdefault('myst_slugs', {})
+    for signature in doctree.findall(addnodes.desc_signature):
+        slugs.update((name, (0, name, name)) for name in signature['ids'])
+
+
+def setup(app):
+    """Connects the function above."""
+    app.connect('doctree-read', add_anchors)
