@@ -103,8 +103,8 @@ def main() -> None:
 
     # imported late: a wrong argument is then answered at once
     from mmxpl.engine.dist import close_dist
+    from mmxpl.engine.resume.work_dir_lock import lock_work_dir
     from mmxpl.engine.runner import build_runner
-    from mmxpl.engine.work_dir_lock import lock_work_dir
 
     with lock_work_dir(cfg.work_dir):
         build_runner(cfg).train()

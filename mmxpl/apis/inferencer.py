@@ -15,7 +15,7 @@ from mmxpl.datasets.collate import av_collate
 from mmxpl.datasets.transforms import LoadAudio
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
-from mmxpl.utils.finite import nonfinite_entries
+from mmxpl.utils.checks import nonfinite_entries
 from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panel import draw_boxes

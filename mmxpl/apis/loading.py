@@ -10,12 +10,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmxpl.datasets.config_leaves import config_leaves
-from mmxpl.engine.embedded_config import embedded_config, refuse_unregistered
-from mmxpl.engine.hooks.checkpoint_guard_hook import compare_weights
+from mmxpl.engine.resume.guard_hooks import compare_weights
 from mmxpl.models.init import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS
 from mmxpl.utils import DataError
-from mmxpl.utils.checkpoint import read_checkpoint
+from mmxpl.utils.checkpoint import embedded_config, read_checkpoint, refuse_unregistered
 from mmxpl.utils.cli import load_config
 from mmxpl.utils.setup_env import register_all_modules
 
@@ -29,7 +28,7 @@ def load_learner(
 
     The checkpoint is read with ``weights_only=True``. The config in it is parsed,
     never run, and may build registered types alone; see
-    :mod:`mmxpl.engine.embedded_config`.
+    :mod:`mmxpl.utils.checkpoint`.
 
     Args:
         checkpoint (str | Path): the file.

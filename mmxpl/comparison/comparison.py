@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmxpl.utils.config_options import merge_options
+from mmxpl.utils.config import merge_options
 
 from .cells import Cell, score_cell, train_cell
 from .methods import Method, options_of, settings_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmxpl.utils import methods
+from mmxpl.utils import config as methods
 from mmxpl.utils.cli import add_config_options, load_config
 from mmxpl.utils.errors import DataError
 
@@ -30,7 +30,7 @@ class Method:
 
     Args:
         overlay (str): name or file of a method, see
-            :func:`mmxpl.utils.methods.apply_method`.
+            :func:`mmxpl.utils.config.apply_method`.
         options (Mapping[str, Any]): keys of ``--cfg-options`` that make another
             method of it.
         changes (tuple[str, ...]): the same as they were written.

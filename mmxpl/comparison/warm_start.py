@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 
 from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.engine.schedules import count_warmup_epochs
 from mmxpl.utils.checkpoint import read_checkpoint
-from mmxpl.utils.schedule import count_warmup_epochs
 
 from .methods import SETTINGS
 

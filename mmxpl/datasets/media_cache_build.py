@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mmxpl.utils import DataError
-from mmxpl.utils.threads import map_in_threads
+from mmxpl.utils.parallel import map_in_threads
 
 from .media_cache import DATA, ENTRY, FACTS, INDEX, MediaCache, stamp
 

@@ -1,26 +1,29 @@
-"""Hooks and wrappers for the runner."""
+"""Hooks, loops and wrappers for the runner."""
 
-from .amp import AmpOptimWrapper
+from .dist import CPUDistributedDataParallel
 from .hooks import (
-    AtomicCheckpointHook,
-    CheckpointGuardHook,
+    AreaCalibrationHook,
     CrossPseudoLabelHook,
     DataLeakHook,
     EncoderInputHook,
     InvalidLossHook,
     LocalizationVisualizationHook,
-    PreemptionHook,
     PseudoLabelMonitorHook,
     PseudoLabelStripHook,
+)
+from .optim_wrappers import AmpOptimWrapper, TrainableOptimWrapperConstructor
+from .resume import (
+    AtomicCheckpointHook,
+    CheckpointGuardHook,
+    PreemptionHook,
+    ResumableTrainLoop,
     RunStateHook,
 )
-from .loops import ResumableTrainLoop
-from .model_wrappers import CPUDistributedDataParallel
-from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
-from .param_schedulers import ShortWarmupLR
+from .schedules import ShortWarmupLR
 
 __all__ = [
     'AmpOptimWrapper',
+    'AreaCalibrationHook',
     'AtomicCheckpointHook',
     'CPUDistributedDataParallel',
     'CheckpointGuardHook',

@@ -1,4 +1,4 @@
-"""Runs several processes on a machine without a GPU."""
+"""Distributed training on the CPU."""
 
 import datetime
 import os
@@ -9,11 +9,31 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_dist_info
-from torch import Tensor
+from mmengine.model import MMDistributedDataParallel
+from torch import Tensor, nn
 
+from mmxpl.registry import MODEL_WRAPPERS
 from mmxpl.utils.errors import DataError
 
-from . import model_wrappers  # noqa: F401  registers the wrapper named below
+
+@MODEL_WRAPPERS.register_module()
+class CPUDistributedDataParallel(MMDistributedDataParallel):
+    """MMEngine's wrapper for processes that compute on the CPU.
+
+    The Runner gives every wrapper the local rank as its device, which PyTorch
+    refuses for a model on the CPU.
+
+    Args:
+        module (nn.Module): The model, on the CPU.
+        device_ids (list[int], optional): Ignored.
+        **kwargs: Arguments of :class:`MMDistributedDataParallel`.
+    """
+
+    def __init__(
+        self, module: nn.Module, device_ids: list[int] | None = None, **kwargs
+    ) -> None:
+        super().__init__(module=module, device_ids=None, **kwargs)
+
 
 _WRAPPER = 'mmxpl.CPUDistributedDataParallel'
 # seconds that processes wait for one of them, where the config says nothing

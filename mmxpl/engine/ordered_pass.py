@@ -6,7 +6,7 @@ from mmengine.dist import get_dist_info
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
-from .worker_shield import shield_like
+from .resume.preemption_hook import shield_like
 
 
 def ordered_pass(

@@ -16,8 +16,8 @@ from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.setup_env import register_all_modules
 
-from .amp import use_amp_everywhere
 from .dist import explain_lost_rank, use_cpu_dist
+from .optim_wrappers import use_amp_everywhere
 from .training_summary import describe_training
 
 # of MMEngine's own, which it drops itself where they are None

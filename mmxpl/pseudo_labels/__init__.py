@@ -2,17 +2,14 @@
 
 from .alignment import AreaAlignment, shift_logits, solve_area_shift
 from .bank import PseudoLabelBank, fingerprint
-from .exchange import EXCHANGES, exchange
-from .label_source import LabelSource
-from .reliability import MEASURES, reliability
-from .selection import score_labels
-from .sharpening import harden, sharpen
+from .pseudo_labeler import EXCHANGES, PseudoLabeler, exchange, harden, sharpen
+from .reliability import MEASURES, reliability, score_labels
 
 __all__ = [
     'EXCHANGES',
     'MEASURES',
     'AreaAlignment',
-    'LabelSource',
+    'PseudoLabeler',
     'PseudoLabelBank',
     'exchange',
     'fingerprint',

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.ids import name_some
 
-from .label_file import (
+from .bank_file import (
     LabelArrays,
     copy_file,
     copy_name,
@@ -62,6 +62,8 @@ class PseudoLabelBank:
             to date. Defaults to ('agreement',).
         path (str | Path, optional): the file. Defaults to none.
     """
+
+    CHECKPOINT_KEY = 'pseudo_label_bank'
 
     def __init__(
         self,

@@ -11,9 +11,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from .config_options import merge_options, refuse_inert_keys
+from .config import apply_method, merge_options, refuse_inert_keys
 from .errors import DataError, explain
-from .methods import apply_method
 
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
@@ -93,7 +92,7 @@ def load_config(
     Args:
         path (str): The config file.
         options (dict, optional): Parsed ``--cfg-options``.
-        method (str, optional): A method, see :func:`mmxpl.utils.methods.apply_method`;
+        method (str, optional): A method, see :func:`mmxpl.utils.config.apply_method`;
             options come after it. Defaults to the config's own.
 
     Returns:

@@ -12,8 +12,7 @@ from mmxpl.comparison import (
     share_warm_start,
     warm_up_epochs,
 )
-from mmxpl.utils.config_options import merge_options
-from mmxpl.utils.methods import method_names
+from mmxpl.utils.config import merge_options, method_names
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/xpl/xpl_synthetic.py'
 METHODS = (*method_names(), 'full')

@@ -6,9 +6,9 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.datasets import check_disjoint, collect_config_ids
+from mmxpl.engine.schedules import count_warmup_epochs
 from mmxpl.registry import DATASETS
 from mmxpl.utils.cli import load_config
-from mmxpl.utils.schedule import count_warmup_epochs
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs' / 'xpl'
 # the lists of each config and, of the test, the kind of ground truth

@@ -13,10 +13,10 @@ import mmxpl.engine  # noqa: F401
 from mmxpl.datasets.config_leaves import config_leaves
 from mmxpl.engine.runner import drop_hooks
 from mmxpl.registry import DATASETS, HOOKS, MODELS
-from mmxpl.utils import methods as module
+from mmxpl.utils import config as module
 from mmxpl.utils.cli import add_config_options, load_config
+from mmxpl.utils.config import apply_method, method_names
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.methods import apply_method, method_names
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 CONFIGS = sorted((ROOT / 'xpl').glob('*.py'))

@@ -17,7 +17,7 @@ from torch.utils.data import ConcatDataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
-from mmxpl.engine.newest_checkpoint import find_newest
+from mmxpl.engine.resume.newest_checkpoint import find_newest
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.model import BaseModel, is_model_wrapper
 
 from mmxpl.engine import dist as module
+from mmxpl.engine.dist import CPUDistributedDataParallel
+from mmxpl.registry import MODEL_WRAPPERS
 from mmxpl.utils import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,3 +161,32 @@ def test_two_processes_on_the_cpu_train_as_one(warm_python, tmp_path):
     assert alone.keys() == together.keys()
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-6)
+
+
+class Model(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(2, 1)
+
+    def forward(self, inputs, mode='tensor'):
+        return {'loss': self.net(inputs).mean()}
+
+
+@pytest.fixture
+def group(tmp_path):
+    dist.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/group', rank=0, world_size=1
+    )
+    yield
+    dist.destroy_process_group()
+
+
+def test_devices_that_the_runner_passes_are_ignored(group):
+    kind = 'mmxpl.CPUDistributedDataParallel'
+    cfg = {'type': kind, 'module': Model(), 'device_ids': [0]}
+    model = MODEL_WRAPPERS.build(cfg)
+    assert isinstance(model, CPUDistributedDataParallel)
+    assert model.device_ids is None
+    assert is_model_wrapper(model)
+    model(torch.ones(1, 2), mode='loss')['loss'].backward()
+    assert model.module.net.weight.grad.tolist() == [[1.0, 1.0]]

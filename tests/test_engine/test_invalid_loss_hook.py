@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmxpl.engine.hooks import AtomicCheckpointHook, InvalidLossHook
+from mmxpl.engine import AtomicCheckpointHook, InvalidLossHook
 from mmxpl.testing import tiny_batch
 from mmxpl.utils import DataError
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mmxpl.engine.newest_checkpoint import find_newest, named_files, number_run
-from mmxpl.pseudo_labels.label_file import copy_file, copy_name
+from mmxpl.engine.resume.newest_checkpoint import find_newest, named_files, number_run
+from mmxpl.pseudo_labels.bank_file import copy_file, copy_name
 from mmxpl.utils import DataError
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmxpl.engine.hooks import AtomicCheckpointHook, PreemptionHook
-from mmxpl.engine.hooks import preemption_hook as module
+from mmxpl.engine import AtomicCheckpointHook, PreemptionHook
+from mmxpl.engine.resume import preemption_hook as module
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_outside_the_main_thread_signals_are_left_alone(runner, saved):
 WORKER = """
 import os, signal, subprocess, sys
 from torch.utils.data import DataLoader
-from mmxpl.engine.worker_shield import Shielded
+from mmxpl.engine.resume.preemption_hook import Shielded
 
 loader = DataLoader(
     range(4),

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mmxpl.engine.work_dir_lock import LOCK_FILE, lock_work_dir
+from mmxpl.engine.resume.work_dir_lock import LOCK_FILE, lock_work_dir
 from mmxpl.utils import DataError
 
 

@@ -101,8 +101,9 @@ def watch(events):
     """Has a training report its events."""
     from mmengine.runner import Runner, ValLoop
 
-    from mmxpl.engine import atomic_file, loops
     from mmxpl.engine.hooks import CrossPseudoLabelHook, area_calibration_hook
+    from mmxpl.engine.resume import loop
+    from mmxpl.utils import files
 
     def wrap(owner, name, before=None, after=None):
         inner = getattr(owner, name)
@@ -119,7 +120,7 @@ def watch(events):
 
     wrap(Runner, 'train', before=lambda self: setattr(Run, 'runner', self))
     wrap(
-        loops.ResumableTrainLoop,
+        loop.ResumableTrainLoop,
         'run_iter',
         before=lambda self: events(
             'step', iter=self.iter, random=digest_of_generators(), epoch=self.epoch
@@ -192,7 +193,7 @@ def watch(events):
             events('writing')
             self.file.write(content[half:])
 
-    atomic_file.os, atomic_file.open = Os(), Slow
+    files.os, files.open = Os(), Slow
 
 
 def train(job, rank, port):

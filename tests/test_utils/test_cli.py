@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import ConcatDataset
 
-from mmxpl.pseudo_labels import LabelSource, PseudoLabelBank
+from mmxpl.pseudo_labels import PseudoLabelBank, PseudoLabeler
 from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS
 from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
@@ -180,7 +180,7 @@ def localizer(**settings):
 @pytest.mark.parametrize(
     ('build', 'words'),
     [
-        (lambda: LabelSource(temperature=0), 'error: temperature must be positive'),
+        (lambda: PseudoLabeler(temperature=0), 'error: temperature must be positive'),
         (lambda: PseudoLabelBank([], ['a'], 1), 'error: momentum must be in [0, 1)'),
         (
             lambda: HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0)),

@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # imported late: a wrong argument is then answered at once
         import torch
 
-        from mmxpl.engine.label_memory import LabelMemory
+        from mmxpl.pseudo_labels.label_memory import LabelMemory
         from mmxpl.registry import DATASETS, MODELS
         from mmxpl.visualization import write_picture
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mmxpl.datasets.config_leaves import dataset_config
+from mmxpl.engine.schedules import count_warmup_epochs
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     add_config_options,
@@ -20,7 +21,6 @@ from mmxpl.utils.cli import (
     load_config,
     one_clear_error,
 )
-from mmxpl.utils.schedule import count_warmup_epochs
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -165,7 +165,7 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
     import numpy as np
     import torch
 
-    from mmxpl.engine.label_memory import LabelMemory
+    from mmxpl.pseudo_labels.label_memory import LabelMemory
     from mmxpl.registry import DATASETS
     from mmxpl.visualization import (
         AVLocVisualizer,

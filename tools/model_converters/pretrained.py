@@ -275,7 +275,7 @@ def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
     """
     import torch
 
-    from mmxpl.engine.atomic_file import write_atomically
+    from mmxpl.utils.files import write_atomically
 
     source = SOURCES[name]
     weights = fill(source.encoder, source.read(path), path)

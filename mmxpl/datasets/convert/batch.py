@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.threads import map_in_threads
+from mmxpl.utils.parallel import map_in_threads
 
 from .files import write_text
 

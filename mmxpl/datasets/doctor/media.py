@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmxpl.utils import DataError
-from mmxpl.utils.threads import map_in_threads
+from mmxpl.utils.parallel import map_in_threads
 
 from ..audio_io import read_sound, sound_header
 from ..image_io import decode_frame

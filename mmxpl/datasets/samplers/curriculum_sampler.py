@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from mmxpl.registry import DATA_SAMPLERS
+from mmxpl.utils.checks import check_not_negative, check_positive
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.ranges import check_not_negative, check_positive
 
 
 @DATA_SAMPLERS.register_module()

@@ -11,7 +11,7 @@ from torch.utils.data import Subset
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
-from mmxpl.utils.gather import gather_rows
+from mmxpl.utils.parallel import gather_rows
 
 from ..ordered_pass import ordered_pass
 

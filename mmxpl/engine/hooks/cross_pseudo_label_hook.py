@@ -14,25 +14,25 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
-from mmxpl.engine import bank_sync
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     MEASURES,
     AreaAlignment,
-    LabelSource,
     PseudoLabelBank,
+    PseudoLabeler,
+    bank_sync,
     exchange,
     score_labels,
 )
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
+from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.ranges import check_share
 
 from ..dist import own_share
-from ..newest_checkpoint import named_files
 from ..ordered_pass import ordered_pass
-from .atomic_checkpoint_hook import checkpoint_folder
+from ..resume.checkpoint_hook import checkpoint_folder
+from ..resume.newest_checkpoint import named_files
 
 VIEWS = ('canonical', 'train')
 
@@ -75,7 +75,7 @@ class CrossPseudoLabelHook(Hook):
         teacher_momentum (float, optional): in (0, 1); labels are made by a
             teacher, the moving average of the learner's weights, which starts as
             a copy at the end of the warm-up and is updated after every
-            iteration; see :class:`mmxpl.pseudo_labels.LabelSource`. Defaults to
+            iteration; see :class:`mmxpl.pseudo_labels.PseudoLabeler`. Defaults to
             None, the learner labels itself.
         min_confidence (float, optional): in (0, 1]; a label whose ``reliability``
             (see :func:`mmxpl.pseudo_labels.score_labels`) is below it is not
@@ -91,7 +91,7 @@ class CrossPseudoLabelHook(Hook):
 
     # after the sampler's epoch is set, before checkpoints are written
     priority = 'NORMAL'
-    CHECKPOINT_KEY = 'pseudo_label_bank'
+    CHECKPOINT_KEY = PseudoLabelBank.CHECKPOINT_KEY
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class CrossPseudoLabelHook(Hook):
             )
         if temperature is None:
             temperature = 0.5
-        self.source = LabelSource(soft, temperature, align_area, teacher_momentum)
+        self.source = PseudoLabeler(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
@@ -185,7 +185,7 @@ class CrossPseudoLabelHook(Hook):
             )
             self.source.load_state_dict(self._resumed)
             if self.align_area:
-                state = self._resumed[LabelSource.ALIGNMENT_KEY]
+                state = self._resumed[PseudoLabeler.ALIGNMENT_KEY]
                 if state.get('this_epoch') is not None:
                     self._annotated = own_share(state['this_epoch'].cpu())
             if self.bank.is_complete:  # though the training may be longer now
@@ -314,7 +314,7 @@ class CrossPseudoLabelHook(Hook):
             checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
             checkpoint.update(self.source.state_dict())
             if self.align_area:
-                state = checkpoint[LabelSource.ALIGNMENT_KEY]
+                state = checkpoint[PseudoLabeler.ALIGNMENT_KEY]
                 state['this_epoch'] = self._annotated_of_ranks
 
     def _save_bank(self, runner: Runner, checkpoint: dict) -> dict:

@@ -8,9 +8,9 @@ from mmengine.runner import Runner
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
-from mmxpl.utils.finite import nonfinite_entries
+from mmxpl.utils.checks import nonfinite_entries
 
-from .atomic_checkpoint_hook import last_good
+from ..resume.checkpoint_hook import last_good
 
 _REMEDY = 'Look at these clips, lower the learning rate, and go on with --resume.'
 

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.ranges import check_positive, check_share
+from mmxpl.utils.checks import check_positive, check_share
 
 from .projection import AudioProjection, VisualProjection
 

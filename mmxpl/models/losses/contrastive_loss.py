@@ -6,8 +6,8 @@ from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.gather import count_rows, gather_rows, own_rows
-from mmxpl.utils.ranges import check_positive
+from mmxpl.utils.checks import check_positive
+from mmxpl.utils.parallel import count_rows, gather_rows, own_rows
 
 
 class _GatherWithGrad(torch.autograd.Function):

@@ -6,7 +6,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.ranges import check_positive
+from mmxpl.utils.checks import check_positive
 
 from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.ranges import check_positive
+from mmxpl.utils.checks import check_positive
 
 from .contrastive_loss import gather_with_grad, pair_similarity
 

@@ -1,0 +1,143 @@
+"""Checks of the data before training."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmxpl.datasets.leaks import check_disjoint, collect_ids
+from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
+from mmxpl.models.features import encoder_of, weights_digest
+from mmxpl.registry import HOOKS
+from mmxpl.utils import DataError, hash_ids
+
+
+@HOOKS.register_module()
+class DataLeakHook(Hook):
+    """Makes sure before training that no clip is in two parts of the data.
+
+    Labeled, unlabeled, validation and test clips must all differ. The log
+    gets the number and the fingerprint of the ids of each part, so that a
+    result can be traced to its lists. Of the test split only the lists are
+    read: its media need not be there for training.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Checks and logs.
+
+        Args:
+            runner (Runner): the runner.
+
+        Raises:
+            DataError: If two parts share clips.
+        """
+        val_loop = runner.val_loop
+        parts = collect_ids(
+            train=runner.train_dataloader,
+            val=None if val_loop is None else val_loop.dataloader,
+            # the property would build the test loop, media and all
+            test=runner._test_dataloader,
+        )
+        for name, ids in parts.items():
+            runner.logger.info(f'{name}: {len(ids)} clips, id hash {hash_ids(ids)}')
+        check_disjoint(parts)
+
+
+_BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
+
+
+@HOOKS.register_module()
+class EncoderInputHook(Hook):
+    """Makes sure that encoders get the input that they are for.
+
+    - The sample rate of the sounds must be that of every encoder or front end that has
+      one (``sample_rate``).
+    - Where data sets read cached features (:class:`mmxpl.datasets.LoadFeatures`), every
+      encoder must be frozen and have the weights that the cache names, whether they
+      come from ``init_cfg`` or from a checkpoint.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Checks the training's data.
+
+        Args:
+            runner (Runner): the runner.
+
+        Raises:
+            DataError: If the data are of another rate, or features of other encoders.
+        """
+        _check(runner, runner.train_dataloader.dataset)
+        if runner.val_loop is not None:
+            _check(runner, runner.val_loop.dataloader.dataset)
+
+    def before_val(self, runner: Runner) -> None:
+        """Checks the validation's data, see :meth:`before_train`."""
+        if runner._train_loop is None or isinstance(runner._train_loop, dict):
+            _check(runner, runner.val_loop.dataloader.dataset)
+
+    def before_test(self, runner: Runner) -> None:
+        """Checks the test's data, see :meth:`before_train`."""
+        _check(runner, runner.test_loop.dataloader.dataset)
+
+
+def _check(runner: Runner, dataset: Any) -> None:
+    """Compares what a data set reads with the learner."""
+    model = runner.model
+    learner = model.module if is_model_wrapper(model) else model
+    seen = set()
+    for step in _steps(dataset):
+        if repr(step) in seen:
+            continue
+        seen.add(repr(step))
+        if isinstance(step, LoadFeatures):
+            if step.cache is not None:
+                _check_features(step, learner)
+            step = step.audio
+        if isinstance(step, LoadAudio):
+            _check_rate(step, learner)
+
+
+def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
+    """Compares the rate of the sounds with what reads them."""
+    for name, module in learner.named_modules():
+        rate = getattr(module, 'sample_rate', step.sample_rate)
+        if isinstance(rate, int) and rate != step.sample_rate:
+            raise DataError(
+                f'sample_rate: sounds are read at {step.sample_rate} Hz, model.{name}'
+                f' is for {rate} Hz. Set sample_rate of LoadAudio to {rate}.'
+            )
+
+
+def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
+    """Compares the weights that features are of with the encoders'."""
+    folder, manifest = step.cache.folder, step.cache.manifest
+    if set(manifest) != set(learner.names):
+        raise DataError(
+            f'{folder} holds features of the localizers {sorted(manifest)}, the model '
+            f'has {sorted(learner.names)}. Compute them again ({_BUILD}).'
+        )
+    for name, kinds in manifest.items():
+        for kind, entry in kinds.items():
+            encoder = encoder_of(learner, name, kind)
+            if weights_digest(encoder) != entry['settings']['weights']:
+                raise DataError(
+                    f"{folder}: the features of localizer '{name}' ({kind}) were "
+                    'computed with other weights than its encoder has. Compute them '
+                    f'again ({_BUILD}), or load the weights that they are of.'
+                )
+
+
+def _steps(dataset: Any) -> Iterator[Any]:
+    """Walks through the transforms of a data set, and of those that it wraps."""
+    for part in getattr(dataset, 'datasets', ()):
+        yield from _steps(part)
+    if hasattr(dataset, 'dataset'):
+        yield from _steps(dataset.dataset)
+    yield from getattr(getattr(dataset, 'pipeline', None), 'transforms', ())

@@ -1,0 +1,153 @@
+"""Mixed precision on GPUs and CPUs, and optimizers of trainable parameters."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.optim import AmpOptimWrapper as GPUAmpOptimWrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from torch import nn
+
+from mmxpl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from mmxpl.utils.errors import DataError
+
+_WRAPPERS = ('AmpOptimWrapper', 'mmxpl.AmpOptimWrapper', 'mmengine.AmpOptimWrapper')
+_LOCALIZERS = ('AVLocalizer', 'mmxpl.AVLocalizer')
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(GPUAmpOptimWrapper):
+    """MMEngine's mixed-precision wrapper, on the CPU too.
+
+    MMEngine's needs an accelerator. On the CPU this one computes in bfloat16,
+    whose range is that of fp32: no gradient underflows, so the loss is not
+    scaled. Where the CPU has no instructions for it, it says so: bfloat16 is then
+    slower than fp32. On an accelerator it is MMEngine's.
+
+    Args:
+        loss_scale (float | str | dict): as for MMEngine's; without effect on the
+            CPU. Defaults to 'dynamic'.
+        dtype (str, optional): 'float16' or 'bfloat16'. Defaults to float16 on
+            an accelerator, to bfloat16 on the CPU, which knows no other.
+        **kwargs: arguments of MMEngine's wrapper.
+    """
+
+    def __init__(
+        self,
+        loss_scale: float | str | dict = 'dynamic',
+        dtype: str | None = None,
+        **kwargs,
+    ) -> None:
+        device = get_device()
+        dtype = amp_dtype(dtype, device)
+        if device != 'cpu':
+            super().__init__(loss_scale, dtype, **kwargs)
+            return
+        if not computes_bfloat16():
+            print_log(
+                'This CPU has no instructions for bfloat16 (AVX512-BF16 or AMX), so '
+                'that mixed precision is slower than fp32 on it: train without.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        OptimWrapper.__init__(self, **kwargs)
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+        self.cast_dtype = getattr(torch, dtype)
+
+
+def computes_bfloat16() -> bool:
+    """Tells whether this CPU has instructions for bfloat16.
+
+    Returns:
+        bool: False only where that is known: on x86, by a PyTorch that tells.
+    """
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
+    names = ('avx512_bf16', 'amx_bf16')
+    known = [capabilities[name] for name in names if name in capabilities]
+    return any(known) or not known
+
+
+def amp_dtype(dtype: str | None, device: str) -> str:
+    """Chooses and checks the type that networks compute in.
+
+    Args:
+        dtype (str, optional): what the config asks for.
+        device (str): kind of the device, such as 'cpu' or 'cuda'.
+
+    Returns:
+        str: 'float16' or 'bfloat16'.
+
+    Raises:
+        DataError: If the device cannot compute in it.
+    """
+    if dtype is None:
+        return 'bfloat16' if device == 'cpu' else 'float16'
+    if dtype not in ('float16', 'bfloat16'):
+        raise DataError(
+            f"optim_wrapper.dtype is '{dtype}': mixed precision computes in "
+            "'float16' or 'bfloat16'."
+        )
+    if device == 'cpu' and dtype == 'float16':
+        raise DataError(
+            "optim_wrapper.dtype is 'float16', and there is no GPU: mixed precision "
+            "on the CPU is 'bfloat16'."
+        )
+    return dtype
+
+
+def use_amp_everywhere(cfg: Config) -> None:
+    """Makes localizers compute as in training wherever they are used.
+
+    MMEngine's wrapper covers the training forward alone. Labels would then be
+    made, and models be validated and tested, in another precision than they are
+    trained in. So a config with an ``AmpOptimWrapper`` gets its type as the
+    ``amp_dtype`` of every localizer that sets none.
+
+    Args:
+        cfg (Config): config of a run, changed in place.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') not in _WRAPPERS:
+        return
+    dtype = amp_dtype(wrapper.get('dtype'), get_device())
+    for localizer in cfg.model.get('localizers', {}).values():
+        # a name stands for the localizer of that name
+        if not isinstance(localizer, str) and localizer.get('type') in _LOCALIZERS:
+            localizer.setdefault('amp_dtype', dtype)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, without frozen parameters.
+
+    MMEngine's gives an optimizer all parameters if there is no ``paramwise_cfg``, and
+    otherwise warns of each one that is frozen. Learning rates by part are set as there:
+    ``paramwise_cfg=dict(custom_keys={'visual_backbone': dict(lr_mult=0.1)})``.
+    """
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Builds the optimizer wrapper of a model.
+
+        Args:
+            model (nn.Module): the model, perhaps wrapped.
+
+        Returns:
+            OptimWrapper: of its parameters that have gradients.
+        """
+        model = getattr(model, 'module', model)
+        if self.paramwise_cfg:
+            return super().__call__(model)
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        return super().__call__(SimpleNamespace(parameters=lambda: trainable))
+
+    def add_params(
+        self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any
+    ) -> None:
+        """Adds the parameters of a module, if any is trained."""
+        if any(p.requires_grad for p in module.parameters()):
+            super().add_params(params, module, *args, **kwargs)

@@ -1,0 +1,279 @@
+"""Writes checkpoints so that there is always a whole one, and finds it."""
+
+import hashlib
+import os.path as osp
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.dist import broadcast_object_list, is_main_process, master_only
+from mmengine.fileio import get_file_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop, Runner, save_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint
+
+from mmxpl.registry import HOOKS
+from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import RemoveLater, remove_drafts, write_atomically
+
+from .newest_checkpoint import choose_newest, number_run
+
+PREEMPTED = 'preempted.pth'
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's hook for checkpoints, for runs that may end at any moment.
+
+    - A checkpoint, and ``last_checkpoint``, is either whole or not there; see
+      :func:`mmxpl.utils.files.write_atomically`.
+    - Former checkpoints are removed after the new one is written, not before.
+    - ``resume=True`` without a path takes the newest checkpoint that is whole,
+      with a warning that names those that are not.
+    - A full disk ends the run with one error that names the last good
+      checkpoint.
+    - Hooks get ``gather_before_save(runner)`` on every rank before a checkpoint is
+      written, to collect what each rank alone knows.
+
+    Only checkpoints on local drives are handled so; with ``backend_args`` of a
+    store elsewhere, that store's rules hold.
+
+    Args:
+        **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        elsewhere = self.backend_args or self.file_client_args
+        self._local = not elsewhere and '://' not in str(self.out_dir)
+        if self._local:
+            self.backend_args = dict(backend='atomic_local')
+        self._run: int | None = None
+        # the newest whole checkpoint of this run
+        self.last_written: str | None = None
+        # what was found to resume from, where no path was given
+        self._chosen: str | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Chooses what to resume from, the same on every rank.
+
+        Raises:
+            DataError: If there are checkpoints and none is whole.
+        """
+        if not (self._local and runner._resume and runner._load_from is None):
+            return
+        choice: list = [None]
+        if is_main_process():
+            try:
+                pointer = Path(runner.work_dir, 'last_checkpoint')
+                choice = [choose_newest(self._folder(runner), pointer, runner.logger)]
+            except DataError as error:
+                choice = [error]
+        broadcast_object_list(choice)
+        if isinstance(choice[0], DataError):
+            raise choice[0]
+        runner._load_from = self._chosen = choice[0]
+
+    def _folder(self, runner: Runner) -> str:
+        """Tells where checkpoints go, as the parent does in before_train."""
+        if self.out_dir in (None, runner.work_dir):
+            return runner.work_dir
+        return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Takes over a resumed run's number."""
+        if runner._resume:
+            meta = checkpoint['meta']
+            self._run = meta.get('run')
+            self.last_written = runner._load_from
+            runner.train_loop.validated = meta.get('validated', True)
+
+    def before_train(self, runner: Runner) -> None:
+        """Clears what killed writers left, and numbers a new run."""
+        if self._local:
+            self._move_here(runner)
+        super().before_train(runner)
+        if not self._local:
+            return
+        self.file_backend = get_file_backend(
+            self.out_dir, backend_args=self.backend_args
+        )
+        # a run that was killed while it was publishing publishes again
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        if runner._resume and last and osp.isfile(last):
+            self.last_ckpt = last
+        if is_main_process():
+            Path(self.out_dir).mkdir(parents=True, exist_ok=True)
+            remove_drafts(self.out_dir)
+            remove_drafts(runner.work_dir)
+            self._run = number_run(self.out_dir, self._run, runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Names the last checkpoint, if a killed run had no time to, and publishes."""
+        if self._chosen and self.last_written == self._chosen:
+            # nothing was left to train: no later checkpoint has been named
+            self._point_at(runner, osp.basename(self._chosen))
+        super().after_train(runner)
+
+    def _move_here(self, runner: Runner) -> None:
+        """Has a resumed run leave the folder alone that it came from.
+
+        MMEngine keeps the paths of the last and the best checkpoint, and would
+        remove and publish there.
+        """
+        for key, value in list(runner.message_hub.runtime_info.items()):
+            if key == 'last_ckpt' or key.startswith('best_ckpt'):
+                here = osp.join(self._folder(runner), osp.basename(value))
+                runner.message_hub.update_info(key, here)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Saves the best; what is written from here on is validated."""
+        if isinstance(runner._train_loop, BaseLoop):
+            runner.train_loop.validated = True
+        super().after_val_epoch(runner, metrics)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Notes which run this is, and whether its epoch is validated."""
+        checkpoint['meta']['run'] = self._run
+        checkpoint['meta']['validated'] = getattr(runner.train_loop, 'validated', True)
+
+    def save_preempted(self, runner: Runner, meta: dict) -> str:
+        """Saves a checkpoint out of turn; every rank comes here.
+
+        It stands beside the others until one of them is written again.
+
+        Args:
+            runner (Runner): The runner.
+            meta (dict): ``epoch`` and ``iter`` that are done.
+
+        Returns:
+            str: The file.
+        """
+        runner.call_hook('gather_before_save')
+        with self._explained(runner):
+            runner.save_checkpoint(
+                self.out_dir, PREEMPTED, meta=meta, backend_args=self.backend_args
+            )
+            self._point_at(runner, PREEMPTED)
+        return osp.join(self.out_dir, PREEMPTED)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """Writes first, then points at it, then removes."""
+        runner.call_hook('gather_before_save')
+        if not self._local:
+            super()._save_checkpoint_with_step(runner, step, meta)
+            return
+        if isinstance(self.file_backend, RemoveLater):
+            self.file_backend.carry_out()  # the new best is written
+        ids = self.keep_ckpt_ids if self.max_keep_ckpts > 0 else []
+        outdated = None
+        if self.max_keep_ckpts > 0 and step not in ids:
+            if len(ids) == self.max_keep_ckpts:
+                outdated = ids[0]
+            # with the outdated one: a run that is killed before it could remove it
+            # finds it here
+            runner.message_hub.update_info('keep_ckpt_ids', [*ids, step])
+            ids.append(step)  # of limited length
+        name = self.filename_tmpl.format(step)
+        with self._explained(runner):
+            self.last_ckpt = osp.join(self.out_dir, name)
+            runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+            )
+            self._point_at(runner, name)
+        if is_main_process():
+            Path(self.out_dir, PREEMPTED).unlink(missing_ok=True)
+            if outdated is not None:
+                old = Path(self.out_dir, self.filename_tmpl.format(outdated))
+                old.unlink(missing_ok=True)
+        if self.max_keep_ckpts > 0:
+            runner.message_hub.update_info('keep_ckpt_ids', list(ids))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """Removes the former best after the new one is written."""
+        if not self._local:
+            super()._save_best_checkpoint(runner, metrics)
+            return
+        backend = self.file_backend
+        self.file_backend = later = RemoveLater()
+        try:
+            with self._explained(runner):
+                super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        later.carry_out()
+
+    @master_only
+    def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
+        """Writes what the parent writes, under the same name, but atomically."""
+        if not self._local:
+            super()._publish_model(runner, ckpt_path)
+            return
+        if not osp.isfile(ckpt_path):
+            runner.logger.warning(f"'{ckpt_path}' is not here and not published.")
+            return
+        checkpoint = _load_checkpoint(ckpt_path)
+        kept = {k: v for k, v in checkpoint.items() if k in self.published_keys}
+        sha = hashlib.sha256(pickle.dumps(kept)).hexdigest()[:8]
+        target = f'{osp.splitext(ckpt_path)[0]}-{sha}.pth'
+        with self._explained(runner):
+            save_checkpoint(kept, target, backend_args=self.backend_args)
+        runner.logger.info(f'The checkpoint {ckpt_path} is published to {target}.')
+
+    def _point_at(self, runner: Runner, name: str) -> None:
+        """Writes ``last_checkpoint``."""
+        self.last_written = osp.join(self.out_dir, name)
+        if is_main_process():
+            pointer = Path(runner.work_dir, 'last_checkpoint')
+            write_atomically(pointer, self.last_written.encode())
+
+    @contextmanager
+    def _explained(self, runner: Runner) -> Iterator[None]:
+        """Words what goes wrong with the disk."""
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"A checkpoint could not be written to '{self.out_dir}': "
+                f'{error.strerror or error}. {last_good(runner)} Make room and go on '
+                'with --resume.'
+            ) from error
+
+
+def checkpoint_folder(runner: Runner) -> str | None:
+    """Tells where a run's checkpoints go, once the training has begun.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        str | None: A folder of a local or mounted drive; None if they go elsewhere.
+    """
+    folders = [h.out_dir for h in runner.hooks if isinstance(h, CheckpointHook)]
+    folder = folders[0] if folders and folders[0] else runner.work_dir
+    return folder if osp.isdir(folder) else None
+
+
+def last_good(runner: Runner) -> str:
+    """Says which checkpoint of a run was written last.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        str: A sentence.
+    """
+    hooks = [h for h in runner.hooks if isinstance(h, AtomicCheckpointHook)]
+    if not hooks:
+        return f"Checkpoints are in '{runner.work_dir}'."
+    if hooks[0].last_written is None:
+        return 'No checkpoint was written yet.'
+    return f"The last good checkpoint is '{hooks[0].last_written}'."

@@ -1,0 +1,184 @@
+"""A training loop that can be stopped and taken up at any iteration."""
+
+import errno
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmxpl.datasets.samplers import set_batch_size
+from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.registry import LOOPS
+from mmxpl.utils.errors import DataError, explain_worker_death
+
+from ..dist import explain_lost_rank
+from .checkpoint_hook import last_good
+from .preemption_hook import PreemptionHook
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seeds Python's, NumPy's and PyTorch's generators for one training step.
+
+    Random numbers are then a function of seed and step, whatever was drawn
+    before, and a checkpoint needs no state of any generator on any rank.
+
+    Args:
+        seed (int): Of the run, or of the rank.
+        step (int): Training steps done.
+    """
+    words = np.random.SeedSequence([seed, step]).generate_state(3)
+    python_seed, numpy_seed, torch_seed = (int(word) for word in words)
+    random.seed(python_seed)
+    np.random.seed(numpy_seed)
+    torch.manual_seed(torch_seed)
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's loop over epochs, resumable at every iteration.
+
+    It differs from its parent in six points:
+
+    - It knows how long the warm-up without pseudo-labels is, which hooks and
+      samplers ask it for.
+    - The batch size follows from the sampler's composition, see
+      :func:`mmxpl.datasets.samplers.set_batch_size`.
+    - Before every step all random generators are seeded with the runner's seed
+      (see ``diff_rank_seed`` for one a rank) and the step's number.
+    - A run that was saved in the middle of an epoch goes on at the very
+      iteration. A sampler with ``skip_batches(number)``, such as
+      :class:`mmxpl.datasets.CurriculumSampler`, leaves out what was seen
+      without a file being read; with others the data is read and left out.
+    - A run that was stopped between the end of an epoch and its validation does
+      that validation first.
+    - If a data worker is killed or the disk is full, the run stops with one
+      clear error.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (DataLoader | dict): The data loader or its config.
+        max_epochs (int): Number of epochs.
+        warmup_epochs (int | float): Epochs without pseudo-labels, or, below 1,
+            their share of ``max_epochs``, which a shorter training then keeps. See
+            :func:`mmxpl.engine.schedules.count_warmup_epochs`. Defaults to 0.
+        **kwargs: Further arguments of
+            :class:`mmengine.runner.EpochBasedTrainLoop`.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        warmup_epochs: int | float = 0,
+        **kwargs,
+    ) -> None:
+        self.warmup_epochs = count_warmup_epochs(warmup_epochs, max_epochs)
+        if isinstance(dataloader, dict):
+            set_batch_size(dataloader)
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        # whether the validation after the last whole epoch is behind us; a
+        # checkpoint that is resumed from may say no
+        self.validated = True
+
+    @property
+    def position(self) -> int:
+        """int: Iterations of the current epoch that are done."""
+        return self._iter - self._epoch * len(self.dataloader)
+
+    def run(self) -> nn.Module:
+        """Trains.
+
+        Returns:
+            nn.Module: The model.
+
+        Raises:
+            DataError: If a data worker was killed, or the disk is full.
+        """
+        try:
+            return self._run()
+        except RuntimeError as error:
+            cause = explain_worker_death(str(error)) or explain_lost_rank(error)
+            if cause is None:
+                raise
+            for hook in self.runner.hooks:
+                if isinstance(hook, PreemptionHook):
+                    hook.end_if_received(self.runner, 'it has ended another process')
+            raise DataError(f'{cause} {last_good(self.runner)}') from error
+        except OSError as error:  # of what is written beside checkpoints
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DataError(
+                f'{error.strerror}, while the run was writing its log or pictures to '
+                f"'{self.runner.work_dir}'. {last_good(self.runner)} Make room and go "
+                'on with --resume.'
+            ) from error
+
+    def _run(self) -> nn.Module:
+        self.runner.call_hook('before_train')
+        if not self.validated and self.position == 0:
+            self._validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate(self) -> None:
+        """Validates if the epoch just ended asks for it."""
+        self._decide_current_val_interval()
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if self.runner.val_loop and self._epoch >= self.val_begin and due:
+            self.runner.val_loop.run()
+        self.validated = True
+
+    def run_epoch(self) -> None:
+        """Trains for an epoch, or for what is left of it."""
+        done = self.position
+        if not 0 <= done <= len(self.dataloader):
+            raise DataError(
+                f'The checkpoint is at iteration {self._iter} in epoch '
+                f'{self._epoch + 1}, which does not fit epochs of '
+                f'{len(self.dataloader)} iterations. Resume with the batch size and '
+                'the lists that the run was started with.'
+            )
+        # told before the hooks, so that they can see that an epoch is taken up
+        self._skip_in_sampler(done)
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        self.validated = False
+        if done < len(self.dataloader):
+            for index, batch in enumerate(self._batches(done), start=done):
+                self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _skip_in_sampler(self, batches: int) -> None:
+        """Has the sampler leave out the first batches, if it can."""
+        if hasattr(self.dataloader.sampler, 'skip_batches'):
+            self.dataloader.sampler.skip_batches(batches)
+
+    def _batches(self, done: int) -> Iterator[dict]:
+        """Yields what is left of the epoch, the generators seeded for each batch."""
+        batches = iter(self.dataloader)
+        if done and not hasattr(self.dataloader.sampler, 'skip_batches'):
+            print_log(
+                f'{type(self.dataloader.sampler).__name__} cannot skip: {done} '
+                'batches that were seen before are read and left out.',
+                logger='current',
+            )
+            for _ in range(done):
+                next(batches)
+        while True:
+            # data sets without workers draw from the same generators
+            seed_step(self.runner.seed, self._iter)
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            yield batch

@@ -1,0 +1,222 @@
+"""Stopping with a checkpoint when the machine is to be given back."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmxpl.registry import HOOKS
+from mmxpl.utils.checks import check_positive
+
+from ..dist import close_dist
+from .checkpoint_hook import AtomicCheckpointHook, last_good
+
+
+class Shielded:
+    """Start of a data worker that heeds signals of its parent alone.
+
+    Schedulers send signals to every process of a job. A worker that ignored SIGTERM
+    altogether would outlive the run: at the end that is how Python stops workers,
+    and then it waits for them.
+
+    Args:
+        worker_init_fn (Callable, optional): what else a worker starts with.
+        signals (Sequence[signal.Signals]): what is left to the run.
+    """
+
+    def __init__(
+        self, worker_init_fn: Callable | None, signals: Sequence[signal.Signals]
+    ) -> None:
+        self.worker_init_fn, self.signals = worker_init_fn, signals
+
+    def __call__(self, worker_id: int) -> None:
+        """Starts the worker.
+
+        Args:
+            worker_id (int): Its number.
+        """
+        if hasattr(signal, 'sigwaitinfo'):  # not on macOS: workers die there
+            # blocked in this thread and all that start from here on
+            signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+            threading.Thread(target=self._heed, daemon=True).start()
+        if self.worker_init_fn is not None:
+            self.worker_init_fn(worker_id)
+
+    def _heed(self) -> None:
+        """Takes the signals, and ends the process if the parent sent one."""
+        while signal.sigwaitinfo(self.signals).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+
+def shield_workers(loader: DataLoader, signals: Sequence[signal.Signals]) -> None:
+    """Has the workers of a loader, yet to be started, leave signals to the run.
+
+    Args:
+        loader (DataLoader): The loader, changed in place.
+        signals (Sequence[signal.Signals]): The signals.
+    """
+    loader.worker_init_fn = Shielded(loader.worker_init_fn, signals)
+
+
+def shield_like(loader: DataLoader, other: DataLoader) -> None:
+    """Shields the workers of a loader if those of another one are.
+
+    Args:
+        loader (DataLoader): The loader, changed in place.
+        other (DataLoader): The other one.
+    """
+    if isinstance(other.worker_init_fn, Shielded):
+        shield_workers(loader, other.worker_init_fn.signals)
+
+
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
+EXIT_CODE = os.EX_TEMPFAIL
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """Ends a training at a signal, with a checkpoint of the very iteration.
+
+    The iteration is finished, ``preempted.pth`` is written by the run's
+    :class:`AtomicCheckpointHook`, and the process exits with code 75
+    (EX_TEMPFAIL). ``resume=True`` then goes on at the next iteration. Ranks agree
+    on the iteration by one small all_reduce every ``interval`` iterations; a
+    signal to one of them is enough.
+
+    A validation that is due is left to the resumed run; in distributed runs one
+    that has begun is finished first. So is the scoring pass. Data workers ignore
+    the signals, which schedulers send to every process of a job, unless it is the
+    run itself that stops them.
+
+    Args:
+        signals (Sequence[str]): names. Defaults to SIGTERM, which schedulers
+            and torchrun send, and SIGUSR1 (``sbatch --signal=USR1@120``).
+        interval (int): iterations between two looks, equal on every rank.
+            Defaults to 1 for one process, else to 10.
+    """
+
+    # after checkpoints in turn are written
+    priority = 'LOWEST'
+
+    def __init__(
+        self,
+        signals: Sequence[str] = ('SIGTERM', 'SIGUSR1'),
+        interval: int | None = None,
+    ) -> None:
+        check_positive(interval=1 if interval is None else interval)
+        unknown = sorted(set(signals) - set(signal.Signals.__members__))
+        if unknown:
+            raise ValueError(f'signals: there is no {", ".join(unknown)} here.')
+        self.signals = [signal.Signals[name] for name in signals]
+        self.interval = interval
+        self.received: int = 0
+        self._former: dict = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listens from here on.
+
+        Raises:
+            TypeError: If no AtomicCheckpointHook is there to save.
+        """
+        if not any(isinstance(hook, AtomicCheckpointHook) for hook in runner.hooks):
+            raise TypeError(
+                'PreemptionHook saves with AtomicCheckpointHook: make it '
+                'default_hooks.checkpoint, or remove this hook.'
+            )
+        if threading.current_thread() is not threading.main_thread():
+            runner.logger.warning('Signals end this run: it is not in the main thread.')
+            return
+        if self.interval is None:
+            self.interval = 1 if runner.world_size == 1 else 10
+        for number in self.signals:
+            self._former[number] = signal.signal(number, self._note)
+        val_loop = runner.val_loop
+        for loader in (runner.train_dataloader, val_loop and val_loop.dataloader):
+            if loader is not None:
+                shield_workers(loader, self.signals)
+
+    def after_train(self, runner: Runner) -> None:
+        """Listens no more."""
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former = {}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Stops after an iteration."""
+        if not self._former:
+            return
+        # gradients that wait for more batches are in no checkpoint
+        updated = getattr(runner.optim_wrapper, 'should_update', lambda: True)()
+        if updated and (runner.iter + 1) % self.interval == 0 and self._agreed():
+            self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        """Stops a single process in a validation, as if it had not begun."""
+        # ranks may have unequal numbers of batches to validate on
+        if runner.world_size == 1:
+            self.before_val(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Stops before a validation."""
+        if self._former and self._agreed():
+            self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def _note(self, number: int, frame) -> None:
+        """Remembers a signal."""
+        self.received = number
+
+    def _agreed(self) -> bool:
+        """Tells whether some rank got a signal; every rank asks at the same time."""
+        flag = torch.tensor(self.received)
+        all_reduce(flag, op='max')
+        self.received = int(flag)
+        return bool(self.received)
+
+    def end_if_received(self, runner: Runner, failure: str) -> None:
+        """Ends the process where a signal to the whole job has ended a part of it.
+
+        Args:
+            runner (Runner): The runner.
+            failure (str): What went wrong.
+
+        Raises:
+            SystemExit: With code 75, if there was a signal.
+        """
+        if self.received:
+            name = signal.Signals(self.received).name
+            runner.logger.warning(
+                f'{name}: {failure}. {last_good(runner)} Go on with --resume. Exit '
+                f'code {EXIT_CODE}.'
+            )
+            raise SystemExit(EXIT_CODE)
+
+    def _stop(self, runner: Runner, meta: dict) -> None:
+        """Saves and exits; every rank comes here."""
+        (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
+        path = hook.save_preempted(runner, meta)
+        name = signal.Signals(self.received).name
+        runner.logger.warning(
+            f"{name}: stopped at iteration {meta['iter']}, saved to '{path}'. Go on "
+            f'with --resume. Exit code {EXIT_CODE}.'
+        )
+        close_dist()
+        raise SystemExit(EXIT_CODE)

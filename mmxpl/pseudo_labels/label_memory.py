@@ -1,0 +1,83 @@
+"""The pseudo-labels in a checkpoint, to look at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmxpl.utils import DataError
+from mmxpl.utils.checkpoint import read_checkpoint
+
+from .bank import PseudoLabelBank
+
+
+class LabelMemory:
+    """What a checkpoint of training knows of the unlabeled clips.
+
+    Args:
+        path (str): The checkpoint.
+        ids (Sequence[str]): The unlabeled clips, in the order of their data set.
+        cfg (Any): The config, whose hook says how reliability is measured.
+
+    Attributes:
+        bank (PseudoLabelBank): The labels.
+        epoch (int): Epochs that were finished.
+        scores (Tensor): (N,) reliability in [0, 1].
+        ranks (Tensor): (N,) from 1, the most reliable first.
+
+    Raises:
+        DataError: If it cannot be read or has no pseudo-labels of these clips.
+    """
+
+    def __init__(self, path: str, ids: Sequence[str], cfg: Any) -> None:
+        checkpoint = read_checkpoint(path, 'cpu')
+        state = checkpoint.get(PseudoLabelBank.CHECKPOINT_KEY)
+        if state is None:
+            raise DataError(
+                f'--checkpoint {path}: has no pseudo-labels: it is a published one, or '
+                'of a run without CrossPseudoLabelHook. Name an epoch_N.pth of such a '
+                'run.'
+            )
+        try:
+            self.bank = PseudoLabelBank(ids, state['names'])
+            # a bank that lived in a file has its copy beside the checkpoint
+            self.bank.load_state_dict(state, Path(path).parent)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f'--checkpoint {path}: its pseudo-labels are damaged ({error!r}). Name '
+                'another checkpoint.'
+            ) from error
+        except ValueError as error:
+            raise DataError(
+                f'--checkpoint {path}: {error} Here that is the config and its lists.'
+            ) from error
+        if self.bank.labels is None:
+            raise DataError(
+                f'--checkpoint {path}: is of the warm-up, before the first pseudo-'
+                'label. Name a later one.'
+            )
+        self.epoch = checkpoint.get('meta', {}).get('epoch', 0)
+        hook = cfg.get('default_hooks', {}).get('pseudo_label') or {}
+        measures = hook.get('reliability', ('agreement',))
+        self.scores = self.bank.reliability(measures)
+        # the order of the curriculum
+        order = self.scores.argsort(descending=True, stable=True)
+        self.ranks = order.argsort() + 1
+
+    def describe(self, index: int) -> tuple[dict, str]:
+        """Look up a clip.
+
+        Args:
+            index (int): Its place in the data set.
+
+        Returns:
+            tuple[dict, str]: Its labels (h, w) by localizer, none before its first
+            visit; and a line on them.
+        """
+        visits = int(self.bank.visits[index])
+        if not visits:
+            return {}, 'no pseudo-label yet'
+        maps = self.bank.labels[index].float()
+        return dict(zip(self.bank.names, maps, strict=True)), (
+            f'rank {self.ranks[index]} of {len(self.bank)}, '
+            f'r={self.scores[index]:.2f}, visit {visits}'
+        )

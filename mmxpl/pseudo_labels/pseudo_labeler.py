@@ -1,0 +1,238 @@
+"""Pseudo-label generation, optionally by an EMA teacher, and cross exchange."""
+
+import torch
+from mmengine.dist import all_reduce_params
+from mmengine.model import ExponentialMovingAverage
+from torch import Tensor, nn
+
+from .alignment import AreaAlignment
+
+
+def sharpen(prob: Tensor, temperature: float) -> Tensor:
+    """Sharpens binary probabilities.
+
+    ``S = p^(1/T) / (p^(1/T) + (1 - p)^(1/T))``, which is the logistic function
+    of the logit divided by T: the two-class case of the sharpening that
+    MixMatch (Berthelot et al., NeurIPS 2019, eq. 7) introduced and that XPL
+    applies to localization maps.
+
+    Args:
+        prob (Tensor): probabilities in [0, 1], any shape.
+        temperature (float): T > 0; below 1 sharpens, 1 leaves as is.
+
+    Returns:
+        Tensor: sharpened probabilities in [0, 1], same shape.
+    """
+    if temperature == 1:
+        return prob
+    eps = 1e-6  # fp32 keeps both p and 1 - p apart from 0 at this distance
+    return (prob.float().clamp(eps, 1 - eps).logit() / temperature).sigmoid()
+
+
+def harden(prob: Tensor, threshold: float = 0.5) -> Tensor:
+    """Turns probabilities into hard labels, the vanilla pseudo-label.
+
+    Args:
+        prob (Tensor): probabilities in [0, 1], any shape.
+        threshold (float): at and above it a cell is foreground.
+            Defaults to 0.5.
+
+    Returns:
+        Tensor: zeros and ones, same shape and dtype.
+    """
+    return (prob >= threshold).to(prob.dtype)
+
+
+EXCHANGES = ('cross', 'self', 'intersection', 'ensemble')
+
+
+def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
+    """Hands out pseudo-labels.
+
+    Args:
+        labels (Tensor): (B, M, h, w), the label that each of M localizers made.
+        mode (str): 'cross', each learns from its neighbour's label, with M = 2
+            from the other's (XPL); 'self', each from its own (self-training);
+            'intersection', all from the minimum of all (the soft form of DMT's
+            intersection of masks); 'ensemble', all from the mean of all.
+            Defaults to 'cross'.
+
+    Returns:
+        Tensor: (B, M, h, w), the target of each localizer.
+    """
+    if mode == 'cross':
+        return labels.roll(1, dims=1)
+    if mode == 'self':
+        return labels
+    if mode == 'intersection':
+        return torch.amin(labels, dim=1, keepdim=True).expand_as(labels)
+    if mode == 'ensemble':
+        return labels.mean(dim=1, keepdim=True).expand_as(labels)
+    raise ValueError(f"exchange must be one of {EXCHANGES}, got '{mode}'.")
+
+
+class PseudoLabeler:
+    """Predicts maps in evaluation mode and makes labels of them.
+
+    The labels are the learner's own, or those of a *teacher*: the exponential
+    moving average of the learner's weights over training steps,
+    ``W_t = teacher_momentum * W_(t-1) + (1 - teacher_momentum) * W`` (mean
+    teacher; Tarvainen & Valpola, NeurIPS 2017, eq. 1). Buffers, such as the
+    running statistics of batch normalisation, are not averaged over steps but
+    copied from the learner, and averaged over ranks, so that all ranks hold one
+    teacher. It has a learner's weights by name: its entry of a checkpoint can
+    be loaded into one.
+
+    Args:
+        soft (bool): sharpened probabilities if True, else probabilities
+            thresholded at 0.5. Defaults to True.
+        temperature (float): T > 0 of the sharpening. Defaults to 1.
+        align_area (bool): whether the mean area of the labels is kept at that of
+            the annotated maps, see :class:`~.alignment.AreaAlignment`.
+            Defaults to False.
+        teacher_momentum (float, optional): in (0, 1); weight of the past in the
+            teacher. Defaults to None, no teacher.
+    """
+
+    ALIGNMENT_KEY = 'area_alignment'
+    TEACHER_KEY = 'teacher'
+
+    def __init__(
+        self,
+        soft: bool = True,
+        temperature: float = 1.0,
+        align_area: bool = False,
+        teacher_momentum: float | None = None,
+    ) -> None:
+        if temperature <= 0:
+            raise ValueError(f'temperature must be positive, got {temperature}.')
+        if teacher_momentum is not None and not 0 < teacher_momentum < 1:
+            raise ValueError(
+                f'teacher_momentum must be in (0, 1) or None, got {teacher_momentum}.'
+            )
+        self.soft, self.temperature, self.align_area = soft, temperature, align_area
+        self.teacher_momentum = teacher_momentum
+        self.teacher: ExponentialMovingAverage | None = None
+        self.alignment: AreaAlignment | None = None
+
+    def bind(self, learner: nn.Module) -> None:
+        """Begins anew with a learner.
+
+        Args:
+            learner (nn.Module): has ``names``, ``localizers`` and
+                ``predict_maps``, see :class:`mmxpl.models.XPL`.
+        """
+        self.learner, self.teacher = learner, None
+        self.alignment = AreaAlignment(len(learner.names)) if self.align_area else None
+
+    def start(self) -> None:
+        """Makes the teacher, a copy of the learner, unless there is one already."""
+        if self.teacher_momentum is None or self.teacher is not None:
+            return
+        self.teacher = ExponentialMovingAverage(
+            self.learner, momentum=1 - self.teacher_momentum
+        ).eval()
+        self.step()  # the average counts its first update as the copy
+
+    def step(self) -> None:
+        """Moves the teacher, if there is one, towards the learner."""
+        if self.teacher is None:
+            return
+        self.teacher.update_parameters(self.learner)
+        buffers = self.teacher.module.localizers.buffers()
+        all_reduce_params([b for b in buffers if b.is_floating_point()], op='mean')
+
+    @torch.no_grad()
+    def predict(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Predicts maps in evaluation mode, with the teacher if there is one.
+
+        Args:
+            inputs (dict[str, Tensor]): prepared inputs of B clips.
+
+        Returns:
+            Tensor: (B, M, h, w) probabilities of M localizers.
+
+        Raises:
+            ValueError: if the localizers' maps differ in size.
+        """
+        model = self.learner if self.teacher is None else self.teacher.module
+        training = model.training
+        model.eval()
+        maps = model.predict_maps(inputs)
+        model.train(training)
+        sizes = {tuple(m.shape[1:]) for m in maps.values()}
+        if len(sizes) > 1:
+            raise ValueError(
+                'Localizers that label for each other need maps of one size, got '
+                f'{ {name: tuple(m.shape[1:]) for name, m in maps.items()} }: change '
+                'the strides of their visual backbones.'
+            )
+        return torch.stack(list(maps.values()), dim=1)
+
+    def label(self, maps: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Makes labels of predicted probabilities.
+
+        Args:
+            maps (Tensor): (B, M, h, w) probabilities; with area alignment those
+                of all ranks.
+            valid (Tensor, optional): (B, h, w) bool, cells that were seen.
+
+        Returns:
+            Tensor: (B, M, h, w) labels in [0, 1].
+        """
+        if self.alignment is not None:
+            return self.alignment(maps, self._soften, valid)
+        return self._soften(maps)
+
+    def state_dict(self) -> dict:
+        """Everything that a resumed run needs, as entries of a checkpoint.
+
+        Returns:
+            dict: ``area_alignment`` and ``teacher``, each only if it is in use;
+            the teacher's is None before :meth:`start`.
+        """
+        state = {}
+        if self.alignment is not None:
+            state[self.ALIGNMENT_KEY] = self.alignment.state_dict()
+        if self.teacher_momentum is not None:
+            state[self.TEACHER_KEY] = None
+        if self.teacher is not None:
+            weights = self.teacher.module.state_dict()
+            state[self.TEACHER_KEY] = {k: v.cpu() for k, v in weights.items()}
+        return state
+
+    def check_state(self, state: dict) -> None:
+        """Refuses a checkpoint that lacks what this source needs.
+
+        Args:
+            state (dict): a checkpoint.
+
+        Raises:
+            ValueError: if it has no entry for the alignment or the teacher.
+        """
+        for key, used, setting in (
+            (self.ALIGNMENT_KEY, self.align_area, 'align_area=False'),
+            (self.TEACHER_KEY, self.teacher_momentum, 'teacher_momentum=None'),
+        ):
+            if used and key not in state:
+                raise ValueError(
+                    f"The checkpoint to resume from has no '{key}': it was written by "
+                    f'a run with {setting}. Resume with the config that the run was '
+                    'started with.'
+                )
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restores what :meth:`state_dict` gave.
+
+        Args:
+            state (dict): a former state, perhaps among other entries.
+        """
+        if self.align_area:
+            self.alignment.load_state_dict(state[self.ALIGNMENT_KEY])
+        if self.teacher_momentum is not None and state[self.TEACHER_KEY] is not None:
+            self.start()
+            self.teacher.module.load_state_dict(state[self.TEACHER_KEY])
+
+    def _soften(self, maps: Tensor) -> Tensor:
+        """Makes labels of probabilities, each cell by itself."""
+        return sharpen(maps, self.temperature) if self.soft else harden(maps)

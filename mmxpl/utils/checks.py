@@ -1,0 +1,87 @@
+"""Checks of numbers: ranges of settings, finite values of tensors."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+
+def check_positive(**settings: float) -> None:
+    """Refuses what is not above 0, NaN as well.
+
+    Args:
+        **settings (float): by name.
+
+    Raises:
+        ValueError: with name and value.
+    """
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f'{name} must be positive, got {value}.')
+
+
+def check_share(**settings: float) -> None:
+    """Refuses what is not in [0, 1).
+
+    Args:
+        **settings (float): by name.
+
+    Raises:
+        ValueError: with name and value.
+    """
+    for name, value in settings.items():
+        if not 0 <= value < 1:
+            raise ValueError(f'{name} must be in [0, 1), got {value}.')
+
+
+def check_not_negative(**settings: float) -> None:
+    """Refuses what is below 0, NaN as well.
+
+    Args:
+        **settings (float): by name.
+
+    Raises:
+        ValueError: with name and value.
+    """
+    for name, value in settings.items():
+        if not value >= 0:
+            raise ValueError(f'{name} must not be negative, got {value}.')
+
+
+_CHUNK = 1 << 24  # values looked at together, so that memory stays flat
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Tells whether all values are numbers.
+
+    Args:
+        tensor (Tensor): Any shape and type.
+
+    Returns:
+        bool: False if one is NaN or infinite.
+    """
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return True
+    return all(bool(part.isfinite().all()) for part in tensor.flatten().split(_CHUNK))
+
+
+def nonfinite_entries(state: Any, name: str = '') -> Iterator[str]:
+    """Walks through nested dicts and lists of tensors and numbers.
+
+    Args:
+        state (Any): Such as a checkpoint.
+        name (str): Of the whole, which names of its parts begin with. Defaults to
+            none.
+
+    Yields:
+        str: Dotted name of each tensor with a value that is NaN or infinite.
+    """
+    if isinstance(state, Tensor):
+        if not is_finite(state):
+            yield name
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from nonfinite_entries(value, f'{name}.{key}' if name else str(key))
+    elif isinstance(state, list | tuple):
+        for place, value in enumerate(state):
+            yield from nonfinite_entries(value, f'{name}.{place}')

@@ -1,0 +1,333 @@
+"""Command-line options and method overlays of configs."""
+
+import inspect
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+from .errors import DataError
+
+# What a run reads beside the arguments of Runner.
+_READ_BY_RUNNER = {
+    'activation_checkpointing',
+    'compile',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+}
+# of what MMEngine reads key by key, and ignores the rest
+_READ_BELOW = {
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+}
+# top-level keys of MMDetection 2, and what has taken their place
+_FORMER = {
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'data': 'train_dataloader, val_dataloader and test_dataloader',
+    'dist_params': 'env_cfg.dist_cfg',
+    'evaluation': 'val_evaluator and train_cfg.val_interval',
+    'fp16': 'optim_wrapper.type',
+    'log_config': 'default_hooks.logger',
+    'lr_config': 'param_scheduler',
+    'optimizer': 'optim_wrapper.optimizer',
+    'optimizer_config': 'optim_wrapper',
+    'resume_from': 'resume and load_from',
+    'runner': 'train_cfg',
+    'seed': 'randomness.seed',
+    'total_epochs': 'train_cfg.max_epochs',
+    'workflow': 'train_cfg',
+}
+_MAX_HINTS = 4
+_BATCH_SIZE = 'train_dataloader.batch_size'
+
+
+def refuse_inert_keys(cfg: Config, path: str) -> None:
+    """Refuses keys of a config file that look like settings and are read by nobody.
+
+    A config may have variables of any name. One that is misspelt, or of MMDetection
+    2, is a setting all the same unless its value is found where it counts.
+
+    Args:
+        cfg (Config): The config.
+        path (str): Its file, for messages.
+
+    Raises:
+        DataError: If there is such a key.
+    """
+    read = _read_keys()
+    for key in cfg:
+        if key in read:
+            below = _READ_BELOW.get(key)
+            unknown = sorted(set(cfg[key] or ()) - below) if below else []
+            if unknown:
+                raise DataError(
+                    f"config '{path}': '{key}.{unknown[0]}' is read by nobody, only "
+                    f'{", ".join(sorted(below))} are. Correct or remove it.'
+                )
+            continue
+        meant = _FORMER.get(key) or next(
+            iter(get_close_matches(key, read, 1, cutoff=0.8)), None
+        )
+        if meant is not None and not any(
+            value == cfg[key] for _, value in _read_paths(cfg)
+        ):
+            raise DataError(
+                f"config '{path}': '{key}' is read by nobody. Did you mean {meant}? "
+                'Rename or remove it.'
+            )
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Merges command-line options into a config that must know their keys.
+
+    MMEngine merges any key, so that a misspelt one changes nothing and says
+    nothing. Here a key must exist in the config, or be an argument of the
+    Runner that the config leaves at its default.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        options (dict): Dotted keys, indices for lists, and their values, as
+            MMEngine's ``DictAction`` parses them.
+
+    Raises:
+        DataError: If a key is unknown, or if it is a variable of the config
+            file whose value was already used where it counts.
+    """
+    for key in options:
+        _check_key(cfg, key)
+    cfg.merge_from_dict(options)
+
+
+def _check_key(cfg: Config, key: str) -> None:
+    """Raises a DataError if setting ``key`` would not have an effect."""
+    if key == _BATCH_SIZE and 'batch_size' not in cfg.get('train_dataloader', {}):
+        raise DataError(
+            f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
+            'labeled_per_batch and unlabeled_per_batch.'
+        )
+    top, *rest = key.split('.')
+    read = top in _read_keys()
+    if top not in cfg:
+        if not read:
+            raise _unknown(cfg, key, parent='')
+        return
+    if not read:
+        raise _plain_variable(cfg, key)
+    node, parent = cfg[top], top
+    for part in rest:
+        children = dict(_children(node))
+        if part not in children:
+            raise _unknown(cfg, key, parent)
+        node, parent = children[part], f'{parent}.{part}'
+
+
+def _read_keys() -> set[str]:
+    """Names the top-level keys of a config that a Runner reads."""
+    arguments = set(inspect.signature(Runner.__init__).parameters)
+    return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
+
+
+def _children(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the keys under a dict, or the indices of a list, with values."""
+    if isinstance(node, dict):
+        yield from node.items()
+    elif isinstance(node, list | tuple):
+        yield from ((str(index), item) for index, item in enumerate(node))
+
+
+def _paths(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key of a config with its value."""
+    for name, value in _children(node):
+        path = f'{prefix}{name}'
+        yield path, value
+        yield from _paths(value, f'{path}.')
+
+
+def _read_paths(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """Yields those dotted keys, with values, that have an effect."""
+    read = _read_keys()
+    return (
+        item
+        for item in _paths(cfg._cfg_dict.to_dict())
+        if item[0].split('.')[0] in read
+    )
+
+
+def _unknown(cfg: Config, key: str, parent: str) -> DataError:
+    """Words the refusal of a key that is not in the config."""
+    hints = _nearest(cfg, key, parent)
+    message = f"--cfg-options: unknown key '{key}'"
+    if hints:
+        message += f'; did you mean {" or ".join(repr(hint) for hint in hints)}?'
+    return DataError(message + ' To add a key, write it into a config file.')
+
+
+def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
+    """Lists the existing keys that look most like an unknown one.
+
+    Args:
+        cfg (Config): The config.
+        key (str): The unknown key.
+        parent (str): Its longest part that exists, or an empty string.
+
+    Returns:
+        list[str]: At most a few keys: siblings first, then keys elsewhere with
+        the same or a similar last name, then keys that look alike as a whole.
+    """
+    paths = [path for path, _ in _read_paths(cfg)]
+    depth = parent.count('.') + 1 if parent else 0
+    wrong = key.split('.')[depth]
+    siblings = {
+        path.split('.')[depth]: path
+        for path in paths
+        if path.count('.') == depth and path.startswith(f'{parent}.' if parent else '')
+    }
+    rest = key.split('.')[depth + 1 :]
+    hints = [
+        '.'.join([siblings[name], *rest])
+        for name in get_close_matches(wrong, siblings, _MAX_HINTS)
+    ]
+    hints = [hint for hint in hints if hint in paths]
+    last_names: dict[str, list[str]] = {}
+    for path in paths:
+        last_names.setdefault(path.rsplit('.', 1)[-1], []).append(path)
+    for name in get_close_matches(key.rsplit('.', 1)[-1], last_names, 2, 0.8):
+        hints += get_close_matches(key, last_names[name], 2, 0.0)
+    hints += get_close_matches(key, paths, _MAX_HINTS, 0.8)
+    return list(dict.fromkeys(hints))[:_MAX_HINTS]
+
+
+def _plain_variable(cfg: Config, key: str) -> DataError:
+    """Words the refusal of a variable that nothing reads after loading."""
+    name = key.split('.')[0]
+    message = (
+        f"--cfg-options: '{name}' is a variable of the config file; its value was "
+        'used while the file was read, so setting it now would change nothing. '
+    )
+    places = _uses(cfg, name)
+    if places:
+        return DataError(message + f'Set {", ".join(places)} instead.')
+    return DataError(message + 'Set it in a config file, or set what it was used for.')
+
+
+def _uses(cfg: Config, name: str) -> list[str]:
+    """Lists the keys that probably got their value from a variable.
+
+    Args:
+        cfg (Config): The config.
+        name (str): The variable.
+
+    Returns:
+        list[str]: Keys of the same name and value; if there are none, keys of
+        the same value, unless it is too common for a guess.
+    """
+    same_value = [
+        path for path, value in _read_paths(cfg) if path != name and value == cfg[name]
+    ]
+    same_name = [path for path in same_value if path.rsplit('.', 1)[-1] == name]
+    guess = same_name or same_value
+    return guess if len(guess) <= _MAX_HINTS else same_name
+
+
+# in an installed package and in a checkout
+_FOLDERS = tuple(
+    folder / 'configs' / 'methods'
+    for folder in (
+        Path(__file__).resolve().parents[2],
+        Path(__file__).resolve().parents[1] / '.mim',
+    )
+)
+EVERY = '*'
+
+
+def method_names() -> list[str]:
+    """Names the methods that come with mmxpl.
+
+    Returns:
+        list[str]: Stems of the files in ``configs/methods``.
+    """
+    return sorted(path.stem for path in _folder().glob('*.py'))
+
+
+def find_method(method: str) -> Path:
+    """Finds the file of a method.
+
+    Args:
+        method (str): name of a method that comes with mmxpl, or a config file.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        DataError: If there is neither.
+    """
+    path = Path(method)
+    if path.suffix != '.py':
+        path = _folder() / f'{method}.py'
+    if not path.is_file():
+        raise DataError(
+            f'--method {method}: is neither a file nor one of '
+            f'{", ".join(method_names())}.'
+        )
+    return path
+
+
+def apply_method(cfg: Config, method: str) -> None:
+    """Makes a config that of another method.
+
+    The overlay is merged as a child config is into its base: dictionaries key by
+    key, with ``_delete_=True`` for a whole one; everything else replaces what is
+    there. The key ``'*'`` stands for every key that the config has at its place.
+    ``cfg.method`` then says what tables call the method.
+
+    Args:
+        cfg (Config): a config of XPL as the paper has it, changed in place.
+        method (str): see :func:`find_method`.
+
+    Raises:
+        DataError: If there is no such method, if it has bases of its own, or if
+            the config was made by a method before.
+    """
+    path = find_method(method)
+    if 'method' in cfg:
+        raise DataError(
+            f"--method {method}: the config is one of method '{cfg.method}' already: "
+            'give the config that it was made from.'
+        )
+    if Config._get_base_files(str(path)):
+        raise DataError(f'{path}: a method has no _base_, it is merged into a config.')
+    overlay = Config.fromfile(path)._cfg_dict.to_dict()
+    overlay.setdefault('method', path.stem)
+    try:
+        cfg.merge_from_dict(_expand(overlay, cfg._cfg_dict))
+    except TypeError as error:
+        raise DataError(f'{path}: does not fit {cfg.filename}: {error}') from error
+
+
+def _folder() -> Path:
+    """The folder of the methods."""
+    for folder in _FOLDERS:
+        if folder.is_dir():
+            return folder
+    raise DataError(f'{_FOLDERS[0]}: no such folder, mmxpl is not whole.')
+
+
+def _expand(overlay: dict[str, Any], node: Any) -> dict[str, Any]:
+    """Replaces ``'*'`` by the keys that the config has at its place."""
+    known = node if isinstance(node, dict) else ConfigDict()
+    keys = [*overlay]
+    if EVERY in overlay:
+        keys = [*known, *(key for key in overlay if key not in known and key != EVERY)]
+    whole = {}
+    for key in keys:
+        value = overlay.get(key, overlay.get(EVERY))
+        whole[key] = (
+            _expand(value, known.get(key)) if isinstance(value, dict) else value
+        )
+    return whole

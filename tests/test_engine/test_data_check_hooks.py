@@ -1,0 +1,104 @@
+import re
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+
+from mmxpl.utils import DataError, hash_ids
+
+PIPELINE = [
+    {'type': 'LoadFrame', 'size': 8},
+    {'type': 'LoadAudio', 'sample_rate': 8000, 'duration': 0.1},
+    {'type': 'RasterizeTargets', 'size': 8},
+    {'type': 'PackAVInputs'},
+]
+
+
+class _Model(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return {'loss': self.weight**2} if mode == 'loss' else data_samples
+
+
+def _runner(root, work_dir, labeled='train.txt', test='test.txt'):
+    def dataset(**options):
+        return {
+            'type': 'VGGSSDataset',
+            'data_root': str(root),
+            'pipeline': PIPELINE,
+            **options,
+        }
+
+    def loader(data):
+        return {
+            'dataset': data,
+            'batch_size': 4,
+            'num_workers': 0,
+            'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+            'collate_fn': {'type': 'mmxpl.av_collate'},
+        }
+
+    train = [
+        dataset(id_list=labeled, labeled=True, subset='labeled', fraction=0.25),
+        dataset(id_list='train.txt', subset='unlabeled', fraction=0.25),
+    ]
+    return Runner(
+        model=_Model(),
+        work_dir=str(work_dir),
+        train_dataloader=loader({'type': 'ConcatDataset', 'datasets': train}),
+        train_cfg={'by_epoch': True, 'max_epochs': 1},
+        optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
+        test_dataloader=loader(dataset(id_list=test, labeled=True)),
+        test_cfg={},
+        test_evaluator={'type': 'mmengine.DumpResults', 'out_file_path': 'x.pkl'},
+        custom_hooks=[{'type': 'DataLeakHook'}],
+        default_scope='mmxpl',
+        experiment_name=work_dir.name + str(id(work_dir)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _hook():
+    # registered by its module
+    from mmxpl.engine.hooks import data_check_hooks  # noqa: F401
+
+
+def test_clean_splits_train_and_are_logged(tiny_world, tmp_path):
+    runner = _runner(tiny_world, tmp_path)
+    runner.train()
+    (log,) = tmp_path.glob('*/*.log')
+    lines = re.findall(
+        r'- (train|test)( \w+)? \(.*\): (\d+) clips.*hash (\w+)', log.read_text()
+    )
+    assert [(split + role, int(n)) for split, role, n, _ in lines] == [
+        ('train labeled', 2),
+        ('train unlabeled', 6),
+        ('test', 2),
+    ]
+    assert lines[2][3] == hash_ids(['clip-10', 'clip-11'])
+
+
+def test_test_media_need_not_be_there(spoilable_world, tmp_path):
+    for name in ('clip-10', 'clip-11'):
+        (spoilable_world / 'frames' / f'{name}.jpg').unlink()
+    _runner(spoilable_world, tmp_path / 'work').train()
+
+
+@pytest.mark.parametrize(
+    ('lists', 'message'),
+    [
+        ({'test': 'train.txt'}, 'train labeled .*test .*share 2 ids'),
+        ({'labeled': 'val.txt', 'test': 'val.txt'}, 'train labeled .*test .*clip-0'),
+    ],
+)
+def test_leaks_stop_training_before_the_first_step(
+    tiny_world, tmp_path, lists, message
+):
+    runner = _runner(tiny_world, tmp_path, **lists)
+    with pytest.raises(DataError, match=message):
+        runner.train()
+    assert runner.iter == 0

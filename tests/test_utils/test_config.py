@@ -1,0 +1,124 @@
+import pytest
+from mmengine.config import Config
+
+from mmxpl.utils import DataError
+from mmxpl.utils.config import merge_options, refuse_inert_keys
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        {
+            'data_root': 'data/x',
+            'share': 0.05,
+            'model': {'type': 'M', 'backbone': {'depth': 18, 'width': 1.0}},
+            'train_dataloader': {'dataset': {'data_root': 'data/x', 'fraction': 0.05}},
+            'param_scheduler': [{'end': 5}, {'end': 30}],
+            'optim_wrapper': {'optimizer': {'lr': 0.1}},
+        }
+    )
+
+
+def refusal(cfg, key, value=1):
+    before = cfg.to_dict()
+    with pytest.raises(DataError) as caught:
+        merge_options(cfg, {key: value})
+    assert cfg.to_dict() == before
+    return str(caught.value)
+
+
+def test_known_keys_are_set(cfg):
+    merge_options(
+        cfg,
+        {
+            'model.backbone.depth': 50,
+            'param_scheduler.1.end': 40,
+            'optim_wrapper': {'optimizer': {'lr': 1}},
+        },
+    )
+    assert cfg.model.backbone.depth == 50
+    assert [s.end for s in cfg.param_scheduler] == [5, 40]
+    assert cfg.optim_wrapper.optimizer.lr == 1
+
+
+def test_arguments_of_the_runner_may_be_left_at_their_default(cfg):
+    merge_options(cfg, {'load_from': 'x.pth', 'randomness.seed': 3, 'compile': True})
+    assert (cfg.load_from, cfg.randomness.seed, cfg.compile) == ('x.pth', 3, True)
+
+
+@pytest.mark.parametrize(
+    ('key', 'hint'),
+    [
+        ('model.backbone.dept', 'model.backbone.depth'),
+        ('model.backbon.depth', 'model.backbone.depth'),
+        ('modle.backbone.depth', 'model.backbone.depth'),
+        ('model.lr', 'optim_wrapper.optimizer.lr'),
+        ('lr', 'optim_wrapper.optimizer.lr'),
+        ('param_scheduler.2.end', 'param_scheduler.1.end'),
+        ('param_schedular.0.end', 'param_scheduler.0.end'),
+    ],
+)
+def test_unknown_key_is_refused_with_the_nearest(cfg, key, hint):
+    message = refusal(cfg, key)
+    assert f"unknown key '{key}'" in message
+    assert f"'{hint}'" in message
+
+
+def test_key_that_resembles_nothing(cfg):
+    message = refusal(cfg, 'zzz.qqq')
+    assert 'did you mean' not in message
+    assert 'write it into a config file' in message
+
+
+def test_nothing_lies_below_a_plain_value(cfg):
+    assert "unknown key 'model.backbone.depth.x'" in refusal(
+        cfg, 'model.backbone.depth.x'
+    )
+
+
+def test_one_wrong_key_among_good_ones_changes_nothing(cfg):
+    with pytest.raises(DataError):
+        merge_options(cfg, {'model.backbone.depth': 50, 'model.nonsense': 1})
+    assert cfg.model.backbone.depth == 18
+
+
+def test_variable_of_the_file_is_refused_with_its_uses(cfg):
+    assert 'Set train_dataloader.dataset.data_root instead' in refusal(
+        cfg, 'data_root', 'other'
+    )
+    # named otherwise where it is used
+    assert 'Set train_dataloader.dataset.fraction instead' in refusal(cfg, 'share')
+
+
+def test_variable_without_a_known_use(cfg):
+    cfg.note = 'unused'
+    assert "'note' is a variable of the config file" in refusal(cfg, 'note')
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            'param_schedular = [dict(end=3)]',
+            "'param_schedular' .*mean param_scheduler?",
+        ),
+        ('default_hook = dict(timer=1)', 'mean default_hooks?'),
+        ('optimizer = dict(lr=0.1)', r'mean optim_wrapper\.optimizer?'),
+        ('total_epochs = 12', r'mean train_cfg\.max_epochs?'),
+        ('env_cfg = dict(dist_cgf=dict())', r"'env_cfg\.dist_cgf' .*dist_cfg"),
+        ('auto_scale_lr = dict(enabled=True)', r"'auto_scale_lr\.enabled'"),
+    ],
+)
+def test_a_key_of_a_file_that_nobody_reads_is_refused(text, words):
+    cfg = Config.fromstring(text, '.py')
+    with pytest.raises(DataError, match=f"^config 'x.py': .*{words}"):
+        refuse_inert_keys(cfg, 'x.py')
+
+
+def test_variables_of_a_file_pass():
+    text = (
+        'optimizer = dict(lr=0.1)\noptim_wrapper = dict(optimizer=optimizer)\n'
+        'load = [1]\nfew_labels = True\nbase_lr = 0.1\n'
+        'env_cfg = dict(cudnn_benchmark=True)\nauto_scale_lr = None\n'
+    )
+    refuse_inert_keys(Config.fromstring(text, '.py'), 'x.py')
