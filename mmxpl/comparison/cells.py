@@ -69,7 +69,7 @@ def launch(
         log (Path): file that its output is added to.
         env (Mapping[str, str]): environment variables beside this process's.
         name (str): what the console calls it.
-        shown (str): lines that contain it are shown. Defaults to none.
+        shown (str): lines that contain it are shown.
 
     Raises:
         DataError: with the end of what it said, if it fails.
@@ -171,9 +171,9 @@ def train_cell(
         out (Path): folder of the comparison.
         env (Mapping[str, str]): environment variables of the command.
         warm_start (Path, optional): checkpoint to go on from; see
-            :func:`~.warm_start.share_warm_start`. Defaults to none.
-        processes (int): processes that train together. Defaults to 1.
-        amp (bool): whether to train in mixed precision. Defaults to False.
+            :func:`~.warm_start.share_warm_start`.
+        processes (int): processes that train together.
+        amp (bool): whether to train in mixed precision.
 
     Returns:
         float: seconds of the command that finished it, without a shared warm-up.

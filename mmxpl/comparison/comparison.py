@@ -35,11 +35,10 @@ class Comparison:
             configs.
         options (Mapping[str, Any]): ``--cfg-options`` for all.
         env (Mapping[str, str]): environment variables of the commands.
-        jobs (int): cells at a time. Defaults to 1.
-        processes (int): processes that train a cell. Defaults to 1.
-        amp (bool): whether to train in mixed precision. Defaults to False.
+        jobs (int): cells at a time.
+        processes (int): processes that train a cell.
+        amp (bool): whether to train in mixed precision.
         share_warmup (bool): whether trainings that begin alike begin once.
-            Defaults to False.
     """
 
     out: Path

@@ -102,7 +102,7 @@ def options_of(
         labeled (float, optional): labeled fraction in (0, 1]; none takes the
             config's lists.
         seed (int): the seed.
-        processes (int): processes that train together. Defaults to 1.
+        processes (int): processes that train together.
 
     Returns:
         dict[str, Any]: dotted key to value.

@@ -134,7 +134,7 @@ class HiddenTruth:
         Args:
             labels (Tensor): (N, M, h, w) in [0, 1], of all unlabeled clips.
             names (Sequence[str]): of the M localizers.
-            chunk (int): clips that are drawn at once. Defaults to 256.
+            chunk (int): clips that are drawn at once.
 
         Returns:
             dict[str, Tensor]: See :func:`label_quality`, (K,) each.

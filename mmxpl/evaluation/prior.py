@@ -1,10 +1,19 @@
-"""Reads a map that is known before any clip is seen."""
+"""Priors over places: a map from a file, and objects of the image (OGL)."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from mmengine.device import get_device
 from torch import Tensor
 
 from mmxpl.utils import DataError
+
+from .functional import upsample_maps
+
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_SIZE = 224  # of the images that ImageNet's weights were trained on
 
 
 def load_prior(path: str) -> Tensor:
@@ -32,3 +41,125 @@ def load_prior(path: str) -> Tensor:
             f'shape {prior.shape}: write the mean of the training ground truth.'
         )
     return torch.from_numpy(prior).float()
+
+
+def mix_object_map(maps: Tensor, objects: Tensor, alpha: float, size: int) -> Tensor:
+    """Mixes an object map into a localization map.
+
+    Both are brought to the size of evaluation and, map by map, to the range
+    [0, 1] before and after (EZ-VSL's ``test.py``).
+
+    Args:
+        maps (Tensor): (N, h, w), localization.
+        objects (Tensor): (N, k, l), objectness.
+        alpha (float): weight of the localization in [0, 1].
+        size (int): side S of the result in pixels.
+
+    Returns:
+        Tensor: (N, S, S) float32 in [0, 1].
+    """
+    maps, objects = (_min_max(upsample_maps(m, size)) for m in (maps, objects))
+    return _min_max(alpha * maps + (1 - alpha) * objects)
+
+
+def _min_max(maps: Tensor) -> Tensor:
+    """Stretches every map to [0, 1]."""
+    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(torch.finfo(maps.dtype).tiny)
+
+
+class ObjectPrior:
+    """Mean activation of a ResNet-18 that was trained on ImageNet.
+
+    OGL of EZ-VSL (Mo & Morgado, ECCV 2022): the mean over channels of the last
+    feature map's absolute value, mixed into the localization map with weight
+    ``1 - alpha``. It hears nothing, so scores with and without it are different
+    things: rows with it end in ``+ogl``.
+
+    Args:
+        weights (str): file of ResNet-18 with torchvision's names of weights, such
+            as resnet18-f37072fd.pth, which you download yourself.
+        alpha (float): weight of the localization; EZ-VSL's is 0.4, SLAVC's 0.9.
+
+    Raises:
+        DataError: If the file cannot be read or holds another network.
+    """
+
+    def __init__(self, weights: str, alpha: float = 0.4) -> None:
+        if not 0 <= alpha <= 1:
+            raise ValueError(f'alpha must be in [0, 1], got {alpha}.')
+        self.weights, self.alpha = weights, alpha
+        # late: scoring maps needs no networks
+        import mmxpl.models  # noqa: F401  (registers the backbones)
+        from mmxpl.registry import MODELS
+        from mmxpl.utils.checkpoint import read_checkpoint
+
+        self.net = MODELS.build(
+            dict(type='mmdet.ResNet', depth=18, out_indices=(3,), style='pytorch')
+        )
+        state = read_checkpoint(weights, 'cpu')
+        state = state.get('state_dict', state)
+        try:
+            wrong = self.net.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            raise DataError(
+                f"object prior '{weights}' is no ResNet-18 "
+                f'({str(error).splitlines()[1].strip()}).'
+            ) from error
+        unexpected = [k for k in wrong.unexpected_keys if not k.startswith('fc.')]
+        if wrong.missing_keys or unexpected:
+            raise DataError(
+                f"object prior '{weights}' is no ResNet-18 with torchvision's names: "
+                f'{len(wrong.missing_keys)} weights missing, {len(unexpected)} '
+                'unexpected.'
+            )
+        self.net.to(get_device())
+        self.net.eval()
+
+    def __str__(self) -> str:
+        return (
+            f'+ogl: {self.alpha:g} x the map + {1 - self.alpha:g} x objectness of '
+            f'the image alone (ResNet-18 of {self.weights}), each min-max'
+        )
+
+    @torch.no_grad()
+    def objects(self, images: Tensor) -> Tensor:
+        """Computes object maps.
+
+        Args:
+            images (Tensor): (N, 3, H, W) uint8 BGR, as the loader gives them;
+                resized to 224 pixels if they are not.
+
+        Returns:
+            Tensor: (N, 7, 7), at least 0, on the CPU.
+        """
+        device = next(self.net.parameters()).device
+        images = images.to(device).flip(1).float()
+        mean, std = (images.new_tensor(x).view(1, 3, 1, 1) for x in (_MEAN, _STD))
+        images = (images - mean) / std
+        if images.shape[2:] != (_SIZE, _SIZE):
+            images = F.interpolate(
+                images, (_SIZE, _SIZE), mode='bilinear', align_corners=False
+            )
+        return self.net(images)[0].abs().mean(dim=1).cpu()
+
+    def rows(
+        self, maps: Mapping[str, Tensor], images: Tensor, size: int
+    ) -> dict[str, Tensor]:
+        """Makes the maps of the additional rows.
+
+        Args:
+            maps (Mapping[str, Tensor]): for each model (N, h, w) localization.
+            images (Tensor): see :meth:`objects`.
+            size (int): side S of the evaluation in pixels.
+
+        Returns:
+            dict[str, Tensor]: (N, S, S) in [0, 1] for each ``<model>+ogl``, and as
+            ``ogl`` the objects alone.
+        """
+        objects = self.objects(images)
+        mixed = {
+            f'{name}+ogl': mix_object_map(m, objects, self.alpha, size)
+            for name, m in maps.items()
+        }
+        return mixed | dict(ogl=_min_max(upsample_maps(objects, size)))

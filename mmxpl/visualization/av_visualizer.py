@@ -37,10 +37,9 @@ class AVLocVisualizer(Visualizer):
     the ground truth is known, each predicted map also states its CIoU.
 
     Args:
-        name (str): Name of the instance. Defaults to 'visualizer'.
-        rule (str): How maps are thresholded for the CIoU in the titles:
-            a name out of ``mmxpl.evaluation.functional.RULES``. Defaults to
-            'adaptive'.
+        name (str): Name of the instance.
+        rule (str): How maps are thresholded for the CIoU in the titles: a name out of
+            ``mmxpl.evaluation.functional.RULES``.
         **kwargs: Further arguments of :class:`mmengine.visualization.Visualizer`,
             such as ``vis_backends`` and ``save_dir``.
 
@@ -82,19 +81,15 @@ class AVLocVisualizer(Visualizer):
         Args:
             name (str): Name of the picture.
             image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-            data_sample (AVDataSample, optional): What is known and predicted of
-                it. Defaults to None.
-            draw_gt (bool): Whether to draw the ground truth. Defaults to True.
-            draw_pred (bool): Whether to draw predictions. Defaults to True.
-            show (bool): Whether to open a window. Defaults to False.
-            wait_time (float): Seconds the window stays, 0 for until a key is
-                pressed. Defaults to 0.
-            out_file (str, optional): PNG to write. Without it and without
-                ``show`` the picture goes to the visualizer's backends.
-                Defaults to None.
-            step (int): Step that backends record. Defaults to 0.
+            data_sample (AVDataSample, optional): What is known and predicted of it.
+            draw_gt (bool): Whether to draw the ground truth.
+            draw_pred (bool): Whether to draw predictions.
+            show (bool): Whether to open a window.
+            wait_time (float): Seconds the window stays, 0 for until a key is pressed.
+            out_file (str, optional): PNG to write. Without it and without ``show`` the
+                picture goes to the visualizer's backends.
+            step (int): Step that backends record.
             draw_pseudo_label (bool): Whether to draw the pseudo-labels.
-                Defaults to False.
 
         Returns:
             np.ndarray: The picture, RGB uint8.
@@ -120,12 +115,10 @@ class AVLocVisualizer(Visualizer):
 
         Args:
             image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-            data_sample (AVDataSample, optional): What is known and predicted of
-                it. Defaults to None.
-            draw_gt (bool): Whether to draw the ground truth. Defaults to True.
-            draw_pred (bool): Whether to draw predictions. Defaults to True.
+            data_sample (AVDataSample, optional): What is known and predicted of it.
+            draw_gt (bool): Whether to draw the ground truth.
+            draw_pred (bool): Whether to draw predictions.
             draw_pseudo_label (bool): Whether to draw the pseudo-labels.
-                Defaults to False.
 
         Returns:
             np.ndarray: The picture, RGB uint8.

@@ -18,8 +18,8 @@ def contact_sheet(
     Args:
         panels (Sequence[np.ndarray]): RGB uint8 pictures of shape (H, W, 3), of
             any sizes.
-        columns (int): Pictures in a row. Defaults to 1.
-        padding (int): Space around and between them, in pixels. Defaults to 12.
+        columns (int): Pictures in a row.
+        padding (int): Space around and between them, in pixels.
 
     Returns:
         np.ndarray: RGB uint8 sheet.

@@ -92,15 +92,15 @@ def plot_learning_curves(
         keys (str | Sequence[str]): Scores to plot, such as
             'ens/CIoU@0.5_adaptive'.
         out_file (str | os.PathLike): PNG to write.
-        reference (Mapping[str, float], optional): Rows that do not depend on
-            training, by name, drawn as flat dashed lines. Defaults to None.
+        reference (Mapping[str, float], optional): Rows that do not depend on training,
+            by name, drawn as flat dashed lines.
         labels (Mapping[str, str], optional): What to call a key in the legend.
             Defaults to the key itself.
-        title (str): Title. Defaults to none.
-        xlabel (str): Label of the steps. Defaults to 'Epoch'.
-        ylabel (str): Label of the scores. Defaults to 'CIoU@0.5 (%)'.
-        scale (float): Factor from the scores and references as given to the
-            unit of ``ylabel``. Defaults to 1.
+        title (str): Title.
+        xlabel (str): Label of the steps.
+        ylabel (str): Label of the scores.
+        scale (float): Factor from the scores and references as given to the unit of
+            ``ylabel``.
 
     Raises:
         DataError: If a file cannot be read or a run lacks a key.

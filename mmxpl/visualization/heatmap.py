@@ -74,7 +74,7 @@ def overlay_heatmap(
     Args:
         image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
         prob (Tensor): Map of shape (h, w) or (1, h, w) in [0, 1].
-        opacity (float): Weight of the map's colours in [0, 1]. Defaults to 0.7.
+        opacity (float): Weight of the map's colours in [0, 1].
 
     Returns:
         np.ndarray: RGB uint8 of shape (H, W, 3).

@@ -43,9 +43,9 @@ def pseudo_label_strip(
             (V, h, w); or such labels by localizer name (``a``, ``b``), one row
             each.
         visits (Sequence[int]): The number of each of the V visits.
-        gt_boxes (np.ndarray | Tensor, optional): (N, 4), x1 y1 x2 y2 normalised
-            to [0, 1]. Defaults to None.
-        title (str): Name of the sample. Defaults to none.
+        gt_boxes (np.ndarray | Tensor, optional): (N, 4), x1 y1 x2 y2 normalised to [0,
+            1].
+        title (str): Name of the sample.
 
     Returns:
         np.ndarray: RGB uint8 picture.

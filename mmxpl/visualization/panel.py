@@ -23,7 +23,7 @@ def load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
 
     Args:
         size (int): Size in pixels.
-        bold (bool): Whether the bold cut is wanted. Defaults to False.
+        bold (bool): Whether the bold cut is wanted.
 
     Returns:
         FreeTypeFont: The font.
@@ -64,8 +64,8 @@ def panel_size(
 
     Args:
         shape (tuple[int, int]): Height and width of the frame.
-        minimum (int): What the shorter side is enlarged to. Defaults to 224.
-        maximum (int): What the longer side may not exceed. Defaults to 512.
+        minimum (int): What the shorter side is enlarged to.
+        maximum (int): What the longer side may not exceed.
 
     Returns:
         tuple[int, int]: Height and width in pixels.
@@ -144,7 +144,7 @@ def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
     Args:
         picture (np.ndarray): RGB uint8 of shape (H, W, 3).
         title (str): First line, bold; shortened where it does not fit.
-        detail (str): Second line. Defaults to none.
+        detail (str): Second line.
 
     Returns:
         np.ndarray: RGB uint8 of shape (H + bar, W, 3).

@@ -39,12 +39,12 @@ def sample_sheet(
         spectrograms (Mapping[str, Tensor]): By name, (1, F, L) of any range; low
             frequencies are drawn at the bottom, values from dark to bright
             between the least and the greatest.
-        views (Sequence[View]): Augmented views. Defaults to none.
-        waveform (Tensor, optional): (T,) in [-1, 1], drawn as the range of the
-            samples in each column of pixels. Defaults to None.
-        pseudo_labels (Mapping[str, Tensor], optional): By name of the localizer,
-            (h, w) in [0, 1]; laid over the frame. Defaults to None.
-        detail (str): What else to say under the sample's id. Defaults to none.
+        views (Sequence[View]): Augmented views.
+        waveform (Tensor, optional): (T,) in [-1, 1], drawn as the range of the samples
+            in each column of pixels.
+        pseudo_labels (Mapping[str, Tensor], optional): By name of the localizer, (h, w)
+            in [0, 1]; laid over the frame.
+        detail (str): What else to say under the sample's id.
 
     Returns:
         np.ndarray: RGB uint8 picture.

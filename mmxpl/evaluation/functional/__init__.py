@@ -1,76 +1,49 @@
-"""Scores as pure functions of tensors, whatever their device."""
+"""Scores as pure functions of tensors on any device."""
 
 from mmxpl.structures import rasterize_boxes, rasterize_consensus
 
+from .box_ap import BOX_MODES, COCO_NAMES, MapBoxes, boxes_from_map, coco_ap
 from .ciou import (
     AUC_THRESHOLDS,
+    INTERPOLATIONS,
+    SIZE_GROUPS,
+    GroundTruth,
     auc,
     ciou,
+    score_maps,
+    score_shared_map,
+    size_groups,
     success_rate,
+    upsample_maps,
 )
-from .coco_ap import (
-    COCO_NAMES,
-    coco_ap,
-)
-from .confidence import map_confidence
-from .evaluate import evaluate_maps
 from .extended import (
     extended_ap,
     localization_accuracy,
+    map_confidence,
     max_f1,
     precision_recall,
 )
-from .ground_truth import GroundTruth
-from .groups import (
-    SIZE_GROUPS,
-    size_groups,
-)
 from .interactive import worst_of_group
-from .map_boxes import (
-    BOX_MODES,
-    MapBoxes,
-    boxes_from_map,
-)
-from .multi_source import (
-    ASSIGNMENTS,
-    assigned_scores,
-    pairwise_ap,
-    pairwise_ciou,
-)
-from .negative_audio import (
-    active_area,
-    area_auc,
-    harmonic_mean,
-    universal_threshold,
-)
-from .pixel_ap import pixel_ap
+from .multi_source import ASSIGNMENTS, assigned_scores, pairwise_ap, pairwise_ciou
+from .negative_audio import active_area, area_auc, harmonic_mean, universal_threshold
 from .protocol import (
     REFERENCE_NAMES,
+    describe_rules,
     format_card,
     format_counts,
+    format_rules,
     format_table,
     summarise,
+    summarise_row,
 )
-from .reference import (
-    centred_disc,
-    mean_gt_map,
-    reference_cious,
-)
+from .reference import centred_disc, evaluate_maps, mean_gt_map, reference_cious
 from .resampling import (
     bootstrap_intervals,
     mcnemar_p_value,
     per_sample_scores,
     sign_flip_p_values,
 )
-from .scoring import (
-    score_maps,
-    score_shared_map,
-)
-from .segmentation import (
-    F_THRESHOLDS,
-    f_scores,
-    mask_iou,
-)
+from .segmentation import F_THRESHOLDS, f_scores, mask_iou, pixel_ap
 from .thresholds import (
     ALL_RULES,
     RULES,
@@ -79,10 +52,6 @@ from .thresholds import (
     binarise,
     order_statistics,
     thresholds,
-)
-from .upsample import (
-    INTERPOLATIONS,
-    upsample_maps,
 )
 
 __all__ = [
@@ -110,11 +79,13 @@ __all__ = [
     'centred_disc',
     'ciou',
     'coco_ap',
+    'describe_rules',
     'evaluate_maps',
     'extended_ap',
     'f_scores',
     'format_card',
     'format_counts',
+    'format_rules',
     'format_table',
     'harmonic_mean',
     'localization_accuracy',
@@ -138,6 +109,7 @@ __all__ = [
     'size_groups',
     'success_rate',
     'summarise',
+    'summarise_row',
     'thresholds',
     'universal_threshold',
     'upsample_maps',

@@ -6,8 +6,31 @@ positive if its CIoU reaches 0.5 and a false positive if not; one that does not
 pass is a false negative (``EvaluatorFull`` of stoneMo/SLAVC, utils.py).
 """
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from .ciou import upsample_maps
+
+
+def map_confidence(maps: Tensor, size: int = 224) -> Tensor:
+    """Computes the mean of the highest quarter of the upsampled pixels.
+
+    The confidence with which SLAVC (Mo & Morgado, NeurIPS 2022; test.py of
+    stoneMo/SLAVC) ranks pairs of its extended sets. SLAVC maps its similarities
+    to a fixed range beforehand; probabilities have one already.
+
+    Args:
+        maps (Tensor): (N, h, w), finite.
+        size (int): Side in pixels to which maps are upsampled.
+
+    Returns:
+        Tensor: (N,) float64, in the range of the maps.
+    """
+    flat = upsample_maps(maps.detach().cpu(), size).flatten(1).numpy()
+    first = flat.shape[1] - -(-flat.shape[1] // 4)
+    means = [np.partition(r, first)[first:].mean(dtype=np.float64) for r in flat]
+    return torch.tensor(means, dtype=torch.float64)
 
 
 def precision_recall(
@@ -17,15 +40,15 @@ def precision_recall(
     thresholds: Tensor,
     ciou_threshold: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
-    """Precision and recall at thresholds on the confidence.
+    """Computes precision and recall at thresholds on the confidence.
 
     Args:
         confidences (Tensor): (N,) float, finite.
-        cious (Tensor): (N,) in [0, 1]; not looked at where nothing is visible.
+        cious (Tensor): (N,) in [0, 1]; ignored where nothing is visible.
         visible (Tensor): (N,) bool, whether the source is in the frame.
-        thresholds (Tensor): (T,) of the dtype of ``confidences``; a pair passes
-            that reaches one.
-        ciou_threshold (float): CIoU from which a place is right. Defaults to 0.5.
+        thresholds (Tensor): (T,) of the dtype of ``confidences``; a pair passes if
+            it reaches one.
+        ciou_threshold (float): CIoU from which a pair is localized, in [0, 1].
 
     Returns:
         tuple[Tensor, Tensor]: (T,) float64 each, in [0, 1]. Precision is 1 where
@@ -43,7 +66,7 @@ def precision_recall(
 def extended_ap(
     confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
 ) -> Tensor:
-    r"""Average precision over about 200 confidences, as SLAVC computes it.
+    r"""Computes average precision over about 200 confidences, as SLAVC does.
 
     Thresholds are every ``max(1, N // 200)``-th confidence, downwards from the
     second highest, and
@@ -57,7 +80,7 @@ def extended_ap(
         confidences (Tensor): (N,), see :func:`precision_recall`.
         cious (Tensor): (N,)
         visible (Tensor): (N,)
-        ciou_threshold (float): Defaults to 0.5.
+        ciou_threshold (float): See :func:`precision_recall`.
 
     Returns:
         Tensor: () float64 in [0, 1].
@@ -76,7 +99,7 @@ def extended_ap(
 def max_f1(
     confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
 ) -> Tensor:
-    """Best F1 over the deciles of the confidence, as SLAVC computes it.
+    """Computes the best F1 over the deciles of the confidence, as SLAVC does.
 
     Thresholds are every ``max(1, N // 10)``-th confidence, upwards from the
     lowest.
@@ -85,7 +108,7 @@ def max_f1(
         confidences (Tensor): (N,) with N > 0, see :func:`precision_recall`.
         cious (Tensor): (N,)
         visible (Tensor): (N,)
-        ciou_threshold (float): Defaults to 0.5.
+        ciou_threshold (float): See :func:`precision_recall`.
 
     Returns:
         Tensor: () float64 in [0, 1].
@@ -102,15 +125,15 @@ def max_f1(
 def localization_accuracy(
     cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
 ) -> Tensor:
-    """Share of the pairs with a visible source whose CIoU exceeds a threshold.
+    """Computes the share of pairs with a visible source whose CIoU exceeds 0.5.
 
-    SLAVC's ``precision_at_50``; it asks for more than 0.5, where the average
-    precision is content with 0.5.
+    SLAVC's ``precision_at_50``: the comparison is strict, that of the average
+    precision is not.
 
     Args:
         cious (Tensor): (N,) in [0, 1].
         visible (Tensor): (N,) bool.
-        ciou_threshold (float): Defaults to 0.5.
+        ciou_threshold (float): See :func:`precision_recall`.
 
     Returns:
         Tensor: () float64 in [0, 1]; NaN where nothing is visible.

@@ -1,4 +1,4 @@
-"""Several sounds of one image: each must be found for the image to count."""
+"""Interactive localization: several sounds of one image, each with its source."""
 
 from collections.abc import Hashable, Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def worst_of_group(values: Tensor, groups: Sequence[Hashable]) -> Tensor:
-    r"""Smallest value of each group: the interactive IoU before its threshold.
+    r"""Computes the smallest value of each group: interactive IoU before its threshold.
 
     An image with sounds :math:`s` counts as interactively localized at a
     threshold t if every one of its sounds does, :math:`\min_s CIoU_s \ge t`. So

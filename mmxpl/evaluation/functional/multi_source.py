@@ -1,23 +1,21 @@
-"""Several sources in one frame, each with its own ground truth."""
+"""Scores of several maps against several sources in one frame."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .ground_truth import GroundTruth
-from .pixel_ap import pixel_ap
-from .scoring import score_maps
-from .upsample import upsample_maps
+from .ciou import GroundTruth, score_maps, upsample_maps
+from .segmentation import pixel_ap
 
 ASSIGNMENTS = ('class', 'permutation', 'shared')
 
 
 def pairwise_ap(maps: Tensor, gt_maps: Tensor) -> Tensor:
-    """Pixel average precision of every map against every source.
+    """Computes the pixel average precision of every map against every source.
 
     Args:
         maps (Tensor): (P, h, w), finite.
-        gt_maps (Tensor): (K, S, S); what is not 0 is positive.
+        gt_maps (Tensor): (K, S, S); pixels that are not 0 are positive.
 
     Returns:
         Tensor: (P, K) float64, see :func:`pixel_ap`.
@@ -31,12 +29,12 @@ def pairwise_ap(maps: Tensor, gt_maps: Tensor) -> Tensor:
 
 
 def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
-    """CIoU of every map against every source under one rule.
+    """Computes CIoU of every map against every source under one rule.
 
     Args:
         maps (Tensor): (P, h, w), finite.
         gt_maps (Tensor): (K, S, S) in [0, 1].
-        rule (str): Name out of :data:`RULES`.
+        rule (str): A key of :data:`ALL_RULES`.
 
     Returns:
         Tensor: (P, K) float64 in [0, 1].
@@ -47,14 +45,14 @@ def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
 
 
 def assigned_scores(pairwise: Tensor, assignment: str) -> Tensor:
-    """Score of each source under an assignment of maps to sources.
+    """Selects the score of each source under an assignment of maps to sources.
 
     - ``'class'``: map k is the prediction for source k (class-aware: CAP).
     - ``'permutation'``: each map serves at most one source, so that the sum of
       scores is largest (class-agnostic: PIAP; the Hungarian method). Sources for
-      which no map is left get 0, and maps beyond the sources count nothing.
-    - ``'shared'``: the only map is held against every source, which is all that
-      a method without notion of sources can offer.
+      which no map is left get 0; maps beyond the sources are ignored.
+    - ``'shared'``: the only map is scored against every source, for methods that
+      do not separate sources.
 
     Args:
         pairwise (Tensor): (P, K) of maps and sources.
@@ -64,7 +62,7 @@ def assigned_scores(pairwise: Tensor, assignment: str) -> Tensor:
         Tensor: (K,)
 
     Raises:
-        ValueError: If P does not suit the assignment.
+        ValueError: If the assignment is unknown or P does not suit it.
     """
     count, sources = pairwise.shape
     if assignment == 'permutation':

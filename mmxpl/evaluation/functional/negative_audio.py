@@ -13,7 +13,7 @@ from .ciou import AUC_THRESHOLDS
 
 
 def active_area(maps: Tensor, threshold: float) -> Tensor:
-    """Share of the frame that exceeds a threshold (pIA, less is better).
+    """Computes the share of the frame that exceeds a threshold (pIA, less is better).
 
     Args:
         maps (Tensor): (N, S, S)
@@ -26,7 +26,7 @@ def active_area(maps: Tensor, threshold: float) -> Tensor:
 
 
 def area_auc(areas: Tensor) -> Tensor:
-    """Area under the share of maps whose active area is at most t (AUC_N).
+    """Computes the area under the share of maps whose active area is at most t (AUC_N).
 
     Over the thresholds of the AUC; 1 if nothing is ever active.
 
@@ -42,7 +42,7 @@ def area_auc(areas: Tensor) -> Tensor:
 
 
 def harmonic_mean(first: float, second: float) -> float:
-    """Harmonic mean, which vssl_eval's F-scores are.
+    """Computes the harmonic mean, vssl_eval's F-score.
 
     Args:
         first (float): At least 0.
@@ -56,13 +56,12 @@ def harmonic_mean(first: float, second: float) -> float:
 
 
 def universal_threshold(negative_maxima: Tensor, quantile: float = 0.75) -> float:
-    """Threshold that silences most maps of negative sounds.
+    """Computes the threshold that most maps of negative sounds stay below.
 
     Args:
         negative_maxima (Tensor): (N,) highest value of each map whose sound is
             negative, before upsampling, with N > 0.
-        quantile (float): Share of them that stays silent. Defaults to 0.75, the
-            third quartile.
+        quantile (float): Share of them that stays below, in [0, 1].
 
     Returns:
         float: The quantile, interpolated linearly.

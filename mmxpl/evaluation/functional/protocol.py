@@ -1,13 +1,11 @@
-"""What must stand beside a score for it to mean something."""
+"""Summaries of scores: tables with reference rows and the protocol card."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from torch import Tensor
 
-from .ciou import auc, success_rate
+from .ciou import INTERPOLATIONS, auc, success_rate
 from .thresholds import ALL_RULES, RULES
-from .upsample import INTERPOLATIONS
 
 REFERENCE_NAMES = {
     'ref/disc': 'centred disc',
@@ -15,7 +13,7 @@ REFERENCE_NAMES = {
     'ref/prior': 'mean-GT prior',
     'ref/oracle': 'oracle',
 }
-"""dict[str, str]: reference rows as the table calls them."""
+"""dict[str, str]: names of the reference rows in tables."""
 
 
 def summarise(
@@ -23,28 +21,43 @@ def summarise(
     rules: Sequence[str],
     ciou_thresholds: Sequence[float] = (0.5,),
 ) -> dict[str, float]:
-    """Scores of each row under each rule, in per cent.
+    """Computes the scores of each row under each rule, in per cent.
 
     Args:
         cious (Mapping[str, Tensor]): (N, R) for each row, with N > 0.
         rules (Sequence[str]): The R names.
-        ciou_thresholds (Sequence[float]): The t of CIoU@t. Defaults to (0.5,).
+        ciou_thresholds (Sequence[float]): The t of CIoU@t.
 
     Returns:
         dict[str, float]: ``<row>/CIoU@<t>_<rule>`` and ``<row>/AUC_<rule>``.
     """
-    measures = {
-        f'CIoU@{t:g}': partial(success_rate, threshold=t) for t in ciou_thresholds
-    } | {'AUC': auc}
-    scores = {}
-    for row, values in cious.items():
-        for name, score in measures.items():
-            per_rule = (100 * score(values.T)).tolist()
-            scores |= {
-                f'{row}/{name}_{rule}': value
-                for rule, value in zip(rules, per_rule, strict=True)
-            }
-    return scores
+    return {
+        f'{row}/{key}': value
+        for row, values in cious.items()
+        for key, value in summarise_row(values, rules, ciou_thresholds).items()
+    }
+
+
+def summarise_row(
+    cious: Tensor, rules: Sequence[str], ciou_thresholds: Sequence[float] = (0.5,)
+) -> dict[str, float]:
+    """Computes the scores of one row, see :func:`summarise`.
+
+    Args:
+        cious (Tensor): (N, R) with N > 0.
+        rules (Sequence[str]): The R names.
+        ciou_thresholds (Sequence[float]): The t of CIoU@t.
+
+    Returns:
+        dict[str, float]: ``CIoU@<t>_<rule>`` and ``AUC_<rule>``, in per cent.
+    """
+    scores = {f'CIoU@{t:g}': success_rate(cious.T, t) for t in ciou_thresholds}
+    scores['AUC'] = auc(cious.T)
+    return {
+        f'{name}_{rule}': value
+        for name, values in scores.items()
+        for rule, value in zip(rules, (100 * values).tolist(), strict=True)
+    }
 
 
 def format_table(
@@ -52,13 +65,13 @@ def format_table(
     rows: Sequence[str],
     rules: Sequence[str] = tuple(RULES),
 ) -> str:
-    """Scores of models, the reference rows beneath.
+    """Formats the scores of models with the reference rows beneath.
 
     Args:
         scores (Mapping[str, float]): What :func:`summarise` gave.
         rows (Sequence[str]): Models and references in the order of the table,
             ``'ref/disc'`` among them.
-        rules (Sequence[str]): The rules to show. Defaults to :data:`RULES`.
+        rules (Sequence[str]): The rules to show.
 
     Returns:
         str: Several lines. A score below the centred disc's is marked.
@@ -92,54 +105,42 @@ def _format_row(
     return line
 
 
-def format_card(
-    size: int,
-    n_evaluated: int,
-    n_expected: int,
-    ids_hash: str,
-    rules: Sequence[str] = tuple(RULES),
-    interpolation: str = 'bilinear',
-    list_name: str | None = None,
+def describe_rules(rules: Sequence[str]) -> str:
+    """Describes rules by name, comparison sign and threshold, in one line."""
+    return '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)
+
+
+def format_rules(
+    size: int, rules: Sequence[str] = tuple(RULES), interpolation: str = 'bilinear'
 ) -> str:
-    """How the scores of :func:`format_table` came about.
+    """Formats how maps became scores, the first lines of :func:`format_card`.
 
     Args:
         size (int): Side of the scored maps in pixels.
-        n_evaluated (int): How many samples were scored.
-        n_expected (int): How many there should have been.
-        ids_hash (str): See :func:`mmxpl.utils.hash_ids`.
-        rules (Sequence[str]): The rules that were used. Defaults to :data:`RULES`.
-        interpolation (str): How maps came to that size, see
-            :data:`INTERPOLATIONS`. Defaults to ``'bilinear'``.
-        list_name (str, optional): Which test list this is. Defaults to None: not
-            said.
+        rules (Sequence[str]): The rules that were used.
+        interpolation (str): How maps were resized, a key of :data:`INTERPOLATIONS`.
 
     Returns:
         str: Several lines.
     """
     mode, align_corners = INTERPOLATIONS[interpolation]
-    about = '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)
-    return '\n'.join(
-        [
-            f'maps: {size}x{size}, {mode}, align_corners={align_corners}',
-            f'rules: {about}',
-            'scores: per cent; AUC over the thresholds 0, 0.05 ... 1',
-            format_counts(n_evaluated, n_expected, ids_hash, list_name),
-        ]
+    return (
+        f'maps: {size}x{size}, {mode}, align_corners={align_corners}\n'
+        f'rules: {describe_rules(rules)}\n'
+        'scores: per cent; AUC over the thresholds 0, 0.05 ... 1'
     )
 
 
 def format_counts(
     n_evaluated: int, n_expected: int, ids_hash: str, list_name: str | None = None
 ) -> str:
-    """Which samples were scored, the card's last line.
+    """Formats the numbers of samples, the last line of :func:`format_card`.
 
     Args:
-        n_evaluated (int): How many samples were scored.
-        n_expected (int): How many there should have been.
+        n_evaluated (int): Number of samples that were scored.
+        n_expected (int): Number of samples of the protocol's list.
         ids_hash (str): See :func:`mmxpl.utils.hash_ids`.
-        list_name (str, optional): Which test list this is. Defaults to None: not
-            said.
+        list_name (str, optional): Name of the test list, if it is known.
 
     Returns:
         str: One line.
@@ -151,3 +152,30 @@ def format_counts(
         + f', id list {ids_hash}'
         + (f' ({list_name})' if list_name else '')
     )
+
+
+def format_card(
+    size: int,
+    n_evaluated: int,
+    n_expected: int,
+    ids_hash: str,
+    rules: Sequence[str] = tuple(RULES),
+    interpolation: str = 'bilinear',
+    list_name: str | None = None,
+) -> str:
+    """Formats the protocol of the scores of :func:`format_table`.
+
+    Args:
+        size (int): See :func:`format_rules`, as ``rules`` and ``interpolation``.
+        n_evaluated (int): See :func:`format_counts`, as the other arguments.
+        n_expected (int): See :func:`format_counts`.
+        ids_hash (str): See :func:`format_counts`.
+        rules (Sequence[str]): See :func:`format_rules`.
+        interpolation (str): See :func:`format_rules`.
+        list_name (str, optional): See :func:`format_counts`.
+
+    Returns:
+        str: Several lines.
+    """
+    counts = format_counts(n_evaluated, n_expected, ids_hash, list_name)
+    return f'{format_rules(size, rules, interpolation)}\n{counts}'

@@ -1,27 +1,25 @@
-"""What a score is worth: rows that know the ground truth or nothing at all."""
+"""Reference rows that give a score its meaning, and models scored beside them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .ciou import ciou_of_sums
-from .ground_truth import GroundTruth
-from .scoring import score_shared_map
-from .thresholds import ALL_RULES, Rule
+from .ciou import GroundTruth, ciou_of_sums, score_maps, score_shared_map
+from .thresholds import ALL_RULES, RULES, Rule
 
 
 def centred_disc(size: int = 224) -> Tensor:
-    """Map that grows towards the centre: the guess of one who sees nothing.
+    """Makes a map that grows towards the centre, whatever the input.
 
     Pixels are ranked by distance (ties in raster order) and the rank is spread
     over (0, 1): no two pixels are equal, and a fixed threshold of 0.5 takes half
     the frame, as the median does.
 
     Args:
-        size (int): Side in pixels. Defaults to 224.
+        size (int): Side in pixels.
 
     Returns:
         Tensor: (size, size) float32 in (0, 1).
@@ -40,9 +38,9 @@ def _disc(size: int) -> Tensor:
 
 
 def mean_gt_map(gt_maps: Iterable[Tensor]) -> Tensor:
-    """Mean of ground-truth maps: the guess of one who knows the habit.
+    """Averages ground-truth maps into a prior over places.
 
-    Take the training labels: the mean of the evaluated set itself is fitted to
+    Pass the training labels: the mean of the evaluated set itself is fitted to
     the test.
 
     Args:
@@ -61,7 +59,7 @@ def mean_gt_map(gt_maps: Iterable[Tensor]) -> Tensor:
 def reference_cious(
     gt: GroundTruth, rules: Sequence[str], prior: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """CIoU of the reference rows under the rules of the models beside them.
+    """Computes CIoU of the reference rows under the rules of the models.
 
     - ``disc``: :func:`centred_disc`, binarised by each rule like a prediction.
     - ``whole``: every pixel positive, whatever the rule.
@@ -73,30 +71,26 @@ def reference_cious(
 
     Args:
         gt (GroundTruth): N samples.
-        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
+        rules (Sequence[str]): R keys of :data:`ALL_RULES`.
         prior (Tensor, optional): (S, S) probabilities, for example from
-            :func:`mean_gt_map`. There is no such row without it.
+            :func:`mean_gt_map`. Without it there is no such row.
 
     Returns:
         dict[str, Tensor]: (N, R) float64 in [0, 1] for each row.
     """
+    whole = ciou_of_sums(gt.total, gt.size**2 - gt.area, gt.total)
     rows = {
         'disc': score_shared_map(_disc(gt.size), gt, rules),
-        'whole': _whole_image(gt).repeat(1, len(rules)),
+        'whole': whole[:, None].repeat(1, len(rules)),
     }
     if prior is not None:
         rows['prior'] = score_shared_map(prior, gt, rules)
-    rows['oracle'] = torch.cat([_oracle(gt, ALL_RULES[name]) for name in rules], 1)
+    rows['oracle'] = torch.stack([_oracle(gt, ALL_RULES[name]) for name in rules], 1)
     return rows
 
 
-def _whole_image(gt: GroundTruth) -> Tensor:
-    """CIoU of the whole frame, (N, 1)."""
-    return ciou_of_sums(gt.total, gt.size**2 - gt.area, gt.total)[:, None]
-
-
 def _oracle(gt: GroundTruth, rule: Rule) -> Tensor:
-    """CIoU of the best mask of the rule's number of pixels, (N, 1)."""
+    """CIoU of the best mask of the rule's number of pixels, (N,)."""
     if rule.rank is None:
         num_positive = gt.area
     else:
@@ -108,4 +102,37 @@ def _oracle(gt: GroundTruth, rule: Rule) -> Tensor:
         best = ascending[len(ascending) - int(num_positive[i]) :]
         intersection[i] = best.sum(dtype=np.float64)
     false_positive = (num_positive - gt.area).clamp(min=0)
-    return ciou_of_sums(intersection, false_positive, gt.total)[:, None]
+    return ciou_of_sums(intersection, false_positive, gt.total)
+
+
+def evaluate_maps(
+    maps: Mapping[str, Tensor],
+    gt_maps: Tensor,
+    rules: Sequence[str] = tuple(RULES),
+    prior: Tensor | None = None,
+    chunk: int = 32,
+) -> dict[str, Tensor]:
+    """Computes CIoU of several models' maps and of the reference rows.
+
+    Args:
+        maps (Mapping[str, Tensor]): For each model (N, h, w); the resolution may
+            differ between models.
+        gt_maps (Tensor): (N, S, S) in [0, 1], with N > 0.
+        rules (Sequence[str]): R keys of :data:`ALL_RULES`.
+        prior (Tensor, optional): (S, S), see :func:`reference_cious`.
+        chunk (int): How many samples are held at full resolution at once; the
+            result does not depend on it.
+
+    Returns:
+        dict[str, Tensor]: (N, R) float64 for each model under its name and for
+        each reference under ``ref/<name>``.
+    """
+    parts = []
+    for start in range(0, len(gt_maps), chunk):
+        part = slice(start, start + chunk)
+        gt = GroundTruth(gt_maps[part])
+        rows = {name: score_maps(m[part], gt, rules) for name, m in maps.items()}
+        references = reference_cious(gt, rules, prior)
+        rows |= {f'ref/{name}': values for name, values in references.items()}
+        parts.append(rows)
+    return {name: torch.cat([rows[name] for rows in parts]) for name in parts[0]}

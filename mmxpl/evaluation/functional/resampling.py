@@ -1,7 +1,7 @@
-"""How sure a score, or the difference of two, is.
+"""Confidence intervals of scores and significance of differences.
 
 CIoU@t and AUC are means over samples of numbers that depend on one sample alone,
-so resampling these numbers is all that is needed.
+so these numbers are what is resampled.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ _BLOCK = 2**20
 def per_sample_scores(
     cious: Tensor, ciou_thresholds: Sequence[float] = (0.5,)
 ) -> Tensor:
-    """What each sample adds to CIoU@t and to AUC.
+    """Computes what each sample contributes to CIoU@t and to AUC.
 
     Args:
         cious (Tensor): (N,) in [0, 1].
-        ciou_thresholds (Sequence[float]): T values of t. Defaults to (0.5,).
+        ciou_thresholds (Sequence[float]): T values of t.
 
     Returns:
         Tensor: (N, T + 1) float64 in [0, 1]. Its mean over N is
@@ -40,7 +40,7 @@ def per_sample_scores(
 def bootstrap_intervals(
     values: Tensor, resamples: int = 2000, seed: int = 0, level: float = 0.95
 ) -> Tensor:
-    """Percentile bootstrap intervals of means over samples.
+    """Computes percentile bootstrap intervals of means over samples.
 
     Samples are drawn with replacement, the same for every column (Efron &
     Tibshirani, An Introduction to the Bootstrap, 1993). The difference of two
@@ -48,9 +48,9 @@ def bootstrap_intervals(
 
     Args:
         values (Tensor): (N, M), M numbers of each sample, with N > 0.
-        resamples (int): How often the samples are drawn. Defaults to 2000.
-        seed (int): Seed of the draws. Defaults to 0.
-        level (float): Share of resampled means within. Defaults to 0.95.
+        resamples (int): How often the samples are drawn.
+        seed (int): Seed of the draws.
+        level (float): Share of resampled means within.
 
     Returns:
         Tensor: (M, 2) float64, lower and upper end.
@@ -69,7 +69,7 @@ def bootstrap_intervals(
 def sign_flip_p_values(
     differences: Tensor, permutations: int = 10000, seed: int = 0
 ) -> Tensor:
-    """Two-sided p-values of the means of paired differences.
+    """Computes two-sided p-values of the means of paired differences.
 
     If two models were exchangeable, each sample's difference could as well have
     the other sign (Fisher's randomisation test). The observed signs count as one
@@ -77,8 +77,8 @@ def sign_flip_p_values(
 
     Args:
         differences (Tensor): (N, M), with N > 0.
-        permutations (int): How many random signs are tried. Defaults to 10000.
-        seed (int): Seed of the signs. Defaults to 0.
+        permutations (int): How many random signs are tried.
+        seed (int): Seed of the signs.
 
     Returns:
         Tensor: (M,) float64 in (0, 1].
@@ -95,7 +95,7 @@ def sign_flip_p_values(
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value of McNemar's test.
+    """Computes the exact two-sided p-value of McNemar's test.
 
     Args:
         only_first (int): Samples at which the first model alone succeeds.

@@ -1,17 +1,18 @@
-"""Maps as segmentations of what sounds (AVSBench's measures)."""
+"""Scores of maps as segmentations: AVSBench's mIoU and F-score, and pixel AP."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .rows import map_rows
-
 F_THRESHOLDS = torch.linspace(0, 1, 255)
-"""Tensor: 0 to 1 in 254 steps, at which AVSBench takes the F-score."""
+"""Tensor: 0 to 1 in 254 steps, AVSBench's thresholds of the F-score."""
 
 
 def mask_iou(masks: Tensor, targets: Tensor) -> Tensor:
-    """Intersection over union of masks; their mean is AVSBench's mIoU.
+    """Computes the IoU of masks; its mean is AVSBench's mIoU.
 
     Where the target is empty, it is the share of pixels that the mask leaves
     empty too (``mask_iou`` of OpenNLPLab/AVSBench, utility.py; Zhou et al., ECCV
@@ -34,7 +35,7 @@ def mask_iou(masks: Tensor, targets: Tensor) -> Tensor:
 
 
 def f_scores(maps: Tensor, targets: Tensor, beta2: float = 0.3) -> Tensor:
-    r"""F-score of each map at each of :data:`F_THRESHOLDS`.
+    r"""Computes the F-score of each map at each of :data:`F_THRESHOLDS`.
 
     .. math:: F = \frac{(1 + \beta^2) P R}{\beta^2 P + R}
 
@@ -46,7 +47,7 @@ def f_scores(maps: Tensor, targets: Tensor, beta2: float = 0.3) -> Tensor:
     Args:
         maps (Tensor): (N, S, S) probabilities in [0, 1].
         targets (Tensor): (N, S, S) bool.
-        beta2 (float): Weight of recall, the square of beta. Defaults to 0.3.
+        beta2 (float): Weight of recall, the square of beta.
 
     Returns:
         Tensor: (N, 255) float64 in [0, 1].
@@ -76,3 +77,65 @@ def _count_passing(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
         for r in (reached[target], reached)
     ]
     return np.stack(sums)
+
+
+def pixel_ap(maps: Tensor, targets: Tensor) -> Tensor:
+    r"""Computes the average precision of each map with every pixel as one decision.
+
+    .. math:: AP = \sum_n (R_n - R_{n-1}) P_n
+
+    over the map's distinct values, pixels of one value together; the same as
+    ``sklearn.metrics.average_precision_score`` on the flattened arrays, which is
+    how Mix and Localize (Hu et al., CVPR 2022; hxixixh/mix-and-localize, issue
+    3), NoPrior (Kim et al., CVPR 2024) and DenseAV (Hamilton et al., CVPR 2024)
+    take it.
+
+    Args:
+        maps (Tensor): (N, S, S), finite.
+        targets (Tensor): (N, S, S); pixels that are not 0 are positive.
+
+    Returns:
+        Tensor: (N,) float64 in [0, 1]; NaN where no pixel is positive, since
+        there is no recall then.
+    """
+    found = map_rows(
+        _average_precision,
+        maps.detach().cpu().flatten(1).numpy(),
+        targets.detach().cpu().flatten(1).ne(0).numpy(),
+    )
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Average precision of one row, (P,) each."""
+    total = np.count_nonzero(positive)
+    if not total:
+        return float('nan')
+    order = np.argsort(scores)[::-1]
+    ordered = scores[order]
+    # the last pixel of every run of equal scores
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+    hits = np.cumsum(positive[order])[last]
+    gained = np.diff(hits, prepend=0) / total
+    return float((gained * (hits / (last + 1))).sum())
+
+
+def map_rows(function: Callable, *columns: Sequence) -> list:
+    """Applies a function to rows in as many threads as torch may use.
+
+    Useful where one NumPy call of a row takes long. Rows that are many short calls
+    are faster one after the other, as threads then wait for Python's lock.
+
+    Args:
+        function (Callable): Takes one element of each column.
+        *columns (Sequence): At least one, all of one length.
+
+    Returns:
+        list: The results in the order of the rows; they depend neither on the
+        number of rows nor on that of threads.
+    """
+    workers = min(torch.get_num_threads(), len(columns[0]))
+    if workers < 2:
+        return list(map(function, *columns))
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, *columns))

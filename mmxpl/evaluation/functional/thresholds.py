@@ -15,19 +15,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rule:
-    """How one protocol binarises a map.
+    """Binarisation of a map as one protocol does it.
 
     Attributes:
         about (str): The threshold in words.
         strict (bool): Whether a pixel must exceed the threshold (``>``) or may
             equal it (``>=``).
         rank (Callable, optional): Takes the number of non-zero ground-truth
-            pixels (N,) and the number of pixels in the map; gives the threshold's
-            place (N,) among the map's pixels in ascending order, from 0.
+            pixels (N,) and the number of pixels in the map; returns the
+            threshold's index (N,) among the map's pixels in ascending order.
         level (float, optional): The threshold itself, for maps of probabilities;
             used where there is no ``rank``.
-        minmax (bool): Whether ``level`` is meant for the map after its values
-            were stretched to [0, 1]. A constant map then has an empty mask.
+        minmax (bool): Whether ``level`` applies after the map's values are
+            stretched to [0, 1]. A constant map then has an empty mask.
         keep_maximum (bool): Whether the map's maximum is positive even where the
             threshold equals it, in spite of the strict sign.
     """
@@ -95,10 +95,7 @@ ALL_RULES = RULES | {
 
 
 def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
-    """Values at given places of each row's ascending order.
-
-    Selection, not sorting: NumPy's vectorised quickselect works on ever shorter
-    parts of the row.
+    """Selects values by their index in each row's ascending order.
 
     Args:
         values (Tensor): (N, P), finite.
@@ -112,7 +109,7 @@ def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
 
 
 def _select(row: np.ndarray, ranks: list[int]) -> np.ndarray:
-    """Pick the values at ascending places of one row, (P,) to (R,)."""
+    """Selects from one row, (P,) to (R,), by quickselect on ever shorter parts."""
     part = row.copy()
     start = 0
     for rank in sorted(set(ranks)):
@@ -122,66 +119,45 @@ def _select(row: np.ndarray, ranks: list[int]) -> np.ndarray:
     return part[ranks]
 
 
-def rule_ranks(gt_area: Tensor, num_pixels: int, rules: Sequence[str]) -> Tensor:
-    """Places that the rules which have one look at, (N,) to (N, R') int64."""
-    having = (ALL_RULES[name].rank for name in rules if ALL_RULES[name].rank)
-    ranks = [rank(gt_area, num_pixels) for rank in having]
-    return torch.stack(ranks, 1) if ranks else gt_area.new_empty(len(gt_area), 0)
-
-
-def rule_levels(flat: Tensor, selected: Tensor, rules: Sequence[str]) -> Tensor:
-    """Thresholds of maps from the values at their places.
+def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
+    """Computes the threshold of each map under each rule.
 
     Args:
-        flat (Tensor): (N, P) or (1, P), the maps.
-        selected (Tensor): (N, R'), their values at :func:`rule_ranks`.
-        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
+        maps (Tensor): (N, S, S) float32, or (1, S, S) for one map that all N
+            samples share; finite; probabilities if a rule is ``'fixed'``.
+        gt_area (Tensor): (N,) int64, number of non-zero ground-truth pixels.
+        rules (Sequence[str]): R keys of :data:`ALL_RULES`.
 
     Returns:
         Tensor: (N, R) float32.
     """
+    flat = maps.flatten(1)
     used = [ALL_RULES[name] for name in rules]
-    low = high = None
+    ranks = [rule.rank(gt_area, flat.shape[1]) for rule in used if rule.rank]
+    if ranks:
+        places = torch.stack(ranks, 1)
+        selected = order_statistics(flat, places.reshape(len(flat), -1))
+        columns = iter(selected.reshape(places.shape).unbind(1))
     if any(rule.minmax or rule.keep_maximum for rule in used):
         low, high = flat.aminmax(dim=1)
-    column = iter(selected.unbind(1))
     levels = []
     for rule in used:
         if rule.rank:
-            level = next(column)
+            level = next(columns)
         elif rule.minmax:
             middle = low.double() + rule.level * (high.double() - low.double())
             level = torch.where(high > low, middle.float(), torch.inf)
         else:
             level = torch.tensor(rule.level, device=flat.device)
         if rule.keep_maximum:
-            level = torch.where(
-                level == high, level.nextafter(level.new_tensor(-torch.inf)), level
-            )
-        levels.append(level.expand(len(selected)))
+            below = level.nextafter(level.new_tensor(-torch.inf))
+            level = torch.where(level == high, below, level)
+        levels.append(level.expand(len(gt_area)))
     return torch.stack(levels, 1)
 
 
-def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
-    """Threshold of each map under each rule.
-
-    Args:
-        maps (Tensor): (N, S, S) float32, finite; probabilities if a rule is
-            ``'fixed'``.
-        gt_area (Tensor): (N,) int64, how many ground-truth pixels are non-zero.
-        rules (Sequence[str]): R names out of :data:`ALL_RULES`.
-
-    Returns:
-        Tensor: (N, R) float32.
-    """
-    flat = maps.flatten(1)
-    ranks = rule_ranks(gt_area, flat.shape[1], rules)
-    selected = order_statistics(flat, ranks) if ranks.shape[1] else flat[:, :0]
-    return rule_levels(flat, selected, rules)
-
-
 def binarise(maps: Tensor, levels: Tensor, rules: Sequence[str]) -> Tensor:
-    """Masks of maps under several rules.
+    """Turns maps into masks under several rules.
 
     Args:
         maps (Tensor): (N, S, S) float32.

@@ -25,9 +25,9 @@ def compare_scores(
         scores (MapScores): Of both models.
         first (str): Name of one model.
         second (str): Name of the other; differences are first minus second.
-        resamples (int): Of the paired bootstrap. Defaults to 2000.
-        permutations (int): Of the sign-flip test. Defaults to 10000.
-        seed (int): Seed of both. Defaults to 0.
+        resamples (int): Of the paired bootstrap.
+        permutations (int): Of the sign-flip test.
+        seed (int): Seed of both.
 
     Returns:
         dict[str, dict]: For each rule, under ``CIoU@0.5`` and ``AUC``: both scores

@@ -15,7 +15,7 @@ def format_markdown(report: Mapping, classes: bool = False) -> str:
 
     Args:
         report (Mapping): What :func:`build_report` gave.
-        classes (bool): Whether to list each class. Defaults to False.
+        classes (bool): Whether to list each class.
 
     Returns:
         str: A Markdown page. A score below the centred disc's under the same

@@ -46,12 +46,11 @@ def build_report(
         expected (Collection[str]): Ids that the protocol's list has.
         source (Mapping[str, str]): Further lines of the protocol.
         interpolation (str): How maps were resized.
-        surplus (int): How many maps belong to no expected id. Defaults to 0.
+        surplus (int): How many maps belong to no expected id.
         lists (Mapping[str, Collection[str]], optional): Ids of groups to score,
             such as heard and unheard classes.
-        resamples (int): Bootstrap resamples for 95 % intervals; 0 leaves them
-            out. Defaults to 0.
-        seed (int): Seed of the resampling. Defaults to 0.
+        resamples (int): Bootstrap resamples for 95 % intervals; 0 leaves them out.
+        seed (int): Seed of the resampling.
         preset (Preset, optional): The recipe that is reproduced.
 
     Returns:

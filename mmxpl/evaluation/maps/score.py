@@ -61,13 +61,11 @@ def score_files(
         truth (TruthFile): The annotations.
         ids (Sequence[str]): Samples that all models and the annotations have.
         rules (Sequence[str]): Names out of
-            :data:`mmxpl.evaluation.functional.ALL_RULES`. Defaults to
-            :data:`mmxpl.evaluation.functional.RULES`.
-        interpolation (str): How maps of other sizes are brought to full
-            resolution. Defaults to ``'bilinear'``.
+            :data:`mmxpl.evaluation.functional.ALL_RULES`.
+        interpolation (str): How maps of other sizes are brought to full resolution.
         prior (Tensor, optional): (S, S) probabilities; adds ``ref/prior``.
-        size (int): S, side of a ground-truth map. Defaults to 224.
-        chunk (int): How many samples are held at once. Defaults to 32.
+        size (int): S, side of a ground-truth map.
+        chunk (int): How many samples are held at once.
 
     Returns:
         MapScores: In the order of ``ids``.

@@ -1,4 +1,4 @@
-"""Boxes read off the maps, scored as detections."""
+"""COCO's box AP of boxes read off the maps."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,7 @@ from torch import Tensor
 from mmxpl.registry import METRICS
 
 from ..functional import boxes_from_map, centred_disc, coco_ap, upsample_maps
-from .checks import read_gt_boxes, read_pred_map
-from .map_metric import MapMetric
+from .map_metric import MapMetric, read_gt_boxes, read_pred_map
 
 
 @METRICS.register_module()
@@ -24,10 +23,9 @@ class BoxAPMetric(MapMetric):
     Args:
         box_cfg (dict, optional): Options of
             :func:`mmxpl.evaluation.functional.boxes_from_map`: ``threshold``,
-            ``mode``, ``normalise``, ``min_area``, ``connectivity``. Defaults to
-            its own.
-        size (int): Side in pixels of the frame on which boxes are read and
-            small, medium and large are told apart. Defaults to 224.
+            ``mode``, ``normalise``, ``min_area``, ``connectivity``.
+        size (int): Side in pixels of the frame on which boxes are read and small,
+            medium and large are told apart.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -39,7 +37,7 @@ class BoxAPMetric(MapMetric):
         self.size = size
 
     def measure(self, sample: dict) -> dict:
-        """Takes the boxes of each model and of the ground truth."""
+        """Reads the boxes of each model and of the ground truth."""
         found = {}
         for name in self.models:
             full = upsample_maps(read_pred_map(sample, name)[None], self.size)[0]

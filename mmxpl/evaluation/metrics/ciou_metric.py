@@ -1,32 +1,36 @@
-"""CIoU of one or several localizers, beside what knows nothing and everything."""
+"""CIoU and AUC of one or several localizers with the reference rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from mmxpl.registry import METRICS
-from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils import DataError
 
 from ..functional import (
     ALL_RULES,
     RULES,
     GroundTruth,
     evaluate_maps,
-    format_card,
+    format_rules,
     format_table,
     size_groups,
-    summarise,
+    summarise_row,
 )
-from ..object_prior import ObjectPrior
-from ..prior import load_prior
-from .batch import stack_ground_truth, stack_predictions
-from .listed_metric import ListedMetric
+from ..prior import ObjectPrior, load_prior
+from .map_metric import (
+    MapMetric,
+    check_rules,
+    flatten,
+    read_gt_map,
+    read_pred_map,
+    stack_maps,
+)
 
 
 @METRICS.register_module()
-class CIoUMetric(ListedMetric):
+class CIoUMetric(MapMetric):
     """Consensus IoU under every threshold rule, in one pass over the maps.
 
     Each data sample brings ``sample_id``, ``gt_map`` (S, S) in [0, 1] and
@@ -38,41 +42,29 @@ class CIoUMetric(ListedMetric):
     with the models and ``ref/disc``, ``ref/whole``, ``ref/oracle`` (and
     ``ref/prior``) as rows, and the rules of
     :data:`mmxpl.evaluation.functional.RULES`: ``median``, ``median_strict``,
-    ``adaptive``, ``fixed``. A table with the protocol is logged besides. To keep
+    ``adaptive``, ``fixed``. A table with the protocol is logged as well. To keep
     the best checkpoint, write ``save_best='ens/CIoU@0.5_adaptive',
     rule='greater'`` in ``CheckpointHook``.
 
-    A few numbers are kept of each sample, never its maps. That is why the mean of
-    the evaluated ground truth is no row by default: scoring it takes a second
-    pass over ground truth that is gone by then. It would also be fitted to the
-    test. A prior from the *training* labels is known beforehand and can be given.
+    Only a few numbers are kept of each sample, never its maps.
 
     Args:
-        models (Sequence[str]): Fields of ``pred_map`` to score. Defaults to
-            ``('a', 'b', 'ens')``.
         prior (str, optional): .npy file with a map (S, S) of probabilities, such
             as :func:`mmxpl.evaluation.functional.mean_gt_map` of the training
-            labels; adds the rows ``ref/prior``. Defaults to None.
+            labels; adds the rows ``ref/prior``.
         object_prior (dict, optional): ``weights`` and ``alpha`` of
-            :class:`mmxpl.evaluation.object_prior.ObjectPrior`, which is mixed into
-            every model's maps; adds the rows ``<model>+ogl`` and, for the objects
-            alone, ``ogl``. Defaults to None.
-        rules (Sequence[str]): Threshold rules out of
-            :data:`mmxpl.evaluation.functional.ALL_RULES`. Defaults to the four of
-            ``RULES``.
-        ciou_thresholds (Sequence[float]): The t of ``CIoU@t``; 0.5 stays among
-            them for the table. Defaults to ``(0.5,)``.
-        group_by (Sequence[str]): Scores of groups besides: ``'size'`` (SLAVC's
-            small, medium, large, huge) or meta information of the samples such as
+            :class:`mmxpl.evaluation.prior.ObjectPrior`, which is mixed into every
+            model's maps; adds the rows ``<model>+ogl`` and, for the objects alone,
+            ``ogl``.
+        rules (Sequence[str]): Threshold rules, keys of
+            :data:`mmxpl.evaluation.functional.ALL_RULES`.
+        ciou_thresholds (Sequence[float]): The t of ``CIoU@t``; 0.5 is always among
+            them for the table.
+        group_by (Sequence[str]): Also scores groups: by ``'size'`` (SLAVC's small,
+            medium, large, huge) or by meta information of the samples such as
             ``'category'``. Adds the keys ``<row>/<group>=<name>/CIoU@<t>_<rule>``
-            with the number of samples as ``n/<group>=<name>``. Defaults to none.
-        n_expected (int, optional): How many samples the protocol's list has. By
-            default ``n_expected`` of the data set's meta information, else the
-            length of the data set.
-        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
-        prefix (str, optional): Put before all keys. Defaults to None: the keys
-            already name the model.
-        collect_dir (str, optional): See ``BaseMetric``. Defaults to None.
+            with the number of samples as ``n/<group>=<name>``.
+        **kwargs: See :class:`MapMetric`.
     """
 
     default_prefix = ''
@@ -85,18 +77,10 @@ class CIoUMetric(ListedMetric):
         rules: Sequence[str] = tuple(RULES),
         ciou_thresholds: Sequence[float] = (0.5,),
         group_by: Sequence[str] = (),
-        n_expected: int | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(models, n_expected, collect_device, prefix, collect_dir)
-        unknown = sorted(set(rules) - set(ALL_RULES))
-        if unknown or not rules:
-            raise ValueError(
-                f'CIoUMetric: rules must be some of {list(ALL_RULES)}, got '
-                f'{list(rules)}.'
-            )
+        super().__init__(models, **kwargs)
+        check_rules(rules, tuple(ALL_RULES))
         self.rules = tuple(rules)
         self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))
         self.group_by = tuple(group_by)
@@ -104,7 +88,7 @@ class CIoUMetric(ListedMetric):
         self.object_prior = ObjectPrior(**object_prior) if object_prior else None
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Score a batch; one item of ``results`` for each sample.
+        """Scores a batch; one item of ``results`` for each sample.
 
         Args:
             data_batch (object): The batch as loaded; its frames are read if there
@@ -115,12 +99,18 @@ class CIoUMetric(ListedMetric):
             DataError: If a map is missing, not finite, not in [0, 1], or of
                 another shape than its neighbours.
         """
-        gt_maps = stack_ground_truth(data_samples)
-        maps = {model: stack_predictions(data_samples, model) for model in self.models}
-        if self.prior is not None and self.prior.shape != gt_maps.shape[1:]:
+        gt_maps = stack_maps(
+            [read_gt_map(sample) for sample in data_samples], data_samples, 'gt_map'
+        )
+        maps = {}
+        for model in self.models:
+            found = [read_pred_map(sample, model) for sample in data_samples]
+            maps[model] = stack_maps(found, data_samples, f'pred_map.{model}')
+        size = gt_maps.shape[-1]
+        if self.prior is not None and self.prior.shape != (size, size):
             raise DataError(
                 f'The prior has the shape {tuple(self.prior.shape)}, the ground '
-                f'truth {tuple(gt_maps.shape[1:])}: make the prior at that size.'
+                f'truth {(size, size)}: make the prior at that size.'
             )
         if self.object_prior is not None:
             if 'img' not in data_batch['inputs']:
@@ -129,16 +119,14 @@ class CIoUMetric(ListedMetric):
                     'cache=None in LoadFeatures.'
                 )
             images = torch.stack(list(data_batch['inputs']['img']))
-            maps |= self.object_prior.rows(maps, images, gt_maps.shape[-1])
+            maps |= self.object_prior.rows(maps, images, size)
         rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)
         groups = self._groups_of(data_samples, gt_maps)
         for i, sample in enumerate(data_samples):
-            cious = {row: values[i].tolist() for row, values in rows.items()}
-            size = gt_maps.shape[-1]
             self.results.append(
                 dict(
                     sample_id=sample['sample_id'],
-                    cious=cious,
+                    cious={row: values[i].tolist() for row, values in rows.items()},
                     size=size,
                     groups=groups[i],
                 )
@@ -147,60 +135,50 @@ class CIoUMetric(ListedMetric):
     def _groups_of(
         self, data_samples: Sequence[dict], gt_maps: Tensor
     ) -> list[list[str]]:
-        """Names of the groups that each sample is in."""
-        names = [[] for _ in data_samples]
-        for key in self.group_by:
-            if key == 'size':
-                values = size_groups(GroundTruth(gt_maps))
-            else:
-                values = [_meta(sample, key) for sample in data_samples]
-            for groups, value in zip(names, values, strict=True):
-                groups.append(f'{key}={value}')
-        return names
+        """Names of the groups of each sample, ``<key>=<value>``."""
+        sizes = size_groups(GroundTruth(gt_maps)) if 'size' in self.group_by else []
+        return [
+            [
+                f'{key}={sizes[i] if key == "size" else _meta(sample, key)}'
+                for key in self.group_by
+            ]
+            for i, sample in enumerate(data_samples)
+        ]
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Scores of all samples, also logged as a table.
-
-        Args:
-            results (list[dict]): Items made by :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-
-        Raises:
-            DataError: If there is nothing to score or a sample came twice.
-        """
-        ids, n_expected = self.account(results)
-        rows = list(results[0]['cious'])
-        cious = {
-            row: torch.tensor(
-                [item['cious'][row] for item in results], dtype=torch.float64
-            )
-            for row in rows
+    def score(
+        self, items: Sequence[dict]
+    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Scores all samples, and those of each group."""
+        groups = [item.get('groups', ()) for item in items]
+        members = {
+            group: [n for n, names in enumerate(groups) if group in names]
+            for group in sorted(set().union(*groups))
         }
-        scores = summarise(cious, self.rules, self.ciou_thresholds)
-        size = results[0]['size']
-        card = format_card(
-            size,
-            len(ids),
-            n_expected,
-            hash_ids(ids),
-            self.rules,
-            list_name=self.list_name,
-        )
+        rows = {}
+        for row in items[0]['cious']:
+            cious = torch.tensor(
+                [item['cious'][row] for item in items], dtype=torch.float64
+            )
+            for suffix, values in (
+                ('', cious),
+                *((f'/{group}', cious[chosen]) for group, chosen in members.items()),
+            ):
+                rows[row + suffix] = summarise_row(
+                    values, self.rules, self.ciou_thresholds
+                )
+        if members:
+            counts = {group: float(len(chosen)) for group, chosen in members.items()}
+            rows['n'] = rows.get('n', {}) | counts
+        card = [format_rules(items[0]['size'], self.rules)]
         if self.object_prior is not None:
-            card = f'{card}\n{self.object_prior}'
-        table = format_table(scores, rows, self.rules)
-        print_log(f'\n{table}\n{card}', logger='current')
-        groups = [item.get('groups', ()) for item in results]
-        for group in sorted(set().union(*groups)):
-            chosen = [n for n, names in enumerate(groups) if group in names]
-            part = {f'{row}/{group}': values[chosen] for row, values in cious.items()}
-            scores |= summarise(part, self.rules, self.ciou_thresholds)
-            scores[f'n/{group}'] = float(len(chosen))
-        # floats: MMEngine's logger writes null for integers
-        counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
-        return scores | counts
+            card.append(str(self.object_prior))
+        return rows, card
+
+    def format_rows(self, rows: Mapping[str, Mapping[str, float]]) -> str:
+        """Formats CIoU@0.5 and AUC of all samples under each rule."""
+        key = f'AUC_{self.rules[0]}'
+        names = [row for row in rows if key in rows[row] and '=' not in row]
+        return format_table(flatten(rows), names, self.rules)
 
 
 def _meta(sample: dict, key: str) -> object:

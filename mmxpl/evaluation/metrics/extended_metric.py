@@ -1,4 +1,4 @@
-"""Test sets in which some sounds have no source in the frame."""
+"""AP, max-F1 and LocAcc of sets in which some sounds have no visible source."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,14 @@ from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
 
 from ..functional import (
-    RULES,
+    describe_rules,
     evaluate_maps,
     extended_ap,
     localization_accuracy,
     map_confidence,
     max_f1,
 )
-from .checks import read_gt_map, read_pred_map
-from .map_metric import MapMetric
+from .map_metric import MapMetric, check_rules, read_gt_map, read_pred_map
 
 
 @METRICS.register_module()
@@ -32,9 +31,8 @@ class ExtendedMetric(MapMetric):
     they have LocAcc alone.
 
     Args:
-        rule (str): How maps become masks, a name out of
-            :data:`mmxpl.evaluation.functional.RULES`. Defaults to 'median',
-            SLAVC's.
+        rule (str): How maps become masks, a key of
+            :data:`mmxpl.evaluation.functional.RULES`; 'median' is SLAVC's.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -42,12 +40,11 @@ class ExtendedMetric(MapMetric):
 
     def __init__(self, rule: str = 'median', **kwargs) -> None:
         super().__init__(**kwargs)
-        if rule not in RULES:
-            raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}.')
+        check_rules([rule])
         self.rule = rule
 
     def measure(self, sample: dict) -> dict:
-        """Takes CIoU and confidence of each model."""
+        """Computes CIoU and confidence of each model."""
         gt_map = read_gt_map(sample)
         maps = {name: read_pred_map(sample, name)[None] for name in self.models}
         cious = evaluate_maps(maps, gt_map[None], [self.rule])
@@ -82,10 +79,9 @@ class ExtendedMetric(MapMetric):
                 scores['max-F1'] = max_f1(confidences, cious, visible)
             scores['LocAcc'] = localization_accuracy(cious, visible)
             rows[row] = {name: 100 * float(value) for name, value in scores.items()}
-        rule = RULES[self.rule]
         return rows, [
-            f'masks: {self.rule}, {rule.sign} {rule.about}; confidence: mean of the '
-            'highest quarter of pixels',
+            f'masks: {describe_rules([self.rule])}; confidence: mean of the highest '
+            'quarter of pixels',
             'AP and max-F1: CIoU >= 0.5 over all pairs; LocAcc: CIoU > 0.5 where a '
             'source is visible',
             f'pairs: {int(visible.sum())} with and {int((~visible).sum())} without a '

@@ -1,4 +1,4 @@
-"""Several sounds of one image, one after the other."""
+"""Interactive IoU: several sounds of one image, scored together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +8,14 @@ import torch
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
 
-from ..functional import RULES, auc, evaluate_maps, success_rate, worst_of_group
-from .checks import read_gt_map, read_pred_map
-from .map_metric import MapMetric
+from ..functional import (
+    auc,
+    describe_rules,
+    evaluate_maps,
+    success_rate,
+    worst_of_group,
+)
+from .map_metric import MapMetric, check_rules, read_gt_map, read_pred_map
 
 
 @METRICS.register_module()
@@ -24,11 +29,9 @@ class InteractiveMetric(MapMetric):
         <row>/IIoU_<rule>   <row>/IAUC_<rule>
 
     Args:
-        rules (Sequence[str]): Names out of
-            :data:`mmxpl.evaluation.functional.RULES`. Defaults to
-            ``('median_strict', 'adaptive')``, SSLalignment's.
-        group_by (str): Meta information that is equal for the samples of one
-            image. Defaults to 'img_path'.
+        rules (Sequence[str]): Keys of
+            :data:`mmxpl.evaluation.functional.RULES`; the default is SSLalignment's.
+        group_by (str): Meta information that is equal for the samples of one image.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -41,14 +44,12 @@ class InteractiveMetric(MapMetric):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        unknown = set(rules) - set(RULES)
-        if unknown or not rules:
-            raise ValueError(f'rules must be out of {tuple(RULES)}, got {rules!r}.')
+        check_rules(rules)
         self.rules = tuple(rules)
         self.group_by = group_by
 
     def measure(self, sample: dict) -> dict:
-        """Takes CIoU under each rule."""
+        """Computes CIoU under each rule."""
         if sample.get(self.group_by) is None:
             raise DataError(
                 f'Sample {sample.get("sample_id")!r} has no {self.group_by!r}, which '
@@ -92,10 +93,9 @@ class InteractiveMetric(MapMetric):
                 )
                 for rule, value in zip(self.rules, values, strict=True)
             }
-        rules = '; '.join(f'{r}: {RULES[r].sign} {RULES[r].about}' for r in self.rules)
         return rows, [
-            f'masks: {rules}; IIoU: the worst CIoU of an image >= 0.5; IAUC over 0, '
-            '0.05 ... 1',
+            f'masks: {describe_rules(self.rules)}; IIoU: the worst CIoU of an image '
+            '>= 0.5; IAUC over 0, 0.05 ... 1',
             'images: '
             + ', '.join(f'{n} of {k} sounds' for k, n in sorted(sizes.items())),
         ]

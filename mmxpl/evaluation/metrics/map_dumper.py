@@ -21,9 +21,9 @@ class MapDumper(BaseMetric):
     Args:
         out_dir (str): Folder to write to. A folder that holds maps already is
             refused, so that maps of two runs are never mixed.
-        models (Sequence[str], optional): Fields of ``pred_map`` to dump.
-            Defaults to None: all.
-        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
+        models (Sequence[str], optional): Fields of ``pred_map`` to dump; all by
+            default.
+        collect_device (str): See ``BaseMetric``.
 
     Raises:
         DataError: If ``out_dir`` holds maps.

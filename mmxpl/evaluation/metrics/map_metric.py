@@ -1,36 +1,37 @@
-"""What the metrics of the protocols beyond single-source CIoU have in common."""
+"""Base of the metrics, and the checks of data samples that they share."""
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
+import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import Tensor
 
-from mmxpl.utils import hash_ids
+from mmxpl.utils import DataError, hash_ids
 
-from ..functional import format_counts
-from .listed_metric import ListedMetric
+from ..functional import RULES, format_counts
 
 
-class MapMetric(ListedMetric):
+class MapMetric(BaseMetric):
     """Scores localization maps, one item of ``results`` for each sample.
 
-    A subclass says what it keeps of a sample (:meth:`measure`) and what all
-    samples together give (:meth:`score`). This class refuses samples that came
-    twice, so that the result depends neither on the batch size nor on the number
-    of processes, and logs a table with a protocol card. Keys are
+    A subclass implements :meth:`measure`, what it keeps of a sample, and
+    :meth:`score`, what all samples together give. This class refuses samples that
+    came twice, so that the result depends neither on the batch size nor on the
+    number of processes, and logs a table with a protocol card. Keys are
     ``<prefix>/<row>/<score>``, values per cent, with ``n_evaluated`` and
     ``n_expected``.
 
     Args:
-        models (Sequence[str]): Fields of ``pred_map`` to score. Defaults to
-            ``('a', 'b', 'ens')``.
-        n_expected (int, optional): How many samples the protocol's list has. By
+        models (Sequence[str]): Fields of ``pred_map`` to score.
+        n_expected (int, optional): Number of samples of the protocol's list. By
             default ``n_expected`` of the data set's meta information, else the
             length of the data set.
-        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
-        prefix (str, optional): Put before all keys. Defaults to None: the name
-            of the protocol, ``default_prefix``.
-        collect_dir (str, optional): See ``BaseMetric``. Defaults to None.
+        collect_device (str): See ``BaseMetric``.
+        prefix (str, optional): Put before all keys; by default the name of the
+            protocol, ``default_prefix``.
+        collect_dir (str, optional): See ``BaseMetric``.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class MapMetric(ListedMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(models, n_expected, collect_device, prefix, collect_dir)
+        super().__init__(collect_device, prefix, collect_dir)
+        self.models = tuple(models)
+        self.n_expected = n_expected
+        self._dataset_size: int | None = None
 
-    @abstractmethod
     def measure(self, sample: dict) -> dict:
         """Takes from one sample what its scores need.
 
@@ -53,8 +56,8 @@ class MapMetric(ListedMetric):
         Returns:
             dict: Small and picklable.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def score(
         self, items: Sequence[dict]
     ) -> tuple[dict[str, dict[str, float]], list[str]]:
@@ -68,6 +71,7 @@ class MapMetric(ListedMetric):
             tuple[dict, list[str]]: For each row its scores by name; and lines for
             the protocol card.
         """
+        raise NotImplementedError
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Measures a batch.
@@ -84,6 +88,18 @@ class MapMetric(ListedMetric):
                 dict(self.measure(sample), sample_id=sample['sample_id'])
             )
 
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gathers the results of all processes and scores them.
+
+        Args:
+            size (int): Length of the data set.
+
+        Returns:
+            dict[str, float]: See the class.
+        """
+        self._dataset_size = size
+        return super().evaluate(size)
+
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Scores all samples and logs a table.
 
@@ -97,27 +113,220 @@ class MapMetric(ListedMetric):
             DataError: If there is nothing to score or a sample came twice.
         """
         name = type(self).__name__
-        ids, n_expected = self.account(results)
+        if not results:
+            raise DataError(
+                f'{name} has no sample to score: check that the evaluated list and '
+                'the data on disk have ids in common.'
+            )
+        ids = [item['sample_id'] for item in results]
+        check_unique(ids)
+        meta = self.dataset_meta or {}
+        counts = (self.n_expected, meta.get('n_expected'), self._dataset_size, len(ids))
+        n_expected = next(count for count in counts if count is not None)
+        list_name = None
+        if 'id_list_name' in meta:
+            unknown = 'no published test list, or a part of one'
+            list_name = meta['id_list_name'] or unknown
         rows, card = self.score(results)
-        card.append(format_counts(len(ids), n_expected, hash_ids(ids), self.list_name))
-        print_log('\n'.join([f'\n{name}', *_table(rows), *card]), logger='current')
-        scores = {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
+        card = [*card, format_counts(len(ids), n_expected, hash_ids(ids), list_name)]
+        lines = [f'\n{name}', self.format_rows(rows), *card]
+        print_log('\n'.join(lines), logger='current')
         # floats: MMEngine's logger writes null for integers
-        return scores | dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
+        counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
+        return flatten(rows) | counts
+
+    def format_rows(self, rows: Mapping[str, Mapping[str, float]]) -> str:
+        """Formats the table that is logged.
+
+        Args:
+            rows (Mapping): From :meth:`score`.
+
+        Returns:
+            str: Several lines; a score that a row does not have is left blank.
+        """
+        names = list(dict.fromkeys(name for scores in rows.values() for name in scores))
+        first = max(map(len, rows)) + 2
+        widths = {name: max(len(name), 7) + 2 for name in names}
+        lines = [' ' * first + ''.join(f'{n:>{w}}' for n, w in widths.items())]
+        for row, scores in rows.items():
+            cells = (
+                f'{scores[name]:>{width}.2f}' if name in scores else ' ' * width
+                for name, width in widths.items()
+            )
+            lines.append(f'{row:<{first}}{"".join(cells)}'.rstrip())
+        return '\n'.join(lines)
 
 
-def _table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lines of a table; a score that a row does not have is left blank."""
-    names = list(dict.fromkeys(name for scores in rows.values() for name in scores))
-    first = max(map(len, rows)) + 2
-    widths = [max(len(name), 7) + 2 for name in names]
-    lines = [
-        ' ' * first + ''.join(f'{n:>{w}}' for n, w in zip(names, widths, strict=True))
-    ]
-    for row, scores in rows.items():
-        cells = (
-            f'{scores[name]:>{width}.2f}' if name in scores else ' ' * width
-            for name, width in zip(names, widths, strict=True)
+def flatten(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Joins the names of rows and scores: ``<row>/<score>``."""
+    return {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
+
+
+def check_rules(rules: Sequence[str], known: Collection[str] = tuple(RULES)) -> None:
+    """Refuses names that are no threshold rules.
+
+    Args:
+        rules (Sequence[str]): The names.
+        known (Collection[str]): The rules to choose from.
+
+    Raises:
+        ValueError: If a name is unknown or there is none.
+    """
+    if not rules or not set(rules) <= set(known):
+        raise ValueError(f'rules must be out of {tuple(known)}, got {tuple(rules)}.')
+
+
+def read_gt_map(sample: dict) -> Tensor:
+    """Reads the ground-truth map of a sample.
+
+    Args:
+        sample (dict): A data sample as a plain dictionary.
+
+    Returns:
+        Tensor: (S, S) float32 in [0, 1].
+
+    Raises:
+        DataError: If it is missing, not square or not in [0, 1].
+    """
+    gt_map = sample.get('gt_map')
+    if gt_map is None or gt_map.ndim != 2 or gt_map.shape[0] != gt_map.shape[1]:
+        found = 'none' if gt_map is None else f'the shape {tuple(gt_map.shape)}'
+        raise DataError(
+            f'Sample {sample.get("sample_id")!r} has no square gt_map but {found}: put '
+            'RasterizeTargets into the pipeline and evaluate on annotated samples.'
         )
-        lines.append(f'{row:<{first}}{"".join(cells)}'.rstrip())
-    return lines
+    return _check_range(gt_map, sample, 'gt_map')
+
+
+def read_pred_maps(sample: dict, model: str) -> Tensor:
+    """Reads the predicted maps of one model.
+
+    Args:
+        sample (dict): A data sample as a plain dictionary.
+        model (str): Field of ``pred_map``.
+
+    Returns:
+        Tensor: (P, h, w) float32 in [0, 1], P at least 1.
+
+    Raises:
+        DataError: If there is none, or it is of another shape or not in [0, 1].
+    """
+    predicted = sample.get('pred_map') or {}
+    if model not in predicted:
+        raise DataError(
+            f'Sample {sample.get("sample_id")!r} has no pred_map.{model} but '
+            f'{sorted(predicted)}: set `models` of the metric to what the learner '
+            'predicts.'
+        )
+    maps = predicted[model]
+    if maps.ndim != 3 or not maps.numel():
+        raise DataError(
+            f'pred_map.{model} of sample {sample.get("sample_id")!r} has the shape '
+            f'{tuple(maps.shape)}: it must be (P, h, w), one map or more.'
+        )
+    return _check_range(maps.detach(), sample, f'pred_map.{model}')
+
+
+def read_pred_map(sample: dict, model: str) -> Tensor:
+    """Reads the only predicted map of one model, see :func:`read_pred_maps`.
+
+    Returns:
+        Tensor: (h, w) float32 in [0, 1].
+
+    Raises:
+        DataError: Also if there are several.
+    """
+    maps = read_pred_maps(sample, model)
+    if len(maps) != 1:
+        raise DataError(
+            f'pred_map.{model} of sample {sample.get("sample_id")!r} has the shape '
+            f'{tuple(maps.shape)}: it must be (1, h, w); several maps of a sample are '
+            'scored by MultiSourceMetric.'
+        )
+    return maps[0]
+
+
+def read_gt_boxes(sample: dict) -> Tensor:
+    """Reads the ground-truth boxes of a sample.
+
+    Args:
+        sample (dict): A data sample as a plain dictionary.
+
+    Returns:
+        Tensor: (K, 4) float32, x1 y1 x2 y2 normalised; K may be 0.
+
+    Raises:
+        DataError: If there is no such field or a value is not finite.
+    """
+    instances = sample.get('gt_instances')
+    boxes = None if instances is None else instances.get('bboxes')
+    if boxes is None or boxes.ndim != 2 or boxes.shape[1] != 4:
+        found = 'none' if boxes is None else f'the shape {tuple(boxes.shape)}'
+        raise DataError(
+            f'Sample {sample.get("sample_id")!r} has no gt_instances.bboxes (K, 4) but '
+            f'{found}: evaluate on clips whose annotation has boxes.'
+        )
+    if not boxes.isfinite().all():
+        raise DataError(
+            f'gt_instances.bboxes of sample {sample.get("sample_id")!r} are not '
+            f'finite: {boxes.tolist()}. Correct the annotation.'
+        )
+    return boxes.detach().cpu().float()
+
+
+def check_unique(ids: Sequence[str]) -> None:
+    """Refuses samples that were scored twice.
+
+    Args:
+        ids (Sequence[str]): Ids of all samples.
+
+    Raises:
+        DataError: With the ids that repeat.
+    """
+    twice = sorted(i for i, count in Counter(ids).items() if count > 1)
+    if twice:
+        shown = ', '.join(map(str, twice[:10])) + (' ...' if len(twice) > 10 else '')
+        raise DataError(
+            f'{len(twice)} sample ids were evaluated more than once: {shown}. Remove '
+            'the duplicates from the list, or use DefaultSampler for evaluation.'
+        )
+
+
+def _check_range(maps: Tensor, sample: dict, field: str) -> Tensor:
+    """Refuses maps that are not finite or not in [0, 1]."""
+    maps = maps.cpu().float()
+    low, high = maps.aminmax()
+    # a comparison with NaN is false, so NaN is caught as well
+    if not (low >= 0 and high <= 1):
+        num_bad = int((~maps.isfinite()).sum())
+        raise DataError(
+            f'{field} of sample {sample.get("sample_id")!r} is not in [0, 1]: its '
+            f'values go from {float(low):g} to {float(high):g}, {num_bad} are not '
+            'finite. If there are such, look for the cause in training; else turn the '
+            'values into probabilities.'
+        )
+    return maps
+
+
+def stack_maps(maps: Sequence[Tensor], samples: Sequence[dict], field: str) -> Tensor:
+    """Stacks the maps of a batch.
+
+    Args:
+        maps (Sequence[Tensor]): (h, w) of each sample.
+        samples (Sequence[dict]): The samples, to name one in an error.
+        field (str): What the maps are.
+
+    Returns:
+        Tensor: (N, h, w).
+
+    Raises:
+        DataError: If a map is of another shape than the first.
+    """
+    for sample, one in zip(samples, maps, strict=True):
+        if one.shape != maps[0].shape:
+            raise DataError(
+                f'{field} of sample {sample.get("sample_id")!r} has the shape '
+                f'{tuple(one.shape)}, that of {samples[0].get("sample_id")!r} '
+                f'{tuple(maps[0].shape)}: maps of a batch must agree.'
+            )
+    return torch.stack(list(maps))

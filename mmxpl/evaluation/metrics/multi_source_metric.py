@@ -1,4 +1,4 @@
-"""Several sources that sound at once, each with a map of its own."""
+"""CAP, PIAP and CIoU of frames with several sources, one map for each."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,17 @@ from mmxpl.utils import DataError
 
 from ..functional import (
     ASSIGNMENTS,
-    RULES,
     GroundTruth,
     assigned_scores,
     auc,
+    describe_rules,
     pairwise_ap,
     pairwise_ciou,
     rasterize_boxes,
     reference_cious,
     success_rate,
 )
-from .checks import read_gt_boxes, read_pred_maps
-from .map_metric import MapMetric
+from .map_metric import MapMetric, check_rules, read_gt_boxes, read_pred_maps
 
 AP_NAMES = {'class': ('CAP', 'PIAP'), 'permutation': ('PIAP',), 'shared': ('AP',)}
 
@@ -36,7 +35,7 @@ class MultiSourceMetric(MapMetric):
 
         <model>/CAP     assignment='class': map k is the prediction for source k
         <model>/PIAP    'class' or 'permutation': the best one-to-one assignment
-        <model>/AP      'shared': one map held against every source
+        <model>/AP      'shared': one map scored against every source
         <row>/CIoU@0.3_<rule>         share of sources that reach it
         <row>/image-CIoU@0.3_<rule>   share of images whose mean over sources does
         <row>/AUC_<rule>              over sources
@@ -46,15 +45,11 @@ class MultiSourceMetric(MapMetric):
     the references of CIoU, scored on each source alone.
 
     Args:
-        assignment (str): One of
-            :data:`mmxpl.evaluation.functional.ASSIGNMENTS`. Defaults to
-            'permutation'.
-        rule (str): How maps become masks, a name out of
-            :data:`mmxpl.evaluation.functional.RULES`. Defaults to
-            'median_strict', NoPrior's.
-        ciou_threshold (float): Defaults to 0.3.
-        size (int): Side in pixels at which boxes and maps are compared. Defaults
-            to 224.
+        assignment (str): One of :data:`mmxpl.evaluation.functional.ASSIGNMENTS`.
+        rule (str): How maps become masks, a key of
+            :data:`mmxpl.evaluation.functional.RULES`; 'median_strict' is NoPrior's.
+        ciou_threshold (float): CIoU from which a source is localized, in [0, 1].
+        size (int): Side in pixels at which boxes and maps are compared.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -73,15 +68,14 @@ class MultiSourceMetric(MapMetric):
             raise ValueError(
                 f'assignment must be one of {ASSIGNMENTS}, got {assignment!r}.'
             )
-        if rule not in RULES:
-            raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}.')
+        check_rules([rule])
         self.assignment = assignment
         self.rule = rule
         self.ciou_threshold = ciou_threshold
         self.size = size
 
     def measure(self, sample: dict) -> dict:
-        """Takes AP and CIoU of every source."""
+        """Computes AP and CIoU of every source."""
         # so that what single precision rounded down is not truncated to the pixel
         # before
         boxes = read_gt_boxes(sample).double() + 1e-7
@@ -134,10 +128,9 @@ class MultiSourceMetric(MapMetric):
             scores[f'AUC_{self.rule}'] = auc(sources)
             rows[row] = {name: 100 * float(value) for name, value in scores.items()}
         counts = [len(item['cious'][row]) for item in items]
-        rule = RULES[self.rule]
         return rows, [
-            f'assignment of maps to sources: {self.assignment}; masks: {self.rule}, '
-            f'{rule.sign} {rule.about}; AP per pixel, mean over sources',
+            f'assignment of maps to sources: {self.assignment}; masks: '
+            f'{describe_rules([self.rule])}; AP per pixel, mean over sources',
             f'sources: {sum(counts)}; '
             + ', '.join(
                 f'{counts.count(k)} images of {k}' for k in sorted(set(counts))

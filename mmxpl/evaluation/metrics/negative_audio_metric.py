@@ -1,4 +1,4 @@
-"""What a localizer marks when nothing in the frame sounds."""
+"""Marked area under negative audio, and F-scores at a universal threshold."""
 
 import zlib
 from collections import Counter
@@ -22,8 +22,7 @@ from ..functional import (
     universal_threshold,
     upsample_maps,
 )
-from .checks import read_gt_map, read_pred_map
-from .map_metric import MapMetric
+from .map_metric import MapMetric, read_gt_map, read_pred_map
 
 CHUNK = 32
 
@@ -53,12 +52,11 @@ class NegativeAudioMetric(MapMetric):
     threshold is known only when all samples are seen.
 
     Args:
-        threshold (float, optional): The threshold t, chosen beforehand. Defaults
-            to None: the quantile.
+        threshold (float, optional): The threshold t, chosen beforehand; by
+            default the quantile.
         quantile (float): Without ``threshold``, t is this quantile of the highest
             values of the evaluated maps of negative audio, all kinds together; so
-            it is fitted to the evaluated set. Defaults to 0.75, the third
-            quartile.
+            it is fitted to the evaluated set.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -74,7 +72,7 @@ class NegativeAudioMetric(MapMetric):
         self.quantile = quantile
 
     def measure(self, sample: dict) -> dict:
-        """Takes the maps and, for original sounds, the ground truth."""
+        """Keeps the maps and, for original sounds, the ground truth."""
         kind = sample.get('audio_kind')
         if kind is None:
             raise DataError(

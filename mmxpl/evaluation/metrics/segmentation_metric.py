@@ -1,4 +1,4 @@
-"""Maps against masks, pixel by pixel."""
+"""mIoU, F-score and pixel AP of maps against masks."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,7 @@ from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
 
 from ..functional import centred_disc, f_scores, mask_iou, pixel_ap, upsample_maps
-from .checks import read_gt_map, read_pred_map
-from .map_metric import MapMetric
+from .map_metric import MapMetric, read_gt_map, read_pred_map
 
 
 @METRICS.register_module()
@@ -27,8 +26,7 @@ class SegmentationMetric(MapMetric):
     share of the frame that stays empty, as AVSBench does.
 
     Args:
-        threshold (float): A pixel of a map that exceeds it belongs to the mask
-            of mIoU. Defaults to 0.5.
+        threshold (float): A pixel of a map that exceeds it belongs to the mask of mIoU.
         **kwargs: See :class:`MapMetric`.
     """
 
@@ -39,7 +37,7 @@ class SegmentationMetric(MapMetric):
         self.threshold = threshold
 
     def measure(self, sample: dict) -> dict:
-        """Takes IoU, AP and the curve of F of each row."""
+        """Computes IoU, AP and the F-scores of each row."""
         gt_map = read_gt_map(sample)
         target = gt_map > 0
         if not torch.equal(target.float(), gt_map):

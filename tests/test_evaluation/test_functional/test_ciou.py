@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmxpl.evaluation.functional import auc, ciou, success_rate
+from mmxpl.evaluation.functional import (
+    GroundTruth,
+    auc,
+    ciou,
+    size_groups,
+    success_rate,
+    upsample_maps,
+)
 
 
 def test_by_hand():
@@ -63,3 +70,48 @@ def test_auc_uses_the_public_grid(slow_auc):
     assert auc(torch.ones(3)).item() == pytest.approx(1)
     assert auc(torch.zeros(3)).item() == pytest.approx(0.025)
     assert auc(torch.tensor([0.15], dtype=torch.float64)).item() == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize('shape', [(7, 7), (14, 14), (5, 9), (1, 1), (3, 1)])
+def test_against_interpolation_by_hand(shape):
+    rng = np.random.default_rng(0)
+    maps = rng.random((2, *shape)).astype(np.float32)
+    size = 20
+
+    def resample(values, length):
+        at = np.arange(size) * (length - 1) / (size - 1)
+        return np.interp(at, np.arange(length), values)
+
+    wide = np.apply_along_axis(resample, 2, maps, shape[1])
+    expected = np.apply_along_axis(resample, 1, wide, shape[0])
+    found = upsample_maps(torch.from_numpy(maps), size)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+
+
+def test_corners_keep_their_values_and_full_maps_pass_through():
+    maps = torch.rand(2, 7, 7)
+    full = upsample_maps(maps)
+    assert torch.equal(full[:, [0, 0], [0, -1]], maps[:, [0, 0], [0, -1]])
+    assert upsample_maps(full) is full
+    assert upsample_maps(maps.half()).dtype == torch.float32
+
+
+@pytest.mark.parametrize('value', [0.0, 1.0])
+def test_empty_and_full_maps_stay_flat(value):
+    assert (upsample_maps(torch.full((1, 14, 14), value)) == value).all()
+
+
+def test_boundaries_of_slavc():
+    gt = torch.zeros(6, 224 * 224)
+    areas = [0, 1023, 1024, 96**2 - 1, 96**2, 144**2]
+    for row, area in zip(gt, areas, strict=True):
+        row[:area] = 1
+    found = size_groups(GroundTruth(gt.reshape(6, 224, 224)))
+    assert found == ['small', 'small', 'medium', 'medium', 'large', 'huge']
+
+
+def test_half_counts_half_and_other_sizes_are_brought_to_224():
+    gt = torch.zeros(2, 56, 56)
+    gt[:, :16, :16] = 1  # 64 x 64 pixels of a 224-pixel map
+    gt[1] /= 8
+    assert size_groups(GroundTruth(gt)) == ['medium', 'small']

@@ -12,7 +12,7 @@ from mmxpl.evaluation.functional import (
     worst_of_group,
 )
 
-from .test_evaluate import GOLDEN
+from .test_reference import GOLDEN
 
 
 def test_worst_of_each_group_in_order_of_appearance():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import mmxpl.models  # noqa: F401
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.evaluation.functional import rasterize_boxes
-from mmxpl.evaluation.object_prior import ObjectPrior, mix_object_map
+from mmxpl.evaluation.prior import ObjectPrior, mix_object_map
 from mmxpl.registry import MODELS
 from mmxpl.utils import DataError
 
