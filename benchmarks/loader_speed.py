@@ -18,7 +18,7 @@ import soundfile
 import torch
 
 from mmxpl.datasets import LoadAudio, LoadFrame
-from mmxpl.datasets.media_cache_build import build_cache, decode_files
+from mmxpl.datasets.media_cache import build_cache, decode_files
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from mmxpl.datasets.id_list import name_some
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import list_media
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import VIDEO_SUFFIXES
 from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
 
 from .video_input import SoundWindow, video_pairs
 

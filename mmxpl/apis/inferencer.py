@@ -11,8 +11,7 @@ import torch
 from mmengine.infer import BaseInferencer
 from rich.progress import track
 
-from mmxpl.datasets.collate import av_collate
-from mmxpl.datasets.transforms import LoadAudio
+from mmxpl.datasets.transforms import LoadAudio, av_collate
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.utils.checks import nonfinite_entries

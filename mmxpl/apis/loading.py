@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.resume.guard_hooks import compare_weights
 from mmxpl.models.init import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS

@@ -2,22 +2,20 @@
 
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
-from .collate import av_collate
-from .concat_dataset import ConcatDataset
+from .dataset_wrappers import ConcatDataset, SplitDataset
 from .duet import DuetDataset
 from .flickr_soundnet import FlickrSoundNetDataset
 from .id_list import read_clip_list, read_id_list
-from .leaks import check_disjoint, collect_config_ids, collect_ids
 from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
-from .split_dataset import SplitDataset
-from .splits import select_subset
+from .splits import check_disjoint, collect_config_ids, collect_ids, select_subset
 from .transforms import (
     LoadAudio,
     LoadFeatures,
     LoadFrame,
     PackAVInputs,
     RasterizeTargets,
+    av_collate,
 )
 from .vggss import VGGSSDataset
 

@@ -16,14 +16,14 @@ from torch import nn
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.utils import DataError
 
-from .completeness import (
+from .media import check_regular
+from .truncation import (
     Shortfall,
     flac_facts,
     is_variable_mp3,
     sound_shortfall,
     with_flac_length,
 )
-from .media import check_regular
 
 # libsndfile's length of a sound whose header names none
 _UNKNOWN_LENGTH = 2**63 - 1

@@ -11,16 +11,17 @@ from mmengine.logging import print_log
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
 
+from .annotations import has_label, labels_within_frame
+from .clip_pairing import swap_sounds
 from .id_list import (
+    POLICIES,
     Clip,
+    handle_missing,
+    name_list,
     plain_clip,
     read_clip_list,
     refuse_duplicates,
 )
-from .labels import has_label, labels_within_frame
-from .missing import POLICIES, handle_missing
-from .partners import swap_sounds
-from .published import name_list
 from .splits import check_subset, select_subset
 
 # ground truth of a pair that does not sound

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
+from .annotations import check_rle, parse_boxes, read_json
 from .av_dataset import AVDataset
-from .boxes import parse_boxes
 from .frame_times import is_seconds
 from .id_list import Clip, check_id, refuse_duplicates, same_id
-from .json_file import read_json
 from .media import existing_paths, path_inside
-from .rle import check_rle
 
 
 @DATASETS.register_module()

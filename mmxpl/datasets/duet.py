@@ -9,7 +9,7 @@ from mmxpl.structures import rasterize_boxes
 from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
-from .partners import choose_partners, clip_classes
+from .clip_pairing import choose_partners, clip_classes
 from .transforms.formatting import require_media
 
 

@@ -1,15 +1,27 @@
-"""Reads the layout of Flickr-SoundNet."""
+"""Flickr-SoundNet: its data set and its annotations in XML."""
+
+import os.path as osp
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse
 
 from mmxpl.registry import DATASETS
+from mmxpl.utils import DataError
 
-from .flickr_xml import list_flickr_xml, normalise_annotators, read_flickr_xml
+from .annotations import Box
 from .id_list import read_clip_list
+from .media import list_media
 from .vggss import VGGSSDataset
+
+FRAME = 256
+"""int: side of the square frame, in pixels, in which the boxes were drawn."""
 
 
 @DATASETS.register_module()
 class FlickrSoundNetDataset(VGGSSDataset):
-    """Frames, sounds and the boxes of three annotators as Flickr-SoundNet has them.
+    """Frames, sounds and the boxes of three annotators in Flickr-SoundNet's layout.
 
     .. code-block:: none
 
@@ -19,24 +31,23 @@ class FlickrSoundNetDataset(VGGSSDataset):
             Annotations/ID.xml
             train.txt       one id a line, any name
 
-    All annotators count, always: ``annotators`` holds the boxes of each in
-    pixels of a frame of 256 x 256, which ``RasterizeTargets(source='consensus')``
-    draws as the benchmark does, and ``bboxes`` all of them, normalised. A clip
-    in which no annotator drew a box is left out like one without annotation.
-    Annotations are read for a labeled set only. Without ``id_list`` every clip
-    that has a frame is used, in the order of the ids.
+    ``annotators`` holds the boxes of each annotator in pixels of a frame of 256 x 256,
+    which ``RasterizeTargets(source='consensus')`` draws as the benchmark does;
+    ``bboxes`` holds all of them, normalised. A clip in which no annotator drew a box is
+    treated like one without annotation. Annotations are read for a labeled set only.
+    Without ``id_list``, every clip that has a frame is used, in the order of the ids.
 
-    The annotations: Senocak et al., Learning to Localize Sound Source in Visual
-    Scenes, CVPR 2018.
+    The annotations are those of Senocak et al., Learning to Localize Sound Source in
+    Visual Scenes, CVPR 2018.
 
-    The arguments are those of :class:`AVDataset`; ``ann_file`` is a folder and
-    defaults to ``Annotations``.
+    The arguments are those of :class:`AVDataset`; ``ann_file`` is a folder and defaults
+    to ``Annotations``.
     """
 
     default_ann_file = 'Annotations'
 
     def read_annotations(self) -> dict[str, dict]:
-        """Reads the XML files of the clips that the lists name, else all.
+        """Reads the XML files of the clips in the lists, or all without a list.
 
         Returns:
             dict[str, dict]: ``annotators`` and ``bboxes`` by id; empty for an
@@ -61,3 +72,96 @@ class FlickrSoundNetDataset(VGGSSDataset):
                 'bboxes': normalise_annotators(annotators),
             }
         return annotations
+
+
+def list_flickr_xml(folder: str) -> dict[str, str]:
+    """Lists the annotation files of a folder.
+
+    Args:
+        folder (str): Folder with one ``ID.xml`` per clip.
+
+    Returns:
+        dict[str, str]: Path of the file by id, sorted by id.
+
+    Raises:
+        DataError: If the folder cannot be listed or holds no such file.
+    """
+    names = list_media(folder, ('.xml',))
+    if not names:
+        raise DataError(
+            f'{folder}: holds no annotation file ID.xml. Name the folder that the '
+            'Flickr-SoundNet annotations were unpacked to.'
+        )
+    return {i: osp.join(folder, names[i]) for i in sorted(names)}
+
+
+def read_flickr_xml(path: str) -> list[list[Box]]:
+    """Reads the boxes of one clip, annotator by annotator.
+
+    The root has one child for each annotator with any number of ``<bbox>`` elements.
+    Their first child is a label; the next four are xmin, ymin, xmax and ymax as
+    integers. Other elements are ignored, as in LVS, EZ-VSL, SLAVC and SSL-TIE
+    (``load_all_bboxes`` of EZ-VSL's ``datasets.py``).
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        list[list[Box]]: For each annotator the boxes x1 y1 x2 y2 in pixels of a frame
+        of :data:`FRAME` pixels, possibly none; they may reach out of the frame.
+
+    Raises:
+        DataError: If the file cannot be read, is not XML, declares entities, or has a
+            malformed box.
+    """
+    try:
+        # no declared entities: a few bytes could expand to gigabytes
+        root = parse(path, forbid_dtd=True).getroot()
+    except OSError as error:
+        raise DataError(
+            f'{path}: the annotation cannot be read ({error.strerror}). Restore it or '
+            'take the clip out of the list.'
+        ) from error
+    except DefusedXmlException as error:
+        raise DataError(
+            f'{path}: the annotation declares a document type or entities, which no '
+            'annotation needs. Remove the declaration.'
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise DataError(
+            f'{path}: the annotation is not XML ({error}). Restore it from the archive.'
+        ) from error
+    return [
+        [
+            _parse_box(box, f'{path}: annotator {n}, bbox {k}')
+            for k, box in enumerate(annotator.findall('bbox'))
+        ]
+        for n, annotator in enumerate(root)
+    ]
+
+
+def normalise_annotators(annotators: Sequence[Sequence[Box]]) -> list[Box]:
+    """Normalises the boxes of all annotators.
+
+    Args:
+        annotators (Sequence[Sequence[Box]]): Result of :func:`read_flickr_xml`.
+
+    Returns:
+        list[Box]: All boxes in the order of the annotators, nominally in [0, 1], not
+        clipped.
+    """
+    return [[v / FRAME for v in box] for boxes in annotators for box in boxes]
+
+
+def _parse_box(element: Element, where: str) -> Box:
+    """Reads the four integers behind the label."""
+    texts = [child.text or '' for child in element][1:]
+    try:
+        if len(texts) != 4:
+            raise ValueError
+        return [float(int(text)) for text in texts]
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f'{where} must hold a label, then xmin, ymin, xmax and ymax as integers, '
+            f'but behind its first child stands {texts}. Correct or remove the box.'
+        ) from error

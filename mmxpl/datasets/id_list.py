@@ -1,30 +1,48 @@
-"""Reads lists of clip ids."""
+"""Lists of clip ids: reading, published test lists, and ids whose files are missing."""
 
 import csv
+import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from mmxpl.utils import DataError
+from mmengine.logging import print_log
+
+from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.ids import name_some
 
 # endings that published lists carry behind the id
 MEDIA_SUFFIXES = ('.jpg', '.jpeg', '.png', '.wav')
-# first row of a list of pairs, and what its last column may hold
+# first row of a list of pairs, and the values of its last column
 PAIR_HEADER = ['video', 'audio', 'label']
 SOUNDING, NON_SOUNDING = 'sounding', 'non-sounding'
 
+# what to do about clips whose files are missing
+POLICIES = ('error', 'skip')
+
+# hash_ids() of lists as EZ-VSL and SLAVC published them
+PUBLISHED_LISTS = {
+    '8acc0c933622': 'VGG-SS, 5158 clips',
+    '619bccbc43cd': 'VGG-SS open set, heard, 2564 clips',
+    'ad5f876fe0df': 'VGG-SS open set, unheard, 2575 clips',
+    '92bc5c21ccfc': 'extended VGG-SS, 10316 pairs',
+    '09c34846bd90': 'Flickr-SoundNet, 249 clips',
+    '696ab39ce58b': 'Flickr-SoundNet, 250 clips',
+    'a306003bff43': 'extended Flickr-SoundNet, 499 pairs',
+    '6df0c758d4a5': 'extended Flickr-SoundNet, 500 pairs',
+}
+
 
 class Clip(NamedTuple):
-    """One line of a list.
+    """Line of a list.
 
-    Args:
-        sample_id (str): name of the clip; of a pair that does not sound,
-            ``FRAME+SOUND``.
-        frame_id (str): clip whose frame is shown.
-        audio_id (str): clip whose sound is heard.
+    Attributes:
+        sample_id (str): Name of the clip; ``FRAME+SOUND`` for a pair that does not
+            sound.
+        frame_id (str): Clip whose frame is shown.
+        audio_id (str): Clip whose sound is heard.
         is_sounding (bool): False if nothing in the frame makes the sound.
     """
 
@@ -38,7 +56,7 @@ def plain_clip(sample_id: str) -> Clip:
     """Makes the clip of a frame with its own sound.
 
     Args:
-        sample_id (str): its id.
+        sample_id (str): Id of the clip.
 
     Returns:
         Clip: The clip.
@@ -47,16 +65,16 @@ def plain_clip(sample_id: str) -> Clip:
 
 
 def read_id_list(path: str | Path) -> list[str]:
-    """Reads the ids of a txt or csv file, all different, in the file's order.
+    """Reads the ids of a txt or csv file.
 
     Args:
-        path (str | Path): see :func:`read_clip_list`.
+        path (str | Path): See :func:`read_clip_list`.
 
     Returns:
-        list[str]: The ``sample_id`` of its clips.
+        list[str]: ``sample_id`` of its clips, in the order of the file.
 
     Raises:
-        DataError: As :func:`read_clip_list`, or if an id stands there twice.
+        DataError: As :func:`read_clip_list`, or if an id occurs twice.
     """
     ids = [clip.sample_id for clip in read_clip_list(path)]
     refuse_duplicates(ids, path)
@@ -64,26 +82,25 @@ def read_id_list(path: str | Path) -> list[str]:
 
 
 def read_clip_list(path: str | Path) -> list[Clip]:
-    """Reads the clips of a txt or csv file, one a line, in the file's order.
+    """Reads the clips of a txt or csv file with one clip a line.
 
-    Of a line with several columns the first is the id. Line ends of any system,
-    a byte-order mark, blank lines, spaces around the id and a media file's
-    ending (``.jpg``, ``.jpeg``, ``.png``, ``.wav``) are no part of it.
+    The id is the first column. Line ends of any system, a byte-order mark, blank lines,
+    spaces around the id and the ending of a media file (``.jpg``, ``.jpeg``, ``.png``,
+    ``.wav``) are ignored.
 
-    A csv file with the first row ``video,audio,label`` lists pairs, as the
-    extended test sets of SLAVC (Mo & Morgado, NeurIPS 2022) do: the label
-    ``non-sounding`` says that nothing in the frame makes the sound, which may
-    come from another clip.
+    A csv file whose first row is ``video,audio,label`` lists pairs like the extended
+    test sets of SLAVC (Mo & Morgado, NeurIPS 2022): the label ``non-sounding`` means
+    that nothing in the frame makes the sound, which may be another clip's.
 
     Args:
-        path (str | Path): the file.
+        path (str | Path): The file.
 
     Returns:
-        list[Clip]: The clips; the same one may occur twice.
+        list[Clip]: The clips in the order of the file; duplicates are kept.
 
     Raises:
-        DataError: If the file is missing, empty or no text, if an id would lead
-            out of the data folder, or if a pair is malformed.
+        DataError: If the file is missing, empty or not text, an id leads out of the
+            data folder, or a pair is malformed.
     """
     path = Path(path)
     try:
@@ -110,21 +127,22 @@ def read_clip_list(path: str | Path) -> list[Clip]:
         for number, row in enumerate(rows, 1)
         if row and row[0].strip()
     ]
-    parse = _parse_plain
     if lines and [field.strip() for field in lines[0][0]] == PAIR_HEADER:
-        lines, parse = lines[1:], _parse_pair
-    if not lines:
+        clips = [_parse_pair(row, where) for row, where in lines[1:]]
+    else:
+        clips = [plain_clip(_parse_id(row[0], where)) for row, where in lines]
+    if not clips:
         raise DataError(f'{path}: the id list holds no id. Put one id on each line.')
-    return [parse(row, where) for row, where in lines]
+    return clips
 
 
 def same_id(name: str) -> str:
-    """Brings an id into the form in which ids are compared (Unicode NFC).
+    """Normalizes an id to the form in which ids are compared (Unicode NFC).
 
-    macOS takes names of files apart (NFD), lists and other systems do not.
+    macOS decomposes file names (NFD), while lists and other systems do not.
 
     Args:
-        name (str): an id, or a file's name.
+        name (str): Id or file name.
 
     Returns:
         str: The id.
@@ -133,11 +151,11 @@ def same_id(name: str) -> str:
 
 
 def check_id(sample_id: str, where: str) -> None:
-    """Refuses an id that cannot be a file's name below a folder, or a line of a list.
+    """Refuses an id that is not a valid file name below a folder.
 
     Args:
-        sample_id (str): the id.
-        where (str): file and row or field, for the message.
+        sample_id (str): The id.
+        where (str): File and row or field, for the message.
 
     Raises:
         DataError: If it leads out of the folder or holds control characters.
@@ -156,30 +174,77 @@ def check_id(sample_id: str, where: str) -> None:
 
 
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
-    """Makes sure that no id occurs twice.
+    """Refuses ids that occur more than once.
 
     Args:
-        ids (Iterable[str]): the ids.
-        source (str | Path): the file they come from, for the message.
+        ids (Iterable[str]): The ids.
+        source (str | Path): File that they come from, for the message.
 
     Raises:
-        DataError: If one does, with the count and the first five names.
+        DataError: If there are any, with their number and the first five.
     """
-    doubles = [i for i, count in Counter(ids).items() if count > 1]
-    if doubles:
+    duplicates = [i for i, count in Counter(ids).items() if count > 1]
+    if duplicates:
         raise DataError(
-            f'{source}: {len(doubles)} ids occur more than once '
-            f'({name_some(doubles)}). Keep each once.'
+            f'{source}: {len(duplicates)} ids occur more than once '
+            f'({name_some(duplicates)}). Keep each once.'
         )
 
 
-def _parse_plain(row: Sequence[str], where: str) -> Clip:
-    """Reads a line that begins with an id."""
-    return plain_clip(_parse_id(row[0], where))
+def name_list(ids: Iterable[str]) -> str | None:
+    """Recognizes the test lists that papers report on.
+
+    Args:
+        ids (Iterable[str]): Ids of a list, in any order.
+
+    Returns:
+        str | None: Benchmark and number of clips; None if the list is not exactly one
+        of :data:`PUBLISHED_LISTS`.
+    """
+    return PUBLISHED_LISTS.get(hash_ids(ids))
+
+
+def handle_missing(
+    missing: Mapping[str, Sequence[str]], policy: str, total: int, source: str
+) -> None:
+    """Refuses ids that lack a file or an annotation, or logs that they are left out.
+
+    Args:
+        missing (Mapping[str, Sequence[str]]): Ids by what they lack, for example
+            ``{'no frame in /data/frames': ['a', 'b']}``.
+        policy (str): 'error' or 'skip'.
+        total (int): Number of ids asked for.
+        source (str): List or folder that named the ids.
+
+    Raises:
+        DataError: If anything is missing and the policy is 'error'.
+    """
+    lacking = {reason: ids for reason, ids in missing.items() if ids}
+    if not lacking:
+        return
+    count = len(set().union(*lacking.values()))
+    if policy == 'error':
+        reasons = '; '.join(
+            f'{len(ids)} have {reason} ({name_some(ids)})'
+            for reason, ids in lacking.items()
+        )
+        raise DataError(
+            f'{count} of {total} ids of {source} cannot be used: {reasons}. Bring what '
+            "is missing, take the ids out of the list, or set missing='skip' to leave "
+            'them out of the whole run.'
+        )
+    reasons = '; '.join(
+        f'{len(ids)} have {reason}: {", ".join(ids)}' for reason, ids in lacking.items()
+    )
+    print_log(
+        f"{count} of {total} ids of {source} are left out (missing='skip'): {reasons}",
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def _parse_pair(row: Sequence[str], where: str) -> Clip:
-    """Reads a line ``video,audio,label``."""
+    """Parses a line ``video,audio,label``."""
     if len(row) != 3:
         raise DataError(
             f'{where}: a list of pairs has three fields, {",".join(PAIR_HEADER)}, but '
@@ -204,7 +269,7 @@ def _parse_pair(row: Sequence[str], where: str) -> Clip:
 
 
 def _parse_id(field: str, where: str) -> str:
-    """Cleans one field of a list and refuses what is no id."""
+    """Cleans and checks one field of a list."""
     sample_id = field.strip()
     for suffix in MEDIA_SUFFIXES:
         if sample_id.lower().endswith(suffix):

@@ -1,20 +1,25 @@
-"""Decoded media in memory-mapped files, read in place of the files themselves."""
+"""Memory-mapped caches of decoded media: reading, and resumable building."""
 
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from mmxpl.utils import DataError
+from mmxpl.utils.parallel import map_in_threads
 
 from .media import split_time
 
-DATA, INDEX, FACTS = 'data.npy', 'index.npy', 'settings.json'
-# raise it when read_frame or read_waveform give other values for the same file
+DATA, INDEX, FACTS, JOURNAL = 'data.npy', 'index.npy', 'settings.json', 'journal'
+# increased when read_frame or read_waveform give other values for the same file
 FORMAT = 2
 ENTRY = np.dtype(
     [
@@ -25,23 +30,28 @@ ENTRY = np.dtype(
         ('ori_shape', 'i4', 2),  # zeros for a sound
     ]
 )
+# rows between two moments from which an interrupted build can continue
+FLUSH = 256
 _BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
+
+# array of a file, and height and width of the image in it (zeros for a sound)
+Decoded = tuple[np.ndarray, tuple[int, int]]
+# the same behind size and time of change of the file, taken before it was read
+Stamped = tuple[tuple[int, int], Decoded]
 
 
 class MediaCache:
-    """Frames or sounds of one kind, as a transform would decode them.
+    """Frames or sounds of one kind as a transform would decode them.
 
-    It is a folder with ``data.npy`` (one array a file, memory-mapped, so that
-    all workers share what the system keeps of it), ``index.npy`` (which row is
-    whose, with size and time of change of the file) and ``settings.json``
-    (what decided the values). Nothing of it is written here; see
-    :func:`~mmxpl.datasets.media_cache_build.build_cache`.
+    The folder holds ``data.npy`` (one array per file, memory-mapped and therefore
+    shared by all workers), ``index.npy`` (row, size and time of change by file) and
+    ``settings.json`` (what decided the values). :func:`build_cache` writes it.
 
-    A cache that is not exactly what the files would give is refused: other
-    settings or decoders, a file changed since, damage. The name of a file
-    counts relative to the cache, so both can move together.
+    A cache that differs from what the files would give is refused: other settings or
+    decoders, a file changed since, damage. Files are identified by their name relative
+    to the cache, so both can move together.
 
-    It is opened at the first use in each process and pickled as its path.
+    The cache is opened at the first use in each process and pickled as its path.
 
     Args:
         folder (str | Path): The folder.
@@ -54,33 +64,33 @@ class MediaCache:
         self._data: np.ndarray | None = None
 
     def __getstate__(self) -> dict:
-        """Leaves the array out."""
+        """Omits the array."""
         return dict(folder=self.folder, settings=self.settings, _data=None)
 
-    def read(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
-        """Reads what was decoded of a file.
+    def read(self, path: str) -> Decoded:
+        """Reads the decoded content of a file.
 
         Args:
-            path (str): The file, perhaps with a moment of it
+            path (str): The file, optionally with a moment of it
                 (:func:`~mmxpl.datasets.media.at_time`).
 
         Returns:
-            tuple[np.ndarray, tuple[int, int]]: A copy of the array; height and
-            width of the image in the file, zeros for a sound.
+            Decoded: A copy of the array; height and width of the image in the file,
+            zeros for a sound.
 
         Raises:
-            DataError: If the cache is none or another one, or if the file is not
-                in it, changed since, or gone.
+            DataError: If there is no such cache or another one, or if the file is not
+                in it, changed since, or is gone.
         """
         entry = self.find(path)
         height, width = entry['ori_shape'].tolist()
         return np.array(self._data[entry['row']]), (height, width)
 
     def find(self, path: str) -> np.void:
-        """Finds the entry of a file and makes sure that it is of this very file.
+        """Finds the entry of a file and checks that the file did not change.
 
         Args:
-            path (str): The file.
+            path (str): As of :meth:`read`.
 
         Returns:
             np.void: Its :data:`ENTRY`.
@@ -95,13 +105,12 @@ class MediaCache:
         if place == len(self._keys) or self._keys[place] != key:
             raise self._error(f"does not hold '{path}'")
         entry = self._index[place]
-        size, mtime = stamp(path)
-        if (entry['size'], entry['mtime']) != (size, mtime):
+        if (entry['size'], entry['mtime']) != stamp(path):
             raise self._error(f"is stale: '{path}' changed since it was built")
         return entry
 
     def key(self, path: str) -> bytes:
-        """Makes the key of a file out of its name relative to the cache."""
+        """Hashes the name of a file relative to the cache."""
         name = os.path.relpath(path, self.folder)
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest().encode()
 
@@ -119,22 +128,27 @@ class MediaCache:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._error(f'is incomplete or damaged ({error})') from error
         if settings != self.settings:
-            raise self._error(f'is of other data: {_differences(self, settings)}')
+            differences = ', '.join(
+                f'{n} is {settings.get(n)!r} and should be {self.settings.get(n)!r}'
+                for n in {**self.settings, **settings}
+                if settings.get(n) != self.settings.get(n)
+            )
+            raise self._error(f'is of other data: {differences}')
         if hashlib.sha256(index).hexdigest() != digest:
             raise self._error(f'is damaged: {INDEX} is not the one in {FACTS}')
         self._index = np.load(io.BytesIO(index))
-        # a search in a field of the index would copy the field each time
+        # searching a field of the index would copy the field each time
         self._keys = np.ascontiguousarray(self._index['key'])
         try:
             data = np.load(self.folder / DATA, mmap_mode='r')
-        except Exception as error:  # whatever damage leads to
+        except Exception as error:  # damage can raise anything
             raise self._error(f'is damaged: {DATA} ({error})') from error
         if len(data) != len(self._index):
             raise self._error(f'is damaged: {DATA} has {len(data)} rows')
         self._data = data
 
     def _error(self, what: str) -> DataError:
-        """Makes the message about a cache that cannot be used."""
+        """Makes the error about an unusable cache."""
         return DataError(
             f'{self.folder}: the cache {what}. Build it again ({_BUILD} --overwrite), '
             'or set cache=None in the config.'
@@ -142,10 +156,10 @@ class MediaCache:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Finds by what a file is known to be unchanged.
+    """Reads by what a file is recognized as unchanged.
 
     Args:
-        path (str): The file, perhaps with a moment of it.
+        path (str): The file, optionally with a moment of it.
 
     Returns:
         tuple[int, int]: Size in bytes and time of the last change in ns.
@@ -163,10 +177,207 @@ def stamp(path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _differences(cache: MediaCache, found: Mapping) -> str:
-    """Says which settings differ."""
-    wanted = cache.settings
-    names = [n for n in {**wanted, **found} if wanted.get(n) != found.get(n)]
-    return ', '.join(
-        f'{n} is {found.get(n)!r} and should be {wanted.get(n)!r}' for n in names
-    )
+def decode_files(
+    decode: Callable[[str], Decoded], paths: Iterable[str], workers: int = 1
+) -> Iterator[Stamped | DataError]:
+    """Decodes files in threads, in order.
+
+    Args:
+        decode (Callable): Decodes a file to an array of the same shape for all.
+        paths (Iterable[str]): The files.
+        workers (int): Number of threads.
+
+    Yields:
+        Stamped | DataError: What :func:`build_cache` writes, or why there is none.
+    """
+
+    def work(path: str) -> Stamped | DataError:
+        try:
+            # stamped first, so that a change while reading is noticed later
+            return stamp(path), decode(path)
+        except DataError as error:
+            return error
+
+    return map_in_threads(work, paths, workers)
+
+
+def build_cache(
+    cache: MediaCache,
+    decode: Callable[[Sequence[str]], Iterator[Stamped | DataError]],
+    paths: Sequence[str],
+    overwrite: bool = False,
+    advance: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Decodes files into a cache.
+
+    The cache is written to a folder ``NAME.part`` and renamed when complete. After an
+    interruption the next build of the same files continues from that folder.
+
+    Args:
+        cache (MediaCache): Where to, and with which settings.
+        decode (Callable): Gives the content of files in their order, such as
+            :func:`decode_files`.
+        paths (Sequence[str]): The files, each once.
+        overwrite (bool): Whether another cache may be replaced.
+        advance (Callable): Called with the number of files done since the last call.
+
+    Raises:
+        DataError: If files cannot be decoded (with their number and the first five),
+            the disk is full or protected, there is another cache already, or another
+            build is running.
+    """
+    folder = cache.folder
+    if folder.exists() and not (overwrite and (folder / FACTS).is_file()):
+        raise DataError(
+            f'{folder}: exists already and is not the cache wanted. Choose another '
+            'folder or, if it is a cache that no run needs, pass --overwrite.'
+        )
+    failed: list[DataError] = []
+    with _locked_folder(folder) as part, open(part / DATA, 'ab+') as file:
+        entries = _resume(part, file, cache, paths)
+        advance(len(entries))
+        with open(part / JOURNAL, 'ab') as journal:
+            fresh: list[tuple] = []
+            rest = paths[len(entries) :]
+            for path, done in zip(rest, decode(rest), strict=True):
+                advance(1)
+                if isinstance(done, DataError):
+                    failed.append(done)
+                if failed:  # continue only to find all errors
+                    continue
+                (size, mtime), (array, ori_shape) = done
+                row = len(entries) + len(fresh)
+                if row == 0:
+                    _write_header(file, array, len(paths))
+                file.write(np.ascontiguousarray(array))
+                fresh.append((cache.key(path), row, size, mtime, ori_shape))
+                if len(fresh) == FLUSH:
+                    entries = _flush(file, journal, entries, fresh)
+            entries = _flush(file, journal, entries, fresh)
+        if failed:
+            shutil.rmtree(part)
+            raise DataError(
+                f'{folder}: {len(failed)} of {len(paths)} files cannot be decoded, so '
+                'there is no cache. ' + ' '.join(str(error) for error in failed[:5])
+            )
+        _write_index(part, entries, cache.settings)
+        (part / JOURNAL).unlink()
+        _replace(part, folder)
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[Path]:
+    """Folder to build in, for one process at a time."""
+    part = folder.with_name(f'{folder.name}.part')
+    lock = folder.with_name(f'{folder.name}.lock')
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        with open(lock, 'w') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    raise DataError(f'{part}: another build is at work.') from None
+                raise
+            try:
+                yield part
+            finally:
+                lock.unlink()
+    except OSError as error:
+        raise DataError(
+            f'{folder}: could not be written ({error}). Is the disk full, or the '
+            'folder protected? What is done is kept; the same command goes on.'
+        ) from error
+
+
+def _resume(
+    part: Path, file: io.BufferedRandom, cache: MediaCache, paths: Sequence[str]
+) -> np.ndarray:
+    """Entries of an interrupted build; clears the folder if they do not fit."""
+    entries = np.empty(0, ENTRY)
+    settings = {}
+    try:
+        settings = json.loads((part / FACTS).read_text())['building']
+        raw = (part / JOURNAL).read_bytes()
+        entries = np.frombuffer(
+            raw[: len(raw) // ENTRY.itemsize * ENTRY.itemsize], ENTRY
+        )
+        file.seek(0)
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError('another version')
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        first = file.tell()
+    except (OSError, ValueError, KeyError, TypeError):
+        shape, first, dtype = (0,), 0, np.dtype('u1')
+    row = int(np.prod(shape[1:])) * dtype.itemsize
+    size = os.fstat(file.fileno()).st_size
+    count = min(len(entries), (size - first) // row) if row and first else 0
+    if settings != cache.settings or shape[0] != len(paths):
+        count = 0
+    for k, (path, entry) in enumerate(zip(paths[:count], entries, strict=False)):
+        found = (entry['size'], entry['mtime'])
+        if entry['key'] != cache.key(path) or found != stamp(path):
+            count = k
+            break
+    file.truncate(first + count * row if count else 0)
+    entries = entries[:count].copy()
+    (part / JOURNAL).write_bytes(entries.tobytes())
+    (part / FACTS).write_text(json.dumps(dict(building=cache.settings)))
+    return entries
+
+
+def _write_header(file: io.BufferedRandom, first: np.ndarray, count: int) -> None:
+    """Writes the header of the data if there is room for all of it."""
+    folder = os.path.dirname(file.name)
+    need, free = count * first.nbytes, shutil.disk_usage(folder)[2]
+    if need > free:
+        raise DataError(
+            f'{folder}: the cache needs {need / 2**30:.1f} GiB, the '
+            f'disk has {free / 2**30:.1f}. Set cache to a folder on another disk.'
+        )
+    header = np.lib.format.header_data_from_array_1_0(first)
+    header['shape'] = (count, *first.shape)
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _flush(
+    file: io.BufferedRandom, journal: io.BufferedWriter, entries: np.ndarray, new: list
+) -> np.ndarray:
+    """Brings rows to the disk, then records in the journal that they are there."""
+    _sync(file)
+    added = np.array(new, ENTRY)
+    new.clear()
+    journal.write(added.tobytes())
+    _sync(journal)
+    return np.concatenate([entries, added])
+
+
+def _write_index(part: Path, entries: np.ndarray, settings: dict) -> None:
+    """Writes index and settings."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.sort(entries, order='key'))
+    index = buffer.getvalue()
+    facts = dict(settings=settings, index=hashlib.sha256(index).hexdigest())
+    for name, content in (
+        (INDEX, index),
+        (FACTS, json.dumps(facts, indent=2).encode() + b'\n'),
+    ):
+        with open(part / name, 'wb') as file:
+            file.write(content)
+            _sync(file)
+
+
+def _sync(file: io.BufferedIOBase) -> None:
+    """Brings a file to the disk, before a rename declares it complete."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _replace(part: Path, folder: Path) -> None:
+    """Puts a complete cache into its place."""
+    old = folder.with_name(f'{folder.name}.old')
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

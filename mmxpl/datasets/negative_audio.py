@@ -13,7 +13,7 @@ from mmxpl.structures import ORIGINAL
 from mmxpl.utils import DataError
 
 from .av_dataset import AVDataset
-from .partners import choose_partners, clip_classes, rng_of
+from .clip_pairing import choose_partners, clip_classes, rng_of
 from .transforms.formatting import require_media
 
 AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
+from .annotations import parse_boxes, read_json
 from .av_dataset import AVDataset
-from .boxes import parse_boxes
 from .frame_times import FRAME_TIMES, read_frame_times
 from .id_list import Clip, refuse_duplicates, same_id
-from .json_file import read_json
 from .media import list_media
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')

@@ -20,8 +20,8 @@ import numpy as np
 from mmxpl.utils import DataError
 
 from .audio_io import nearest_sample
-from .completeness import container_shortfall
 from .media import MAX_PIXELS, check_pixels, check_regular
+from .truncation import container_shortfall
 
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmxpl.datasets.config_leaves import annotations_only
+from mmxpl.datasets.dataset_wrappers import annotations_only
 from mmxpl.pseudo_labels.reliability import agreement
 from mmxpl.utils import DataError
 
@@ -76,7 +76,7 @@ class HiddenTruth:
 
     Args:
         cfg (dict): Config of a data set with ``labeled=True``; see
-            :func:`mmxpl.datasets.config_leaves.annotations_only`.
+            :func:`mmxpl.datasets.dataset_wrappers.annotations_only`.
         sample_ids (Sequence[str]): The unlabeled clips. Clips of the data set that
             are not among them are left out, and clips without annotation are not
             judged; the log counts both.

@@ -6,7 +6,7 @@ import pytest
 
 from mmxpl.comparison import find_method, options_of
 from mmxpl.comparison.methods import settings_of
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.utils.config import merge_options
 from mmxpl.utils.errors import DataError
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, VISUALIZERS
 from mmxpl.testing import tiny_batch
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 import mmxpl.engine  # noqa: F401
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.runner import drop_hooks
 from mmxpl.registry import DATASETS, HOOKS, MODELS
 from mmxpl.utils import config as module

@@ -5,7 +5,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mmxpl.datasets import VGGSSDataset
-from mmxpl.datasets.published import PUBLISHED_LISTS
+from mmxpl.datasets.id_list import PUBLISHED_LISTS
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError, hash_ids
 

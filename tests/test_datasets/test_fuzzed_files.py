@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmxpl.datasets import AVJsonDataset, VGGSSDataset, read_clip_list, read_id_list
+from mmxpl.datasets.annotations import decode_rle
 from mmxpl.datasets.convert import coco_labels
-from mmxpl.datasets.flickr_xml import consensus_map, read_flickr_xml
-from mmxpl.datasets.rle import decode_rle
+from mmxpl.datasets.flickr_soundnet import read_flickr_xml
+from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
 
 # any JSON value, NaN, infinity and huge integers among them
@@ -194,7 +195,7 @@ def read_list(path):
 
 
 def read_xml(path):
-    gt_map = consensus_map(read_flickr_xml(path), 8)
+    gt_map = rasterize_consensus(read_flickr_xml(path), 8)
     assert set(gt_map.unique().tolist()) <= {0, 0.5, 1}
 
 

@@ -14,13 +14,13 @@ import pytest
 import soundfile
 
 from mmxpl.datasets import AVJsonDataset, VGGSSDataset, read_clip_list
+from mmxpl.datasets.annotations import clip_boxes, decode_rle
 from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
-from mmxpl.datasets.boxes import clip_boxes
 from mmxpl.datasets.convert import coco_labels
-from mmxpl.datasets.flickr_xml import consensus_map, read_flickr_xml
+from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.image_io import decode_frame, read_frame
-from mmxpl.datasets.rle import decode_rle
 from mmxpl.datasets.video_io import read_video_frame, read_video_sound
+from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
 
 ODD_VALUES = (
@@ -160,7 +160,7 @@ def _read_list(path):
 
 
 def _read_xml(path):
-    gt_map = consensus_map(read_flickr_xml(path))
+    gt_map = rasterize_consensus(read_flickr_xml(path))
     assert 0 <= gt_map.min() <= gt_map.max() <= 1
 
 

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from mmxpl.datasets.id_list import name_some, read_clip_list, read_id_list
+from mmxpl.datasets.id_list import (
+    handle_missing,
+    name_some,
+    read_clip_list,
+    read_id_list,
+)
 from mmxpl.utils import DataError
 
 METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'
@@ -116,3 +121,32 @@ def test_published_pairs(name, count, same):
     assert len({pair.sample_id for pair in pairs}) == len(pairs) == count
     assert not any(pair.is_sounding for pair in pairs)
     assert sum(pair.frame_id == pair.audio_id for pair in pairs) == same
+
+
+LACKING = {'no frame': ['a', 'b'], 'no sound': ['b', 'c'], 'no box': []}
+
+
+def test_refused_with_counts_reasons_and_remedy():
+    with pytest.raises(DataError) as caught:
+        handle_missing(LACKING, 'error', 9, 'list.txt')
+    text = str(caught.value)
+    # a clip that lacks both counts once
+    assert text.startswith('3 of 9 ids of list.txt cannot be used')
+    assert '2 have no frame (a, b)' in text
+    assert '2 have no sound (b, c)' in text
+    assert 'no box' not in text
+    assert "missing='skip'" in text
+
+
+def test_left_out_and_every_one_named(logged):
+    many = [f'clip{i}' for i in range(50)]
+    handle_missing({'no frame': many}, 'skip', 99, 'list.txt')
+    text = logged()
+    assert '50 of 99 ids of list.txt are left out' in text
+    assert all(name in text for name in many)
+
+
+@pytest.mark.parametrize('policy', ['error', 'skip'])
+def test_nothing_missing_nothing_said(policy, logged):
+    handle_missing({'no frame': []}, policy, 9, 'list.txt')
+    assert logged() == ''

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmxpl.datasets import LoadAudio, LoadFrame, NegativeAudioDataset, VGGSSDataset
-from mmxpl.datasets import media_cache_build as build_module
-from mmxpl.datasets.media_cache import MediaCache
-from mmxpl.datasets.media_cache_build import build_cache, decode_files
+from mmxpl.datasets import (
+    LoadAudio,
+    LoadFrame,
+    NegativeAudioDataset,
+    VGGSSDataset,
+    media_cache,
+)
+from mmxpl.datasets.media_cache import MediaCache, build_cache, decode_files
 from mmxpl.utils import DataError
 
 AUDIO = dict(sample_rate=16000, duration=0.75)  # resampled from 8 kHz
@@ -206,7 +210,7 @@ def test_an_index_of_another_cache_is_refused(world):
 @pytest.fixture
 def stopped(world, monkeypatch):
     """A build that was stopped after four of twelve frames, two of them on the disk."""
-    monkeypatch.setattr(build_module, 'FLUSH', 2)
+    monkeypatch.setattr(media_cache, 'FLUSH', 2)
     step = LoadFrame(24, world / 'new')
     paths = [str(p) for p in sorted((world / 'frames').iterdir())]
     decoded = []
@@ -307,7 +311,7 @@ def test_only_a_cache_is_replaced_and_only_if_told(world):
 def test_a_full_disk_is_said_before_and_on_the_way(world, monkeypatch):
     dataset = _dataset(world, world / 'new')
     with monkeypatch.context() as patch:
-        patch.setattr(build_module.shutil, 'disk_usage', lambda path: (9, 9, 0))
+        patch.setattr(media_cache.shutil, 'disk_usage', lambda path: (9, 9, 0))
         with pytest.raises(DataError, match='the disk has 0.0'):
             _build(dataset)
     shutil.rmtree(world / 'new')
@@ -315,7 +319,7 @@ def test_a_full_disk_is_said_before_and_on_the_way(world, monkeypatch):
     def full(file):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(build_module, '_sync', full)
+    monkeypatch.setattr(media_cache, '_sync', full)
     with pytest.raises(DataError, match='could not be written.*No space left'):
         _build(dataset)
     with pytest.raises(DataError, match='no such cache'):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mmxpl.datasets import VGGSSDataset
-from mmxpl.datasets.boxes import clip_boxes
+from mmxpl.datasets.annotations import clip_boxes
 from mmxpl.utils import DataError
 
 METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'

@@ -5,7 +5,7 @@ import cv2
 import pytest
 import torch
 
-from mmxpl.datasets.config_leaves import dataset_config
+from mmxpl.datasets.dataset_wrappers import dataset_config
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import DATASETS
 from mmxpl.utils.cli import load_config

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]

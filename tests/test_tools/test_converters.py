@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
-from mmxpl.datasets.rle import decode_rle
+from mmxpl.datasets.annotations import decode_rle
 
 pytest.importorskip('av', reason='videos are read with PyAV')
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'

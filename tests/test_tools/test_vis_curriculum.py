@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxpl.datasets.config_leaves import dataset_config
+from mmxpl.datasets.dataset_wrappers import dataset_config
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import DATASETS
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.progress import track
 
-from mmxpl.datasets.config_leaves import PARTS, annotations_only, dataset_config
+from mmxpl.datasets.dataset_wrappers import PARTS, annotations_only, dataset_config
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.progress import track
 
-from mmxpl.datasets.config_leaves import PARTS, dataset_config
+from mmxpl.datasets.dataset_wrappers import PARTS, dataset_config
 from mmxpl.datasets.id_list import same_id
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (

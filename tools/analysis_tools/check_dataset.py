@@ -97,7 +97,7 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
     """
     # here, so that the help is quick
     from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
-    from mmxpl.datasets.json_file import read_json
+    from mmxpl.datasets.annotations import read_json
 
     options = dict(data_root=data_root or '', lazy_init=True)
     if ann is None:

@@ -87,7 +87,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Scores the maps."""
     args = parse_args()
-    from mmxpl.datasets.id_list import name_some, read_id_list
+    from mmxpl.datasets.id_list import read_id_list
     from mmxpl.evaluation.functional import SWEEP
     from mmxpl.evaluation.maps import (
         PRESETS,
@@ -103,6 +103,7 @@ def main() -> None:
         write_output,
     )
     from mmxpl.evaluation.maps.presets import STANDARD
+    from mmxpl.utils.ids import name_some
 
     preset = PRESETS[args.preset] if args.preset else None
     interpolation = args.interpolation

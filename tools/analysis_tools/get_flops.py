@@ -9,7 +9,7 @@ made before.
 import argparse
 from collections.abc import Sequence
 
-from mmxpl.datasets.config_leaves import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
 

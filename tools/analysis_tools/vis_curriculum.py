@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mmxpl.datasets.config_leaves import dataset_config
+from mmxpl.datasets.dataset_wrappers import dataset_config
 from mmxpl.engine.schedules import count_warmup_epochs
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (

@@ -84,7 +84,7 @@ def collect(cfg: Config, args: argparse.Namespace, jobs: dict[Path, Job]) -> Non
     Raises:
         DataError: If a transform has no cache, or one cache has two settings.
     """
-    from mmxpl.datasets.config_leaves import config_leaves
+    from mmxpl.datasets.dataset_wrappers import config_leaves
     from mmxpl.datasets.transforms.loading import LoadFeatures, LoadMedia
     from mmxpl.registry import DATASETS
 
@@ -115,7 +115,7 @@ def collect_media(
     step: Any, infos: list[dict], args: argparse.Namespace, jobs: dict[Path, Job]
 ) -> None:
     """Adds the files that one transform reads."""
-    from mmxpl.datasets.media_cache_build import decode_files
+    from mmxpl.datasets.media_cache import decode_files
 
     def decode(paths: Sequence[str]) -> Iterator:
         return decode_files(step.decode, paths, args.workers)
@@ -215,7 +215,7 @@ class Encoders:
 
     def _decode(self, name: str, kind: str, job: Job, paths: Sequence[str]) -> Iterator:
         """Loads files in threads and encodes them in batches."""
-        from mmxpl.datasets.media_cache_build import decode_files
+        from mmxpl.datasets.media_cache import decode_files
 
         loaded = decode_files(
             lambda path: self._load(kind, job.infos[path]), paths, self.args.workers
@@ -247,7 +247,7 @@ def build(job: Job, args: argparse.Namespace) -> str:
     Raises:
         DataError: If it cannot be built.
     """
-    from mmxpl.datasets.media_cache_build import build_cache
+    from mmxpl.datasets.media_cache import build_cache
 
     folder, paths = job.cache.folder, list(job.infos)
     if folder.exists():

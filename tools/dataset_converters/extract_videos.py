@@ -24,7 +24,7 @@ from mmxpl.datasets import read_id_list
 from mmxpl.datasets.convert import convert_batch, write_image, write_wav
 from mmxpl.datasets.convert.files import write_text
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
-from mmxpl.datasets.id_list import check_id, name_some, same_id
+from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.video_io import (
     MIDDLE,
     VIDEO_SUFFIXES,
@@ -33,6 +33,7 @@ from mmxpl.datasets.video_io import (
 )
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

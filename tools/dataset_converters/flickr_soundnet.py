@@ -20,13 +20,14 @@ from pathlib import Path
 from mmxpl.datasets import read_id_list
 from mmxpl.datasets.convert import convert_batch, write_wav
 from mmxpl.datasets.convert.files import copy_bytes
-from mmxpl.datasets.flickr_xml import read_flickr_xml
-from mmxpl.datasets.id_list import check_id, name_some, same_id
+from mmxpl.datasets.flickr_soundnet import read_flickr_xml
+from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import import_av, read_video_sound
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

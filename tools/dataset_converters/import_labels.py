@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
+from mmxpl.datasets.annotations import read_json
 from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels
 from mmxpl.datasets.convert.files import write_text
-from mmxpl.datasets.id_list import name_some, same_id
-from mmxpl.datasets.json_file import read_json
+from mmxpl.datasets.id_list import same_id
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.boxes import clip_boxes
-from mmxpl.datasets.published import name_list
+from mmxpl.datasets.annotations import clip_boxes
+from mmxpl.datasets.id_list import name_list
 from mmxpl.datasets.splits import choose_stratified
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import one_clear_error

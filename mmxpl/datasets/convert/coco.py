@@ -11,12 +11,10 @@ from pycocotools import mask as coco_mask
 
 from mmxpl.utils import DataError
 
-from ..boxes import parse_boxes
+from ..annotations import check_rle, decode_rle, parse_boxes, read_json
 from ..id_list import refuse_duplicates, same_id
 from ..image_io import image_size, same_shape
-from ..json_file import read_json
 from ..media import MAX_PIXELS
-from ..rle import check_rle, decode_rle
 
 
 def coco_labels(path: str) -> dict[str, dict]:

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 
 from mmxpl.utils import DataError
 
-from ..boxes import clip_boxes
+from ..annotations import clip_boxes, decode_rle
 from ..image_io import image_size, same_shape
-from ..rle import decode_rle
 
 
 def check_annotations(

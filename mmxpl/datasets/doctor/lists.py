@@ -9,7 +9,7 @@ from pathlib import Path
 from mmxpl.utils import DataError, hash_ids
 
 from ..id_list import Clip, read_clip_list
-from ..leaks import SPLITS
+from ..splits import SPLITS
 
 
 @dataclass(frozen=True)

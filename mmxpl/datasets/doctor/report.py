@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..id_list import name_some
+from mmxpl.utils.ids import name_some
 
 
 def count_problems(report: Mapping) -> dict[str, int]:

@@ -7,11 +7,10 @@ from mmcv.transforms import BaseTransform
 from torch import Tensor
 
 from mmxpl.registry import TRANSFORMS
-from mmxpl.structures import rasterize_boxes
+from mmxpl.structures import rasterize_boxes, rasterize_consensus
 from mmxpl.utils import DataError
 
-from ..flickr_xml import consensus_map
-from ..rle import decode_rle
+from ..annotations import decode_rle
 
 # what is drawn, and the key that holds it
 SOURCES = {'boxes': 'bboxes', 'mask': 'mask', 'consensus': 'annotators'}
@@ -24,7 +23,7 @@ class RasterizeTargets(BaseTransform):
     Boxes give their union, as VGG-SS is evaluated; a mask is resized by area
     and is set where at least half of a cell is covered; the consensus of several
     annotators is that of Flickr-SoundNet, see
-    :func:`mmxpl.datasets.flickr_xml.consensus_map`. Of a clip that does not
+    :func:`mmxpl.structures.rasterize_consensus`. Of a clip that does not
     sound the map is empty. Unlabeled clips pass unchanged.
 
     Required keys: ``is_labeled``, ``sample_id``, and ``bboxes``, ``mask`` or
@@ -72,7 +71,7 @@ class RasterizeTargets(BaseTransform):
             # not as float32: int(size * v) must truncate as the protocol does
             results['gt_map'] = rasterize_boxes(label, self.size)
         elif self.source == 'consensus':
-            results['gt_map'] = consensus_map(label, self.size)
+            results['gt_map'] = rasterize_consensus(label, self.size)
         else:
             mask = decode_rle(label, f"mask of '{results['sample_id']}'")
             results['gt_map'] = _resize_mask(mask, self.size)

@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmxpl.datasets.leaks import check_disjoint, collect_ids
+from mmxpl.datasets.splits import check_disjoint, collect_ids
 from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
 from mmxpl.models.features import encoder_of, weights_digest
 from mmxpl.registry import HOOKS

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmxpl.datasets.id_list import name_some, read_id_list
+from mmxpl.datasets.id_list import read_id_list
 from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
 
 from ..functional import mean_gt_map
 from ..prior import load_prior

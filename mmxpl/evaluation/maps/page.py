@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mmxpl.datasets.id_list import name_some
+from mmxpl.utils.ids import name_some
 
 from ..functional import ALL_RULES, REFERENCE_NAMES
 from .report import MEASURES, REFERENCES

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mmxpl.datasets.annotations import looks_like_pixels
 from mmxpl.datasets.av_json import AVJsonDataset
-from mmxpl.datasets.boxes import looks_like_pixels
-from mmxpl.datasets.flickr_xml import consensus_map, list_flickr_xml, read_flickr_xml
+from mmxpl.datasets.flickr_soundnet import (
+    list_flickr_xml,
+    read_flickr_xml,
+)
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.datasets.vggss import VGGSSDataset
+from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
 
 
@@ -108,7 +112,7 @@ def read_flickr(folder: str, target: str = 'boxes') -> TruthFile:
     return TruthFile(
         folder,
         dict.fromkeys(files),
-        lambda sample_id: consensus_map(read_flickr_xml(files[sample_id])),
+        lambda sample_id: rasterize_consensus(read_flickr_xml(files[sample_id])),
     )
 
 

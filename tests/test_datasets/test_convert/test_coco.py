@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from mmxpl.datasets.annotations import decode_rle
 from mmxpl.datasets.convert import check_sizes, coco_labels
-from mmxpl.datasets.rle import decode_rle
 from mmxpl.utils import DataError
 
 

@@ -13,9 +13,9 @@ import soundfile
 from PIL import Image
 
 from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
-from mmxpl.datasets.completeness import flac_facts
 from mmxpl.datasets.image_io import decode_frame, image_size, read_frame
 from mmxpl.datasets.media import MAX_PIXELS
+from mmxpl.datasets.truncation import flac_facts
 from mmxpl.datasets.video_io import read_video_clip
 from mmxpl.utils import DataError
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmxpl.datasets.partners import choose_partners, clip_classes, rng_of
+from mmxpl.datasets.clip_pairing import choose_partners, clip_classes, rng_of
 from mmxpl.utils import DataError
 
 IDS = [f'clip{i}' for i in range(40)]

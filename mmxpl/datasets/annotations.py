@@ -1,0 +1,306 @@
+"""Boxes and masks of annotation files: reading, checks and clipping to the frame."""
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from pycocotools import mask as coco_mask
+
+from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
+
+from .media import MAX_PIXELS
+
+Box = list[float]
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        Any: Its content.
+
+    Raises:
+        DataError: If the file is missing or is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_bytes().decode('utf-8-sig'))
+    except OSError as error:
+        raise DataError(
+            f'{path}: the annotation file cannot be read ({error.strerror}). Set '
+            'ann_file, and data_root or the environment variable MMXPL_DATA_ROOT.'
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f'{path}: the annotation file is not JSON ({error}). Restore it or write '
+            'it anew.'
+        ) from error
+
+
+def parse_boxes(value: Any, where: str) -> list[Box]:
+    """Checks the boxes of a clip in a JSON file.
+
+    Args:
+        value (Any): Expected to be a list of ``[x1, y1, x2, y2]``.
+        where (str): File, index and field, for the message.
+
+    Returns:
+        list[Box]: The boxes as floats; they may lie outside the frame.
+
+    Raises:
+        DataError: If it is anything else, or if a coordinate is not a number.
+    """
+    if not isinstance(value, list):
+        raise DataError(
+            f'{where} must be a list of boxes [x1, y1, x2, y2], got '
+            f'{type(value).__name__}.'
+        )
+    return [_parse_box(box, f'{where}[{n}]') for n, box in enumerate(value)]
+
+
+def _parse_box(box: Any, where: str) -> Box:
+    if not isinstance(box, list) or len(box) != 4:
+        raise DataError(f'{where} must be four numbers [x1, y1, x2, y2], got {box!r}.')
+    for value in box:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DataError(f'{where} must hold four numbers, got {value!r}.')
+    try:
+        numbers = [float(value) for value in box]
+    except OverflowError as error:  # an integer of hundreds of digits
+        raise DataError(f'{where} holds a number that is out of range.') from error
+    if any(math.isnan(value) for value in numbers):
+        raise DataError(
+            f'{where} holds NaN. Write the coordinate, or leave the box out.'
+        )
+    return numbers
+
+
+def clip_boxes(boxes: Sequence[Box]) -> tuple[list[Box], int, int]:
+    """Clips boxes to the frame and drops those without area.
+
+    Args:
+        boxes (Sequence[Box]): x1 y1 x2 y2, normalised.
+
+    Returns:
+        tuple[list[Box], int, int]: The boxes within [0, 1], the number of given
+        boxes that reached out of the frame, and the number of dropped ones.
+    """
+    clipped = [[min(max(v, 0.0), 1.0) for v in box] for box in boxes]
+    outside = sum(list(old) != new for old, new in zip(boxes, clipped, strict=True))
+    kept = [box for box in clipped if box[2] > box[0] and box[3] > box[1]]
+    return kept, outside, len(clipped) - len(kept)
+
+
+def looks_like_pixels(boxes: Sequence[Box]) -> bool:
+    """Tells whether boxes seem to be in pixels rather than in [0, 1].
+
+    Args:
+        boxes (Sequence[Box]): x1 y1 x2 y2.
+
+    Returns:
+        bool: True if more than half reach beyond twice the frame.
+    """
+    return 2 * sum(2 < max(box) < math.inf for box in boxes) > len(boxes)
+
+
+def has_label(annotation: Mapping) -> bool:
+    """Tells whether an annotation holds a box or a mask.
+
+    Args:
+        annotation (Mapping): Entry of a clip.
+
+    Returns:
+        bool: True if it does.
+    """
+    return bool(annotation.get('bboxes')) or annotation.get('mask') is not None
+
+
+def labels_within_frame(
+    ids: Sequence[str], annotations: Mapping[str, Mapping], source: str
+) -> dict[str, dict]:
+    """Clips boxes to the frame and logs what changed.
+
+    Args:
+        ids (Sequence[str]): Annotated clips.
+        annotations (Mapping[str, Mapping]): ``bboxes`` (x1 y1 x2 y2, normalised,
+            possibly outside the frame) and ``mask`` by id, both optional.
+        source (str): Annotation file, for messages.
+
+    Returns:
+        dict[str, dict]: ``bboxes`` and ``mask`` (or None) of each clip that has one
+        of them left.
+
+    Raises:
+        DataError: If the boxes seem to be in pixels.
+    """
+    given = [box for i in ids for box in annotations[i].get('bboxes') or ()]
+    if looks_like_pixels(given):
+        raise DataError(
+            f'{source}: most boxes reach far beyond 1; they seem to be in '
+            'pixels. Divide x by the width and y by the height of the frame.'
+        )
+    labels, clipped, without_area, empty = {}, [], 0, []
+    for i in ids:
+        boxes, mask = annotations[i].get('bboxes'), annotations[i].get('mask')
+        kept, outside, dropped = clip_boxes(boxes or ())
+        without_area += dropped
+        if outside:
+            clipped.append(i)
+        if kept or mask is not None:
+            labels[i] = {'bboxes': kept or None, 'mask': mask}
+        else:
+            empty.append(i)
+    report = []
+    if clipped:
+        report.append(
+            f'boxes of {len(clipped)} clips reach out of the frame and were '
+            f'clipped ({name_some(clipped)})'
+        )
+    if without_area:
+        report.append(f'{without_area} boxes without area were dropped')
+    if empty:
+        report.append(
+            f'{len(empty)} clips have no box left and are left out: {", ".join(empty)}'
+        )
+    if report:
+        print_log(
+            f'{source}: {"; ".join(report)}.', logger='current', level=logging.WARNING
+        )
+    return labels
+
+
+def check_rle(value: Any, where: str) -> dict:
+    """Checks the form of a COCO run-length encoding without decoding it.
+
+    Args:
+        value (Any): Expected to be ``{'size': [h, w], 'counts': str | list[int]}``.
+        where (str): File, index and field, for the message.
+
+    Returns:
+        dict: The encoding, unchanged.
+
+    Raises:
+        DataError: If it is anything else or exceeds the pixel limit.
+    """
+    size = value.get('size') if isinstance(value, dict) else None
+    if (
+        not isinstance(size, list | tuple)
+        or len(size) != 2
+        or not all(type(side) is int and side > 0 for side in size)
+        or not isinstance(value.get('counts'), str | list)
+    ):
+        raise DataError(
+            f'{where} must be a COCO run-length encoding '
+            '{"size": [height, width], "counts": string or list of integers}.'
+        )
+    if size[0] * size[1] > MAX_PIXELS:
+        raise DataError(f'{where}.size: {size[0]}x{size[1]} pixels are too many.')
+    return value
+
+
+def decode_rle(rle: dict, where: str) -> np.ndarray:
+    """Decodes a mask.
+
+    pycocotools reads beyond its buffers if the runs do not add up to the size of the
+    mask, so this is checked first.
+
+    Args:
+        rle (dict): COCO run-length encoding.
+        where (str): Clip or file, for the message.
+
+    Returns:
+        np.ndarray: uint8 mask of shape (H, W), 1 on the object.
+
+    Raises:
+        DataError: If the encoding is malformed or does not fill the mask exactly.
+    """
+    check_rle(rle, where)
+    height, width = rle['size']
+    counts = rle['counts']
+    try:
+        runs = _decompress(counts) if isinstance(counts, str) else counts
+        fits = all(type(run) is int and run >= 0 for run in runs)
+        fits = fits and sum(runs) == height * width
+    except (IndexError, UnicodeEncodeError):
+        fits = False
+    if not fits:
+        raise DataError(
+            f'{where}: the runs of the mask do not add up to its size '
+            f'{height}x{width}. Write the encoding anew.'
+        )
+    if isinstance(counts, str):
+        rle = {'size': [height, width], 'counts': counts.encode('ascii')}
+    else:
+        rle = coco_mask.frPyObjects(rle, height, width)
+    try:
+        return coco_mask.decode(rle)
+    except ValueError as error:  # such as empty runs at the end
+        raise DataError(
+            f'{where}: the runs of the mask cannot be decoded ({error}). Write the '
+            'encoding anew.'
+        ) from error
+
+
+def encode_rle(mask: np.ndarray) -> dict:
+    """Encodes a mask.
+
+    Args:
+        mask (np.ndarray): Binary mask of shape (H, W), bool or uint8.
+
+    Returns:
+        dict: COCO run-length encoding as JSON stores it, ``size`` and ``counts``.
+    """
+    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return {'size': list(mask.shape), 'counts': rle['counts'].decode('ascii')}
+
+
+def mask_box(mask: np.ndarray) -> Box:
+    """Finds the tight box around a mask.
+
+    Args:
+        mask (np.ndarray): Binary mask of shape (H, W), not empty.
+
+    Returns:
+        Box: x1 y1 x2 y2, normalised to [0, 1].
+    """
+    height, width = mask.shape
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return [
+        float(columns[0] / width),
+        float(rows[0] / height),
+        float((columns[-1] + 1) / width),
+        float((rows[-1] + 1) / height),
+    ]
+
+
+def _decompress(counts: str) -> list[int]:
+    """Reads the run lengths of COCO's compressed string.
+
+    Each number is little-endian in groups of five bits above the character '0'; bit 5
+    marks that more groups follow. From the fourth on, a number is the difference to
+    the one two before (cocodataset/cocoapi, ``rleFrString``).
+    """
+    data = counts.encode('ascii')
+    runs: list[int] = []
+    position = 0
+    while position < len(data):
+        value = 0
+        for shift in range(0, 40, 5):  # more groups than any valid number has
+            group = data[position] - 48
+            position += 1
+            value |= (group & 0x1F) << shift
+            if not group & 0x20:
+                break
+        if group & 0x10:
+            value -= 32 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+    return runs

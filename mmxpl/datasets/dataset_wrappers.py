@@ -1,0 +1,162 @@
+"""Wrappers of data sets, and the data sets that a config wraps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.dataset import ConcatDataset as EngineConcatDataset
+
+from mmxpl.registry import DATASETS
+from mmxpl.utils import DataError
+
+PARTS = ('labeled', 'unlabeled', 'val', 'test')
+
+
+@DATASETS.register_module()
+class ConcatDataset(EngineConcatDataset):
+    """MMEngine's ``ConcatDataset`` for data sets whose meta information differs.
+
+    An unlabeled set (``clips.json``) need not know the classes of the labeled one. The
+    meta information is that of the first set.
+
+    Args:
+        datasets (Sequence[dict | BaseDataset]): The sets or their configs; for
+            training the labeled one first.
+        lazy_init (bool): Whether to read lists and annotations at the first use only.
+    """
+
+    def __init__(
+        self, datasets: Sequence[dict | BaseDataset], lazy_init: bool = False
+    ) -> None:
+        built = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
+        keys = {key for dataset in built for key in dataset.metainfo}
+        super().__init__(built, lazy_init=lazy_init, ignore_keys=sorted(keys))
+
+
+@DATASETS.register_module()
+class SplitDataset(ConcatDataset):
+    """Data set of which a share is trained on with labels and the rest without.
+
+    ``datasets`` holds the labeled and the unlabeled half, in the order that
+    :class:`mmxpl.datasets.CurriculumSampler` expects. Share and seed are given once,
+    so no clip can be in both halves.
+
+    Args:
+        dataset (dict): Config of an :class:`mmxpl.datasets.AVDataset` that is divided.
+        labeled_fraction (float): Share of labeled clips in (0, 1]; see
+            :func:`mmxpl.datasets.select_subset`.
+        split_seed (int): Chooses which clips are labeled.
+        unlabeled (dict, optional): Settings of the unlabeled half alone, such as
+            ``dict(audio_swap=0.4)`` to give 40 % of its clips another clip's sound.
+        lazy_init (bool): Whether to read lists and annotations at the first use only.
+    """
+
+    def __init__(
+        self,
+        dataset: dict,
+        labeled_fraction: float,
+        split_seed: int = 0,
+        unlabeled: dict | None = None,
+        lazy_init: bool = False,
+    ) -> None:
+        cfg = dict(
+            dataset=dataset,
+            labeled_fraction=labeled_fraction,
+            split_seed=split_seed,
+            unlabeled=unlabeled,
+        )
+        halves = [{**half, 'lazy_init': lazy_init} for half in split_halves(cfg)]
+        super().__init__(halves, lazy_init=lazy_init)
+
+
+def split_halves(cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Derives the configs of the two halves of a :class:`SplitDataset`.
+
+    Args:
+        cfg (Mapping[str, Any]): Config of a ``SplitDataset``.
+
+    Returns:
+        list[dict[str, Any]]: Configs of the labeled and of the unlabeled half.
+    """
+    share = dict(fraction=cfg['labeled_fraction'], split_seed=cfg.get('split_seed', 0))
+    halves = (('labeled', {}), ('unlabeled', cfg.get('unlabeled') or {}))
+    return [
+        {**cfg['dataset'], **own, **share, 'subset': name, 'labeled': name == 'labeled'}
+        for name, own in halves
+    ]
+
+
+def config_leaves(node: Any) -> Iterator[Mapping]:
+    """Walks through loaders and wrappers to the configs of the data sets themselves.
+
+    Args:
+        node (Any): Config of a data loader or data set, a list of them, or None.
+
+    Yields:
+        Mapping: Config of one data set.
+    """
+    if node is None:
+        return
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from config_leaves(part)
+        return
+    if 'labeled_fraction' in node:
+        yield from split_halves(node)
+        return
+    inner = node.get('datasets') or node.get('dataset')
+    if inner is None:
+        yield node
+    else:
+        yield from config_leaves(inner)
+
+
+def dataset_config(cfg: Any, part: str) -> Mapping:
+    """Finds the data set of one part of the data in a config.
+
+    Args:
+        cfg (Any): The whole config.
+        part (str): One of :data:`PARTS`.
+
+    Returns:
+        Mapping: Config of the data set.
+
+    Raises:
+        DataError: If the config has none.
+    """
+    loader = 'train' if part in ('labeled', 'unlabeled') else part
+    node = cfg.get(f'{loader}_dataloader')
+    for leaf in config_leaves(node):
+        if loader != 'train' or bool(leaf.get('labeled')) == (part == 'labeled'):
+            return leaf
+    raise DataError(f'--part {part}: the config has no such data set.')
+
+
+def annotations_only(cfg: Mapping) -> Any:
+    """Builds a data set that draws its ground truth but decodes no frame or sound.
+
+    Args:
+        cfg (Mapping): Config of a data set with ``labeled=True``. Of its pipeline only
+            ``RasterizeTargets`` is used, with default settings if there is none.
+
+    Returns:
+        AVDataset: Data set whose items have ``sample_id``, ``gt_map``, ``bboxes``,
+        ``img_path`` and the other keys of the annotations.
+
+    Raises:
+        DataError: If the data set carries no annotations.
+    """
+    steps = [
+        step
+        for step in cfg.get('pipeline', ())
+        if isinstance(step, Mapping)
+        and step['type'].split('.')[-1] == 'RasterizeTargets'
+    ]
+    pipeline = steps or [dict(type='RasterizeTargets')]
+    dataset = DATASETS.build({**cfg, 'pipeline': pipeline})
+    if not getattr(dataset, 'labeled', False):
+        raise DataError(
+            f'{dataset.source}: its annotations are needed, and this data set carries '
+            'none: set labeled=True in its config.'
+        )
+    return dataset
