@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from .errors import DataError
+
 SUFFIX = '.tmp'
 
 
@@ -36,6 +38,26 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             draft.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def write_result(path: str | Path, text: str) -> None:
+    """Writes a text file that the user named, with the folders above it.
+
+    Args:
+        path (str | Path): The file.
+        text (str): Its content.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding='utf-8')
+    except OSError as error:
+        raise DataError(
+            f'{path}: the result cannot be written ({error.strerror}). Name a file in '
+            'a folder that you may write to.'
+        ) from error
 
 
 def remove_drafts(folder: str | Path) -> None:

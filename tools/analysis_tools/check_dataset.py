@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.progress import Progress
 
@@ -28,8 +27,8 @@ from mmxpl.datasets.doctor import (
 )
 from mmxpl.datasets.doctor.lists import ClipList
 from mmxpl.datasets.id_list import Clip, plain_clip
-from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.files import write_result
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -185,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report['problems'] = count_problems(report)
         print(format_report(report))
         if args.json:
-            write_json(args.json, report)
+            write_result(args.json, json.dumps(report, indent=1) + '\n')
         if args.write_clean:
             unusable = {i for ids in report.get('missing', {}).values() for i in ids}
             unusable |= set(report.get('media', {}).get('unreadable', ()))
@@ -195,17 +194,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             for path, new, old in clean_lists(lists, unusable, args.write_clean, same):
                 print(f'{path}: {new} of {old} lines')
     return 1 if report['problems'] else 0
-
-
-def write_json(path: str, report: dict) -> None:
-    """Write the report, and the folders above it."""
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(report, indent=1) + '\n')
-    except OSError as error:
-        raise DataError(
-            f'--json {path}: cannot be written ({error.strerror}).'
-        ) from error
 
 
 if __name__ == '__main__':

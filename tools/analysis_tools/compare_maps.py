@@ -14,7 +14,7 @@ from mmxpl.utils.cli import one_clear_error
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     from mmxpl.evaluation.functional import INTERPOLATIONS
-    from mmxpl.evaluation.maps.arguments import add_truth_arguments
+    from mmxpl.evaluation.maps import add_truth_arguments
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
         '--interpolation',
         choices=list(INTERPOLATIONS),
         default='bilinear',
-        help='how maps come to 224x224 (default: bilinear, aligned corners)',
+        help='how maps are resized to 224x224 (default: bilinear, aligned corners)',
     )
     parser.add_argument(
         '--bootstrap', type=int, default=2000, metavar='N', help='resamples'
@@ -47,14 +47,16 @@ def main() -> None:
     args = parse_args()
     from mmxpl.evaluation.functional import INTERPOLATIONS
     from mmxpl.evaluation.maps import (
+        STANDARD,
+        common_ids,
         compare_scores,
         format_comparison,
         open_maps,
+        read_truth,
         score_files,
     )
-    from mmxpl.evaluation.maps.arguments import common_ids, read_truth, write_output
-    from mmxpl.evaluation.maps.presets import STANDARD
     from mmxpl.utils import hash_ids
+    from mmxpl.utils.files import write_result
 
     maps = {'A': open_maps(args.first), 'B': open_maps(args.second)}
     truth, expected = read_truth(args)
@@ -84,7 +86,7 @@ def main() -> None:
     }
     print(format_comparison(report), end='')
     if args.json:
-        write_output(args.json, json.dumps(report, indent=2) + '\n')
+        write_result(args.json, json.dumps(report, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -17,8 +17,7 @@ from mmxpl.utils.errors import DataError
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     from mmxpl.evaluation.functional import INTERPOLATIONS
-    from mmxpl.evaluation.maps import PRESETS
-    from mmxpl.evaluation.maps.arguments import add_truth_arguments
+    from mmxpl.evaluation.maps import PRESETS, add_truth_arguments
 
     recipes = '\n\n'.join(
         f'--preset {name}\n{preset.describe()}' for name, preset in PRESETS.items()
@@ -38,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--interpolation',
         choices=list(INTERPOLATIONS),
-        help='how maps come to 224x224 (default: bilinear, that is with aligned '
+        help='how maps are resized to 224x224 (default: bilinear, that is with aligned '
         'corners, or what the preset does)',
     )
     parser.add_argument(
@@ -91,18 +90,16 @@ def main() -> None:
     from mmxpl.evaluation.functional import SWEEP
     from mmxpl.evaluation.maps import (
         PRESETS,
+        STANDARD,
         build_report,
+        common_ids,
         format_markdown,
         open_maps,
-        score_files,
-    )
-    from mmxpl.evaluation.maps.arguments import (
-        common_ids,
         read_prior,
         read_truth,
-        write_output,
+        score_files,
     )
-    from mmxpl.evaluation.maps.presets import STANDARD
+    from mmxpl.utils.files import write_result
     from mmxpl.utils.ids import name_some
 
     preset = PRESETS[args.preset] if args.preset else None
@@ -148,9 +145,9 @@ def main() -> None:
     page = format_markdown(report, args.per_class)
     print(page, end='')
     if args.json:
-        write_output(args.json, json.dumps(report, indent=2) + '\n')
+        write_result(args.json, json.dumps(report, indent=2) + '\n')
     if args.md:
-        write_output(args.md, page)
+        write_result(args.md, page)
 
 
 if __name__ == '__main__':

@@ -33,6 +33,7 @@ from .protocol import (
     format_counts,
     format_rules,
     format_table,
+    markdown_table,
     summarise,
     summarise_row,
 )
@@ -90,6 +91,7 @@ __all__ = [
     'harmonic_mean',
     'localization_accuracy',
     'map_confidence',
+    'markdown_table',
     'mask_iou',
     'max_f1',
     'mcnemar_p_value',

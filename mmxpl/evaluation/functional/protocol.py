@@ -105,6 +105,24 @@ def _format_row(
     return line
 
 
+def markdown_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1
+) -> str:
+    """Formats a Markdown table.
+
+    Args:
+        titles (Sequence[str]): Title of each column.
+        rows (Sequence[Sequence[str]]): Cells of each row.
+        num_texts (int): Number of left-aligned columns; the others are numbers.
+
+    Returns:
+        str: Several lines.
+    """
+    rules = ['---'] * num_texts + ['---:'] * (len(titles) - num_texts)
+    lines = (' | '.join(cells) for cells in (titles, rules, *rows))
+    return '\n'.join(f'| {line} |' for line in lines)
+
+
 def describe_rules(rules: Sequence[str]) -> str:
     """Describes rules by name, comparison sign and threshold, in one line."""
     return '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)

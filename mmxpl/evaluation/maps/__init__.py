@@ -1,25 +1,36 @@
-"""Scores of anyone's heat maps: files of maps against files of annotations."""
+"""Scores of the heat maps of any method, read from files."""
 
-from .compare import compare_scores
-from .files import MapFiles, open_maps
-from .page import format_comparison, format_markdown, format_protocol
-from .presets import PRESETS, Preset
-from .report import build_report
-from .score import MapScores, score_files
-from .truth import FORMATS, TruthFile
+from .files import (
+    FORMATS,
+    MapFiles,
+    TruthFile,
+    add_truth_arguments,
+    common_ids,
+    open_maps,
+    read_prior,
+    read_truth,
+)
+from .markdown import format_comparison, format_markdown, format_protocol
+from .presets import PRESETS, STANDARD, Preset
+from .report import MapScores, build_report, compare_scores, score_files
 
 __all__ = [
     'FORMATS',
     'PRESETS',
+    'STANDARD',
     'MapFiles',
     'MapScores',
     'Preset',
     'TruthFile',
+    'add_truth_arguments',
     'build_report',
+    'common_ids',
     'compare_scores',
     'format_comparison',
     'format_markdown',
     'format_protocol',
     'open_maps',
+    'read_prior',
+    'read_truth',
     'score_files',
 ]

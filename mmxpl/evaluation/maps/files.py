@@ -1,7 +1,9 @@
-"""Reads heat maps one at a time, from a folder or from an archive."""
+"""Heat maps and the annotations that they are scored against, read from files."""
 
+import os.path as osp
 import zipfile
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmxpl.datasets.id_list import refuse_duplicates
+from mmxpl.datasets.annotations import looks_like_pixels
+from mmxpl.datasets.av_dataset import AVDataset
+from mmxpl.datasets.av_json import AVJsonDataset
+from mmxpl.datasets.flickr_soundnet import list_flickr_xml, read_flickr_xml
+from mmxpl.datasets.id_list import read_id_list, refuse_duplicates
+from mmxpl.datasets.transforms import RasterizeTargets
+from mmxpl.datasets.vggss import VGGSSDataset
+from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
+
+from ..functional import mean_gt_map
+from ..prior import load_prior
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,7 @@ class MapFiles:
     Attributes:
         source (str): The folder or archive.
         ids (frozenset[str]): Which maps there are.
-        load (Callable): Takes an id, gives the array as it is stored.
+        load (Callable): Takes an id, returns the array as it is stored.
     """
 
     source: str
@@ -126,3 +139,229 @@ def _open_archive(path: str) -> MapFiles:
 def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
     # a pickle could run any code
     return np.load(path, allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class TruthFile:
+    """Annotations by id; :meth:`draw` makes one ground-truth map.
+
+    Attributes:
+        source (str): The file or folder.
+        categories (dict[str, str | None]): Class of each annotated clip, by id in
+            the order of the ids.
+        draw (Callable): Takes an id, returns its map (224, 224) float32 in [0, 1];
+            all zero where no box has an area within the frame.
+    """
+
+    source: str
+    categories: dict[str, str | None]
+    draw: Callable[[str], Tensor]
+
+
+def read_vggss(path: str, target: str = 'boxes') -> TruthFile:
+    """Reads VGG-SS, the union of the boxes of ``vggss.json``.
+
+    Args:
+        path (str): The file.
+        target (str): Only 'boxes'.
+
+    Returns:
+        TruthFile: All items, those without a box in the frame as empty maps: the
+        public evaluators count them.
+    """
+    _refuse_masks(path, 'VGG-SS', target)
+    return _read_entries(VGGSSDataset, path, target)
+
+
+def read_av_json(path: str, target: str = 'boxes') -> TruthFile:
+    """Reads a JSON list, see :class:`mmxpl.datasets.AVJsonDataset`.
+
+    Args:
+        path (str): The file.
+        target (str): What to draw of each entry, 'boxes' or 'mask'.
+
+    Returns:
+        TruthFile: The entries that have them.
+    """
+    return _read_entries(AVJsonDataset, path, target)
+
+
+def read_flickr(folder: str, target: str = 'boxes') -> TruthFile:
+    """Reads Flickr-SoundNet, the consensus of the annotators.
+
+    Args:
+        folder (str): Holds ``ID.xml``.
+        target (str): Only 'boxes'.
+
+    Returns:
+        TruthFile: All files; one is read when it is drawn.
+    """
+    _refuse_masks(folder, 'Flickr-SoundNet', target)
+    files = list_flickr_xml(folder)
+    return TruthFile(
+        folder,
+        dict.fromkeys(files),
+        lambda sample_id: rasterize_consensus(read_flickr_xml(files[sample_id])),
+    )
+
+
+FORMATS: dict[str, Callable[..., TruthFile]] = {
+    'vggss': read_vggss,
+    'flickr': read_flickr,
+    'json': read_av_json,
+}
+"""dict[str, Callable]: readers by the name of ``--ann-format``."""
+
+
+def _refuse_masks(path: str, name: str, target: str) -> None:
+    """Refuses a target that a data set without masks does not have."""
+    if target != 'boxes':
+        raise DataError(f"{path}: {name} has boxes only, so --target '{target}' fails.")
+
+
+def _read_entries(reader: type[AVDataset], path: str, target: str) -> TruthFile:
+    """Reads clips with normalised boxes, or masks, from one file."""
+    folder, name = osp.split(osp.abspath(path))
+    dataset = reader(folder, ann_file=name, labeled=True, lazy_init=True)
+    key = {'boxes': 'bboxes', 'mask': 'mask'}[target]
+    entries = dataset.read_annotations().items()
+    labeled = {i: entry for i, entry in entries if entry.get(key) is not None}
+    if not labeled:
+        raise DataError(
+            f"{path}: no entry has '{key}', which the ground truth is drawn from. "
+            'Choose another --target or the annotations of a labeled set.'
+        )
+    if target == 'boxes' and looks_like_pixels(
+        [box for entry in labeled.values() for box in entry[key]]
+    ):
+        raise DataError(
+            f'{path}: most boxes reach far beyond 1; they seem to be in pixels. '
+            'Divide x by the width and y by the height of the frame.'
+        )
+    drawing = RasterizeTargets(source=target)
+
+    def draw(sample_id: str) -> Tensor:
+        entry = dict(labeled[sample_id], is_labeled=True, sample_id=sample_id)
+        return drawing.transform(entry)['gt_map']
+
+    categories = {i: labeled[i].get('category') for i in sorted(labeled)}
+    return TruthFile(path, categories, draw)
+
+
+def add_truth_arguments(parser: ArgumentParser) -> None:
+    """Adds the options that name the annotations to a parser.
+
+    Args:
+        parser (ArgumentParser): The tool's parser.
+    """
+    parser.add_argument(
+        '--ann', required=True, metavar='FILE_OR_DIR', help='published annotations'
+    )
+    parser.add_argument(
+        '--ann-format',
+        required=True,
+        choices=list(FORMATS),
+        help='vggss: vggss.json; flickr: folder of ID.xml; json: a list as '
+        'AVJsonDataset reads it',
+    )
+    parser.add_argument(
+        '--target',
+        choices=['boxes', 'mask'],
+        default='boxes',
+        help='what the ground truth is drawn from (default: boxes)',
+    )
+    parser.add_argument(
+        '--list',
+        metavar='LIST',
+        help='text or csv file of the ids to evaluate (default: all annotated)',
+    )
+
+
+def read_truth(args: Namespace) -> tuple[TruthFile, list[str]]:
+    """Reads annotations and the list of ids to evaluate.
+
+    Args:
+        args (Namespace): With the options of :func:`add_truth_arguments`.
+
+    Returns:
+        tuple[TruthFile, list[str]]: The annotations; the sorted expected ids.
+
+    Raises:
+        DataError: If a file cannot be used or an id of the list is not annotated.
+    """
+    truth = FORMATS[args.ann_format](args.ann, args.target)
+    if not args.list:
+        return truth, sorted(truth.categories)
+    ids = read_id_list(args.list)
+    _check_annotated(ids, truth, args.list)
+    return truth, sorted(ids)
+
+
+def common_ids(expected: Collection[str], *maps: MapFiles) -> list[str]:
+    """Finds the expected ids that all sets of maps have.
+
+    Args:
+        expected (Collection[str]): The ids of the protocol.
+        *maps (MapFiles): One set or more.
+
+    Returns:
+        list[str]: Sorted ids.
+
+    Raises:
+        DataError: If there is none.
+    """
+    ids = sorted(set(expected).intersection(*(files.ids for files in maps)))
+    if not ids:
+        names = ', '.join(files.source for files in maps)
+        raise DataError(
+            f'{names}: not one map belongs to an expected id. Maps are named like '
+            f'{name_some(sorted(maps[0].ids), 2)}, expected ids like '
+            f'{name_some(sorted(expected), 2)}: name each map after its clip.'
+        )
+    return ids
+
+
+def read_prior(path: str, truth: TruthFile, evaluated: Collection[str]) -> Tensor:
+    """Reads a prior map, or averages it from training labels.
+
+    Args:
+        path (str): An .npy file, or a list of training ids whose annotations
+            ``truth`` has.
+        truth (TruthFile): The annotations.
+        evaluated (Collection[str]): Ids that are scored.
+
+    Returns:
+        Tensor: (224, 224) float32 in [0, 1].
+
+    Raises:
+        DataError: If it cannot be used, or if training ids are evaluated.
+    """
+    if Path(path).suffix == '.npy':
+        prior = load_prior(path)
+        if prior.shape != (224, 224):
+            raise DataError(
+                f'The prior {path} has the shape {tuple(prior.shape)}: make it '
+                '(224, 224).'
+            )
+        return prior
+    ids = read_id_list(path)
+    _check_annotated(ids, truth, path)
+    both = sorted(set(ids) & set(evaluated))
+    if both:
+        raise DataError(
+            f'{path}: {len(both)} ids of the prior are evaluated as well '
+            f'({name_some(both)}), so it would be fitted to the test. Give training '
+            'ids.'
+        )
+    return mean_gt_map(map(truth.draw, ids))
+
+
+def _check_annotated(ids: Collection[str], truth: TruthFile, path: str) -> None:
+    """Refuses lists with ids that have no annotation."""
+    lacking = [i for i in ids if i not in truth.categories]
+    if lacking:
+        raise DataError(
+            f'{path}: {len(lacking)} of {len(ids)} ids have no annotation in '
+            f'{truth.source} ({name_some(lacking)}). Take them out of the list, or '
+            'name the annotations that belong to it.'
+        )

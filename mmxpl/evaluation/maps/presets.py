@@ -1,4 +1,4 @@
-"""What each public evaluator does, as data.
+"""Recipes of the public evaluators.
 
 Each was read in its repository; ``source`` names the files. None of the quirks
 below changes a score unless it is listed as a field.
@@ -6,7 +6,7 @@ below changes a score unless it is listed as a field.
 
 from dataclasses import dataclass
 
-from ..functional import ALL_RULES, INTERPOLATIONS, RULES, SWEEP
+from ..functional import INTERPOLATIONS, RULES, SWEEP, describe_rules
 
 STANDARD = (*RULES, 'fixed_minmax')
 """tuple[str]: rules of the full table."""
@@ -14,21 +14,21 @@ STANDARD = (*RULES, 'fixed_minmax')
 
 @dataclass(frozen=True)
 class Preset:
-    """One public recipe for scoring a map.
+    """One public recipe for scoring maps.
 
     Attributes:
         title (str): Method and year.
-        rules (tuple[str, ...]): Its threshold rules out of
+        rules (tuple[str, ...]): Its threshold rules, keys of
             :data:`mmxpl.evaluation.functional.ALL_RULES`; :data:`SWEEP` if the
             best of many is reported.
-        interpolation (str): How it brings maps to 224x224, out of
+        interpolation (str): How it resizes maps to 224x224, a key of
             :data:`mmxpl.evaluation.functional.INTERPOLATIONS`.
         normalisation (str): What it does to the values before the threshold.
-            Min-max per map keeps the order of the pixels, so a rule that takes
-            a share of them does not see it.
-        lists (str): Ids that its published scores are over.
+            Min-max per map keeps the order of the pixels, so it has no
+            effect on a rule that takes a share of them.
+        lists (str): Ids that its published scores are of.
         source (str): Where this was read.
-        quirks (str): What else a reader of its scores should know.
+        quirks (str): Further remarks on its scores.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Preset:
     quirks: str = ''
 
     def describe(self) -> str:
-        """Writes the recipe in words.
+        """Describes the recipe in words.
 
         Returns:
             str: Several lines.
@@ -48,10 +48,7 @@ class Preset:
         if self.rules == SWEEP:
             rule = 'best of the thresholds 0.05, 0.10 ... 0.95 (>=), chosen on the test'
         else:
-            rule = '; '.join(
-                f'{name}: {ALL_RULES[name].sign} {ALL_RULES[name].about}'
-                for name in self.rules
-            )
+            rule = describe_rules(self.rules)
         mode, align_corners = INTERPOLATIONS[self.interpolation]
         lines = [
             f'recipe: {self.title}',

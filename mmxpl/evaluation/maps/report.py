@@ -1,31 +1,171 @@
-"""Scores of one set of maps as data and as a Markdown page."""
+"""Scores of files of maps as plain data: reports and paired tests of two methods."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mmxpl.utils import hash_ids
+from mmxpl.utils import DataError, hash_ids
 
 from ..functional import (
     ALL_RULES,
     INTERPOLATIONS,
+    RULES,
     SIZE_GROUPS,
     SWEEP,
+    GroundTruth,
     bootstrap_intervals,
+    evaluate_maps,
+    mcnemar_p_value,
     per_sample_scores,
+    sign_flip_p_values,
+    size_groups,
+    upsample_maps,
 )
+from .files import MapFiles, TruthFile
 from .presets import Preset
-from .score import MapScores
 
 CIOU_THRESHOLDS = (0.3, 0.5, 0.75)
 """tuple[float]: the t of the CIoU@t that a report holds."""
 
 MEASURES = (*(f'CIoU@{t:g}' for t in CIOU_THRESHOLDS), 'AUC')
-"""tuple[str]: what a report holds under each rule."""
+"""tuple[str]: scores that a report holds under each rule."""
 
-REFERENCES = ('disc', 'whole', 'prior', 'oracle')
-"""tuple[str]: reference rows in the order of the table."""
+
+@dataclass(frozen=True)
+class MapScores:
+    """CIoU of each sample with its groups.
+
+    Attributes:
+        ids (list[str]): The N samples that were scored.
+        rules (tuple[str, ...]): The R rules.
+        cious (dict[str, Tensor]): (N, R) float64 for each model under its name and
+            each reference under ``ref/<name>``.
+        sizes (list[str]): Size group of each sample.
+        categories (list[str | None]): Class of each sample.
+        num_empty (int): Number of samples without an annotated pixel.
+    """
+
+    ids: list[str]
+    rules: tuple[str, ...]
+    cious: dict[str, Tensor]
+    sizes: list[str]
+    categories: list[str | None]
+    num_empty: int
+
+
+def score_files(
+    maps: Mapping[str, MapFiles],
+    truth: TruthFile,
+    ids: Sequence[str],
+    rules: Sequence[str] = tuple(RULES),
+    interpolation: str = 'bilinear',
+    prior: Tensor | None = None,
+    size: int = 224,
+    chunk: int = 32,
+) -> MapScores:
+    """Computes CIoU of files of maps under several rules, in one pass.
+
+    Memory holds ``chunk`` maps at full resolution; the result does not depend on
+    it.
+
+    Args:
+        maps (Mapping[str, MapFiles]): Files of each model, by its name.
+        truth (TruthFile): The annotations.
+        ids (Sequence[str]): Samples that all models and the annotations have.
+        rules (Sequence[str]): Keys of
+            :data:`mmxpl.evaluation.functional.ALL_RULES`.
+        interpolation (str): How maps of other sizes are brought to full resolution.
+        prior (Tensor, optional): (S, S) probabilities; adds ``ref/prior``.
+        size (int): S, side of a ground-truth map.
+        chunk (int): How many samples are held at once.
+
+    Returns:
+        MapScores: In the order of ``ids``.
+
+    Raises:
+        DataError: If a map cannot be used or there is no id.
+    """
+    if not ids:
+        raise DataError('There is no sample to score: the list of ids is empty.')
+    parts, sizes, num_empty = [], [], 0
+    for start in range(0, len(ids), chunk):
+        some = ids[start : start + chunk]
+        gt_maps = torch.stack([truth.draw(i) for i in some])
+        stacked = {
+            name: torch.cat(
+                [upsample_maps(files.read(i)[None], size, interpolation) for i in some]
+            )
+            for name, files in maps.items()
+        }
+        parts.append(evaluate_maps(stacked, gt_maps, rules, prior, chunk))
+        gt = GroundTruth(gt_maps)
+        sizes += size_groups(gt)
+        num_empty += int((gt.area == 0).sum())
+    return MapScores(
+        list(ids),
+        tuple(rules),
+        {row: torch.cat([part[row] for part in parts]) for row in parts[0]},
+        sizes,
+        [truth.categories[i] for i in ids],
+        num_empty,
+    )
+
+
+def compare_scores(
+    scores: MapScores,
+    first: str,
+    second: str,
+    resamples: int = 2000,
+    permutations: int = 10000,
+    seed: int = 0,
+) -> dict[str, dict]:
+    """Tests two models in pairs on the same samples, under each rule.
+
+    Args:
+        scores (MapScores): Of both models.
+        first (str): Name of one model.
+        second (str): Name of the other; differences are first minus second.
+        resamples (int): Number of bootstrap resamples.
+        permutations (int): Number of sign flips.
+        seed (int): Seed of both.
+
+    Returns:
+        dict[str, dict]: For each rule, under ``CIoU@0.5`` and ``AUC``: both scores
+        (``first``, ``second``), their ``difference`` with its 95 % ``interval``,
+        in per cent, and ``p_sign_flip``; for CIoU@0.5 also the number of samples
+        at which one alone succeeds (``only_first``, ``only_second``) and McNemar's
+        exact ``p_mcnemar``. No p-value is corrected for the number of rules.
+    """
+    values = {
+        name: torch.cat(
+            [per_sample_scores(column) for column in scores.cious[name].unbind(1)], 1
+        )
+        for name in (first, second)
+    }
+    differences = values[first] - values[second]
+    intervals = 100 * bootstrap_intervals(differences, resamples, seed)
+    p_values = sign_flip_p_values(differences, permutations, seed)
+    result: dict[str, dict] = {}
+    measures = [(rule, m) for rule in scores.rules for m in ('CIoU@0.5', 'AUC')]
+    for k, (rule, measure) in enumerate(measures):
+        found = {
+            'first': 100 * values[first][:, k].mean().item(),
+            'second': 100 * values[second][:, k].mean().item(),
+            'difference': 100 * differences[:, k].mean().item(),
+            'interval': intervals[k].tolist(),
+            'p_sign_flip': p_values[k].item(),
+        }
+        if measure == 'CIoU@0.5':
+            only = [int((s * differences[:, k] > 0).sum()) for s in (1, -1)]
+            found |= {
+                'only_first': only[0],
+                'only_second': only[1],
+                'p_mcnemar': mcnemar_p_value(*only),
+            }
+        result.setdefault(rule, {})[measure] = found
+    return result
 
 
 def build_report(
@@ -39,14 +179,14 @@ def build_report(
     seed: int = 0,
     preset: Preset | None = None,
 ) -> dict:
-    """Everything that stands beside a score, as plain data.
+    """Gathers scores, references, groups and protocol as plain data.
 
     Args:
         scores (MapScores): Of a single model, named 'maps', and the references.
         expected (Collection[str]): Ids that the protocol's list has.
         source (Mapping[str, str]): Further lines of the protocol.
         interpolation (str): How maps were resized.
-        surplus (int): How many maps belong to no expected id.
+        surplus (int): Number of maps that belong to no expected id.
         lists (Mapping[str, Collection[str]], optional): Ids of groups to score,
             such as heard and unheard classes.
         resamples (int): Bootstrap resamples for 95 % intervals; 0 leaves them out.
@@ -59,48 +199,66 @@ def build_report(
         ``protocol``.
     """
     rules = [rule for rule in scores.rules if rule not in SWEEP]
-    rows = {row: _by_rule(values, scores, rules) for row, values in _rows(scores)}
-    report = {
-        'scores': rows.pop('maps'),
-        'reference': rows,
-        'protocol': _protocol(scores, expected, source, interpolation, surplus, rules),
+    rows = {
+        row.removeprefix('ref/'): _by_rule(values, scores, rules)
+        for row, values in scores.cious.items()
     }
+    mode, align_corners = INTERPOLATIONS[interpolation]
+    protocol = {
+        **source,
+        'unit': 'per cent',
+        'size': 224,
+        'interpolation': f'{mode}, align_corners={align_corners}',
+        'rules': {r: f'{ALL_RULES[r].sign} {ALL_RULES[r].about}' for r in rules},
+        'auc': 'trapezoids over CIoU thresholds 0, 0.05 ... 1',
+        'n_evaluated': len(scores.ids),
+        'n_expected': len(expected),
+        'n_empty_ground_truth': scores.num_empty,
+        'n_maps_not_expected': surplus,
+        'list_hash': hash_ids(expected),
+        'evaluated_hash': hash_ids(scores.ids),
+        'missing': sorted(set(expected) - set(scores.ids)),
+    }
+    maps = rows.pop('maps')
+    report = {'scores': maps, 'reference': rows, 'protocol': protocol}
     report['below_disc'] = [
         f'{rule}/{measure}'
-        for rule, values in report['scores'].items()
+        for rule, values in maps.items()
         for measure in MEASURES
         if values[measure] < rows['disc'][rule][measure]
     ]
     if resamples:
         report['intervals'] = _intervals(scores, rules, resamples, seed)
-        report['protocol']['intervals'] = (
+        protocol['intervals'] = (
             f'95 %, percentile bootstrap, {resamples} resamples, seed {seed}'
         )
     if set(SWEEP) <= set(scores.rules):
         report['sweep'] = _sweep(scores)
     report['groups'] = _groups(scores, rules, lists or {})
     if preset:
-        report['preset'] = _preset(preset, report)
+        result = (
+            report['sweep']['best']['maps']
+            if preset.rules == SWEEP
+            else {rule: maps[rule] for rule in preset.rules}
+        )
+        report['preset'] = {
+            'recipe': preset.describe().splitlines(),
+            'scores': result,
+        }
     return report
-
-
-def _rows(scores: MapScores) -> list[tuple[str, Tensor]]:
-    """Rows of CIoU under their names in the report."""
-    return [(row.removeprefix('ref/'), v) for row, v in scores.cious.items()]
-
-
-def _measure(cious: Tensor) -> dict[str, float]:
-    """Scores of one row under one rule, in per cent."""
-    means = 100 * per_sample_scores(cious, CIOU_THRESHOLDS).mean(0)
-    values = dict(zip(MEASURES, means.tolist(), strict=True))
-    return values | {'mean_CIoU': 100 * cious.mean().item()}
 
 
 def _by_rule(
     cious: Tensor, scores: MapScores, rules: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Scores of one row under some of the rules."""
-    return {rule: _measure(cious[:, scores.rules.index(rule)]) for rule in rules}
+    """Scores of one row under some of the rules, in per cent."""
+    found = {}
+    for rule in rules:
+        column = cious[:, scores.rules.index(rule)]
+        means = 100 * per_sample_scores(column, CIOU_THRESHOLDS).mean(0)
+        found[rule] = dict(zip(MEASURES, means.tolist(), strict=True))
+        found[rule]['mean_CIoU'] = 100 * column.mean().item()
+    return found
 
 
 def _intervals(
@@ -122,23 +280,25 @@ def _intervals(
 
 def _sweep(scores: MapScores) -> dict:
     """The best of many thresholds for each row, and the curve of the maps."""
-    found: dict = {
-        'chosen_on': 'the evaluated set itself: an upper bound, not a protocol',
-        'best': {},
+    curves = {
+        row.removeprefix('ref/'): _by_rule(values, scores, SWEEP)
+        for row, values in scores.cious.items()
     }
-    for row, values in _rows(scores):
-        curve = _by_rule(values, scores, SWEEP)
-        best = {
-            f'by_{m}': max(SWEEP, key=lambda r: curve[r][m])
-            for m in ('CIoU@0.5', 'AUC')
-        }
-        found['best'][row] = {
-            name: {'threshold': ALL_RULES[rule].level, **curve[rule]}
-            for name, rule in best.items()
-        }
-        if row == 'maps':
-            found['curve'] = {f'{ALL_RULES[r].level:.2f}': curve[r] for r in SWEEP}
-    return found
+    best = {}
+    for row, curve in curves.items():
+        best[row] = {}
+        for measure in ('CIoU@0.5', 'AUC'):
+            values = {rule: curve[rule][measure] for rule in SWEEP}
+            rule = max(values, key=values.get)
+            best[row][f'by_{measure}'] = {
+                'threshold': ALL_RULES[rule].level,
+                **curve[rule],
+            }
+    return {
+        'chosen_on': 'the evaluated set itself: an upper bound, not a protocol',
+        'best': best,
+        'curve': {f'{ALL_RULES[r].level:.2f}': curves['maps'][r] for r in SWEEP},
+    }
 
 
 def _groups(
@@ -148,70 +308,27 @@ def _groups(
     members: dict[str, dict[str, list[int]]] = {
         'size': {name: [] for name in SIZE_GROUPS},
         'class': {},
-        'list': {},
     }
-    labels = {'size': scores.sizes, 'class': scores.categories}
-    for kind, names in labels.items():
+    for kind, names in (('size', scores.sizes), ('class', scores.categories)):
         for n, name in enumerate(names):
             if name is not None:
                 members[kind].setdefault(name, []).append(n)
-    for name, ids in lists.items():
-        wanted = set(ids)
-        chosen = [n for n, i in enumerate(scores.ids) if i in wanted]
-        members['list'][name] = chosen
-    return {
-        kind: {
-            name: {
-                'n': len(chosen),
-                **(
-                    {
-                        'scores': _by_rule(scores.cious['maps'][chosen], scores, rules),
-                        'disc': _by_rule(
-                            scores.cious['ref/disc'][chosen], scores, rules
-                        ),
-                    }
-                    if chosen
-                    else {}
-                ),
-            }
-            for name, chosen in groups.items()
-        }
-        for kind, groups in members.items()
-        if groups
+    members['list'] = {
+        name: [n for n, i in enumerate(scores.ids) if i in wanted]
+        for name, wanted in ((name, set(ids)) for name, ids in lists.items())
     }
 
+    def measure(chosen: list[int]) -> dict:
+        if not chosen:
+            return {'n': 0}
+        return {
+            'n': len(chosen),
+            'scores': _by_rule(scores.cious['maps'][chosen], scores, rules),
+            'disc': _by_rule(scores.cious['ref/disc'][chosen], scores, rules),
+        }
 
-def _preset(preset: Preset, report: dict) -> dict:
-    """The recipe, and what it gives."""
-    if preset.rules == SWEEP:
-        result = report['sweep']['best']['maps']
-    else:
-        result = {rule: report['scores'][rule] for rule in preset.rules}
-    return {'recipe': preset.describe().splitlines(), 'scores': result}
-
-
-def _protocol(
-    scores: MapScores,
-    expected: Collection[str],
-    source: Mapping[str, str],
-    interpolation: str,
-    surplus: int,
-    rules: Sequence[str],
-) -> dict:
-    """What was done."""
-    mode, align_corners = INTERPOLATIONS[interpolation]
     return {
-        **source,
-        'unit': 'per cent',
-        'size': 224,
-        'interpolation': f'{mode}, align_corners={align_corners}',
-        'rules': {r: f'{ALL_RULES[r].sign} {ALL_RULES[r].about}' for r in rules},
-        'auc': 'trapezoids over CIoU thresholds 0, 0.05 ... 1',
-        'n_evaluated': len(scores.ids),
-        'n_expected': len(expected),
-        'n_empty_ground_truth': scores.num_empty,
-        'n_maps_not_expected': surplus,
-        'list_hash': hash_ids(expected),
-        'evaluated_hash': hash_ids(scores.ids),
-        'missing': sorted(set(expected) - set(scores.ids)),
+        kind: {name: measure(chosen) for name, chosen in groups.items()}
+        for kind, groups in members.items()
+        if groups
     }

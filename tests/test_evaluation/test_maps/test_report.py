@@ -79,7 +79,7 @@ def test_chunk_changes_nothing(truth, maps, chunk):
 
 def test_memory_does_not_grow_with_the_number_of_maps(truth, maps, monkeypatch):
     # how many full-size maps one step gets is what bounds the memory
-    import mmxpl.evaluation.maps.score as module
+    import mmxpl.evaluation.maps.report as module
 
     seen = []
 

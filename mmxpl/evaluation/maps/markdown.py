@@ -1,17 +1,20 @@
-"""A report as a Markdown page."""
+"""Reports and comparisons of files of maps as Markdown."""
 
 from collections.abc import Mapping
 
 from mmxpl.utils.ids import name_some
 
-from ..functional import ALL_RULES, REFERENCE_NAMES
-from .report import MEASURES, REFERENCES
+from ..functional import ALL_RULES, REFERENCE_NAMES, markdown_table
+from .report import MEASURES
+
+REFERENCES = ('disc', 'whole', 'prior', 'oracle')
+"""tuple[str]: reference rows in the order of the table."""
 
 _FOOTNOTE = '\\* below the centred disc, which neither looks nor listens.'
 
 
 def format_markdown(report: Mapping, classes: bool = False) -> str:
-    """Writes the tables and the protocol card of a report.
+    """Formats the tables and the protocol of a report.
 
     Args:
         report (Mapping): What :func:`build_report` gave.
@@ -33,20 +36,11 @@ def format_markdown(report: Mapping, classes: bool = False) -> str:
     return '\n\n'.join(parts) + '\n'
 
 
-def _row(cells: list[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'
-
-
-def _table(titles: list[str], rows: list[list[str]], texts: int = 1) -> str:
-    rules = ['---'] * texts + ['---:'] * (len(titles) - texts)
-    return '\n'.join(map(_row, [titles, rules, *rows]))
-
-
 def _main_table(report: Mapping) -> str:
-    """Each rule with its scores and the references' beside them."""
+    """Scores of the maps and of the references under each rule."""
     references = [name for name in REFERENCES if name in report['reference']]
     titles = ['rule', *MEASURES]
-    titles += [f'{REFERENCE_NAMES[f"ref/{name}"]}' for name in references]
+    titles += [REFERENCE_NAMES[f'ref/{name}'] for name in references]
     rows = []
     for rule, values in report['scores'].items():
         disc = report['reference']['disc'][rule]
@@ -61,7 +55,7 @@ def _main_table(report: Mapping) -> str:
         cells += [_pair(report['reference'][name][rule]) for name in references]
         rows.append(cells)
     note = 'Per cent. References: CIoU@0.5 / AUC under the same rule.'
-    return f'{_table(titles, rows)}\n\n{note}'
+    return f'{markdown_table(titles, rows)}\n\n{note}'
 
 
 def _score(value: float, disc: float) -> str:
@@ -106,11 +100,11 @@ def _group_table(kind: str, groups: Mapping[str, Mapping]) -> str:
             for r in rules
         ]
         rows.append([name, str(group['n']), *cells])
-    return _table(titles, rows)
+    return markdown_table(titles, rows)
 
 
 def format_protocol(protocol: Mapping) -> str:
-    """Writes what was done as a list.
+    """Formats the protocol of a report as a list.
 
     Args:
         protocol (Mapping): ``protocol`` of a report.
@@ -139,7 +133,7 @@ def _p_value(value: float) -> str:
 
 
 def format_comparison(report: Mapping) -> str:
-    """Writes the result of a paired test.
+    """Formats the result of a paired test.
 
     Args:
         report (Mapping): ``comparison`` as :func:`compare_scores` gave it, and
@@ -175,4 +169,4 @@ def format_comparison(report: Mapping) -> str:
         'Per cent; p two-sided, not corrected for the number of rows. McNemar: p, and '
         'the samples that A alone and B alone gets right.'
     )
-    return f'{_table(titles, rows, 2)}\n\n{note}\n\n{card}\n'
+    return f'{markdown_table(titles, rows, 2)}\n\n{note}\n\n{card}\n'
