@@ -17,7 +17,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.checks import nonfinite_entries
 from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization.heatmap import overlay_heatmap
-from mmxpl.visualization.panel import draw_boxes
+from mmxpl.visualization.panels import draw_boxes
 
 from .av_input import AVInput, iter_inputs
 from .loading import build_steps, clip_pipeline, load_learner

@@ -13,7 +13,7 @@ from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
-from mmxpl.visualization.panel import draw_boxes
+from mmxpl.visualization.panels import draw_boxes
 
 from .av_input import AVInput
 from .inferencer import XPLInferencer

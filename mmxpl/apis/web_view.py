@@ -14,9 +14,8 @@ from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap
-from mmxpl.visualization.label_strip import map_title
-from mmxpl.visualization.panel import draw_boxes, panel_size, resize
-from mmxpl.visualization.sample_sheet import draw_spectrogram
+from mmxpl.visualization.panels import draw_boxes, map_title, panel_size, resize
+from mmxpl.visualization.sample_sheets import draw_spectrogram
 
 from .av_input import AVInput, as_pair
 from .inferencer import XPLInferencer

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmxpl.visualization.curves import read_scalars
+from mmxpl.visualization.charts import read_scalars
 
 # what is logged under these keys is drawn; the rest stays in the logs
 CURVES = {

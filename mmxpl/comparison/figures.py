@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmxpl.visualization.curves import COLOURS, LINE_STYLES
+from mmxpl.visualization.charts import COLOURS, LINE_STYLES
 
 from .curves import CURVES, Points
 from .tables import MODEL_TITLES, SCORES, Row, scores_by_seed, with_single

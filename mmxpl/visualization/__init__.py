@@ -1,20 +1,20 @@
-"""Pictures: samples with their maps, pseudo-labels over visits, curves."""
+"""Pictures: samples with their maps, pseudo-labels over visits, charts of logs."""
 
 from .av_visualizer import AVLocVisualizer
-from .contact_sheet import contact_sheet
-from .curves import plot_learning_curves
-from .image_io import load_frame, write_picture
-from .label_strip import pseudo_label_strip
-from .reliability import reliability_histogram
+from .charts import plot_learning_curves, reliability_histogram
+from .panels import contact_sheet, load_frame, read_picture, write_picture
+from .sample_sheets import pseudo_label_strip, sample_sheet
 from .tensorboard_backend import AVTensorboardVisBackend
 
 __all__ = [
     'AVLocVisualizer',
     'AVTensorboardVisBackend',
     'contact_sheet',
+    'load_frame',
     'plot_learning_curves',
     'pseudo_label_strip',
+    'read_picture',
     'reliability_histogram',
-    'load_frame',
+    'sample_sheet',
     'write_picture',
 ]

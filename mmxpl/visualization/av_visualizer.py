@@ -1,4 +1,4 @@
-"""One sample as a row of panels: frame, ground truth, maps."""
+"""Visualizer of samples: frame, ground truth and maps in a row of panels."""
 
 from collections.abc import Iterator
 
@@ -12,33 +12,33 @@ from mmxpl.evaluation.functional import RULES, GroundTruth, score_maps
 from mmxpl.registry import VISUALIZERS
 from mmxpl.structures import AVDataSample
 
-from .contact_sheet import contact_sheet
 from .heatmap import overlay_heatmap, upsample_map
-from .image_io import write_picture
-from .label_strip import map_title
-from .panel import (
+from .panels import (
     colour_bar,
+    contact_sheet,
     draw_boxes,
     draw_region,
     make_panel,
+    map_title,
     panel_size,
     resize,
+    write_picture,
 )
 
 
 @VISUALIZERS.register_module()
 class AVLocVisualizer(Visualizer):
-    """Draws where a model hears the sound.
+    """Draws a sample's ground truth, predictions and pseudo-labels over its frame.
 
     A row shows the frame with its ground truth, then every map of the sample,
     laid over the frame. Colours stand for probabilities on a scale fixed to
     0 ... 1, drawn at the end of the row, so pictures of different samples,
-    models and epochs can be compared by eye. A white line runs at 0.5. Where
-    the ground truth is known, each predicted map also states its CIoU.
+    models and epochs are comparable. A white line runs at 0.5. Where the ground
+    truth is known, each predicted map also states its CIoU.
 
     Args:
         name (str): Name of the instance.
-        rule (str): How maps are thresholded for the CIoU in the titles: a name out of
+        rule (str): Threshold rule of the CIoU in the titles, a key of
             ``mmxpl.evaluation.functional.RULES``.
         **kwargs: Further arguments of :class:`mmengine.visualization.Visualizer`,
             such as ``vis_backends`` and ``save_dir``.
@@ -74,14 +74,14 @@ class AVLocVisualizer(Visualizer):
         step: int = 0,
         draw_pseudo_label: bool = False,
     ) -> np.ndarray:
-        """Draw a sample and show it, write it, or hand it to the backends.
+        """Draws a sample and shows it, writes it, or passes it to the backends.
 
-        On ranks other than 0 nothing is done.
+        Does nothing on ranks other than 0.
 
         Args:
             name (str): Name of the picture.
             image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-            data_sample (AVDataSample, optional): What is known and predicted of it.
+            data_sample (AVDataSample, optional): Its ground truth and maps.
             draw_gt (bool): Whether to draw the ground truth.
             draw_pred (bool): Whether to draw predictions.
             show (bool): Whether to open a window.
@@ -111,11 +111,11 @@ class AVLocVisualizer(Visualizer):
         draw_pred: bool = True,
         draw_pseudo_label: bool = False,
     ) -> np.ndarray:
-        """Draw a sample, on any rank and without leaving a trace.
+        """Draws a sample, on any rank, without showing or writing it.
 
         Args:
             image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-            data_sample (AVDataSample, optional): What is known and predicted of it.
+            data_sample (AVDataSample, optional): Its ground truth and maps.
             draw_gt (bool): Whether to draw the ground truth.
             draw_pred (bool): Whether to draw predictions.
             draw_pseudo_label (bool): Whether to draw the pseudo-labels.
@@ -157,7 +157,7 @@ class AVLocVisualizer(Visualizer):
         draw_pred: bool,
         draw_pseudo_label: bool,
     ) -> Iterator[tuple[str, str, Tensor]]:
-        """Yield title, detail and map of each panel after the first."""
+        """Yields title, detail and map of each panel after the first."""
         if draw_pred and 'pred_map' in sample:
             for name, prob in in_order(sample.pred_map):
                 detail = ''
@@ -171,24 +171,24 @@ class AVLocVisualizer(Visualizer):
 
 
 def in_order(maps: PixelData) -> list[tuple[str, Tensor]]:
-    """List maps by name: the fields themselves come in any order."""
+    """Lists maps sorted by name."""
     return sorted(maps.items(), key=lambda item: item[0])
 
 
 def ground_truth_boxes(sample: AVDataSample) -> np.ndarray:
-    """Return the boxes of a sample, (N, 4) normalised; N may be 0."""
+    """Returns the boxes of a sample, (N, 4) normalised; N may be 0."""
     if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
         return np.zeros((0, 4))
     return sample.gt_instances.bboxes.cpu().numpy()
 
 
 def sample_ciou(prob: Tensor, gt_map: Tensor, rule: str) -> float:
-    """Score one map as the evaluation does.
+    """Computes CIoU of one map as the evaluation does.
 
     Args:
         prob (Tensor): Map of shape (1, h, w) in [0, 1].
         gt_map (Tensor): Ground truth of shape (S, S) in [0, 1].
-        rule (str): Name of the rule that thresholds the map.
+        rule (str): Name of the threshold rule.
 
     Returns:
         float: CIoU in [0, 1].

@@ -1,4 +1,4 @@
-"""A probability map in colour, laid over its frame."""
+"""Heat maps: probabilities in colour, laid over a frame."""
 
 from functools import lru_cache
 
@@ -15,10 +15,10 @@ LINE_WIDTH = 1.5  # pixels
 
 
 def upsample_map(prob: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Bring one map to the size of a picture.
+    """Resizes one map to the size of a picture.
 
-    Bilinear with aligned corners, as the evaluation does it: the corner cells
-    lie on the corners of the picture.
+    Bilinear with aligned corners, as in the evaluation: the corner cells lie on
+    the corners of the picture.
 
     Args:
         prob (Tensor): Map of shape (h, w) or (1, h, w), in [0, 1].
@@ -42,16 +42,15 @@ def upsample_map(prob: Tensor, size: tuple[int, int]) -> np.ndarray:
 
 @lru_cache
 def colour_table() -> np.ndarray:
-    """Return the RGB colours of 256 equal steps of probability, (256, 3) uint8."""
+    """Returns the RGB colours of 256 equal steps of probability, (256, 3) uint8."""
     steps = np.arange(256, dtype=np.uint8)[:, None]
     return cv2.applyColorMap(steps, COLOUR_MAP)[:, 0, ::-1].copy()
 
 
 def colour_map(prob: np.ndarray) -> np.ndarray:
-    """Colour probabilities on a scale that is fixed to 0 ... 1.
+    """Colours probabilities on a scale that is fixed to 0 ... 1.
 
-    Nothing is stretched to the map's own range, so the same colour means the
-    same probability in every picture.
+    The same colour means the same probability in every picture.
 
     Args:
         prob (np.ndarray): Probabilities of shape (H, W) in [0, 1].
@@ -65,11 +64,10 @@ def colour_map(prob: np.ndarray) -> np.ndarray:
 def overlay_heatmap(
     image: np.ndarray, prob: Tensor, opacity: float = 0.7
 ) -> np.ndarray:
-    """Lay a map over its frame.
+    """Lays a map over its frame.
 
     The frame is reduced to a dim greyscale picture, so that hue and most of the
-    brightness come from the probability alone. A white line runs where the
-    probability is 0.5.
+    brightness come from the probability. A white line marks a probability of 0.5.
 
     Args:
         image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
@@ -86,7 +84,7 @@ def overlay_heatmap(
 
 
 def draw_level(picture: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Draw the line along which a map has one value, in white.
+    """Draws the line along which a map has one value, in white.
 
     The distance of a pixel from the line is, to first order, the difference in
     value over the slope; pixels fade out over the last pixel of that distance.

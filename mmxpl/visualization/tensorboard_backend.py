@@ -1,4 +1,4 @@
-"""TensorBoard, with charts that lay over each other what is to be compared."""
+"""TensorBoard backend with charts that combine curves to be compared."""
 
 import logging
 

@@ -82,7 +82,7 @@ def unlabeled_ids(browse):
 
 
 def test_pseudo_labels_of_a_checkpoint(browse, unlabeled_ids, tmp_path, monkeypatch):
-    from mmxpl.visualization import sample_sheet as module
+    from mmxpl import visualization as module
 
     drawn = {}
     sheet = module.sample_sheet

@@ -59,34 +59,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def read_run(path: str) -> list[dict]:
-    """Read all records of a run, oldest first.
-
-    Args:
-        path (str): Work directory or ``scalars.json``.
-
-    Returns:
-        list[dict]: Records with ``step``.
-
-    Raises:
-        DataError: If there are none.
-    """
-    from mmxpl.visualization.curves import read_scalars
-
-    source = Path(path)
-    files = [source]
-    if source.is_dir():
-        # folders are named by the time of the start
-        files = sorted(source.rglob('vis_data/scalars.json'))
-    records = [record for file in files for record in read_scalars(file)]
-    if not records:
-        raise DataError(
-            f'{path}: holds no logged scalars; name the work directory of a training '
-            'that has begun, or its vis_data/scalars.json.'
-        )
-    return [record for record in records if 'step' in record]
-
-
 def run_names(runs: Sequence[str]) -> list[str]:
     """Name runs by the end of their paths, as short as keeps them apart."""
     parts = [Path(run).resolve().parts for run in runs]
@@ -159,8 +131,7 @@ def references(records: Sequence[Mapping], keys: Sequence[str]) -> dict[str, flo
 
 def plot_curve(args: argparse.Namespace) -> None:
     """Write curves as a picture or a table."""
-    from mmxpl.visualization import plot_learning_curves
-    from mmxpl.visualization.curves import score_curve
+    from mmxpl.visualization.charts import plot_learning_curves, read_run, score_curve
 
     names = run_names(args.runs)
     if args.legend and len(args.runs) > 1:
@@ -205,6 +176,8 @@ def plot_curve(args: argparse.Namespace) -> None:
 
 def cal_train_time(args: argparse.Namespace) -> None:
     """Print how long iterations took."""
+    from mmxpl.visualization.charts import read_run
+
     for name, path in zip(run_names(args.runs), args.runs, strict=True):
         epochs: dict[int, list[float]] = {}
         for record in read_run(path):
@@ -222,6 +195,8 @@ def cal_train_time(args: argparse.Namespace) -> None:
 
 def keys(args: argparse.Namespace) -> None:
     """Print what runs logged."""
+    from mmxpl.visualization.charts import read_run
+
     for name, path in zip(run_names(args.runs), args.runs, strict=True):
         found: dict[str, int] = {}
         for record in read_run(path):

@@ -98,13 +98,11 @@ def measure(
 
 def draw(sample: Mapping, maps: Mapping, row: Mapping, rule: str) -> Any:
     """Draw a clip with all its maps, RGB uint8."""
-    import cv2
     import torch
     from mmengine.structures import InstanceData, PixelData
 
-    from mmxpl.datasets.image_io import decode_frame
     from mmxpl.structures import AVDataSample
-    from mmxpl.visualization import AVLocVisualizer
+    from mmxpl.visualization import AVLocVisualizer, read_picture
 
     about = sample.get('category') or ''
     if 'agreement' in row:
@@ -116,7 +114,7 @@ def draw(sample: Mapping, maps: Mapping, row: Mapping, rule: str) -> Any:
     )
     if sample.get('bboxes'):
         data_sample.gt_instances = InstanceData(bboxes=torch.tensor(sample['bboxes']))
-    frame = cv2.cvtColor(decode_frame(sample['img_path']), cv2.COLOR_BGR2RGB)
+    frame = read_picture(sample['img_path'])
     return AVLocVisualizer(f'rows_{rule}', rule=rule).draw(frame, data_sample)
 
 

@@ -98,8 +98,7 @@ def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -
         np.ndarray: The picture, RGB uint8.
     """
     from mmxpl.datasets import av_collate
-    from mmxpl.visualization import load_frame
-    from mmxpl.visualization.sample_sheet import sample_sheet
+    from mmxpl.visualization import load_frame, sample_sheet
 
     prepared = preprocessor.prepare(av_collate([data]))
     seen = []

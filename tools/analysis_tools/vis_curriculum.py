@@ -112,14 +112,11 @@ def warmup_epochs(cfg: Any) -> int:
 
 def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
     """Write the schedule as a picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from mmxpl.visualization.curves import COLOURS
+    from mmxpl.visualization.charts import COLOURS, new_figure, save_figure
 
-    figure = Figure(figsize=(7, 3), dpi=130, layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(7, 3, dpi=130)
     axes = figure.add_subplot()
     epochs = range(1, len(shares) + 1)
     axes.bar(epochs[:warmup], shares[:warmup], color='0.8', label='no pseudo-labels')
@@ -130,8 +127,7 @@ def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[['top', 'right']].set_visible(False)
     figure.legend(loc='outside upper left', frameon=False, ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def spread(indices: Any, num: int) -> list[int]:
@@ -144,11 +140,10 @@ def spread(indices: Any, num: int) -> list[int]:
 
 def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) -> Any:
     """Draw a clip with its pseudo-labels, RGB uint8."""
-    import cv2
     from mmengine.structures import PixelData
 
-    from mmxpl.datasets.image_io import decode_frame
     from mmxpl.structures import AVDataSample
+    from mmxpl.visualization import read_picture
 
     info = dataset.get_data_info(index)
     labels, detail = memory.describe(index)
@@ -156,7 +151,7 @@ def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) 
         metainfo=dict(sample_id=f'{info["sample_id"]}: {how}', category=detail),
         pseudo_label=PixelData(**{name: m[None] for name, m in labels.items()}),
     )
-    frame = cv2.cvtColor(decode_frame(info['img_path']), cv2.COLOR_BGR2RGB)
+    frame = read_picture(info['img_path'])
     return visualizer.draw(frame, sample, draw_pseudo_label=True)
 
 

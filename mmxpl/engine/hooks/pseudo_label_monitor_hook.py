@@ -2,7 +2,6 @@
 
 import os.path as osp
 
-import cv2
 import numpy as np
 import torch
 from mmengine.dist import master_only
@@ -12,7 +11,6 @@ from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmxpl.datasets.image_io import decode_frame
 from mmxpl.evaluation.label_quality import HiddenTruth, label_facts
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import HOOKS
@@ -22,6 +20,7 @@ from mmxpl.visualization import (
     contact_sheet,
     load_frame,
     pseudo_label_strip,
+    read_picture,
     reliability_histogram,
     write_picture,
 )
@@ -150,7 +149,7 @@ class PseudoLabelMonitorHook(Hook):
                 metainfo=dict(sample_id=info['sample_id']),
                 pseudo_label=PixelData(**labels),
             )
-            frame = cv2.cvtColor(decode_frame(info['img_path']), cv2.COLOR_BGR2RGB)
+            frame = read_picture(info['img_path'])
             rows.append(runner.visualizer.draw(frame, sample, draw_pseudo_label=True))
         return contact_sheet(rows, padding=4)
 

@@ -1,7 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 
-from mmxpl.visualization.panel import (
+from mmxpl.structures import AVDataSample
+from mmxpl.utils import DataError
+from mmxpl.visualization import contact_sheet, load_frame, read_picture, write_picture
+from mmxpl.visualization.panels import (
     BOX_COLOUR,
     colour_bar,
     draw_boxes,
@@ -122,3 +126,65 @@ def test_scale_runs_from_dark_zero_to_bright_one():
     assert ramp[0] > 600
     assert ramp[-1] < 20
     assert ramp[111:113].max() == 3 * 255  # the line at one half
+
+
+def flat(height, width, value):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_pictures_fill_rows_first():
+    sheet = contact_sheet([flat(4, 6, v) for v in (10, 20, 30)], columns=2, padding=2)
+    assert sheet.shape == (2 + 4 + 2 + 4 + 2, 2 + 6 + 2 + 6 + 2, 3)
+    assert (sheet[2:6, 2:8] == 10).all()
+    assert (sheet[2:6, 10:16] == 20).all()
+    assert (sheet[8:12, 2:8] == 30).all()
+    # all else is paper
+    assert (sheet == 255).all(2).sum() == 14 * 18 - 3 * 24
+
+
+def test_cells_are_as_large_as_the_largest_picture_in_line():
+    small, wide, high = flat(2, 2, 0), flat(2, 9, 1), flat(7, 2, 2)
+    sheet = contact_sheet([small, wide, high, small], columns=2, padding=1)
+    assert sheet.shape == (1 + 2 + 1 + 7 + 1, 1 + 2 + 1 + 9 + 1, 3)
+    assert (sheet[1:3, 4:13] == 1).all()
+    assert (sheet[4:11, 1:3] == 2).all()
+    assert (sheet[4:6, 4:6] == 0).all()
+
+
+def test_more_columns_than_pictures():
+    assert contact_sheet([flat(4, 6, 0)], columns=5, padding=0).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(('count', 'columns'), [(0, 1), (1, 0)])
+def test_an_empty_sheet_is_refused(count, columns):
+    with pytest.raises(ValueError, match='at least one picture and one column'):
+        contact_sheet([flat(4, 6, 0)] * count, columns)
+
+
+def make_sample(path, img_shape):
+    return AVDataSample(metainfo={'img_path': str(path), 'img_shape': img_shape})
+
+
+def test_written_picture_is_the_same_when_read(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
+    path = tmp_path / 'new' / 'folder' / 'bïld.png'
+    write_picture(picture, path)
+    bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    assert (bgr[..., ::-1] == picture).all()
+    assert (read_picture(str(path)) == picture).all()
+
+
+def test_frame_has_the_shape_the_model_saw_in_the_order_rgb(tmp_path):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32, 0] = 250  # left half red
+    picture[:, 32:, 2] = 200  # right half blue
+    write_picture(picture, tmp_path / 'frame.png')
+    frame = load_frame(make_sample(tmp_path / 'frame.png', (32, 32)))
+    assert frame.shape == (224, 224, 3)
+    assert (frame[:, :100] == (250, 0, 0)).all()
+    assert (frame[:, 124:] == (0, 0, 200)).all()
+
+
+def test_missing_frame_is_named(tmp_path):
+    with pytest.raises(DataError, match='gone.jpg'):
+        load_frame(make_sample(tmp_path / 'gone.jpg', (32, 32)))

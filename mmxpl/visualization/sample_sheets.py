@@ -1,17 +1,26 @@
-"""One sample as training sees it: frame, labels, sound, views."""
+"""Sheets of one sample: its training input, and its pseudo-labels over visits."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mmxpl.structures import AVDataSample
 
 from .av_visualizer import ground_truth_boxes
-from .contact_sheet import contact_sheet
 from .heatmap import colour_map, overlay_heatmap, upsample_map
-from .label_strip import binary_entropy, map_title
-from .panel import FAINT_INK, draw_boxes, draw_region, make_panel, panel_size, resize
+from .panels import (
+    FAINT_INK,
+    colour_bar,
+    contact_sheet,
+    draw_boxes,
+    draw_region,
+    make_panel,
+    map_title,
+    panel_size,
+    resize,
+)
 
 #: A picture, RGB uint8 of shape (H, W, 3), and its ground truth (S, S) or None.
 View = tuple[np.ndarray, Tensor | None]
@@ -29,13 +38,13 @@ def sample_sheet(
     """Draws a sample in a row of panels.
 
     The frame has its boxes, or the outline of the ground truth where there is no
-    box. The ground truth is laid over the frame as a map, so that the share of
-    annotators who agree can be seen. Of every augmented view the ground truth
-    that belongs to it is outlined at one half of its highest value.
+    box. The ground truth is laid over the frame as a map, which shows the share of
+    annotators who agree. Every augmented view has its own ground truth outlined
+    at half of its highest value.
 
     Args:
         image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-        sample (AVDataSample): What is known of it.
+        sample (AVDataSample): Its ground truth.
         spectrograms (Mapping[str, Tensor]): By name, (1, F, L) of any range; low
             frequencies are drawn at the bottom, values from dark to bright
             between the least and the greatest.
@@ -44,7 +53,7 @@ def sample_sheet(
             in each column of pixels.
         pseudo_labels (Mapping[str, Tensor], optional): By name of the localizer, (h, w)
             in [0, 1]; laid over the frame.
-        detail (str): What else to say under the sample's id.
+        detail (str): Further text under the sample's id.
 
     Returns:
         np.ndarray: RGB uint8 picture.
@@ -122,3 +131,60 @@ def draw_spectrogram(values: Tensor) -> np.ndarray:
     low, high = values.aminmax()
     values = (values - low) / (high - low).clamp(min=1e-6)
     return colour_map(values.clamp(0, 1).numpy())
+
+
+def pseudo_label_strip(
+    image: np.ndarray,
+    labels: Tensor | Mapping[str, Tensor],
+    visits: Sequence[int],
+    gt_boxes: np.ndarray | Tensor | None = None,
+    title: str = '',
+) -> np.ndarray:
+    """Draws one sample's pseudo-labels after successive visits.
+
+    Every panel states the mean binary entropy of its label, which falls as the
+    label becomes sharper.
+
+    Args:
+        image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
+        labels (Tensor | Mapping[str, Tensor]): The labels in [0, 1], of shape
+            (V, h, w); or such labels by localizer name (``a``, ``b``), one row
+            each.
+        visits (Sequence[int]): The number of each of the V visits.
+        gt_boxes (np.ndarray | Tensor, optional): (N, 4), x1 y1 x2 y2 normalised to [0,
+            1].
+        title (str): Name of the sample.
+
+    Returns:
+        np.ndarray: RGB uint8 picture.
+
+    Raises:
+        ValueError: If the labels are not one map for each visit.
+    """
+    rows = labels if isinstance(labels, Mapping) else {'': labels}
+    for maps in rows.values():
+        if maps.dim() != 3 or len(maps) != len(visits) or not len(visits):
+            raise ValueError(
+                'labels must have the shape (V, h, w) with one map for each of '
+                f'the {len(visits)} visits, but have {tuple(maps.shape)}'
+            )
+    boxes = np.zeros((0, 4)) if gt_boxes is None else np.asarray(gt_boxes)
+    size = panel_size(image.shape[:2])
+    image = resize(image, size)
+    frame = draw_boxes(image, boxes)
+    panels = []
+    for name, maps in rows.items():
+        panels.append(make_panel(frame, title or 'Frame', name and map_title(name)))
+        for visit, label in zip(visits, maps, strict=True):
+            picture = draw_boxes(overlay_heatmap(image, label), boxes)
+            detail = f'entropy {binary_entropy(label):.2f} bit'
+            panels.append(make_panel(picture, f'Visit {visit}', detail))
+        panels.append(colour_bar(size))
+    return contact_sheet(panels, columns=len(visits) + 2)
+
+
+def binary_entropy(prob: Tensor) -> float:
+    """Computes the mean binary entropy of a map in bits, in [0, 1]."""
+    prob = prob.detach().float()
+    entropy = torch.special.entr(prob) + torch.special.entr(1 - prob)
+    return float(entropy.mean() / np.log(2))

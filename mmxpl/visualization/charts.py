@@ -1,10 +1,18 @@
-"""Scores over epochs, from the scalars that MMEngine logs."""
+"""Charts of training logs: curves over epochs, histograms of reliability."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
 
 from mmxpl.utils import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Source = str | os.PathLike | Sequence[Mapping] | Sequence[str | os.PathLike]
 
@@ -14,8 +22,33 @@ LINE_STYLES = ('-', (0, (5, 1.5)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
 REFERENCE_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)), (0, (1, 3)))
 
 
+def new_figure(width: float, height: float, **kwargs) -> 'Figure':
+    """Makes a matplotlib figure that needs no window system and no global state.
+
+    Args:
+        width (float): In inches.
+        height (float): In inches.
+        **kwargs: Further arguments of ``matplotlib.figure.Figure``, such as ``dpi``.
+
+    Returns:
+        Figure: With an Agg canvas and, by default, constrained layout.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), **{'layout': 'constrained', **kwargs})
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: 'Figure', path: str | os.PathLike) -> None:
+    """Writes a figure as PNG, with the folders above it."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
 def read_scalars(path: str | os.PathLike) -> list[dict]:
-    """Read what MMEngine's local backend logs: one JSON object a line.
+    """Reads the file of MMEngine's local backend, one JSON object a line.
 
     Args:
         path (str | os.PathLike): A ``vis_data/scalars.json``.
@@ -53,8 +86,34 @@ def read_scalars(path: str | os.PathLike) -> list[dict]:
     return records
 
 
+def read_run(path: str | os.PathLike) -> list[dict]:
+    """Reads all records of a run.
+
+    Args:
+        path (str | os.PathLike): A ``scalars.json``, or a work directory, all of
+            whose logs are joined, the oldest first (a resumed run has several).
+
+    Returns:
+        list[dict]: Records with ``step``.
+
+    Raises:
+        DataError: If there are none, or a file cannot be read.
+    """
+    files = [Path(path)]
+    if files[0].is_dir():
+        # folders are named by the time of the start
+        files = sorted(files[0].rglob('vis_data/scalars.json'))
+    records = [record for file in files for record in read_scalars(file)]
+    if not records:
+        raise DataError(
+            f'{path}: holds no logged scalars; name the work directory of a training '
+            'that has begun, or its vis_data/scalars.json.'
+        )
+    return [record for record in records if 'step' in record]
+
+
 def score_curve(records: Sequence[Mapping], key: str) -> tuple[list, list]:
-    """Pick one score out of a run's records.
+    """Selects one score from a run's records.
 
     Args:
         records (Sequence[Mapping]): Records with ``step`` and scores.
@@ -80,22 +139,22 @@ def plot_learning_curves(
     ylabel: str = 'CIoU@0.5 (%)',
     scale: float = 1.0,
 ) -> None:
-    """Plot scores over epochs, of one run or of several.
+    """Plots scores over epochs, of one run or of several.
 
     Several runs differ by colour and, if there are several keys, keys by line
     style; the keys of a single run differ by colour.
 
     Args:
         runs (Source | Mapping[str, Source]): A run, or runs by name. A run is
-            the path of its ``scalars.json``, a list of such paths (one run that
-            was resumed, oldest first) or a list of records.
+            the path of its work directory or ``scalars.json``, a list of such
+            paths (one run that was resumed, oldest first) or a list of records.
         keys (str | Sequence[str]): Scores to plot, such as
             'ens/CIoU@0.5_adaptive'.
         out_file (str | os.PathLike): PNG to write.
         reference (Mapping[str, float], optional): Rows that do not depend on training,
             by name, drawn as flat dashed lines.
-        labels (Mapping[str, str], optional): What to call a key in the legend.
-            Defaults to the key itself.
+        labels (Mapping[str, str], optional): Name of a key in the legend, by
+            default the key itself.
         title (str): Title.
         xlabel (str): Label of the steps.
         ylabel (str): Label of the scores.
@@ -105,17 +164,13 @@ def plot_learning_curves(
     Raises:
         DataError: If a file cannot be read or a run lacks a key.
     """
-    # these classes draw into memory: no window system, no global state
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     keys = [keys] if isinstance(keys, str) else list(keys)
     runs = runs if isinstance(runs, Mapping) else {'': runs}
     many = len(runs) > 1
     labels = labels or {}
-    figure = Figure(figsize=(8, 4.2), dpi=150, layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 4.2, dpi=150)
     axes = figure.add_subplot()
     for i, (run, source) in enumerate(runs.items()):
         records = _records(source)
@@ -152,26 +207,51 @@ def plot_learning_curves(
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
     figure.legend(loc='outside right upper', frameon=False, fontsize=9, handlelength=3)
-    os.makedirs(os.path.dirname(os.path.abspath(out_file)), exist_ok=True)
-    figure.savefig(out_file)
+    save_figure(figure, out_file)
 
 
 def _records(source: Source) -> list[Mapping]:
-    """Read a run, whatever it was given as."""
+    """Reads a run from paths or records."""
     if isinstance(source, (str, os.PathLike)):
-        return read_scalars(source)
+        return read_run(source)
     records = []
     for item in source:
-        records.extend([item] if isinstance(item, Mapping) else read_scalars(item))
+        records.extend([item] if isinstance(item, Mapping) else read_run(item))
     return records
 
 
 def _missing_key(
     run: str, source: Source, records: Sequence[Mapping], key: str
 ) -> DataError:
-    """Say which run lacks which key and what it has instead."""
+    """Makes the error that names the run, the key and the keys there are."""
     known = sorted({name for record in records for name in record} - {'step'})
     where = source if isinstance(source, (str, os.PathLike)) else run or 'the run'
     return DataError(
         f'{where}: no record has the score {key!r}; it has {", ".join(known) or "none"}'
     )
+
+
+def reliability_histogram(scores: Tensor, selected: Tensor) -> np.ndarray:
+    """Draws the reliability of all clips, and of the selected ones before it.
+
+    The scale is fixed to 0 ... 1, so that pictures of different epochs and runs can
+    be compared by eye.
+
+    Args:
+        scores (Tensor): (N,) in [0, 1].
+        selected (Tensor): (N,) bool.
+
+    Returns:
+        np.ndarray: RGB uint8 of shape (300, 500, 3).
+    """
+    figure = new_figure(5, 3, dpi=100)
+    axes = figure.add_subplot()
+    bins = np.linspace(0, 1, 41)
+    kept = scores[selected]
+    axes.hist(scores.numpy(), bins, color='0.8', label=f'all {len(scores)}')
+    axes.hist(kept.numpy(), bins, color=COLOURS[0], label=f'selected {len(kept)}')
+    axes.set(xlim=(0, 1), xlabel='Reliability', ylabel='Clips')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

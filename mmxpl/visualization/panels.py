@@ -1,10 +1,16 @@
-"""Panels: a picture under a title, in a size that can be read."""
+"""Panels with titles, sheets of panels, and their files."""
 
+import os
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from mmengine.fileio import put
+
+from mmxpl.datasets.image_io import decode_frame, read_frame
+from mmxpl.structures import AVDataSample
 
 from .heatmap import CONTOUR_LEVEL, colour_map
 
@@ -19,11 +25,11 @@ BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often i
 
 @lru_cache
 def load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
-    """Load the font that matplotlib ships, so that no system font is needed.
+    """Loads the font that matplotlib ships, so that no system font is needed.
 
     Args:
         size (int): Size in pixels.
-        bold (bool): Whether the bold cut is wanted.
+        bold (bool): Whether to load the bold font.
 
     Returns:
         FreeTypeFont: The font.
@@ -36,12 +42,12 @@ def load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
 
 
 def elide(text: str, font: 'FreeTypeFont', width: float) -> str:
-    """Shorten a text in its middle until it fits; ids differ at both ends.
+    """Shortens a text in its middle until it fits, since ids differ at both ends.
 
     Args:
         text (str): The text; runs of white space become one space.
-        font (FreeTypeFont): The font it is to be set in.
-        width (float): Room for it, in pixels.
+        font (FreeTypeFont): The font.
+        width (float): Width available, in pixels.
 
     Returns:
         str: The text, or as much of both its ends as fits around an ellipsis.
@@ -60,12 +66,12 @@ def elide(text: str, font: 'FreeTypeFont', width: float) -> str:
 def panel_size(
     shape: tuple[int, int], minimum: int = 224, maximum: int = 512
 ) -> tuple[int, int]:
-    """Choose the size at which a frame is drawn, with its aspect kept.
+    """Computes the size at which a frame is drawn, with its aspect kept.
 
     Args:
         shape (tuple[int, int]): Height and width of the frame.
-        minimum (int): What the shorter side is enlarged to.
-        maximum (int): What the longer side may not exceed.
+        minimum (int): Shortest side in pixels, to which small frames are enlarged.
+        maximum (int): Longest side in pixels, which takes precedence.
 
     Returns:
         tuple[int, int]: Height and width in pixels.
@@ -77,7 +83,7 @@ def panel_size(
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a picture, averaging when it shrinks and smoothly when it grows.
+    """Resizes a picture, by area when it shrinks and bicubically when it grows.
 
     Args:
         image (np.ndarray): uint8 of shape (H, W, 3).
@@ -94,7 +100,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Draw boxes with a dark rim, so that they show on any ground.
+    """Draws boxes with a dark rim, visible on any background.
 
     Args:
         picture (np.ndarray): RGB uint8 of shape (H, W, 3); not changed.
@@ -117,7 +123,7 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def draw_region(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Outline a region of any shape in the manner of :func:`draw_boxes`.
+    """Outlines a region of any shape in the style of :func:`draw_boxes`.
 
     Args:
         picture (np.ndarray): RGB uint8 of shape (H, W, 3); not changed.
@@ -136,7 +142,7 @@ def draw_region(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
-    """Put a title and a line of detail above a picture.
+    """Puts a title and a line of detail above a picture.
 
     The height of the two lines depends on the picture's width alone, so panels
     of equally large pictures are equally large.
@@ -162,17 +168,17 @@ def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
 
 
 def text_size(width: int) -> int:
-    """Choose the size of the title over a picture of this width, in pixels."""
+    """Returns the font size of the title over a picture of this width, in pixels."""
     return min(max(width // 17, 12), 20)
 
 
 def title_height(width: int) -> int:
-    """Height of the bar that :func:`make_panel` adds over such a picture."""
+    """Returns the height of the bar that :func:`make_panel` adds, in pixels."""
     return round(2.9 * text_size(width))
 
 
 def colour_bar(size: tuple[int, int]) -> np.ndarray:
-    """Draw the scale of the heat maps, to stand beside panels.
+    """Draws the colour scale of the heat maps, to be placed beside panels.
 
     Args:
         size (tuple[int, int]): Height and width of the pictures in the panels.
@@ -206,3 +212,99 @@ def colour_bar(size: tuple[int, int]) -> np.ndarray:
     )
     bar.paste(strip.rotate(90, expand=True), (width - strip.height, top))
     return np.asarray(bar)
+
+
+def contact_sheet(
+    panels: Sequence[np.ndarray],
+    columns: int = 1,
+    padding: int = 12,
+) -> np.ndarray:
+    """Arranges pictures in a grid on white, row by row.
+
+    Nothing is scaled. A column is as wide as its widest picture and a row as
+    high as its highest; smaller pictures are placed in the upper left of their cell.
+
+    Args:
+        panels (Sequence[np.ndarray]): RGB uint8 pictures of shape (H, W, 3), of
+            any sizes.
+        columns (int): Pictures in a row.
+        padding (int): Space around and between them, in pixels.
+
+    Returns:
+        np.ndarray: RGB uint8 sheet.
+
+    Raises:
+        ValueError: If there is no picture or ``columns`` is not positive.
+    """
+    if not len(panels) or columns < 1:
+        raise ValueError(
+            'a contact sheet needs at least one picture and one column, '
+            f'but has {len(panels)} and {columns}'
+        )
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    heights = [max(panel.shape[0] for panel in row) for row in rows]
+    widths = [
+        max(panel.shape[1] for panel in panels[column::columns])
+        for column in range(min(columns, len(panels)))
+    ]
+    tops = padding + np.cumsum([0, *(height + padding for height in heights)])
+    lefts = padding + np.cumsum([0, *(width + padding for width in widths)])
+    sheet = np.full((tops[-1], lefts[-1], 3), 255, np.uint8)
+    # the sums have one item more (the far edge), and the last row may be short
+    for top, row in zip(tops, rows, strict=False):
+        for left, panel in zip(lefts, row, strict=False):
+            height, width = panel.shape[:2]
+            sheet[top : top + height, left : left + width] = panel
+    return sheet
+
+
+def map_title(name: str) -> str:
+    """Returns the title of a map: ``a`` is localizer A, ``ens`` the ensemble."""
+    if len(name) == 1:
+        return f'Localizer {name.upper()}'
+    return 'Ensemble' if name == 'ens' else name
+
+
+def load_frame(sample: AVDataSample) -> np.ndarray:
+    """Reads the frame of a sample at the size at which it is drawn.
+
+    The file is read, not the model's smaller input: the canonical frame is the
+    whole image, so boxes and maps fit both.
+
+    Args:
+        sample (AVDataSample): A sample with ``img_path`` and ``img_shape``.
+
+    Returns:
+        np.ndarray: RGB uint8 of shape (H, W, 3), with the aspect of ``img_shape``.
+
+    Raises:
+        DataError: If the file is missing or is not an image.
+    """
+    image, _ = read_frame(sample.img_path, panel_size(sample.img_shape))
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_picture(path: str) -> np.ndarray:
+    """Reads an image file at its own size.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        np.ndarray: RGB uint8 of shape (H, W, 3).
+
+    Raises:
+        DataError: If the file is missing or is not an image.
+    """
+    return cv2.cvtColor(decode_frame(path), cv2.COLOR_BGR2RGB)
+
+
+def write_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
+    """Writes a PNG, with the folders above it.
+
+    Args:
+        picture (np.ndarray): RGB uint8 of shape (H, W, 3).
+        path (str | os.PathLike): The file.
+    """
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    put(cv2.imencode('.png', bgr)[1].tobytes(), path)

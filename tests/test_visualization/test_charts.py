@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from mmxpl.utils import DataError
 from mmxpl.visualization import plot_learning_curves
-from mmxpl.visualization.curves import read_scalars, score_curve
+from mmxpl.visualization.charts import read_run, read_scalars, score_curve
 
 KEY = 'ens/CIoU@0.5_adaptive'
 
@@ -172,3 +172,17 @@ def test_the_torn_last_line_of_a_killed_run_is_dropped(tmp_path):
     path = tmp_path / 'scalars.json'
     path.write_text('{"step": 1}\n\n{"step": 2, "lo')
     assert read_scalars(path) == [{'step': 1}]
+
+
+def test_logs_of_a_work_directory_are_joined_oldest_first(tmp_path):
+    for start in ('20260102', '20260101'):
+        path = tmp_path / start / 'vis_data' / 'scalars.json'
+        write_scalars(path, [{'step': 1, 'start': start}, {'model': 'no step'}])
+    assert [record['start'] for record in read_run(tmp_path)] == [
+        '20260101',
+        '20260102',
+    ]
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    with pytest.raises(DataError, match='holds no logged scalars'):
+        read_run(empty)
