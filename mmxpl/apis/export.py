@@ -14,6 +14,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import atomic_path
 
 from .loading import build_steps, clip_pipeline
 
@@ -125,12 +126,11 @@ def export_localizer(
     if not with_spectrogram:
         clips = clips[0], model.front_end(clips[1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
     write = _write_onnx if path.suffix == '.onnx' else _write_torch
-    try:
+    with atomic_path(path) as draft:
         with torch.no_grad(), _quiet():
             run = write(
-                model, tuple(c[:_TRACED] for c in clips), partial, _about(cfg, model)
+                model, tuple(c[:_TRACED] for c in clips), draft, _about(cfg, model)
             )
             found, start = 0.0, _TRACED
             for size in _BATCHES:
@@ -144,9 +144,6 @@ def export_localizer(
                 f'{path}: differs from PyTorch by {found:.1e}, more than the tolerance '
                 f'of {tolerance:.1e}, and is not written.'
             )
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmxpl.datasets.video_io import import_av, open_video
 from mmxpl.utils import DataError
+from mmxpl.utils.files import PREFIX, publish
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -46,13 +47,11 @@ class VideoOutput:
         refuse_existing(self.path)
         if min(size) < 2:
             raise DataError(f'{source}: frames of {size} are too small for a video.')
-        self._partial = self.path.with_name(
-            f'.{self.path.stem}.partial{self.path.suffix}'
-        )
+        self._draft = self.path.with_name(f'{PREFIX}{self.path.name}')
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         try:
-            self._out = self._stack.enter_context(av.open(str(self._partial), 'w'))
+            self._out = self._stack.enter_context(av.open(str(self._draft), 'w'))
             codec = self._out.default_video_codec
             self._video = self._out.add_stream(codec, rate=like.average_rate or 25)
         except (av.error.FFmpegError, ValueError) as error:
@@ -95,7 +94,7 @@ class VideoOutput:
         except BaseException:
             self._abandon()
             raise
-        self._partial.rename(self.path)
+        publish(self._draft, self.path)
 
     def write(self, picture: np.ndarray, pts: int) -> None:
         """Writes one picture, and the sound up to it.
@@ -150,7 +149,7 @@ class VideoOutput:
         av = import_av()
         with suppress(av.error.FFmpegError):  # an incomplete file cannot be ended
             self._stack.close()
-        self._partial.unlink(missing_ok=True)
+        self._draft.unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path) -> None:

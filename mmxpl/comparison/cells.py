@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from mmengine.config import Config
 
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import write_atomically
 
 from .warm_start import share_warm_start
 
@@ -210,7 +211,8 @@ def train_cell(
     start = time.time()
     launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
     seconds = time.time() - start
-    _write(finished, dict(made_of=made_of, seconds=seconds))
+    record = json.dumps(dict(made_of=made_of, seconds=seconds), indent=1)
+    write_atomically(finished, record.encode())
     return seconds
 
 
@@ -254,15 +256,9 @@ def score_cell(
     command += ['--work-dir', str(test_dir)]
     launch(command, folder / 'log.txt', env, f'{cell}, {split}')
     newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
-    _write(scores, json.loads(newest.read_text()))
-    return json.loads(scores.read_text())
-
-
-def _write(path: Path, record: dict) -> None:
-    """Writes a JSON file at once: it is whole or not there."""
-    partial = path.with_suffix('.part')
-    partial.write_text(json.dumps(record, indent=1))
-    partial.replace(path)
+    found = json.loads(newest.read_text())
+    write_atomically(scores, json.dumps(found, indent=1).encode())
+    return found
 
 
 def _as_arguments(options: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from mmxpl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.parallel import unwrap
 
 _WRAPPERS = ('AmpOptimWrapper', 'mmxpl.AmpOptimWrapper', 'mmengine.AmpOptimWrapper')
 _LOCALIZERS = ('AVLocalizer', 'mmxpl.AVLocalizer')
@@ -139,7 +140,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         Returns:
             OptimWrapper: of its parameters that have gradients.
         """
-        model = getattr(model, 'module', model)
+        model = unwrap(model)
         if self.paramwise_cfg:
             return super().__call__(model)
         trainable = [p for p in model.parameters() if p.requires_grad]

@@ -1,41 +1,31 @@
-"""The memory of pseudo-labels: one soft label per unlabeled clip and localizer."""
+"""Memory of pseudo-labels: one soft label per unlabeled clip and localizer."""
 
-import hashlib
 import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmengine.dist import barrier
 from torch import Tensor
 
+from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.ids import name_some
+from mmxpl.utils.ids import fingerprint, name_some
 
 from .bank_file import (
     LabelArrays,
     copy_file,
     copy_name,
     create_file,
+    in_turns,
+    local_rank,
     map_file,
     open_copy,
 )
 from .reliability import reliability
 
-
-def fingerprint(sample_ids: Sequence[str]) -> str:
-    """Fingerprint of a list of ids, order included.
-
-    Args:
-        sample_ids (Sequence[str]): ids.
-
-    Returns:
-        str: SHA-256 in hexadecimal.
-    """
-    digest = hashlib.sha256()
-    for sample_id in sample_ids:
-        digest.update(sample_id.encode() + b'\n')
-    return digest.hexdigest()
+_CHUNK = 65536  # clips looked at together, so that memory stays flat
 
 
 class PseudoLabelBank:
@@ -43,24 +33,23 @@ class PseudoLabelBank:
 
     At visit t of clip i the label of each localizer becomes
     ``L_t = momentum * L_(t-1) + (1 - momentum) * S_t``, where ``S_t`` is its
-    sharpened prediction, and ``L_0 = S_0``. Labels live in the canonical frame,
-    on the CPU, in half precision: 784 bytes a clip at 14 x 14 cells and two
+    sharpened prediction, and ``L_0 = S_0``. Labels are in the canonical frame, on
+    the CPU, in half precision: 784 bytes a clip at 14 x 14 cells and two
     localizers, and 12 bytes for its visits, change and reliability.
 
-    They are in the memory of the process or, with ``path``, in a file that is
-    mapped into it: as large as the disk allows, shared by the processes of a
-    machine, one of which writes (see :meth:`allocate`). Either is taken at the
-    first update, when the size of the maps is known.
+    They are in the memory of each process or, with ``path``, in a memory-mapped
+    file that the processes of a machine share and the first of them writes. All
+    processes of a run call :meth:`update` and :meth:`load_state_dict` together.
 
     Args:
         sample_ids (Sequence[str]): ids of the N unlabeled clips, in the order
-            of their data set; a checkpoint is refused where they differ.
+            of their data set.
         names (Sequence[str]): names of the M localizers.
         momentum (float): weight of the past in [0, 1); 0 switches the average
-            off. Defaults to 0.9.
-        measures (Sequence[str]): of the reliability that every update keeps up
-            to date. Defaults to ('agreement',).
-        path (str | Path, optional): the file. Defaults to none.
+            off.
+        measures (Sequence[str]): measures of the reliability that every update
+            keeps up to date.
+        path (str | Path, optional): the file.
     """
 
     CHECKPOINT_KEY = 'pseudo_label_bank'
@@ -73,8 +62,7 @@ class PseudoLabelBank:
         measures: Sequence[str] = ('agreement',),
         path: str | Path | None = None,
     ) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f'momentum must be in [0, 1), got {momentum}.')
+        check_share(momentum=momentum)
         self.sample_ids = sample_ids
         self.num_samples = len(sample_ids)
         self.ids_hash = fingerprint(sample_ids)
@@ -96,15 +84,15 @@ class PseudoLabelBank:
         return self.labels is not None and bool((self.visits > 0).all())
 
     def allocate(self, map_shape: Sequence[int], create: bool = True) -> None:
-        """Takes the memory for labels; :meth:`update` does so where none is.
+        """Takes the memory for labels; :meth:`update` does so at its first call.
 
         Args:
             map_shape (Sequence[int]): (M, h, w).
             create (bool): whether to make the file rather than map the one that
-                another process made. Defaults to True.
+                another process made.
 
         Raises:
-            DataError: if there is no room for the file or another run uses it.
+            DataError: If there is no room for the file or another run uses it.
         """
         if self.path is None:
             self.labels = torch.zeros(self.num_samples, *map_shape, dtype=torch.float16)
@@ -116,34 +104,29 @@ class PseudoLabelBank:
         if create:
             self.change.fill_(1)
 
-    def _take(self, arrays: LabelArrays) -> None:
-        """Uses arrays as its own."""
-        self.visits, self.change, self.scores, self.labels = arrays
-
-    def update(
-        self, index: Tensor, soft: Tensor, valid: Tensor | None = None
-    ) -> Tensor:
+    def update(self, index: Tensor, soft: Tensor, valid: Tensor | None = None) -> None:
         """Blends new predictions into the labels.
 
+        All processes call it with the same values. A bank in memory is updated by
+        each; a bank in a file by the first process of each machine, for which the
+        others wait.
+
         Args:
-            index (Tensor): (B,) positions of the clips. Of a clip that stands
-                twice only the first row counts.
+            index (Tensor): (B,) positions of the clips. If a clip occurs twice,
+                its first row counts.
             soft (Tensor): (B, M, h, w) sharpened predictions in [0, 1].
             valid (Tensor, optional): (B, h, w) bool, cells that were seen; the
                 label keeps its value elsewhere. A clip's first visit stores all.
 
-        Returns:
-            Tensor: (B, M, h, w) float32, the labels of these clips after it.
-
         Raises:
-            DataError: If labels of another size are remembered, or if a new one is
-                NaN or infinite.
+            DataError: If the labels have another size than those in the bank, or
+                if one is NaN or infinite.
         """
-        device, index = soft.device, index.cpu()
-        soft = soft.detach().float().cpu()
+        index, soft = index.cpu(), soft.detach().float().cpu()
         self.check_finite(index, soft)
+        shared = self.path is not None
         if self.labels is None:
-            self.allocate(soft.shape[1:])
+            in_turns(lambda first: self.allocate(soft.shape[1:], create=first), shared)
         if soft.shape[1:] != self.labels.shape[1:]:
             raise DataError(
                 'Pseudo-labels kept so far, of localizers x rows x columns '
@@ -151,36 +134,35 @@ class PseudoLabelBank:
                 f'{tuple(soft.shape[1:])}: resume with the strides and the picture '
                 'size that the run was started with.'
             )
-        if not len(index):
-            return soft.to(device)
+        if len(index) and not (shared and local_rank()):
+            self._blend(index, soft, valid)
+        if shared:
+            barrier()
+
+    def _blend(self, index: Tensor, soft: Tensor, valid: Tensor | None) -> None:
+        """Averages (B, M, h, w) predictions with the labels of their clips."""
         first = _first_occurrence(index)
         rows, seen = index[first], soft[first]
-        old = self.labels[rows].float()
-        weight = torch.where(self.visits[rows] > 0, self.momentum, 0.0)
+        old, visited = self.labels[rows].float(), self.visits[rows] > 0
+        weight = torch.where(visited, self.momentum, 0.0)
         weight = weight.view(-1, 1, 1, 1).expand_as(old)
         if valid is not None:
             hidden = ~valid.cpu()[first].unsqueeze(1) & (weight > 0)
             weight = torch.where(hidden, torch.ones_like(weight), weight)
         new = weight * old + (1 - weight) * seen
-        visited = self.visits[rows] > 0
-        self.change[rows] = torch.where(
-            visited, (new - old).abs().mean(dim=(1, 2, 3)), self.change[rows]
-        )
+        change = (new - old).abs().mean(dim=(1, 2, 3))
+        self.change[rows] = torch.where(visited, change, self.change[rows])
         new = new.half()
         self.labels[rows] = new
         self.visits[rows] += 1
         self.scores[rows] = reliability(new.float(), self.change[rows], self.measures)
-        return self.lookup(index).to(device)
 
     def check_finite(self, index: Tensor, maps: Tensor) -> None:
-        """Refuses maps that are no numbers.
-
-        One of them would spoil the average of its clip for good, and whatever is
-        computed of the maps of a batch.
+        """Refuses NaN and infinite values, which would stay in a clip's average.
 
         Args:
             index (Tensor): (B,) positions of the clips.
-            maps (Tensor): (B, ...) what is predicted for them.
+            maps (Tensor): (B, ...) predictions for them.
 
         Raises:
             DataError: If a value is NaN or infinite, with the ids of the clips.
@@ -201,23 +183,25 @@ class PseudoLabelBank:
             index (Tensor): (B,) positions of the clips.
 
         Returns:
-            Tensor: (B, M, h, w) float32 in [0, 1].
+            Tensor: (B, M, h, w) float32 in [0, 1], on the CPU.
+
+        Raises:
+            RuntimeError: If the bank holds no label yet.
         """
         if self.labels is None:
             raise RuntimeError('The bank holds no label yet: update it first.')
         return self.labels[index.cpu()].float()
 
     def reliability(
-        self, measures: Sequence[str] | None = None, chunk: int = 65536
+        self, measures: Sequence[str] | None = None, chunk: int = _CHUNK
     ) -> Tensor:
         """Scores every clip.
 
         Args:
             measures (Sequence[str], optional): see
-                :func:`~.reliability.reliability`. Defaults to the bank's own,
-                which are at hand; others take a pass over all labels, chunk by
-                chunk so that memory stays flat.
-            chunk (int): clips scored at once. Defaults to 65536.
+                :func:`~.reliability.reliability`. Defaults to the bank's own, which
+                are kept up to date; others take a pass over all labels.
+            chunk (int): clips scored at once in such a pass.
 
         Returns:
             Tensor: (N,) in [0, 1]; 0 where a clip has no label yet.
@@ -233,18 +217,17 @@ class PseudoLabelBank:
         return torch.cat(scores) * (self.visits > 0)
 
     def state_dict(self, folder: str | Path | None = None) -> dict:
-        """Everything that a resumed run needs, as tensors and plain values.
+        """Gives everything that a resumed run needs, as tensors and plain values.
 
         Args:
-            folder (str | Path, optional): where a bank that lives in a file puts
-                a copy of it, since the file itself moves on.
+            folder (str | Path, optional): where a bank in a file puts a copy of it.
 
         Returns:
             dict: visits, change, scores and labels, or name, digest and map
             shape of the copy; and the identity of the bank.
 
         Raises:
-            DataError: if there is no room for the copy.
+            DataError: If there is no room for the copy.
         """
         identity = dict(
             num_samples=self.num_samples,
@@ -268,62 +251,68 @@ class PseudoLabelBank:
             **identity,
         )
 
-    def load_state_dict(
-        self, state: dict, folder: str | Path | None = None, create: bool = True
-    ) -> None:
-        """Restores what :meth:`state_dict` gave; from memory, or from its file.
+    def load_state_dict(self, state: dict, *folders: str | Path) -> None:
+        """Restores a state, of a bank in memory or in a file.
 
         Args:
-            state (dict): a former state, of a bank in memory or in a file.
-            folder (str | Path, optional): where the copy of the file is.
-            create (bool): as for :meth:`allocate`; if False, another process
-                has restored the file. Defaults to True.
+            state (dict): what :meth:`state_dict` gave.
+            *folders (str | Path): where the copy of a file may be; the first that
+                has it is used.
 
         Raises:
-            ValueError: if it belongs to another list of clips or to other
+            ValueError: If it belongs to another list of clips or to other
                 localizers.
-            DataError: if the file is missing or damaged, if a label is NaN or
-                infinite, or there is no room.
+            DataError: If the file is missing or damaged, if a label is NaN or
+                infinite, or if there is no room.
         """
-        self._check(state)
+        self._check_identity(state)
+        in_turns(
+            lambda first: self._load(state, folders, create=first),
+            shared=self.path is not None,
+        )
+
+    def _load(self, state: dict, folders: Sequence[str | Path], create: bool) -> None:
+        """Restores a state; in a shared file only the process that creates it."""
+        source = None
         if 'file' in state:
             shape = state['map_shape']
-        else:
-            shape = None if state['labels'] is None else state['labels'].shape[1:]
-        if self.path is not None and shape is not None:
-            self.allocate(shape, create)
-            if not create:
-                return
-        if 'file' in state:
-            path = Path(folder or '.', state['file'])
-            source = open_copy(path, state['digest'], self.num_samples, shape)
         else:
             source = LabelArrays(
                 state['visits'], state['change'], state['scores'], state['labels']
             )
+            shape = None if source.labels is None else source.labels.shape[1:]
+        to_file = self.path is not None and shape is not None
+        if to_file:
+            self.allocate(shape, create)
+            if not create:
+                return
+        if source is None:
+            paths = [Path(folder, state['file']) for folder in folders or ('.',)]
+            path = next((path for path in paths if path.is_file()), paths[0])
+            source = open_copy(path, state['digest'], self.num_samples, shape)
         self._check_arrays(source)
-        if self.path is None or shape is None:
-            arrays = (None if a is None else a.cpu().clone() for a in source)
-            self._take(LabelArrays(*arrays))
-        else:
+        if to_file:
             own = (self.visits, self.change, self.scores, self.labels)
             for target, array in zip(own, source, strict=True):
                 target.copy_(array)
+        else:
+            arrays = (None if a is None else a.cpu().clone() for a in source)
+            self._take(LabelArrays(*arrays))
         if state['measures'] != self.measures:
             measures, self.measures = self.measures, state['measures']
             self.scores.copy_(self.reliability(measures))
             self.measures = measures
 
-    def _check_arrays(self, arrays: LabelArrays, chunk: int = 65536) -> None:
-        """Refuses labels that are no numbers."""
+    def _take(self, arrays: LabelArrays) -> None:
+        """Uses arrays as its own."""
+        self.visits, self.change, self.scores, self.labels = arrays
+
+    def _check_arrays(self, arrays: LabelArrays) -> None:
+        """Refuses arrays with NaN or infinite values."""
         bad = ~(arrays.change.isfinite() & arrays.scores.isfinite())
         if arrays.labels is not None:
-            bad |= torch.cat(
-                [
-                    ~part.isfinite().flatten(1).all(dim=1)
-                    for part in arrays.labels.split(chunk)
-                ]
-            )
+            parts = arrays.labels.split(_CHUNK)
+            bad |= torch.cat([~x.isfinite().flatten(1).all(dim=1) for x in parts])
         if bad.any():
             ids = [self.sample_ids[i] for i in bad.nonzero().flatten().tolist()]
             raise DataError(
@@ -331,7 +320,7 @@ class PseudoLabelBank:
                 f'infinite: {name_some(ids)}. Resume from an earlier checkpoint.'
             )
 
-    def _check(self, state: dict) -> None:
+    def _check_identity(self, state: dict) -> None:
         """Refuses the state of another bank."""
         if state['num_samples'] != self.num_samples:
             raise ValueError(
@@ -353,7 +342,7 @@ class PseudoLabelBank:
 
 
 def _first_occurrence(index: Tensor) -> Tensor:
-    """Positions, in order, at which a value of ``index`` stands for the first time."""
+    """Positions, in order, of the first occurrence of each value of ``index``."""
     _, inverse = torch.unique(index, return_inverse=True)
     positions = torch.arange(len(index))
     first = torch.full((int(inverse.max()) + 1,), len(index), dtype=torch.long)

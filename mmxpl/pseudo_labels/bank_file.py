@@ -5,15 +5,17 @@ import fcntl
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from mmengine.dist import barrier, get_rank
 from torch import Tensor
 
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import PREFIX, publish
 
 _CHUNK = 16 << 20  # bytes
 
@@ -137,10 +139,10 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
     Raises:
         DataError: if there is no room.
     """
-    # hidden and .tmp: what killed writers leave is removed at the next start
-    partial = Path(folder, '.pseudo_labels.bin.tmp')
+    # what killed writers leave is removed at the next start
+    draft = Path(folder, f'{PREFIX}pseudo_labels.bin')
     try:
-        with open(source, 'rb') as reader, open(partial, 'wb') as writer:
+        with open(source, 'rb') as reader, open(draft, 'wb') as writer:
             size = os.fstat(reader.fileno()).st_size
             try:
                 os.posix_fallocate(writer.fileno(), 0, size)
@@ -152,9 +154,9 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
                     f'{size / 1e9:.1f} GB ({error.strerror}). Make room and resume '
                     'from the last checkpoint.'
                 ) from error
-        os.replace(partial, Path(folder, copy_name(digest)))
+        publish(draft, Path(folder, copy_name(digest)))
     finally:
-        partial.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     return digest
 
 
@@ -217,6 +219,53 @@ def open_copy(
             'another run. Resume from another checkpoint.'
         )
     return map_file(path, num, map_shape, shared=False)
+
+
+def remove_copies(folder: str | Path, keep: Container[str]) -> None:
+    """Removes copies of banks that no checkpoint names any more.
+
+    Args:
+        folder (str | Path): where checkpoints and copies are.
+        keep (Container[str]): names that stay.
+    """
+    for path in Path(folder).glob(copy_name('*')):
+        if path.name not in keep:
+            path.unlink()
+
+
+def local_rank() -> int:
+    """Rank among the processes of this machine, as launchers and MMEngine set it."""
+    return int(os.environ.get('LOCAL_RANK', 0))
+
+
+def bank_path(folder: str | Path) -> Path:
+    """File of this machine's bank.
+
+    Every machine has one of its own, also where they share a file system.
+
+    Args:
+        folder (str | Path): where it lies.
+
+    Returns:
+        Path: named after the first rank of the machine.
+    """
+    return Path(folder, f'pseudo_labels.rank{get_rank() - local_rank()}.bin')
+
+
+def in_turns(action: Callable[[bool], object], shared: bool) -> None:
+    """Runs an action on the first process of each machine, then on the others.
+
+    Args:
+        action (Callable): is called with whether this process is the first.
+        shared (bool): whether processes share what the action changes; if not,
+            each is a first one.
+    """
+    first = not shared or local_rank() == 0
+    if first:
+        action(True)
+    barrier()
+    if not first:
+        action(False)
 
 
 def _digest(reader: int, size: int, writer: int | None = None) -> str:

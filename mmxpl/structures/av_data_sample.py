@@ -29,8 +29,8 @@ class AVDataSample(BaseDataElement):
       file's frame and of the image given to the model.
     - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
       was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
-    - ``pseudo_weights`` (dict[str, float], optional): for each localizer the
-      factor of the loss against its pseudo-label; 0 where it is not taught.
+    - ``localizers`` (Sequence[str], optional): names of the M localizers in the
+      order of ``pseudo_label``, for pictures; 'a', 'b', ... if it is left out.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
       after augmentation only.
 
@@ -41,8 +41,10 @@ class AVDataSample(BaseDataElement):
       for boxes of one source.
     - ``gt_map`` (Tensor): (S, S) in [0, 1], the ground truth as the evaluation
       protocol rasterises it; fractional where annotators disagree.
-    - ``pseudo_label`` (PixelData): for each localizer the soft target that it
-      is to learn, (1, h, w) in [0, 1].
+    - ``pseudo_label`` (Tensor): (M, h, w) in [0, 1], the soft target of each of M
+      localizers.
+    - ``pseudo_weights`` (Tensor, optional): (M,) factor of each localizer's loss
+      against its pseudo-label; 0 where it is not learnt from.
     - ``pred_map`` (PixelData): for each localizer, and ``ens`` for their mean,
       the predicted probability, (1, h, w) in [0, 1].
     """
@@ -74,13 +76,13 @@ class AVDataSample(BaseDataElement):
         del self._gt_map
 
     @property
-    def pseudo_label(self) -> PixelData:
-        """PixelData: soft target of each localizer, (1, h, w) in [0, 1]."""
+    def pseudo_label(self) -> Tensor:
+        """Tensor: soft targets of M localizers, (M, h, w) in [0, 1]."""
         return self._pseudo_label
 
     @pseudo_label.setter
-    def pseudo_label(self, value: PixelData) -> None:
-        self.set_field(value, '_pseudo_label', dtype=PixelData)
+    def pseudo_label(self, value: Tensor) -> None:
+        self.set_field(value, '_pseudo_label', dtype=Tensor)
 
     @pseudo_label.deleter
     def pseudo_label(self) -> None:

@@ -1,43 +1,81 @@
 """Files that are either whole or not there."""
 
 import os
-import os.path as osp
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from mmengine.fileio import LocalBackend, register_backend
 
 from .errors import DataError
 
-SUFFIX = '.tmp'
+PREFIX = '.tmp.'
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Writes a file such that nobody ever finds half of it.
+@contextmanager
+def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
+    """Gives a hidden draft beside a file, which replaces the file at the end.
 
-    The content goes into a hidden file beside it, is handed to the disk, and
-    takes the name only then. Where that fails, a former file stays as it was.
+    If the block raises, the draft is removed and a former file stays as it was.
 
     Args:
-        path (str | Path): The file; its folder exists.
-        content (bytes): What it shall hold.
+        path (str | Path): the file; its folder exists.
+        durable (bool): see :func:`publish`.
+
+    Yields:
+        Path: the draft, with the file's suffix.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    draft = path.with_name(f'.{path.name}{SUFFIX}')
+    draft = path.with_name(f'{PREFIX}{path.name}')
     try:
-        with open(draft, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        yield draft
+        publish(draft, path, durable)
     except BaseException:
         with suppress(OSError):
             draft.unlink()
         raise
-    _sync_folder(path.parent)
+
+
+def publish(draft: str | Path, path: str | Path, durable: bool = True) -> None:
+    """Gives a complete draft the name of its file.
+
+    Args:
+        draft (str | Path): the draft, in the folder of the file.
+        path (str | Path): the file.
+        durable (bool): whether to wait until all is on the disk, so that the file is
+            whole after a power cut, too. It takes milliseconds: leave it out for
+            thousands of small files.
+    """
+    if durable:
+        _sync(draft)
+    os.replace(draft, path)
+    if durable:
+        with suppress(OSError):  # some network drives cannot
+            _sync(Path(path).parent)
+
+
+def _sync(path: str | Path) -> None:
+    """Brings a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Writes a file such that nobody ever finds half of it.
+
+    Args:
+        path (str | Path): the file; its folder exists.
+        content (bytes): what is written.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written to.
+    """
+    with atomic_path(path) as draft, open(draft, 'wb') as file:
+        file.write(content)
 
 
 def write_result(path: str | Path, text: str) -> None:
@@ -61,59 +99,10 @@ def write_result(path: str | Path, text: str) -> None:
 
 
 def remove_drafts(folder: str | Path) -> None:
-    """Removes what writers left that were killed.
+    """Removes the drafts of writers that were killed.
 
     Args:
-        folder (str | Path): Where nobody is writing now.
+        folder (str | Path): a folder that nobody is writing to.
     """
-    for draft in Path(folder).glob(f'.*{SUFFIX}'):
+    for draft in Path(folder).glob(f'{PREFIX}*'):
         draft.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Hands a folder's names to the disk; some network drives cannot."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-class RemoveLater:
-    """Stands for a file backend and puts off what it shall remove."""
-
-    isfile, isdir, join_path = map(staticmethod, (osp.isfile, osp.isdir, osp.join))
-
-    def __init__(self) -> None:
-        self._files: list[tuple[str, int]] = []
-
-    def remove(self, path: str) -> None:
-        """Notes a file, as it is now.
-
-        Args:
-            path (str): The file.
-        """
-        self._files.append((path, os.stat(path).st_ino))
-
-    def carry_out(self) -> None:
-        """Removes the files noted, but none that was replaced since."""
-        while self._files:
-            path, number = self._files.pop()
-            if osp.isfile(path) and os.stat(path).st_ino == number:
-                os.unlink(path)
-
-
-@register_backend('atomic_local', force=True)
-class AtomicLocalBackend(LocalBackend):
-    """MMEngine's local files, written by :func:`write_atomically`."""
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a file.
-
-        Args:
-            obj (bytes): What it shall hold.
-            filepath (str | Path): The file; its folder is made if need be.
-        """
-        Path(filepath).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(filepath, obj)

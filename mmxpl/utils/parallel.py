@@ -7,7 +7,20 @@ from typing import TypeVar
 
 import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
-from torch import Tensor
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Takes off what makes a model distributed.
+
+    Args:
+        model (nn.Module): a runner's model.
+
+    Returns:
+        nn.Module: the model itself.
+    """
+    return model.module if is_model_wrapper(model) else model
 
 
 def count_rows(tensor: Tensor) -> list[int]:

@@ -1,6 +1,7 @@
 """Visualizer of samples: frame, ground truth and maps in a row of panels."""
 
 from collections.abc import Iterator
+from string import ascii_lowercase
 
 import numpy as np
 from mmengine.dist import master_only
@@ -166,8 +167,9 @@ class AVLocVisualizer(Visualizer):
                     detail = f'CIoU {score:.2f} ({self.rule})'
                 yield map_title(name), detail, prob
         if draw_pseudo_label and 'pseudo_label' in sample:
-            for name, label in in_order(sample.pseudo_label):
-                yield map_title(name), 'pseudo-label', label
+            names = sample.get('localizers', ascii_lowercase)
+            for name, label in zip(names, sample.pseudo_label, strict=False):
+                yield map_title(name), 'pseudo-label', label[None]
 
 
 def in_order(maps: PixelData) -> list[tuple[str, Tensor]]:

@@ -138,16 +138,16 @@ def test_what_a_method_learns_from(method, train_shortly):
     assert len(record.labels) == (3 if makes_labels else 0)
     if method != 'dmt':  # whose teachers need not agree so early
         assert pseudo == makes_labels
-    values = {float(v) for label in record.labels for v in label.a.flatten()}
+    values = {float(v) for label in record.labels for v in label[0].flatten()}
     assert (values <= {0.0, 1.0}) == (method not in ('mean_teacher', 'soft', 'xpl'))
     hooks = {type(hook).__name__: hook for hook in runner.hooks}
     assert ('CrossPseudoLabelHook' in hooks) == makes_labels
     if makes_labels:
-        teacher = hooks['CrossPseudoLabelHook'].source.teacher
+        teacher = hooks['CrossPseudoLabelHook'].labeler.teacher
         assert (teacher is not None) == (method in ('dmt', 'mean_teacher'))
     if method == 'dmt':
-        assert 'a.taught' in losses
-        assert all(torch.equal(label.a, label.b) for label in record.labels)
+        assert 'a.util_ratio' in losses
+        assert all(torch.equal(*label) for label in record.labels)
 
 
 OPTIONS = [
@@ -165,12 +165,12 @@ def reached(key, value, hook, model, sampler, losses):
     """Whether a run was made with the value."""
     *_, name = key.split('.')
     if name == 'temperature' and value is None:
-        return not hook.source.soft
+        return not hook.labeler.soft
     if name in ('soft', 'temperature', 'teacher_momentum', 'align_area'):
-        return getattr(hook.source, name) == value
+        return getattr(hook.labeler, name) == value
     if name in ('momentum', 'exchange', 'view', 'min_confidence', 'reliability'):
         return getattr(hook, name) == value and (
-            name != 'min_confidence' or 'a.taught' in losses
+            name != 'min_confidence' or 'a.util_ratio' in losses
         )
     if name == 'start':
         return sampler.curriculum == (value, 1.0)

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.structures import PixelData
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
@@ -38,7 +37,7 @@ def test_all_are_tested():
         'An audio encoder',
         'A visual backbone',
         'A loss',
-        'A label source',
+        'A pseudo-labeler',
         'A hook',
     }
 
@@ -76,11 +75,11 @@ def test_loss_is_the_dice_overlap(run):
     assert example.losses['a.loss_supervised'] > 0
 
 
-def test_label_source_does_not_care_for_left_and_right(run):
-    example = run('A label source')
+def test_pseudo_labeler_does_not_care_for_left_and_right(run):
+    example = run('A pseudo-labeler')
     inputs = copy.copy(example.inputs)
     inputs['img'] = inputs['img'].flip(-1)
-    mirrored = example.hook.source.predict(inputs).flip(-1)
+    mirrored = example.hook.labeler.predict(inputs).flip(-1)
     torch.testing.assert_close(example.maps, mirrored)
 
 
@@ -88,8 +87,8 @@ def test_hook_logs_the_area_of_the_labels(run):
     hook, logged = run('A hook').hook, {}
     samples = [AVDataSample(), AVDataSample(), AVDataSample()]
     for value, sample in zip((0.25, 0.75), samples, strict=False):
-        label = torch.full((1, 2, 2), value)
-        sample.pseudo_label = PixelData(a=label, b=label / 5)
+        label = torch.full((2, 2), value)
+        sample.pseudo_label = torch.stack([label, label / 5])
     hub = SimpleNamespace(update_scalar=logged.__setitem__)
     hook.before_train_iter(
         SimpleNamespace(message_hub=hub), 0, dict(data_samples=samples)

@@ -113,7 +113,7 @@ class Watch(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.targets.append(
             {
-                s.sample_idx: torch.cat([s.pseudo_label.a, s.pseudo_label.b]).clone()
+                s.sample_idx: s.pseudo_label.clone()
                 for s in data_batch['data_samples']
                 if 'pseudo_label' in s
             }
@@ -251,7 +251,7 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, settings)
     assert not any('bank' in key for key in state['state_dict'])
     assert ('teacher' in state) == ('teacher_momentum' in settings)
     if 'teacher' in state:
-        teachers = [hook_of(r).source.state_dict() for r in (straight, resumed)]
+        teachers = [hook_of(r).labeler.state_dict() for r in (straight, resumed)]
         for name, weight in state['teacher'].items():
             assert torch.equal(weight, teachers[0]['teacher'][name]), name
             assert torch.equal(weight, teachers[1]['teacher'][name]), name
@@ -404,7 +404,7 @@ def test_a_teacher_labels_from_the_end_of_the_warm_up(tmp_path):
         priority = 'LOWEST'
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
-            teacher = hook_of(runner).source.teacher
+            teacher = hook_of(runner).labeler.teacher
             copies.append(teacher is not None)
             if teacher is not None:
                 pairs = zip(
@@ -431,7 +431,10 @@ def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
 
             def before_train_iter(self, runner, batch_idx, data_batch=None):
                 weights[threshold] = [  # noqa: B023
-                    (s.is_labeled, s.get('pseudo_weights'))
+                    (
+                        s.is_labeled,
+                        s.pseudo_weights.tolist() if 'pseudo_weights' in s else None,
+                    )
                     for s in data_batch['data_samples']
                 ]
 
@@ -440,10 +443,10 @@ def test_labels_below_the_threshold_are_not_taught_and_counted(tmp_path):
             tmp_path / str(threshold), hook, max_epochs=1, hooks=[watch, Weights()]
         ).train()
         losses[threshold] = watch.losses
-    assert weights[1e-6] == [(True, None)] * 2 + [(False, {'a': 1.0, 'b': 1.0})] * 3
-    assert weights[1.0] == [(True, None)] * 2 + [(False, {'a': 0.0, 'b': 0.0})] * 3
-    assert {step['a.taught'] for step in losses[1e-6]} == {1.0}
-    assert {step['b.taught'] for step in losses[1.0]} == {0.0}
+    assert weights[1e-6] == [(True, None)] * 2 + [(False, [1, 1])] * 3
+    assert weights[1.0] == [(True, None)] * 2 + [(False, [0, 0])] * 3
+    assert {step['a.util_ratio'] for step in losses[1e-6]} == {1.0}
+    assert {step['b.util_ratio'] for step in losses[1.0]} == {0.0}
     assert all(step['a.loss_pseudo'] > 0 for step in losses[1e-6])
     assert all(step['a.loss_pseudo'] == 0 for step in losses[1.0])
 

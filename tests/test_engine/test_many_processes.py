@@ -205,7 +205,7 @@ def train(world_size, work_dir, uneven, lr, hook):
         labels=hook.bank.labels.clone(),
         visits=hook.bank.visits.clone(),
         reliability=hook.bank.reliability(),
-        source=hook.source.state_dict(),
+        source=hook.labeler.state_dict(),
     )
 
 
@@ -327,9 +327,11 @@ def test_the_teacher_of_two_processes_is_that_of_one(folder):
         first, second = (r['source']['teacher'][name] for r in ranks)
         assert torch.equal(first, second), name
         torch.testing.assert_close(first, weight, atol=1e-5, rtol=1e-4)
-    taught = [step['a.taught'] for step in alone['losses'] if 'a.taught' in step]
-    print(f'share taught: {min(taught):.2f} to {max(taught):.2f}')
-    assert any(0 < share < 1 for share in taught)
+    ratios = [
+        step['a.util_ratio'] for step in alone['losses'] if 'a.util_ratio' in step
+    ]
+    print(f'share learnt from: {min(ratios):.2f} to {max(ratios):.2f}')
+    assert any(0 < share < 1 for share in ratios)
 
 
 @pytest.mark.parametrize('view', ['canonical', 'train'])

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from mmengine.structures import PixelData
 
 from mmxpl.evaluation.functional import upsample_maps
 from mmxpl.registry import MODELS
@@ -16,8 +15,7 @@ def model():
 def with_pseudo_labels(batch, requires_grad=False):
     for sample in batch['data_samples']:
         if not sample.is_labeled:
-            maps = torch.rand(2, 1, 6, 6, requires_grad=requires_grad)
-            sample.pseudo_label = PixelData(a=maps[0], b=maps[1])
+            sample.pseudo_label = torch.rand(2, 6, 6, requires_grad=requires_grad)
     return batch
 
 
@@ -65,7 +63,7 @@ def test_a_localizer_s_loss_reaches_that_localizer_alone(model, kind, name):
 
 def test_nothing_flows_through_pseudo_labels(model):
     batch = with_pseudo_labels(tiny_batch(), requires_grad=True)
-    label = batch['data_samples'][-1].pseudo_label.a
+    label = batch['data_samples'][-1].pseudo_label
     data = model.data_preprocessor(batch, False)
     losses = model(**data, mode='loss')
     assert losses['a.loss_pseudo'].requires_grad

@@ -162,7 +162,7 @@ def test_no_ciou_without_ground_truth(visualizer, titles, hide):
 
 def test_parts_can_be_left_out(visualizer):
     sample = make_sample()
-    sample.pseudo_label = PixelData(a=one_hot_map(1, 1), b=one_hot_map(1, 1))
+    sample.pseudo_label = torch.cat([one_hot_map(1, 1), one_hot_map(1, 1)])
     widths = {
         flags: visualizer.draw(frame(), sample, True, *flags).shape[1]
         for flags in ((False, False), (True, False), (False, True), (True, True))

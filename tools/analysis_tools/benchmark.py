@@ -110,7 +110,6 @@ def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
     """Make ready: one step of the optimizer."""
     import torch
     from mmengine.optim import build_optim_wrapper
-    from mmengine.structures import PixelData
 
     batch = first_batch(cfg.train_dataloader)
     learner.eval()
@@ -118,8 +117,7 @@ def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
         maps = learner.predict_maps(learner.data_preprocessor.prepare(batch)['inputs'])
     for n, sample in enumerate(batch['data_samples']):
         if not sample.is_labeled:
-            fields = {name: one[n : n + 1] for name, one in maps.items()}
-            sample.pseudo_label = PixelData(**fields)
+            sample.pseudo_label = torch.stack([one[n] for one in maps.values()])
     optim_wrapper = build_optim_wrapper(learner, cfg.optim_wrapper)
     learner.train()
 

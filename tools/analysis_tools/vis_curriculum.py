@@ -140,7 +140,7 @@ def spread(indices: Any, num: int) -> list[int]:
 
 def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) -> Any:
     """Draw a clip with its pseudo-labels, RGB uint8."""
-    from mmengine.structures import PixelData
+    import torch
 
     from mmxpl.structures import AVDataSample
     from mmxpl.visualization import read_picture
@@ -148,9 +148,14 @@ def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) 
     info = dataset.get_data_info(index)
     labels, detail = memory.describe(index)
     sample = AVDataSample(
-        metainfo=dict(sample_id=f'{info["sample_id"]}: {how}', category=detail),
-        pseudo_label=PixelData(**{name: m[None] for name, m in labels.items()}),
+        metainfo=dict(
+            sample_id=f'{info["sample_id"]}: {how}',
+            category=detail,
+            localizers=list(labels),
+        )
     )
+    if labels:
+        sample.pseudo_label = torch.stack(list(labels.values()))
     frame = read_picture(info['img_path'])
     return visualizer.draw(frame, sample, draw_pseudo_label=True)
 

@@ -1,6 +1,5 @@
 """Writes files that are there as a whole or not at all."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import soundfile
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import atomic_path
 
 
 def write_image(path: Path, image: np.ndarray, quality: int = 95) -> None:
@@ -73,12 +73,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes under a name that no reader takes for the file, then renames."""
+    """Writes a file such that nobody ever finds half of it."""
     with _said_clearly(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{path.name}.part')
-        write(temporary)
-        os.replace(temporary, path)
+        with atomic_path(path, durable=False) as draft:
+            write(draft)
 
 
 @contextmanager

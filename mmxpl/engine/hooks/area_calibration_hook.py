@@ -3,7 +3,6 @@
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import Subset
@@ -11,7 +10,7 @@ from torch.utils.data import Subset
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
-from mmxpl.utils.parallel import gather_rows
+from mmxpl.utils.parallel import gather_rows, unwrap
 
 from ..ordered_pass import ordered_pass
 
@@ -74,8 +73,7 @@ class AreaCalibrationHook(Hook):
         """
         if not self.enable:
             return
-        model = runner.model
-        self.learner = model.module if is_model_wrapper(model) else model
+        self.learner = unwrap(runner.model)
         if any(not hasattr(x, 'calibration') for x in self.learner.localizers.values()):
             raise TypeError(
                 'AreaCalibrationHook sets the thresholds of AVLocalizers, and a '

@@ -8,9 +8,7 @@ import torch
 from mmengine.dist import all_gather, all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
-from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
@@ -20,14 +18,15 @@ from mmxpl.pseudo_labels import (
     AreaAlignment,
     PseudoLabelBank,
     PseudoLabeler,
-    bank_sync,
     exchange,
     score_labels,
 )
+from mmxpl.pseudo_labels.bank_file import bank_path, remove_copies
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.parallel import count_rows, gather_rows, unwrap
 
 from ..dist import own_share
 from ..ordered_pass import ordered_pass
@@ -81,7 +80,7 @@ class CrossPseudoLabelHook(Hook):
             (see :func:`mmxpl.pseudo_labels.score_labels`) is below it is not
             taught in this iteration: it counts as a loss of zero in the mean, as
             in FixMatch (Sohn et al., NeurIPS 2020, eq. 4). The share of labels
-            taught is logged as ``NAME.taught``. Defaults to None, all labels.
+            taught is logged as ``NAME.util_ratio``. Defaults to None, all labels.
         bank_dir (str, optional): folder of a local disk where the labels are kept
             in a file that is mapped into memory and shared by the processes of a
             machine, for sets too large for the memory; the checkpoint then names a
@@ -136,7 +135,7 @@ class CrossPseudoLabelHook(Hook):
             )
         if temperature is None:
             temperature = 0.5
-        self.source = PseudoLabeler(soft, temperature, align_area, teacher_momentum)
+        self.labeler = PseudoLabeler(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
         # sum of this epoch's annotated areas on this rank, and their number
         self._annotated = torch.zeros(2, dtype=torch.float64)
@@ -147,12 +146,12 @@ class CrossPseudoLabelHook(Hook):
     @property
     def alignment(self) -> AreaAlignment | None:
         """AreaAlignment | None: what keeps the area of the labels."""
-        return self.source.alignment
+        return self.labeler.alignment
 
     def before_train(self, runner: Runner) -> None:
         """Sizes the bank by the unlabeled set, or restores it."""
-        model = runner.model
-        self.learner = model.module if is_model_wrapper(model) else model
+        self.learner = unwrap(runner.model)
+        self.learner.writes_maps = self.view == 'train'
         loader = runner.train_dataloader
         self.sampler = loader.sampler
         if not isinstance(self.sampler, CurriculumSampler):
@@ -173,17 +172,15 @@ class CrossPseudoLabelHook(Hook):
             self.learner.names,
             self.momentum,
             self.reliability,
-            self.bank_dir and bank_sync.bank_path(self.bank_dir),
+            self.bank_dir and bank_path(self.bank_dir),
         )
-        self.source.bind(self.learner)
+        self.labeler.bind(self.learner)
         if self._resumed is not None:
             named = [osp.dirname(runner._load_from)] if runner._load_from else []
-            bank_sync.load_bank(
-                self.bank,
-                self._resumed[self.CHECKPOINT_KEY],
-                [*named, runner.work_dir],
+            self.bank.load_state_dict(
+                self._resumed[self.CHECKPOINT_KEY], *named, runner.work_dir
             )
-            self.source.load_state_dict(self._resumed)
+            self.labeler.load_state_dict(self._resumed)
             if self.align_area:
                 state = self._resumed[PseudoLabeler.ALIGNMENT_KEY]
                 if state.get('this_epoch') is not None:
@@ -219,7 +216,7 @@ class CrossPseudoLabelHook(Hook):
         """Scores the unlabeled set once, then ranks it anew every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
-        self.source.start()
+        self.labeler.start()
         if self.sampler.skipped:
             return  # resumed in mid-epoch: the sampler keeps the epoch's order
         if not self.bank.is_complete:
@@ -247,26 +244,20 @@ class CrossPseudoLabelHook(Hook):
         samples: list[AVDataSample] = data_batch['data_samples']
         rows = [i for i, sample in enumerate(samples) if not sample.is_labeled]
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
+        inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
         if self.view == 'canonical':
-            inputs = {name: x[rows] for name, x in data_batch['inputs'].items()}
             # many networks take no empty batch
-            maps = self.source.predict(inputs) if rows else self.bank.lookup(index)
+            maps = self.labeler.predict(inputs) if rows else self.bank.lookup(index)
             labels = self._remember(index, maps)
         else:
-            labels = self.bank.lookup(index)
-        targets = exchange(labels, self.exchange)
-        device = next(iter(data_batch['inputs'].values())).device
-        for i, target in zip(rows, targets, strict=True):
-            samples[i].pseudo_label = PixelData(
-                **{n: target[k : k + 1] for k, n in enumerate(self.learner.names)}
-            ).to(device)
+            labels = self.bank.lookup(index).to(next(iter(inputs.values())).device)
+        for i, label in zip(rows, exchange(labels, self.exchange), strict=True):
+            samples[i].pseudo_label = label
         if self.min_confidence is not None:
             change = self.bank.change[index].to(labels)
             scores = score_labels(maps, labels, change, self.reliability, self.exchange)
-            taught = (scores >= self.min_confidence).float().tolist()
-            for i, weights in zip(rows, taught, strict=True):
-                weights = dict(zip(self.learner.names, weights, strict=True))
-                samples[i].set_metainfo(dict(pseudo_weights=weights))
+            for i, passed in zip(rows, scores >= self.min_confidence, strict=True):
+                samples[i].pseudo_weights = passed.float()
 
     def after_train_iter(
         self,
@@ -278,7 +269,7 @@ class CrossPseudoLabelHook(Hook):
         """Updates the teacher; with ``view='train'``, remembers the forward."""
         if runner.epoch < self.warmup_epochs:
             return
-        self.source.step()
+        self.labeler.step()
         if self.view != 'train':
             return
         samples = [s for s in data_batch['data_samples'] if not s.is_labeled]
@@ -312,7 +303,7 @@ class CrossPseudoLabelHook(Hook):
         """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
-            checkpoint.update(self.source.state_dict())
+            checkpoint.update(self.labeler.state_dict())
             if self.align_area:
                 state = checkpoint[PseudoLabeler.ALIGNMENT_KEY]
                 state['this_epoch'] = self._annotated_of_ranks
@@ -325,7 +316,7 @@ class CrossPseudoLabelHook(Hook):
             checkpoint['meta']['files'] = {state['file']: state['digest']}
             # of checkpoints elsewhere nobody knows which are still there
             if folder is not None:
-                bank_sync.remove_copies(folder, {state['file'], *named_files(folder)})
+                remove_copies(folder, {state['file'], *named_files(folder)})
         return state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -338,7 +329,7 @@ class CrossPseudoLabelHook(Hook):
                 'was written by a run without CrossPseudoLabelHook, or published. '
                 'Start from its weights with load_from instead of resuming.'
             )
-        self.source.check_state(checkpoint)
+        self.labeler.check_state(checkpoint)
         self._resumed = checkpoint
 
     def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
@@ -349,12 +340,25 @@ class CrossPseudoLabelHook(Hook):
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
-        """Blends the maps of all ranks into every rank's bank; returns this rank's."""
-        indices, maps, valid = bank_sync.gather_labels(index, maps, valid)
-        if len(maps):  # of some rank
-            self.bank.check_finite(indices, maps)
-            labels = self.source.label(maps, valid)
-            bank_sync.update_bank(self.bank, indices, labels, valid)
+        """Blends the maps of all ranks into every rank's bank.
+
+        Args:
+            index (Tensor): (B,) positions of this rank's clips; B may be 0.
+            maps (Tensor): (B, M, h, w) predictions for them.
+            valid (Tensor, optional): (B, h, w) bool, cells that were seen; on all
+                ranks or on none.
+
+        Returns:
+            Tensor: (B, M, h, w) labels of this rank's clips.
+        """
+        counts = count_rows(maps)
+        # in the order of the clips, so that sums do not depend on who predicted what
+        everyone, order = gather_rows(index.to(maps.device), counts).sort(stable=True)
+        if len(order):
+            gathered = gather_rows(maps, counts)[order]
+            seen = None if valid is None else gather_rows(valid, counts)[order]
+            self.bank.check_finite(everyone, gathered)
+            self.bank.update(everyone, self.labeler.label(gathered, seen), seen)
         return self.bank.lookup(index).to(maps.device)
 
     def _scoring_pass(self, runner: Runner) -> None:
@@ -364,5 +368,5 @@ class CrossPseudoLabelHook(Hook):
         ):
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
-            maps = self.source.predict(batch['inputs'])
+            maps = self.labeler.predict(batch['inputs'])
             self._remember(index[:count], maps[:count])

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -13,6 +12,7 @@ from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
 from mmxpl.models.features import encoder_of, weights_digest
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.parallel import unwrap
 
 
 @HOOKS.register_module()
@@ -89,8 +89,7 @@ class EncoderInputHook(Hook):
 
 def _check(runner: Runner, dataset: Any) -> None:
     """Compares what a data set reads with the learner."""
-    model = runner.model
-    learner = model.module if is_model_wrapper(model) else model
+    learner = unwrap(runner.model)
     seen = set()
     for step in _steps(dataset):
         if repr(step) in seen:

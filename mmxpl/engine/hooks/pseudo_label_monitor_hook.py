@@ -8,7 +8,6 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmxpl.evaluation.label_quality import HiddenTruth, label_facts
@@ -144,10 +143,9 @@ class PseudoLabelMonitorHook(Hook):
         for index in torch.linspace(0, len(bank) - 1, count).long().tolist():
             # not by the pipeline: that could draw random numbers
             info = dataset.get_data_info(index)
-            labels = dict(zip(bank.names, bank.labels[index, :, None], strict=True))
             sample = AVDataSample(
-                metainfo=dict(sample_id=info['sample_id']),
-                pseudo_label=PixelData(**labels),
+                metainfo=dict(sample_id=info['sample_id'], localizers=bank.names),
+                pseudo_label=bank.labels[index],
             )
             frame = read_picture(info['img_path'])
             rows.append(runner.visualizer.draw(frame, sample, draw_pseudo_label=True))

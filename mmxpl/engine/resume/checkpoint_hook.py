@@ -1,6 +1,7 @@
 """Writes checkpoints so that there is always a whole one, and finds it."""
 
 import hashlib
+import os
 import os.path as osp
 import pickle
 from collections.abc import Iterator
@@ -8,18 +9,57 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.files import RemoveLater, remove_drafts, write_atomically
+from mmxpl.utils.files import remove_drafts, write_atomically
 
 from .newest_checkpoint import choose_newest, number_run
 
 PREEMPTED = 'preempted.pth'
+
+
+class DeferredRemoval:
+    """A file backend of MMEngine that removes files later, on request."""
+
+    isfile, isdir, join_path = map(staticmethod, (osp.isfile, osp.isdir, osp.join))
+
+    def __init__(self) -> None:
+        self._files: list[tuple[str, int]] = []
+
+    def remove(self, path: str) -> None:
+        """Marks a file, as it is now, for removal.
+
+        Args:
+            path (str): the file.
+        """
+        self._files.append((path, os.stat(path).st_ino))
+
+    def carry_out(self) -> None:
+        """Removes the marked files, except those that were replaced since."""
+        while self._files:
+            path, number = self._files.pop()
+            if osp.isfile(path) and os.stat(path).st_ino == number:
+                os.unlink(path)
+
+
+@register_backend('atomic_local', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """MMEngine's local file backend with :func:`write_atomically`."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Writes a file.
+
+        Args:
+            obj (bytes): what is written.
+            filepath (str | Path): the file; its folder is made if it is missing.
+        """
+        Path(filepath).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(filepath, obj)
 
 
 @HOOKS.register_module()
@@ -164,7 +204,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
             return
-        if isinstance(self.file_backend, RemoveLater):
+        if isinstance(self.file_backend, DeferredRemoval):
             self.file_backend.carry_out()  # the new best is written
         ids = self.keep_ckpt_ids if self.max_keep_ckpts > 0 else []
         outdated = None
@@ -203,7 +243,7 @@ class AtomicCheckpointHook(CheckpointHook):
             super()._save_best_checkpoint(runner, metrics)
             return
         backend = self.file_backend
-        self.file_backend = later = RemoveLater()
+        self.file_backend = later = DeferredRemoval()
         try:
             with self._explained(runner):
                 super()._save_best_checkpoint(runner, metrics)

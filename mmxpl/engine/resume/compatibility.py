@@ -7,8 +7,8 @@ from typing import Any
 from mmengine.config import Config
 from torch.utils.data import DataLoader, Dataset
 
-from mmxpl.pseudo_labels.bank import fingerprint
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.ids import fingerprint
 
 
 def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, find_latest_checkpoint
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils.checkpoint import embedded_config
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.parallel import unwrap
 
 from ..training_summary import short_schedules
 from .compatibility import compare_runs, compare_settings, describe_run
@@ -105,9 +105,7 @@ class CheckpointGuardHook(Hook):
             DataError: If the checkpoint does not fit.
         """
         name = _checkpoint_name(runner)
-        wrapped = is_model_wrapper(runner.model)
-        model = runner.model.module if wrapped else runner.model
-        expected = model.state_dict()
+        expected = unwrap(runner.model).state_dict()
         mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
         misfits = len(mismatch.missing) + len(mismatch.mis_shaped)
         if self.partial:
@@ -237,17 +235,17 @@ class RunStateHook(Hook):
             runner.train_dataloader.sampler.load_state_dict(self._resumed['sampler'])
         if self._resumed['buffers'] and not converted:
             buffers = self._resumed['buffers'][runner.rank]
-            _model(runner).load_state_dict(buffers, strict=False)
+            unwrap(runner.model).load_state_dict(buffers, strict=False)
         self._resumed = None
 
     def gather_before_save(self, runner: Runner) -> None:
         """Collects the buffers of all ranks; every rank comes here."""
         if runner.world_size == 1:
             return
-        parameters = {name for name, _ in _model(runner).named_parameters()}
+        parameters = {name for name, _ in unwrap(runner.model).named_parameters()}
         own = {
             name: value.cpu()
-            for name, value in _model(runner).state_dict().items()
+            for name, value in unwrap(runner.model).state_dict().items()
             if name not in parameters
         }
         self._buffers = all_gather_object(own)
@@ -290,8 +288,3 @@ class RunStateHook(Hook):
                     'resumed run is not exact. Set one that divides both, or another '
                     'interval.'
                 )
-
-
-def _model(runner: Runner) -> nn.Module:
-    """The model without what makes it distributed."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

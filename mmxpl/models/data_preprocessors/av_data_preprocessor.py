@@ -2,7 +2,6 @@
 
 import torch
 from mmengine.model import BaseDataPreprocessor
-from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
@@ -180,11 +179,6 @@ def _warp_targets(samples: list[AVDataSample], theta: Tensor) -> None:
             samples[i].gt_map = gt_map[0]
     rows = [i for i, sample in enumerate(samples) if 'pseudo_label' in sample]
     if rows:
-        names = samples[rows[0]].pseudo_label.keys()
-        maps = torch.stack(
-            [torch.cat([samples[i].pseudo_label.get(n) for n in names]) for i in rows]
-        )
-        for i, labels in zip(rows, warp(maps, theta[rows]), strict=True):
-            samples[i].pseudo_label = PixelData(
-                **{name: labels[k : k + 1] for k, name in enumerate(names)}
-            )
+        maps = torch.stack([samples[i].pseudo_label for i in rows])
+        for i, label in zip(rows, warp(maps, theta[rows]), strict=True):
+            samples[i].pseudo_label = label

@@ -1,6 +1,7 @@
 """XPL: two localizers that learn from labels, from each other and from pairing."""
 
 from logging import FileHandler
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
 
 from ..init import PretrainedError, check_loaded, explain, pretrained_parts
+from ..localizers.av_localizer import Localization
 
 
 @MODELS.register_module()
@@ -90,6 +92,9 @@ class XPL(BaseModel):
             else ExponentialMovingAverage(self.localizers, 1 - target_momentum)
         )
 
+        # whether `loss` writes predictions into the data samples
+        self.writes_maps = False
+
     @property
     def names(self) -> list[str]:
         """list[str]: names of the localizers."""
@@ -146,66 +151,68 @@ class XPL(BaseModel):
     def loss(
         self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]
     ) -> dict[str, Tensor]:
-        """Computes the losses of every localizer.
-
-        Every sample receives its (detached) prediction of the augmented view as
-        ``pred_map``, for those who want labels without another forward.
+        """Computes the joint objective of every localizer.
 
         Args:
             inputs (dict[str, Tensor]): what the data preprocessor gives.
-            data_samples (list[AVDataSample]): one per input, with targets.
+            data_samples (list[AVDataSample]): one per input, with targets. If
+                ``writes_maps`` is set, each receives the prediction of its
+                augmented view as ``pred_map``, without gradient.
 
         Returns:
-            dict[str, Tensor]: ``NAME.loss_supervised``, ``NAME.loss_pseudo`` and
-            ``NAME.loss_contrastive``, which are summed, and
-            ``NAME.foreground``, the mean predicted probability; where
-            pseudo-labels have weights, also their mean, ``NAME.taught``.
+            dict[str, Tensor]: for each localizer ``NAME.loss_supervised``,
+            ``NAME.loss_pseudo`` and ``NAME.loss_contrastive``, which are summed;
+            ``NAME.foreground``, the mean predicted probability; and, if
+            pseudo-labels have weights, their mean as ``NAME.util_ratio``.
         """
-        labeled = [
-            i for i, s in enumerate(data_samples) if s.is_labeled and 'gt_map' in s
-        ]
-        pseudo = [i for i, s in enumerate(data_samples) if 'pseudo_label' in s]
-        device = next(iter(inputs.values())).device
-        weights = _rank_weights(len(labeled), len(pseudo), device)
-        losses, maps = {}, {}
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
-        for name, localizer in self.localizers.items():
+        truth, pseudo = _targets(data_samples, next(iter(inputs.values())).device)
+        losses, maps = {}, {}
+        for place, (name, localizer) in enumerate(self.localizers.items()):
             out = localizer(_inputs_of(name, inputs))
-            size = out.logits.shape[1:]
-            target = _stack([data_samples[i].gt_map for i in labeled], out.logits)
-            # mean over the cell's pixels: the share of the cell that is covered
-            target = F.adaptive_avg_pool2d(target, size)
-            losses[f'{name}.loss_supervised'] = weights[0] * self.loss_supervised(
-                out.logits[labeled], target
-            )
-            target = _stack(
-                [data_samples[i].pseudo_label.get(name)[0] for i in pseudo], out.logits
-            )
-            weighted = {}
-            if any('pseudo_weights' in data_samples[i] for i in pseudo):
-                weight = [data_samples[i].pseudo_weights[name] for i in pseudo]
-                weighted['weight'] = out.logits.new_tensor(weight)
-                losses[f'{name}.taught'] = weighted['weight'].mean()
-            losses[f'{name}.loss_pseudo'] = weights[1] * self.loss_pseudo(
-                out.logits[pseudo], target, **weighted
-            )
+            losses[f'{name}.loss_supervised'] = self._supervised(out.logits, truth)
+            losses[f'{name}.loss_pseudo'] = self._pseudo(out.logits, pseudo, place)
             if self.loss_contrastive is not None:
-                losses[f'{name}.loss_contrastive'] = self.loss_contrastive(
-                    out.visual, out.audio, **self._momentum_targets(name, inputs)
+                losses[f'{name}.loss_contrastive'] = self._contrastive(
+                    out, name, inputs
                 )
             maps[name] = out.logits.detach().float().sigmoid()
             losses[f'{name}.foreground'] = maps[name].mean()
-        _write_maps(data_samples, maps)
+            if pseudo.weights is not None:
+                losses[f'{name}.util_ratio'] = pseudo.weights[:, place].mean()
+        if self.writes_maps:
+            _write_maps(data_samples, maps)
         return losses
 
-    @torch.no_grad()
-    def _momentum_targets(self, name: str, inputs: dict) -> dict[str, Tensor]:
-        """Embeddings by a localizer's momentum encoders, if there are any."""
-        if self.momentum_encoders is None:
-            return {}
-        out = self.momentum_encoders.module[name](_inputs_of(name, inputs))
-        return dict(target_visual=out.visual, target_audio=out.audio)
+    def _supervised(self, logits: Tensor, truth: '_Targets') -> Tensor:
+        """Loss of (B, h, w) logits against ground truth."""
+        logits = logits[truth.rows]
+        target = torch.zeros_like(logits)
+        if truth.rows:
+            # mean over the cell's pixels: the share of the cell that is covered
+            target = F.adaptive_avg_pool2d(truth.maps, logits.shape[1:])
+        return truth.share * self.loss_supervised(logits, target)
+
+    def _pseudo(self, logits: Tensor, pseudo: '_Targets', place: int) -> Tensor:
+        """Loss of (B, h, w) logits of one localizer against its pseudo-labels."""
+        logits = logits[pseudo.rows]
+        target = pseudo.maps[:, place] if pseudo.rows else torch.zeros_like(logits)
+        weights = {}
+        if pseudo.weights is not None:
+            weights['weight'] = pseudo.weights[:, place]
+        return pseudo.share * self.loss_pseudo(logits, target, **weights)
+
+    def _contrastive(
+        self, out: Localization, name: str, inputs: dict[str, Tensor]
+    ) -> Tensor:
+        """Loss on the pairing of frames and sounds."""
+        targets = {}
+        if self.momentum_encoders is not None:
+            with torch.no_grad():
+                mean = self.momentum_encoders.module[name](_inputs_of(name, inputs))
+            targets = dict(target_visual=mean.visual, target_audio=mean.audio)
+        return self.loss_contrastive(out.visual, out.audio, **targets)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predicts the map of every localizer.
@@ -275,9 +282,31 @@ def _inputs_of(name: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _stack(maps: list[Tensor], like: Tensor) -> Tensor:
-    """Stacks maps, (B, h, w); an empty list gives no map of ``like``'s size."""
-    return torch.stack(maps) if maps else like.new_zeros(0, *like.shape[1:])
+class _Targets(NamedTuple):
+    """Targets of those samples of a batch that have some."""
+
+    rows: list[int]  # places of the samples in the batch
+    maps: Tensor | None  # (R, S, S) or (R, M, h, w); None of no sample
+    share: Tensor  # number of samples relative to the mean over ranks
+    weights: Tensor | None = None  # (R, M) factors of the loss
+
+
+def _targets(
+    samples: list[AVDataSample], device: torch.device
+) -> tuple[_Targets, _Targets]:
+    """Stacks the ground truth and the pseudo-labels of a batch."""
+    labeled = [i for i, s in enumerate(samples) if s.is_labeled and 'gt_map' in s]
+    pseudo = [i for i, s in enumerate(samples) if 'pseudo_label' in s]
+    shares = _rank_weights(len(labeled), len(pseudo), device)
+    truth = torch.stack([samples[i].gt_map for i in labeled]) if labeled else None
+    labels = torch.stack([samples[i].pseudo_label for i in pseudo]) if pseudo else None
+    weights = None
+    if any('pseudo_weights' in samples[i] for i in pseudo):
+        weights = torch.stack([samples[i].pseudo_weights for i in pseudo])
+    return (
+        _Targets(labeled, truth, shares[0]),
+        _Targets(pseudo, labels, shares[1], weights),
+    )
 
 
 def _rank_weights(labeled: int, pseudo: int, device: torch.device) -> Tensor:
