@@ -16,7 +16,7 @@ from cutouts.photos import find_backgrounds, read_backgrounds, share_out
 from cutouts.sound import RATE
 from cutouts.stamps import Stamps, read_stamps, summarise
 
-from mmxpl.datasets.world_folder import write_folder
+from mmxpl.datasets.synthetic import write_folder
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 

@@ -8,9 +8,11 @@ from mmxpl.datasets.annotations import (
     check_rle,
     clip_boxes,
     decode_rle,
+    encode_rle,
     has_label,
     labels_within_frame,
     looks_like_pixels,
+    mask_box,
     parse_boxes,
     read_json,
 )
@@ -202,3 +204,16 @@ def test_a_missing_file_says_what_to_set(tmp_path):
         read_json(tmp_path / 'gone.json')
     with pytest.raises(DataError, match='cannot be read'):
         read_json(tmp_path)
+
+
+def test_the_box_of_a_mask_is_tight():
+    mask = np.zeros((10, 20), bool)
+    mask[3:7, 5:6] = True
+    assert mask_box(mask) == [0.25, 0.3, 0.3, 0.7]
+
+
+def test_an_encoded_mask_is_decoded_again():
+    mask = np.random.default_rng(0).random((7, 9)) < 0.4
+    rle = encode_rle(mask)
+    assert rle['size'] == [7, 9]
+    assert (decode_rle(rle, 'm') == mask).all()

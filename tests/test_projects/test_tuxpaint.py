@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[2] / 'projects' / 'tuxpaint'
 sys.path.insert(0, str(PROJECT))
 
 import make_scenes  # noqa: E402
-from cutouts import names, photos, scene, sound, stamps  # noqa: E402
+from cutouts import names, photos, sound, stamps  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group('tuxpaint')  # its clips are made once
 SIZE = 64
@@ -290,7 +290,7 @@ def test_run_again(package, made, capsys):
 @pytest.mark.parametrize(
     ('more', 'message'),
     [
-        (['--seed', '5'], 'holds other clips: seed 0 (asked: 5)'),
+        (['--seed', '5'], 'holds clips of other settings: seed 0 (asked: 5)'),
         (['--clips', '2'], '--clips 2: out of range'),
         (['--test', 'nan'], '--test nan: out of range'),
         (['--val', '0.9'], 'leaves a split without clips'),
@@ -402,12 +402,6 @@ def test_frames_do_not_tell_what_sounds(made):
     # Front and back sound alike: both sorts of object have both places.
     assert {0, 1} <= set(areas[True])
     assert {0, 1} <= set(areas[False])
-
-
-def test_tight_box():
-    mask = np.zeros((10, 20), bool)
-    mask[3:7, 5:6] = True
-    assert scene.tight_box(mask) == [0.25, 0.3, 0.3, 0.7]
 
 
 def test_real_package():

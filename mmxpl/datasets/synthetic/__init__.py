@@ -1,4 +1,4 @@
-"""A synthetic world to learn sound source localization in, made from a seed.
+"""Synthetic world for sound source localization, generated from a seed.
 
 A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``annotations.json`` (everything), ``vggss.json`` (boxes in the layout of VGG-SS),
@@ -6,35 +6,30 @@ A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``SPLIT_heard.txt`` and ``SPLIT_unheard.txt``) and ``world.json`` (settings).
 """
 
-from .classes import CLASSES, WorldClass
-from .clip import Clip, clip_layout, describe, make_clip
-from .config import DIFFICULTIES, SPLITS, WORLD_VERSION, WorldConfig, preset
-from .facts import RULES, area_facts, box_areas, load_entries, reference_rows
-from .layout import Layout, PlacedObject, mask_box, sample_layout, visible_masks
-from .writer import unheard_classes, write_world
+from .config import CLASSES, DIFFICULTIES, SPLITS, WorldConfig, preset
+from .folder import GeneratedClip, clip_id, write_folder
+from .layout import visible_masks
+from .statistics import RULES, area_facts, box_areas, load_entries, reference_rows
+from .world import clip_layout, describe, make_clip, unheard_classes, write_world
 
 __all__ = [
     'CLASSES',
-    'Clip',
     'DIFFICULTIES',
-    'Layout',
-    'PlacedObject',
     'RULES',
     'SPLITS',
-    'WORLD_VERSION',
-    'WorldClass',
+    'GeneratedClip',
     'WorldConfig',
     'area_facts',
     'box_areas',
+    'clip_id',
     'clip_layout',
     'describe',
     'load_entries',
     'make_clip',
-    'mask_box',
     'preset',
     'reference_rows',
-    'sample_layout',
     'unheard_classes',
     'visible_masks',
+    'write_folder',
     'write_world',
 ]

@@ -1,4 +1,9 @@
-"""Settings of a synthetic world."""
+"""Classes and settings of the synthetic world.
+
+The table of classes is fixed: worlds with different seeds hold the same classes. Looks
+and sounds are paired such that classes which share a shape, a texture or a colour never
+share their kind of sound.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,73 @@ from dataclasses import asdict, dataclass, replace
 
 from mmxpl.utils import DataError
 
-from .classes import CLASSES
+#: Shape families, see :mod:`.layout`.
+SHAPES = ('disc', 'brick', 'cone', 'star', 'ring', 'cross', 'flower', 'moon')
 
-#: Raised whenever the same settings would give other files.
+#: Textures, see :mod:`.image`.
+TEXTURES = ('plain', 'striped', 'checked', 'dotted', 'marbled', 'ribbed')
+
+#: Base hue in degrees, saturation and value in [0, 1] of each colour.
+COLOURS = {
+    'red': (2, 0.80, 0.75),
+    'orange': (30, 0.85, 0.88),
+    'yellow': (54, 0.75, 0.90),
+    'green': (115, 0.65, 0.62),
+    'teal': (172, 0.65, 0.70),
+    'blue': (218, 0.72, 0.78),
+    'violet': (272, 0.60, 0.72),
+    'pink': (328, 0.55, 0.90),
+}
+
+#: Number of classes: each shape three times, each colour three times, each
+#: texture four times; no two classes share more than one of the three.
+NUM_CLASSES = 24
+
+
+@dataclass(frozen=True)
+class WorldClass:
+    """Class of the synthetic world.
+
+    Args:
+        name (str): Name such as 'red_striped_disc'.
+        shape (str): Shape family, one of ``SHAPES``.
+        texture (str): One of ``TEXTURES``.
+        colour (str): Key of ``COLOURS``.
+        voice (int): Index into :data:`.sound.VOICES`: three voices of each of
+            eight kinds, kind by kind.
+    """
+
+    name: str
+    shape: str
+    texture: str
+    colour: str
+    voice: int
+
+
+def _table() -> tuple[WorldClass, ...]:
+    colours = tuple(COLOURS)
+    table = []
+    for i in range(NUM_CLASSES):
+        column, row = i % 8, i // 8
+        shape = SHAPES[column]
+        texture = TEXTURES[(column + 2 * row) % 6]
+        colour = colours[3 * (column + row) % 8]
+        table.append(
+            WorldClass(
+                name=f'{colour}_{texture}_{shape}',
+                shape=shape,
+                texture=texture,
+                colour=colour,
+                voice=NUM_CLASSES // 8 * ((column + (0, 3, 1)[row]) % 8) + row,
+            )
+        )
+    return tuple(table)
+
+
+CLASSES = _table()
+
+
+#: Increased whenever the same settings give other files.
 WORLD_VERSION = 1
 
 #: Splits in the order in which they are written; the index seeds the clips.
@@ -17,18 +86,18 @@ SPLITS = ('train', 'val', 'test')
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Everything that decides what a synthetic world looks and sounds like.
+    """Settings that decide how a synthetic world looks and sounds.
 
     Args:
         seed (int): Seed of all randomness; the classes do not depend on it.
-        train (int): Clips in the training split. Defaults to 3000.
-        val (int): Clips in the validation split. Defaults to 300.
-        test (int): Clips in the test split. Defaults to 600.
-        size (int): Side of the square frame in pixels. Defaults to 128.
-        quality (int): JPEG quality, 1 to 100. Defaults to 92.
-        sample_rate (int): Of the WAV files, in Hz. Defaults to 16000.
-        duration (float): Of the WAV files, in seconds. Defaults to 3.
-        objects (tuple[float]): Chances of 2, 3 and 4 objects in a frame.
+        train (int): Clips in the training split.
+        val (int): Clips in the validation split.
+        test (int): Clips in the test split.
+        size (int): Side of the square frame in pixels.
+        quality (int): JPEG quality, 1 to 100.
+        sample_rate (int): Of the WAV files, in Hz.
+        duration (float): Of the WAV files, in seconds.
+        objects (tuple[float]): Weights of 2, 3 and 4 objects in a frame.
         two_sounding (float): Share of the frames with three or more objects in
             which two of them sound.
         lookalikes (float): Share of the frames in which two objects are of the
@@ -39,9 +108,8 @@ class WorldConfig:
         snr (float): Mean level of the sounding objects over the background
             noise, in dB.
         offscreen (float): Share of the training clips whose only sound comes
-            from a class that is not in the frame (no box). Defaults to 0.
+            from a class that is not in the frame (no box).
         unheard (int): Number of classes kept out of ``train_heard.txt``.
-            Defaults to 0.
     """
 
     seed: int = 0
@@ -62,7 +130,7 @@ class WorldConfig:
     unheard: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no world can have."""
+        """Refuses settings out of range."""
         rules = {
             'seed': self.seed >= 0,
             'train': self.train >= 0,
@@ -93,17 +161,17 @@ class WorldConfig:
                 )
 
     def count(self, split: str) -> int:
-        """Number of clips of a split."""
+        """Returns the number of clips of a split."""
         return int(getattr(self, split))
 
     def to_dict(self) -> dict:
-        """Settings as plain JSON values, the world's version included."""
+        """Returns the settings as plain JSON values, with the version."""
         values = asdict(self)
         values['objects'] = list(self.objects)
         return dict(version=WORLD_VERSION, **values)
 
 
-#: What ``--difficulty`` sets; every knob can still be given on its own.
+#: Settings of ``--difficulty``; each can be overridden on its own.
 DIFFICULTIES: dict[str, dict] = {
     'easy': dict(
         objects=(0.7, 0.3, 0.0),
@@ -126,14 +194,17 @@ DIFFICULTIES: dict[str, dict] = {
 
 
 def preset(difficulty: str, **knobs) -> WorldConfig:
-    """Settings of a difficulty with some knobs set on their own.
+    """Makes the settings of a difficulty.
 
     Args:
         difficulty (str): 'easy', 'default' or 'hard'.
-        **knobs: Fields of :class:`WorldConfig`; they win over the difficulty.
+        **knobs: Fields of :class:`WorldConfig` that override the difficulty.
 
     Returns:
         WorldConfig: The settings.
+
+    Raises:
+        DataError: If the difficulty is unknown or a value is out of range.
     """
     if difficulty not in DIFFICULTIES:
         raise DataError(

@@ -1,15 +1,170 @@
-"""Which objects are in a frame, where, how large, and which of them sound."""
+"""Layout of a frame: objects, their silhouettes, places and sizes, and which sound."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
-from .classes import CLASSES
-from .config import WorldConfig
-from .shapes import make_contours, rasterise
+from .config import CLASSES, WorldConfig
+
+_POINTS = 72
+
+
+def _polar(radius) -> np.ndarray:
+    angle = np.arange(_POINTS) * (2 * math.pi / _POINTS)
+    r = radius(angle)
+    return np.stack([r * np.cos(angle), r * np.sin(angle)], 1)
+
+
+def _dense(corners, step: float = 0.12) -> np.ndarray:
+    """Adds points along the edges of a polygon, so that they can be bent."""
+    corners = np.asarray(corners, float)
+    parts = []
+    for start, end in zip(corners, np.roll(corners, -1, 0), strict=True):
+        count = max(2, int(np.hypot(*(end - start)) / step))
+        parts.append(start + (end - start) * (np.arange(count) / count)[:, None])
+    return np.concatenate(parts)
+
+
+def _rounded(power: float) -> list[np.ndarray]:
+    """Superellipse: power 2 is a circle, higher ones are squarer."""
+
+    def radius(angle):
+        total = np.abs(np.cos(angle)) ** power + np.abs(np.sin(angle)) ** power
+        return total ** (-1 / power)
+
+    return [_polar(radius)]
+
+
+def _disc(rng) -> list[np.ndarray]:
+    return _rounded(rng.uniform(1.8, 2.3))
+
+
+def _brick(rng) -> list[np.ndarray]:
+    return _rounded(rng.uniform(5, 9))
+
+
+def _cone(rng) -> list[np.ndarray]:
+    tip, cut = rng.uniform(-0.25, 0.25), rng.uniform(0.04, 0.16)
+    return [_dense([(tip - cut, -1), (tip + cut, -1), (1, 0.9), (-1, 0.9)])]
+
+
+def _star(rng) -> list[np.ndarray]:
+    inner, phase = rng.uniform(0.45, 0.6), rng.uniform(0, 2 * math.pi)
+    angle = np.arange(10) * (math.pi / 5) + phase
+    radius = np.where(np.arange(10) % 2, inner, 1.0)
+    return [_dense(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1))]
+
+
+def _ring(rng) -> list[np.ndarray]:
+    hole, shift = rng.uniform(0.38, 0.55), rng.uniform(-0.08, 0.08, 2)
+    outer = _polar(np.ones_like)
+    return [outer, outer * hole + shift]
+
+
+def _cross(rng) -> list[np.ndarray]:
+    w, h = rng.uniform(0.3, 0.46, 2)
+    right = [(w, -1), (w, -h), (1, -h), (1, h), (w, h), (w, 1)]
+    left = [(-w, 1), (-w, h), (-1, h), (-1, -h), (-w, -h), (-w, -1)]
+    return [_dense(right + left)]
+
+
+def _flower(rng) -> list[np.ndarray]:
+    depth, phase = rng.uniform(0.17, 0.26), rng.uniform(0, 2 * math.pi)
+    petals = int(rng.integers(5, 8))
+    return [_polar(lambda a: 1 - depth + depth * np.cos(petals * a + phase))]
+
+
+def _moon(rng) -> list[np.ndarray]:
+    bite, half = rng.uniform(0.45, 0.62), rng.uniform(2.1, 2.35)
+    outer = np.linspace(-half, half, 48)
+    tip = np.array([math.cos(half), math.sin(half)])
+    centre = np.array([-bite, 0.0])
+    radius = float(np.hypot(*(tip - centre)))
+    reach = math.atan2(tip[1], tip[0] - centre[0])
+    inner = np.linspace(reach, -reach, 36)
+    arc = np.stack([np.cos(outer), np.sin(outer)], 1)
+    bitten = centre + radius * np.stack([np.cos(inner), np.sin(inner)], 1)
+    return [np.concatenate([arc, bitten])]
+
+
+_FAMILIES = dict(
+    disc=_disc,
+    brick=_brick,
+    cone=_cone,
+    star=_star,
+    ring=_ring,
+    cross=_cross,
+    flower=_flower,
+    moon=_moon,
+)
+
+
+def make_contours(
+    family: str, rng: np.random.Generator, jitter: float = 1.0
+) -> tuple[list[np.ndarray], float]:
+    """Draws a random silhouette of a family: bent, turned, and fitted to a unit box.
+
+    Args:
+        family (str): One of :data:`.config.SHAPES`.
+        rng (np.random.Generator): Source of the within-class variety.
+        jitter (float): Strength of turning and bending.
+
+    Returns:
+        tuple[list[np.ndarray], float]: Contours of shape (K, 2) as (x, y) in
+        [0, 1], the first touching all four sides, the others being holes; and the
+        angle by which the silhouette is turned, in radians.
+    """
+    contours = _FAMILIES[family](rng)
+    angle = jitter * rng.uniform(-0.6, 0.6)
+    amplitude = jitter * rng.uniform(0.0, 0.09, 2)
+    wave = rng.uniform(1.2, 2.6, 2)
+    phase = rng.uniform(0, 2 * math.pi, 2)
+    shear = jitter * rng.uniform(-0.2, 0.2)
+    turn = np.array(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    )
+    bent = []
+    for points in contours:
+        x, y = points[:, 0], points[:, 1]
+        x, y = (
+            x + shear * y + amplitude[0] * np.sin(wave[0] * y + phase[0]),
+            y + amplitude[1] * np.sin(wave[1] * x + phase[1]),
+        )
+        bent.append(np.stack([x, y], 1) @ turn.T)
+    low, high = bent[0].min(0), bent[0].max(0)
+    return [(points - low) / (high - low) for points in bent], angle
+
+
+def rasterise(
+    contours: Sequence[np.ndarray], box: np.ndarray, size: int, smooth: bool = False
+) -> np.ndarray:
+    """Fills contours on a square grid.
+
+    Args:
+        contours (Sequence[np.ndarray]): Result of :func:`make_contours`.
+        box (np.ndarray): x1, y1, x2, y2 of the unit box, in shares of the frame.
+        size (int): Side of the grid in pixels.
+        smooth (bool): Whether edges are antialiased.
+
+    Returns:
+        np.ndarray: uint8 of shape (size, size), 0 outside and 255 inside.
+    """
+    canvas = np.zeros((size, size), np.uint8)
+    origin, extent = box[:2] * size, (box[2:] - box[:2]) * size
+    # fillPoly counts pixel centres, hence the half; 4 bits of sub-pixel shift.
+    polygons = [
+        np.round((points * extent + origin - 0.5) * 16).astype(np.int32)
+        for points in contours
+    ]
+    line = cv2.LINE_AA if smooth else cv2.LINE_8
+    cv2.fillPoly(canvas, polygons, 255, line, 4)
+    return canvas
+
 
 #: Smallest visible share of any object's silhouette.
 MIN_VISIBLE = 0.72
@@ -40,12 +195,12 @@ _DOMINANT_SHARES = (0.5, 0.95)
 
 @dataclass(frozen=True)
 class PlacedObject:
-    """One object of a layout.
+    """Object of a layout.
 
     Args:
-        category (int): Index into :data:`.classes.CLASSES`.
+        category (int): Index into :data:`.config.CLASSES`.
         contours (tuple[np.ndarray]): Silhouette in its unit box.
-        angle (float): By which it is turned, in radians.
+        angle (float): Angle by which it is turned, in radians.
         box (np.ndarray): x1, y1, x2, y2 in shares of the frame, before occlusion.
         sounding (bool): Whether its sound is heard.
     """
@@ -59,11 +214,11 @@ class PlacedObject:
 
 @dataclass(frozen=True)
 class Layout:
-    """One frame before it is painted.
+    """Frame before it is painted.
 
     Args:
         objects (tuple[PlacedObject]): From back to front.
-        offscreen (int | None): Class that sounds outside the frame, if any.
+        offscreen (int, optional): Class that sounds outside the frame.
     """
 
     objects: tuple[PlacedObject, ...]
@@ -71,7 +226,7 @@ class Layout:
 
 
 def visible_masks(objects, size: int) -> np.ndarray:
-    """Pixels of each object that no object in front of it hides.
+    """Finds the pixels of each object that no object in front of it hides.
 
     Args:
         objects (Sequence[PlacedObject]): From back to front.
@@ -84,38 +239,22 @@ def visible_masks(objects, size: int) -> np.ndarray:
     return _hide(full)
 
 
-def mask_box(mask: np.ndarray) -> list[float]:
-    """Tight box of a mask, in shares of the frame.
-
-    Args:
-        mask (np.ndarray): bool of shape (H, W), not empty.
-
-    Returns:
-        list[float]: x1, y1, x2, y2 in [0, 1].
-    """
-    height, width = mask.shape
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = xs[0] / width, ys[0] / height, (xs[-1] + 1) / width, (ys[-1] + 1) / height
-    return [round(float(v), 6) for v in box]
-
-
 def sample_layout(
     config: WorldConfig, rng: np.random.Generator, offscreen: bool = False
 ) -> Layout:
-    """Draw one layout.
+    """Draws a random layout.
 
-    What sounds is chosen at random after everything is placed, so that nothing
-    in the image tells it.
+    The sounding objects are chosen after everything is placed, so that nothing in the
+    image reveals them.
 
     Args:
         config (WorldConfig): Settings.
         rng (np.random.Generator): Source of all randomness.
-        offscreen (bool): Nothing in the frame sounds, a class that is not in it
-            does. Defaults to False.
+        offscreen (bool): Whether nothing in the frame sounds, but a class that is
+            not in it.
 
     Returns:
-        Layout: With two to four objects of different classes, at least one of
-        them silent.
+        Layout: Two to four objects of different classes, at least one of them silent.
     """
     chances = np.asarray(config.objects) / sum(config.objects)
     count = int(rng.choice([2, 3, 4], p=chances))
@@ -132,7 +271,7 @@ def sample_layout(
 
 
 def _sample_categories(count: int, lookalikes: float, rng) -> list[int]:
-    """Different classes; with chance ``lookalikes`` two share their shape."""
+    """Draws different classes; with chance ``lookalikes`` two share a shape."""
     categories = rng.permutation(len(CLASSES))[:count].tolist()
     if rng.random() < lookalikes:
         same = [
@@ -146,14 +285,14 @@ def _sample_categories(count: int, lookalikes: float, rng) -> list[int]:
 
 
 def _typical_share(count: int, rng) -> float:
-    """Share of the frame that a box of this frame takes, more or less."""
+    """Draws the typical share of the frame that a box takes."""
     quantiles = _SIZE_QUANTILES[count]
     grid = np.linspace(0, 1, len(quantiles))
     return float(np.interp(rng.random(), grid, quantiles))
 
 
 def _sample_box(share: float, rng) -> np.ndarray:
-    """Box of a given area, inside the frame: x1, y1, x2, y2."""
+    """Draws a box of a given area inside the frame: x1, y1, x2, y2."""
     # Taller than wide a little more often than not, as in VGG-SS, and never
     # beyond the frame.
     bound = -math.log(share)
@@ -165,7 +304,7 @@ def _sample_box(share: float, rng) -> np.ndarray:
 
 
 def _place_all(categories: list[int], jitter: float, rng) -> list[PlacedObject]:
-    """Place objects, and try again, smaller bit by bit, until they fit."""
+    """Places objects, with smaller and smaller sizes until they fit."""
     count = len(categories)
     typical = _typical_share(count, rng)
     dominant = rng.uniform(*_DOMINANT_SHARES) if rng.random() < _DOMINATED else 0.0
@@ -182,7 +321,7 @@ def _place_all(categories: list[int], jitter: float, rng) -> list[PlacedObject]:
 def _place(
     categories: list[int], shares: np.ndarray, jitter: float, rng
 ) -> list[PlacedObject] | None:
-    """Put objects of given sizes into a frame one by one, or give up."""
+    """Places objects of given sizes one by one; None if they do not fit."""
     objects: list[PlacedObject] = []
     masks: list[np.ndarray] = []
     for category, share in zip(categories, shares, strict=True):

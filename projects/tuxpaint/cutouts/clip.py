@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from mmxpl.datasets.world_folder import clip_id
+from mmxpl.datasets.annotations import encode_rle, mask_box
+from mmxpl.datasets.synthetic import GeneratedClip, clip_id
 
-from .scene import Scene, make_scene, tight_box
+from .scene import Scene, make_scene
 from .sound import RATE, mix
 from .stamps import Kind, Take, choose
 
@@ -18,21 +18,6 @@ SPLITS = ('train', 'val', 'test')
 
 #: Share of the frames with three objects in which two of them sound.
 TWO_SOUNDING = 0.3
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A finished clip.
-
-    Args:
-        image (np.ndarray): uint8 BGR of shape (size, size, 3).
-        audio (np.ndarray): int16 of shape (samples,), mono, 16 kHz.
-        info (dict): Its entry of ``data_list``.
-    """
-
-    image: np.ndarray
-    audio: np.ndarray
-    info: dict
 
 
 @dataclass(frozen=True)
@@ -56,8 +41,8 @@ class ClipMaker:
     seconds: float
     seed: int
 
-    def __call__(self, split: str, index: int) -> Clip:
-        """Make clip number ``index`` of a split."""
+    def __call__(self, split: str, index: int) -> GeneratedClip:
+        """Makes clip number ``index`` of a split."""
         rng = np.random.default_rng([self.seed, SPLITS.index(split), index])
         scene = make_scene(self.kinds, self.backgrounds[split], split, self.size, rng)
         order = rng.permutation(len(scene.patches)).tolist()
@@ -69,7 +54,7 @@ class ClipMaker:
         audio, levels = mix(waves, round(self.seconds * RATE), rng)
         loudest = list(takes)[int(np.argmax(levels))]
         info = _describe(clip_id(split, index), scene, takes, loudest)
-        return Clip(scene.image, np.rint(audio * 32767).astype(np.int16), info)
+        return GeneratedClip(scene.image, np.rint(audio * 32767).astype(np.int16), info)
 
 
 def _describe(name: str, scene: Scene, takes: dict[int, Take], loudest: int) -> dict:
@@ -78,7 +63,7 @@ def _describe(name: str, scene: Scene, takes: dict[int, Take], loudest: int) -> 
     for i, (patch, mask) in enumerate(zip(scene.patches, scene.masks, strict=True)):
         entry = dict(
             category=patch.kind.name,
-            bbox=tight_box(mask),
+            bbox=mask_box(mask),
             sounding=i in takes,
             photo=patch.photo.name,
             new_photo='train' not in patch.photo.splits,
@@ -88,13 +73,12 @@ def _describe(name: str, scene: Scene, takes: dict[int, Take], loudest: int) -> 
             entry['new_sound'] = 'train' not in takes[i].splits
         objects.append(entry)
     union = scene.masks[list(takes)].any(0)
-    rle = coco_mask.encode(np.asfortranarray(union, np.uint8))
     return dict(
         sample_id=name,
         img_path=f'frames/{name}.jpg',
         audio_path=f'audio/{name}.wav',
         category=scene.patches[loudest].kind.name,
         bboxes=[entry['bbox'] for entry in objects if entry['sounding']],
-        mask=dict(size=list(union.shape), counts=rle['counts'].decode('ascii')),
+        mask=encode_rle(union),
         objects=objects,
     )

@@ -101,18 +101,6 @@ def make_scene(
     return Scene(_camera(canvas, rng), tuple(patches), _visible(patches, placed, size))
 
 
-def tight_box(mask: np.ndarray) -> list[float]:
-    """Box around a mask: x1, y1, x2, y2 in shares of the frame."""
-    height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return [
-        float(columns[0] / width),
-        float(rows[0] / height),
-        float((columns[-1] + 1) / width),
-        float((rows[-1] + 1) / height),
-    ]
-
-
 def _make_patch(kind, split, size, count, rng) -> Patch:
     """Cut-out turned, mirrored, coloured and scaled to a random size."""
     photo = choose(kind.photos, split, rng)

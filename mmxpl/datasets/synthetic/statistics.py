@@ -1,4 +1,4 @@
-"""What a world on disk is like, and how far one gets without listening."""
+"""Statistics of a generated world: areas, and scores of maps made without listening."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-#: Side of the grid of the evaluation protocol, in pixels.
+from mmxpl.structures import rasterize_boxes
+
+#: Side of the grid of the evaluation protocol in pixels.
 GRID = 224
 
-#: Upper bounds of small, medium and large boxes on that grid, in pixels (the
-#: bounds that are in use for VGG-SS).
+#: Upper bounds of small, medium and large boxes on that grid, in pixels, as used for
+#: VGG-SS.
 AREA_BOUNDS = (32**2, 96**2, 144**2)
 
-#: Rules that turn a map into a region.
+#: Rules that threshold a map.
 RULES = ('adaptive', 'median', 'fixed')
 
 #: Side of the grid on which the image-only optimum chooses its maps.
@@ -23,13 +25,13 @@ _COARSE = 32
 
 
 def load_entries(root: str | Path) -> dict[str, list[dict]]:
-    """Entries of ``annotations.json`` by split.
+    """Reads the entries of ``annotations.json`` by split.
 
     Args:
         root (str | Path): Folder of a world.
 
     Returns:
-        dict[str, list[dict]]: The split's name is what its ids begin with.
+        dict[str, list[dict]]: Entries by split, the first part of their ids.
     """
     data = json.loads((Path(root) / 'annotations.json').read_text())
     splits: dict[str, list[dict]] = {}
@@ -38,32 +40,15 @@ def load_entries(root: str | Path) -> dict[str, list[dict]]:
     return splits
 
 
-def raster(boxes, grid: int = GRID) -> np.ndarray:
-    """Union of boxes as VGG-SS's evaluation draws it.
-
-    Args:
-        boxes (list[list[float]]): x1, y1, x2, y2 in shares of the frame.
-        grid (int): Side of the grid in pixels. Defaults to 224.
-
-    Returns:
-        np.ndarray: bool of shape (grid, grid).
-    """
-    union = np.zeros((grid, grid), bool)
-    for box in boxes:
-        x1, y1, x2, y2 = (int(grid * v) for v in box)
-        union[y1:y2, x1:x2] = True
-    return union
-
-
 def area_facts(areas) -> dict[str, float]:
-    """Distribution of areas.
+    """Describes the distribution of areas.
 
     Args:
         areas (Sequence[float]): Shares of the frame.
 
     Returns:
-        dict[str, float]: Number, mean, median, and the shares of small, medium,
-        large and huge ones.
+        dict[str, float]: Number ``n``, ``mean``, ``median``, and the shares that are
+        ``small``, ``medium``, ``large`` and ``huge``.
     """
     areas = np.asarray(areas, float)
     bins = np.digitize(areas, np.array(AREA_BOUNDS) / GRID**2)
@@ -75,10 +60,10 @@ def area_facts(areas) -> dict[str, float]:
 
 
 def box_areas(entries: list[dict]) -> dict[str, list[float]]:
-    """Shares of the frame that boxes take.
+    """Measures the areas of boxes as shares of the frame.
 
     Args:
-        entries (list[dict]): Of ``data_list``.
+        entries (list[dict]): Entries of ``data_list``.
 
     Returns:
         dict[str, list[float]]: 'ground truth' (union of what sounds, per clip),
@@ -87,21 +72,15 @@ def box_areas(entries: list[dict]) -> dict[str, list[float]]:
     areas: dict[str, list[float]] = {'ground truth': [], 'sounding': [], 'silent': []}
     for entry in entries:
         if entry['bboxes']:
-            areas['ground truth'].append(raster(entry['bboxes']).mean())
+            areas['ground truth'].append(_raster(entry['bboxes']).mean())
         for o in entry['objects']:
             kind = 'sounding' if o['sounding'] else 'silent'
-            areas[kind].append(raster([o['bbox']]).mean())
+            areas[kind].append(_raster([o['bbox']]).mean())
     return areas
 
 
-def consensus_iou(region: np.ndarray, truth: np.ndarray) -> float:
-    """CIoU of a region for a binary ground truth, both bool of one shape."""
-    hit = (region & truth).sum()
-    return float(hit / (truth.sum() + (region & ~truth).sum()))
-
-
-def threshold(score: np.ndarray, rule: str, truth: np.ndarray) -> np.ndarray:
-    """Region of a map under a rule.
+def _threshold(score: np.ndarray, rule: str, truth: np.ndarray) -> np.ndarray:
+    """Thresholds a map by a rule.
 
     Args:
         score (np.ndarray): Map with values in [0, 1].
@@ -119,39 +98,39 @@ def threshold(score: np.ndarray, rule: str, truth: np.ndarray) -> np.ndarray:
 
 
 def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
-    """Share of clips with CIoU of at least 0.5 for maps that no model made.
+    """Scores maps that no model made: share of clips with a CIoU of at least 0.5.
 
-    'one object, at random' and 'largest object' mark one box, and what they mark
-    next counts only where the rule asks for more; 'all objects' marks every box.
-    The image-only optimum knows the boxes of all objects and the odds, but not
-    which object sounds. Per clip and rule it takes the map that is most often
-    right over everything that could sound there; under the adaptive rule it also
-    gains from the size of the ground truth, which that rule gives away.
+    'one object, at random' and 'largest object' mark one box first and the others only
+    where the rule asks for more; 'all objects' marks every box. The image-only optimum
+    knows the boxes of all objects and the odds, but not which object sounds: per clip
+    and rule it takes the map that is most often right over everything that could sound.
+    Under the adaptive rule it also gains from the size of the ground truth, which that
+    rule reveals.
 
     Args:
-        entries (list[dict]): Of ``data_list``; those without a box are left out.
-        two_sounding (float): Odds of a second sounding object where there are
-            three or more.
+        entries (list[dict]): Entries of ``data_list``; those without a box are left
+            out.
+        two_sounding (float): Chance of a second sounding object among three or more.
 
     Returns:
-        dict[str, dict]: Row name to rule to share in percent.
+        dict[str, dict]: Share in percent by name of the row and rule.
     """
     entries = [e for e in entries if e['bboxes']]
-    truths = [raster(e['bboxes']) for e in entries]
+    truths = [_raster(e['bboxes']) for e in entries]
     disc = _disc(float(np.mean([t.mean() for t in truths])))
     resize = _bilinear(14, GRID)
     rng = np.random.default_rng(0)
     rows: dict[str, dict] = {}
     for entry, truth in zip(entries, truths, strict=True):
         boxes = [o['bbox'] for o in entry['objects']]
-        falling = sorted(range(len(boxes)), key=lambda i: -raster([boxes[i]]).sum())
+        falling = sorted(range(len(boxes)), key=lambda i: -_raster([boxes[i]]).sum())
         pooled = truth.reshape(14, 16, 14, 16).mean((1, 3))
         maps = {
             'whole image': np.ones((GRID, GRID)),
             'centred disc': disc,
             'one object, at random': _one_first(boxes, rng.permutation(len(boxes))),
             'largest object': _one_first(boxes, falling),
-            'all objects': 0.5 * raster(boxes) + 0.4 * disc,
+            'all objects': 0.5 * _raster(boxes) + 0.4 * disc,
             'image-only optimum': _image_only(boxes, two_sounding),
             'perfect map, 14x14': resize @ pooled @ resize.T,
         }
@@ -159,19 +138,28 @@ def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
             row = rows.setdefault(name, dict.fromkeys(RULES, 0.0))
             for rule in RULES:
                 chosen = score[rule] if isinstance(score, dict) else score
-                region = threshold(chosen, rule, truth)
-                row[rule] += (consensus_iou(region, truth) >= 0.5) / len(entries)
+                region = _threshold(chosen, rule, truth)
+                row[rule] += (_iou(region, truth) >= 0.5) / len(entries)
     return {n: {k: 100 * v for k, v in row.items()} for n, row in rows.items()}
 
 
+def _raster(boxes: list, grid: int = GRID) -> np.ndarray:
+    """Union of boxes in shares of the frame, bool (grid, grid)."""
+    return rasterize_boxes(boxes, grid).numpy() > 0
+
+
+def _iou(region: np.ndarray, truth: np.ndarray) -> float:
+    return float((region & truth).sum() / (region | truth).sum())
+
+
 def _one_first(boxes, order) -> np.ndarray:
-    """Map of one box, with the others in their order below one half."""
+    """Map of one box, with the others in order below one half."""
     below = 0.49 * _nested(boxes, order, 1.0, GRID)
-    return below + 0.51 * raster([boxes[order[0]]])
+    return below + 0.51 * _raster([boxes[order[0]]])
 
 
 def _disc(share: float) -> np.ndarray:
-    """Map that falls from the centre and passes 0.5 around a share of the frame."""
+    """Map that falls from the centre and encloses a share of the frame at 0.5."""
     axis = (np.arange(GRID) + 0.5) / GRID - 0.5
     return 0.5 ** (np.hypot(*np.meshgrid(axis, axis)) / np.sqrt(share / np.pi))
 
@@ -208,7 +196,7 @@ def _nested(boxes, order, core: float, grid: int) -> np.ndarray:
 
 
 def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
-    """Best map per rule for someone who sees all but hears nothing."""
+    """Best map per rule given all boxes but no sound."""
     count = len(boxes)
     pairs = list(combinations(range(count), 2)) if count > 2 else []
     two = two_sounding if pairs else 0.0
@@ -216,7 +204,7 @@ def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
     cases += [(pair, two / len(pairs)) for pair in pairs]
     odds = np.array([chance for _, chance in cases])
     truths = np.stack(
-        [raster([boxes[i] for i in subset], _COARSE).ravel() for subset, _ in cases]
+        [_raster([boxes[i] for i in subset], _COARSE).ravel() for subset, _ in cases]
     )
     sizes = truths.sum(1)
 
@@ -237,10 +225,10 @@ def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
 
     subsets = [s for k in range(1, count + 1) for s in combinations(range(count), k)]
     regions = np.stack(
-        [raster([boxes[i] for i in s], _COARSE).ravel() for s in subsets]
+        [_raster([boxes[i] for i in s], _COARSE).ravel() for s in subsets]
     )
     hit = regions.astype(np.int32) @ truths.T.astype(np.int32)
     right = 2 * hit >= sizes + regions.sum(1, keepdims=True) - hit
     subset = subsets[int(np.argmax(right @ odds))]
-    best['fixed'] = raster([boxes[i] for i in subset]).astype(float)
+    best['fixed'] = _raster([boxes[i] for i in subset]).astype(float)
     return best

@@ -1,9 +1,9 @@
-"""Writing made clips to a folder: all of it or nothing, once, with any workers.
+"""Writing of generated clips into a data folder, completely or not at all.
 
-A folder holds ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
-``annotations.json`` (everything), ``vggss.json`` (boxes in the layout of VGG-SS),
-``train.txt``, ``val.txt``, ``test.txt`` (ids; with groups also
-``SPLIT_GROUP.txt``) and ``world.json`` (the settings it was made with).
+The folder holds ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono), ``annotations.json``
+(everything), ``vggss.json`` (boxes in the layout of VGG-SS), ``train.txt``,
+``val.txt``, ``test.txt`` (ids; with groups also ``SPLIT_GROUP.txt``) and ``world.json``
+(the settings it was made with).
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,14 +33,14 @@ from rich.progress import (
 from mmxpl.utils import DataError
 
 
-class MadeClip(Protocol):
-    """What a maker returns.
+@dataclass(frozen=True)
+class GeneratedClip:
+    """Generated clip.
 
     Args:
         image (np.ndarray): uint8 BGR of shape (H, W, 3).
         audio (np.ndarray): int16 of shape (samples,), mono.
-        info (dict): Its entry of ``data_list``; ``sample_id`` is
-            :func:`clip_id`'s.
+        info (dict): Entry of ``data_list``; its ``sample_id`` is :func:`clip_id`.
     """
 
     image: np.ndarray
@@ -50,31 +49,22 @@ class MadeClip(Protocol):
 
 
 #: Makes a clip from its split and its index there, and from nothing else.
-Maker = Callable[[str, int], MadeClip]
+Maker = Callable[[str, int], GeneratedClip]
 
-#: Name -> whether an entry of ``data_list`` belongs to the group.
+#: Whether an entry of ``data_list`` belongs to the group, by name of the group.
 Groups = Mapping[str, Callable[[dict], bool]]
 
 
-@dataclass(frozen=True)
-class Wording:
-    """How refusals speak of a folder.
+def clip_id(split: str, index: int) -> str:
+    """Formats the id of a clip, such as 'train_00012'.
 
     Args:
-        option (str): Command-line option that names the folder. Defaults to none.
-        made (str): What the folder should hold.
-        other (str): What it holds if it was made with other settings.
-        files (str): What it lacks if it is incomplete.
+        split (str): The split.
+        index (int): Number of the clip within the split.
+
+    Returns:
+        str: The id.
     """
-
-    option: str = ''
-    made: str = 'made clips'
-    other: str = 'other clips'
-    files: str = 'files'
-
-
-def clip_id(split: str, index: int) -> str:
-    """Stable id of a clip, e.g. 'train_00012'."""
     return f'{split}_{index:05d}'
 
 
@@ -89,41 +79,38 @@ def write_folder(
     quality: int = 92,
     groups: Groups | None = None,
     about: dict[str, Any] | None = None,
-    wording: Wording | None = None,
     workers: int = 1,
     progress: bool = True,
 ) -> bool:
-    """Write a folder of made clips, unless it is there already.
+    """Writes a folder of generated clips unless it is there already.
 
-    The folder appears in one step when everything is written; a run that is cut
-    short leaves nothing under ``root``.
+    The folder appears in one step when everything is written; an interrupted run leaves
+    nothing under ``root``.
 
     Args:
         root (str | Path): Folder to write.
-        maker (Maker): Picklable; it goes to each worker once.
-        counts (dict[str, int]): Split -> number of clips.
-        settings (dict): What decides the files, as plain JSON values. The folder
-            counts as written if it holds the same settings.
-        metainfo (dict): For ``annotations.json``, with ``classes``.
-        sample_rate (int): Of the audio, in Hz.
-        quality (int): JPEG quality. Defaults to 92.
-        groups (Groups, optional): Each adds an id list ``SPLIT_GROUP.txt`` for
-            every split; follows from ``settings`` like everything that is written.
-        about (dict, optional): For ``world.json``, beside ``settings``.
-        wording (Wording, optional): For the messages of errors.
-        workers (int): Processes; the files do not depend on it. Defaults to 1.
-        progress (bool): Show a progress bar. Defaults to True.
+        maker (Maker): Makes the clips; picklable, it is sent to each worker once.
+        counts (dict[str, int]): Number of clips by split.
+        settings (dict): Settings that decide the files, as plain JSON values. The
+            folder counts as written if it holds the same settings.
+        metainfo (dict): Meta information for ``annotations.json``, with ``classes``.
+        sample_rate (int): Sample rate of the audio in Hz.
+        quality (int): JPEG quality, 1 to 100.
+        groups (Groups, optional): Groups that get an id list ``SPLIT_GROUP.txt`` each;
+            like all that is written they follow from ``settings``.
+        about (dict, optional): Further content of ``world.json``.
+        workers (int): Number of processes; the files do not depend on it.
+        progress (bool): Whether to show a progress bar.
 
     Returns:
         bool: True if the folder was written, False if it was there.
 
     Raises:
-        DataError: ``root`` holds something else, or not all of this.
+        DataError: If ``root`` holds something else, or not all of this.
     """
     root = Path(root).absolute()
     groups = groups or {}
-    expected = _expected(counts, groups)
-    if _is_written(root, expected, settings, wording or Wording()):
+    if _is_written(root, _file_names(counts, groups), settings):
         return False
     root.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f'.{root.name}.', dir=root.parent))
@@ -132,17 +119,23 @@ def write_folder(
         (work / 'audio').mkdir()
         jobs = [(split, i) for split, count in counts.items() for i in range(count)]
         infos: dict[str, list[dict]] = {split: [] for split in counts}
-        with _bar(root.name, len(jobs), progress) as advance:
-            state = _Work(work, maker, sample_rate, quality)
-            for split, info in _map_in_order(state, jobs, workers):
+        columns = (
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, disable=not progress) as bar:
+            writer = _ClipWriter(work, maker, sample_rate, quality)
+            results = _map_in_order(writer, jobs, workers)
+            for split, info in bar.track(results, len(jobs), description=root.name):
                 infos[split].append(info)
-                advance()
         _write_annotations(work, infos, metainfo)
         _write_ids(work, infos, groups)
         world = dict(settings=settings, **(about or {}))
         (work / 'world.json').write_text(json.dumps(world, indent=2) + '\n')
-        # mkdtemp hides its folder from everyone else; a data folder is no secret.
-        work.chmod(0o755)
+        work.chmod(0o755)  # mkdtemp makes folders that are private
         if root.is_dir():
             root.rmdir()
         os.rename(work, root)
@@ -151,7 +144,7 @@ def write_folder(
     return True
 
 
-class _Work:
+class _ClipWriter:
     """Makes and writes one clip after the other."""
 
     def __init__(self, folder: Path, maker: Maker, sample_rate: int, quality: int):
@@ -161,7 +154,7 @@ class _Work:
         self.quality = [cv2.IMWRITE_JPEG_QUALITY, quality]
 
     def __call__(self, job: tuple[str, int]) -> tuple[str, dict]:
-        """Write a clip and return its split and its entry of ``data_list``."""
+        """Writes a clip; returns its split and its entry of ``data_list``."""
         split, index = job
         clip = self.maker(split, index)
         path = self.folder / clip.info['img_path']
@@ -176,77 +169,63 @@ class _Work:
         return split, clip.info
 
 
-def _map_in_order(work: _Work, jobs: list, workers: int) -> Iterator[tuple[str, dict]]:
-    """Yield results in the order of the jobs, from this or other processes."""
+def _map_in_order(
+    writer: _ClipWriter, jobs: list, workers: int
+) -> Iterator[tuple[str, dict]]:
+    """Yields results in the order of the jobs, from this or other processes."""
     if workers <= 1:
-        yield from map(work, jobs)
+        yield from map(writer, jobs)
         return
-    # 'spawn' works where threads are already running, and on every system.
+    # 'spawn' works where threads are running already, and on every system
     context = multiprocessing.get_context('spawn')
-    with context.Pool(workers, initializer=_start, initargs=(work,)) as pool:
+    with context.Pool(workers, initializer=_start, initargs=(writer,)) as pool:
         yield from pool.imap(_run, jobs, chunksize=8)
 
 
-_work: _Work | None = None
+_writer: _ClipWriter | None = None
 
 
-def _start(work: _Work) -> None:
-    global _work
+def _start(writer: _ClipWriter) -> None:
+    global _writer
     cv2.setNumThreads(1)
-    _work = work
+    _writer = writer
 
 
 def _run(job: tuple[str, int]) -> tuple[str, dict]:
-    return _work(job)
+    return _writer(job)
 
 
-@contextmanager
-def _bar(title: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    """Progress bar; gives the function that moves it on by one."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, disable=not shown) as progress:
-        row = progress.add_task(title, total=total)
-        yield lambda: progress.advance(row)
-
-
-def _is_written(
-    root: Path, expected: list[str], settings: dict, wording: Wording
-) -> bool:
-    """Whether this very folder is there; raise if something else is."""
+def _is_written(root: Path, names: list[str], settings: dict) -> bool:
+    """Tells whether this very folder is there; raises if something else is."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    where = f'{wording.option} {root}'.lstrip()
-    remedy = f'choose another {wording.option or "folder"} or remove it first'
+    remedy = 'choose another --out or remove it first'
     try:
-        found = json.loads((root / 'world.json').read_text())['settings']
-        found = dict(found)
+        found = dict(json.loads((root / 'world.json').read_text())['settings'])
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(
-            f'{where}: exists and holds no {wording.made}; {remedy}'
+            f'--out {root}: exists and holds no generated clips; {remedy}'
         ) from None
     wanted = json.loads(json.dumps(settings))
     if found != wanted:
-        names = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
-        change = ', '.join(
-            f'{k} {found.get(k)} (asked: {wanted.get(k)})' for k in names
+        changes = ', '.join(
+            f'{k} {found.get(k)} (asked: {wanted.get(k)})'
+            for k in {**wanted, **found}
+            if found.get(k) != wanted.get(k)
         )
-        raise DataError(f'{where}: holds {wording.other}: {change}; {remedy}')
-    missing = [name for name in expected if not (root / name).is_file()]
+        raise DataError(
+            f'--out {root}: holds clips of other settings: {changes}; {remedy}'
+        )
+    missing = [name for name in names if not (root / name).is_file()]
     if missing:
         raise DataError(
-            f'{where}: {len(missing)} {wording.files} are missing, such as '
+            f'--out {root}: {len(missing)} of its files are missing, such as '
             f'{missing[0]}; {remedy}'
         )
     return True
 
 
-def _expected(counts: dict[str, int], groups: Groups) -> list[str]:
+def _file_names(counts: dict[str, int], groups: Groups) -> list[str]:
     names = ['annotations.json', 'vggss.json', *(f'{split}.txt' for split in counts)]
     names += [f'{split}_{group}.txt' for split in counts for group in groups]
     ids = [clip_id(split, i) for split, count in counts.items() for i in range(count)]

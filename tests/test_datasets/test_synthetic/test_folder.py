@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmxpl.datasets.world_folder import Wording, clip_id, write_folder
+from mmxpl.datasets.synthetic import GeneratedClip, clip_id, write_folder
 from mmxpl.utils import DataError
 
 COUNTS = {'train': 11, 'val': 1, 'test': 2}
-
-
-@dataclass
-class Clip:
-    image: np.ndarray
-    audio: np.ndarray
-    info: dict
 
 
 @dataclass
@@ -37,7 +30,7 @@ class NoiseMaker:
             bboxes=[[0.0, 0.25, 0.5, 1.0]] if index % 2 == 0 else [],
         )
         image = rng.integers(0, 256, (16, 24, 3), dtype=np.uint8)
-        return Clip(image, rng.integers(-99, 99, 400).astype(np.int16), info)
+        return GeneratedClip(image, rng.integers(-99, 99, 400).astype(np.int16), info)
 
 
 def write(root, maker=None, workers=1, counts=COUNTS, **settings):
@@ -100,7 +93,6 @@ def test_groups_and_what_else_is_told(tmp_path):
             sample_rate=8000,
             groups={name: every[name] for name in names},
             about=dict(kinds=['white']),
-            wording=Wording('--to', 'noise', 'another noise', 'files of this noise'),
             progress=False,
         )
 
@@ -116,8 +108,8 @@ def test_groups_and_what_else_is_told(tmp_path):
     assert not with_groups('boxed', 'never')
     (root / 'val_never.txt').unlink()
     assert not with_groups('boxed')
-    message = r'^--to .*: 1 files of this noise are missing, such as val_never\.txt; '
-    with pytest.raises(DataError, match=message + 'choose another --to or remove'):
+    message = r'^--out .*: 1 of its files are missing, such as val_never\.txt; '
+    with pytest.raises(DataError, match=message + 'choose another --out or remove'):
         with_groups('boxed', 'never')
 
 
@@ -154,14 +146,16 @@ def test_refusals(tmp_path):
         write(root, size=3)
     assert contents(root) == before
     (root / 'audio' / 'val_00000.wav').unlink()
-    with pytest.raises(DataError, match=r'1 files are missing, such as audio/val_0'):
+    with pytest.raises(
+        DataError, match=r'1 of its files are missing, such as audio/val_0'
+    ):
         write(root)
     other = tmp_path / 'other'
     other.mkdir()
     (other / 'thesis.tex').write_text('precious')
-    with pytest.raises(DataError, match='holds no made clips'):
+    with pytest.raises(DataError, match='holds no generated clips'):
         write(other)
     (other / 'world.json').write_text('[1]')
-    with pytest.raises(DataError, match='holds no made clips'):
+    with pytest.raises(DataError, match='holds no generated clips'):
         write(other)
     assert (other / 'thesis.tex').read_text() == 'precious'

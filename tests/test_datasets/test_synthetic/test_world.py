@@ -1,0 +1,182 @@
+import filecmp
+import json
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+from mmxpl.datasets.synthetic import (
+    CLASSES,
+    load_entries,
+    make_clip,
+    preset,
+    unheard_classes,
+    write_world,
+)
+from mmxpl.utils import DataError
+
+pytestmark = pytest.mark.xdist_group('synthetic')  # its world is made once
+ROOT = Path(__file__).parents[3]
+TINY = dict(train=5, val=2, test=3, size=64, sample_rate=8000, duration=1.0)
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp('worlds') / 'one'
+    config = preset('default', **TINY)
+    assert write_world(root, config, workers=1, progress=False)
+    return root, config
+
+
+def _files(root):
+    return sorted(str(p.relative_to(root)) for p in root.rglob('*') if p.is_file())
+
+
+def test_files_and_annotations(world):
+    root, config = world
+    data = json.loads((root / 'annotations.json').read_text())
+    assert data['metainfo']['classes'] == [c.name for c in CLASSES]
+    ids = [e['sample_id'] for e in data['data_list']]
+    listed = []
+    for split in ('train', 'val', 'test'):
+        lines = (root / f'{split}.txt').read_text().splitlines()
+        assert len(lines) == config.count(split)
+        listed += lines
+    assert ids == listed
+    assert len(set(ids)) == len(ids)
+    for entry in data['data_list']:
+        image = cv2.imread(str(root / entry['img_path']))
+        assert image.shape == (64, 64, 3)
+        assert image.std() > 5
+        info = soundfile.info(root / entry['audio_path'])
+        assert (info.samplerate, info.channels, info.frames) == (8000, 1, 8000)
+        assert info.subtype == 'PCM_16'
+        wave, _ = soundfile.read(root / entry['audio_path'])
+        assert 0.005 < np.sqrt(np.mean(wave**2)) < 0.5
+        assert entry['mask']['size'] == [64, 64]
+        for x1, y1, x2, y2 in entry['bboxes']:
+            assert 0 <= x1 < x2 <= 1
+            assert 0 <= y1 < y2 <= 1
+    vggss = json.loads((root / 'vggss.json').read_text())
+    assert [(e['file'], e['bbox']) for e in vggss] == [
+        (e['sample_id'], e['bboxes']) for e in data['data_list']
+    ]
+
+
+def test_bytes_depend_on_neither_workers_nor_folder(warm_spawn, world, tmp_path):
+    root, config = world
+    other = tmp_path / 'two'
+    write_world(other, config, workers=2, progress=False)
+    names = _files(root)
+    assert names == _files(other)
+    _, differing, broken = filecmp.cmpfiles(root, other, names, shallow=False)
+    assert differing == broken == []
+
+
+def test_clips_of_this_version_stay_what_they_are():
+    """Whoever changes them raises WORLD_VERSION and these numbers."""
+    config = preset('default', seed=3, size=64, duration=1.0)
+    clip = make_clip(config, 'train', 1)
+    assert clip.info['category'] == 'blue_striped_moon'
+    assert [o['bbox'] for o in clip.info['objects']] == [
+        [0.640625, 0.3125, 0.984375, 0.9375],
+        [0.03125, 0.0, 0.828125, 1.0],
+        [0.15625, 0.0625, 0.75, 0.46875],
+    ]
+    assert clip.image.mean((0, 1)) == pytest.approx([118.34, 85.66, 129.86], abs=0.1)
+    assert clip.image.std() == pytest.approx(51.88, abs=0.1)
+    assert np.abs(clip.audio.astype(float)).mean() == pytest.approx(1959.0, abs=1)
+
+
+def test_seeds_and_splits_give_other_clips():
+    config = preset('default', **TINY)
+    base = make_clip(config, 'train', 0)
+    for other in (
+        make_clip(config, 'train', 1),
+        make_clip(config, 'val', 0),
+        make_clip(preset('default', **TINY, seed=1), 'train', 0),
+    ):
+        assert not np.array_equal(base.image, other.image)
+        assert not np.array_equal(base.audio, other.audio)
+
+
+def test_unheard_classes_stay_out_of_the_heard_lists(tmp_path):
+    config = preset('easy', **{**TINY, 'train': 12, 'test': 12}, unheard=12)
+    write_world(tmp_path / 'w', config, progress=False)
+    held = set(unheard_classes(config))
+    assert len(held) == 12
+    splits = load_entries(tmp_path / 'w')
+    for split in ('train', 'val', 'test'):
+        heard, unheard = (
+            (tmp_path / 'w' / f'{split}_{name}.txt').read_text().split()
+            for name in ('heard', 'unheard')
+        )
+        assert sorted(heard + unheard) == [e['sample_id'] for e in splits[split]]
+        for entry in splits[split]:
+            sounding = {o['category'] for o in entry['objects'] if o['sounding']}
+            assert (entry['sample_id'] in unheard) == bool(sounding & held)
+
+
+def test_second_run_does_nothing_and_others_are_refused(world, tmp_path):
+    root, config = world
+    before = {n: (root / n).stat().st_mtime_ns for n in _files(root)}
+    assert not write_world(root, config, progress=False)
+    with pytest.raises(DataError, match=r'--out .*other settings: seed 0 \(asked: 1\)'):
+        write_world(root, preset('default', **TINY, seed=1), progress=False)
+    assert before == {n: (root / n).stat().st_mtime_ns for n in _files(root)}
+
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'thesis.txt').write_text('do not lose me')
+    with pytest.raises(DataError, match='holds no generated clips; choose another'):
+        write_world(tmp_path / 'mine', config, progress=False)
+    assert _files(tmp_path / 'mine') == ['thesis.txt']
+    assert [p.name for p in tmp_path.iterdir()] == ['mine']
+
+
+def test_incomplete_world_is_refused(tmp_path):
+    config = preset('default', **TINY)
+    write_world(tmp_path / 'w', config, progress=False)
+    (tmp_path / 'w' / 'audio' / 'val_00001.wav').unlink()
+    with pytest.raises(
+        DataError, match=r'1 of its files are missing, such as .*val_00001.wav'
+    ):
+        write_world(tmp_path / 'w', config, progress=False)
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmxpl.datasets.synthetic.world.make_clip', fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_world(tmp_path / 'w', preset('default', **TINY), progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_command_line(warm_python, tmp_path):
+    command = [warm_python, 'tools/dataset_converters/make_synthetic.py']
+    command += ['--out', str(tmp_path / 'w'), '--train', '2', '--val', '1']
+    command += ['--test', '4', '--size', '64', '--duration', '1', '--workers', '1']
+
+    def run(*more):
+        return subprocess.run(
+            [*command, *more],
+            cwd=ROOT,
+            env={'PYTHONPATH': str(ROOT), 'PATH': ''},
+            capture_output=True,
+            text=True,
+        )
+
+    first, second, third = run(), run(), run('--snr', '3')
+    assert first.returncode == 0, first.stderr
+    assert 'written' in first.stdout
+    assert 'image-only optimum' in first.stdout
+    assert second.returncode == 0
+    assert 'nothing to do' in second.stdout
+    assert third.returncode == 2
+    assert third.stderr.startswith('error: --out')
+    assert third.stderr.count('\n') == 1
