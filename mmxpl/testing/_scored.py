@@ -86,12 +86,12 @@ def evaluate_samples(
         samples (Sequence[AVDataSample]): what :func:`scored_samples` gives.
         batch (int): samples at a time. Defaults to 2.
         total (int, optional): samples of the data set. Defaults to those there are.
-        **settings: of the metric; of ``models`` both localizers are the default.
+        **settings: of the metric.
 
     Returns:
         Mapping[str, float]: scores by key.
     """
-    evaluator = Evaluator({'type': f'mmxpl.{metric}', 'models': ('a', 'b'), **settings})
+    evaluator = Evaluator({'type': f'mmxpl.{metric}', **settings})
     for start in range(0, len(samples), batch):
         evaluator.process(samples[start : start + batch])
     return evaluator.evaluate(len(samples) if total is None else total)

@@ -62,6 +62,7 @@ def make_runner(
     resume=False,
     curriculum=None,
     checkpoint='CheckpointHook',
+    names=('a', 'b'),
 ):
     for singleton in (MMLogger, MessageHub, Visualizer):
         singleton._instance_dict.clear()
@@ -79,8 +80,10 @@ def make_runner(
     hook = dict(hook)
     warmup = hook.pop('warmup_epochs')
     torch.manual_seed(7)
+    model = tiny_model_cfg()
+    model['localizers'] = {n: model['localizers'].get(n, 'a') for n in names}
     runner = Runner(
-        model=MODELS.build(tiny_model_cfg()),
+        model=MODELS.build(model),
         work_dir=str(tmp_path),
         train_dataloader=loader,
         train_cfg=dict(
@@ -140,6 +143,27 @@ def test_warm_up_then_pseudo_labels_for_every_unlabeled_clip(tmp_path):
     # one visit by the scoring pass, one in each of two epochs
     assert bank.visits.tolist() == [3] * NUM_UNLABELED
     assert bank.labels.shape == (NUM_UNLABELED, 2, 6, 6)
+
+
+@pytest.mark.parametrize('names', ['a', 'abc'])
+def test_one_and_three_localizers_train(tmp_path, names):
+    runner = make_runner(tmp_path, dict(warmup_epochs=1), 2, names=tuple(names))
+    runner.train()
+    bank = hook_of(runner).bank
+    assert bank.labels.shape == (NUM_UNLABELED, len(names), 6, 6)
+
+
+@pytest.mark.parametrize(('exchange', 'told'), [('cross', True), ('self', False)])
+def test_an_exchange_of_one_localizer_is_told(tmp_path, monkeypatch, exchange, told):
+    hook = dict(warmup_epochs=1, exchange=exchange)
+    runner = make_runner(tmp_path, hook, 2, names=('a',))
+    messages = []
+    monkeypatch.setattr(
+        'mmxpl.engine.hooks.cross_pseudo_label_hook.print_log',
+        lambda message, **kwargs: messages.append(message),
+    )
+    runner.train()
+    assert any('gives it its own labels' in m for m in messages) == told
 
 
 @pytest.mark.parametrize('mode', ['cross', 'self', 'intersection', 'ensemble'])

@@ -175,6 +175,15 @@ class CrossPseudoLabelHook(Hook):
             self.bank_dir and bank_path(self.bank_dir),
         )
         self.labeler.bind(self.learner)
+        if len(self.learner.names) == 1 and self.exchange != 'self':
+            print_log(
+                f"CrossPseudoLabelHook: exchange='{self.exchange}' of one localizer "
+                'gives it its own labels (self-training), whose agreement is 1 for '
+                "every clip. Say so with exchange='self' and reliability=['confidence'"
+                "], or add a second localizer: model.localizers=dict(b='a').",
+                logger='current',
+                level=logging.WARNING,
+            )
         if self._resumed is not None:
             named = [osp.dirname(runner._load_from)] if runner._load_from else []
             self.bank.load_state_dict(

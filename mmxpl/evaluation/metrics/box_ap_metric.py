@@ -39,7 +39,7 @@ class BoxAPMetric(MapMetric):
     def measure(self, sample: dict) -> dict:
         """Reads the boxes of each model and of the ground truth."""
         found = {}
-        for name in self.models:
+        for name in self.scored_models(sample):
             full = upsample_maps(read_pred_map(sample, name)[None], self.size)[0]
             found[name] = self._boxes_of(full)
         return dict(found=found, gt=read_gt_boxes(sample).numpy())

@@ -71,7 +71,7 @@ class CIoUMetric(MapMetric):
 
     def __init__(
         self,
-        models: Sequence[str] = ('a', 'b', 'ens'),
+        models: Sequence[str] | None = None,
         prior: str | None = None,
         object_prior: dict | None = None,
         rules: Sequence[str] = tuple(RULES),
@@ -103,7 +103,7 @@ class CIoUMetric(MapMetric):
             [read_gt_map(sample) for sample in data_samples], data_samples, 'gt_map'
         )
         maps = {}
-        for model in self.models:
+        for model in self.scored_models(data_samples[0]):
             found = [read_pred_map(sample, model) for sample in data_samples]
             maps[model] = stack_maps(found, data_samples, f'pred_map.{model}')
         size = gt_maps.shape[-1]

@@ -46,7 +46,10 @@ class ExtendedMetric(MapMetric):
     def measure(self, sample: dict) -> dict:
         """Computes CIoU and confidence of each model."""
         gt_map = read_gt_map(sample)
-        maps = {name: read_pred_map(sample, name)[None] for name in self.models}
+        maps = {
+            name: read_pred_map(sample, name)[None]
+            for name in self.scored_models(sample)
+        }
         cious = evaluate_maps(maps, gt_map[None], [self.rule])
         size = gt_map.shape[-1]
         return dict(

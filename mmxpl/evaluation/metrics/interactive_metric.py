@@ -57,7 +57,10 @@ class InteractiveMetric(MapMetric):
                 'to one of the meta keys of PackAVInputs.'
             )
         gt_map = read_gt_map(sample)
-        maps = {name: read_pred_map(sample, name)[None] for name in self.models}
+        maps = {
+            name: read_pred_map(sample, name)[None]
+            for name in self.scored_models(sample)
+        }
         cious = evaluate_maps(maps, gt_map[None], self.rules)
         return dict(
             group=str(sample[self.group_by]),

@@ -24,7 +24,8 @@ class MapMetric(BaseMetric):
     ``n_expected``.
 
     Args:
-        models (Sequence[str]): Fields of ``pred_map`` to score.
+        models (Sequence[str], optional): Fields of ``pred_map`` to score; by default
+            all that the first sample has, such as ``('a', 'b', 'ens')``.
         n_expected (int, optional): Number of samples of the protocol's list. By
             default ``n_expected`` of the data set's meta information, else the
             length of the data set.
@@ -36,16 +37,42 @@ class MapMetric(BaseMetric):
 
     def __init__(
         self,
-        models: Sequence[str] = ('a', 'b', 'ens'),
+        models: Sequence[str] | None = None,
         n_expected: int | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        self.models = tuple(models)
+        self.models = None if models is None else tuple(models)
         self.n_expected = n_expected
         self._dataset_size: int | None = None
+
+    def scored_models(self, sample: dict) -> tuple[str, ...]:
+        """Names the fields of ``pred_map`` that are scored.
+
+        Args:
+            sample (dict): A data sample as a plain dictionary; where ``models`` were
+                not named, all of the first one are scored from there on.
+
+        Returns:
+            tuple[str, ...]: The names.
+
+        Raises:
+            DataError: If there is no prediction.
+        """
+        if self.models is None:
+            predicted = sample.get('pred_map') or {}
+            if not predicted:
+                raise DataError(
+                    f'Sample {sample.get("sample_id")!r} has no pred_map: the model '
+                    'must predict one to be scored.'
+                )
+            # the fields of a data sample have no order; the ensemble comes last
+            self.models = tuple(
+                sorted(predicted, key=lambda name: (name == 'ens', name))
+            )
+        return self.models
 
     def measure(self, sample: dict) -> dict:
         """Takes from one sample what its scores need.

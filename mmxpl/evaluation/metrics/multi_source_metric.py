@@ -91,7 +91,7 @@ class MultiSourceMetric(MapMetric):
             )
         gt_maps = torch.stack(gt_maps)
         aps, cious = {}, {}
-        for name in self.models:
+        for name in self.scored_models(sample):
             maps = self._maps_of(sample, name, len(gt_maps))
             pairs = pairwise_ap(maps, gt_maps)
             aps[name] = {

@@ -89,7 +89,10 @@ class NegativeAudioMetric(MapMetric):
                     'source out.'
                 )
             packed = zlib.compress(gt_map.contiguous().numpy().tobytes(), 1)
-        maps = {name: read_pred_map(sample, name).numpy() for name in self.models}
+        maps = {
+            name: read_pred_map(sample, name).numpy()
+            for name in self.scored_models(sample)
+        }
         return dict(kind=kind, size=len(gt_map), gt_map=packed, maps=maps)
 
     def score(

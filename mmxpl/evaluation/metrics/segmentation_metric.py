@@ -47,7 +47,9 @@ class SegmentationMetric(MapMetric):
                 'maps.'
             )
         size = len(gt_map)
-        maps = {name: read_pred_map(sample, name) for name in self.models}
+        maps = {
+            name: read_pred_map(sample, name) for name in self.scored_models(sample)
+        }
         maps['ref/disc'] = centred_disc(size)
         maps['ref/whole'] = torch.ones(size, size)
         full = torch.cat([upsample_maps(m[None], size) for m in maps.values()])

@@ -88,6 +88,16 @@ def test_keys():
     assert all(isinstance(value, (int, float)) for value in scores.values())
 
 
+@pytest.mark.parametrize('names', [('a', 'ens'), ('a', 'b', 'c', 'ens')])
+def test_one_and_three_localizers_are_scored_without_settings(names):
+    samples = make_samples()
+    for sample in samples:
+        maps = sample.pred_map.a
+        sample.pred_map = PixelData(**dict.fromkeys(names, maps))
+    rows = {key.split('/')[0] for key in evaluate(samples) if 'CIoU' in key}
+    assert rows == {*names, 'ref'}
+
+
 def test_no_prefix_warning(caplog):
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)

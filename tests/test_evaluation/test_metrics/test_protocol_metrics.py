@@ -55,6 +55,21 @@ def test_batch_size_does_not_matter(metric, batch):
 
 
 @every
+def test_models_are_those_that_are_predicted_unless_named(metric):
+    samples = make_samples(metric)
+    for sample in samples:
+        sample.pred_map.c = sample.pred_map.a
+    rows = {key.split('/')[1] for key in evaluate(metric, samples) if '/' in key}
+    assert {'a', 'b', 'c'} <= rows
+    rows = {key.split('/')[1] for key in evaluate(metric, samples, models=['b'])}
+    assert 'b' in rows
+    assert not {'a', 'c'} & rows
+    del samples[0].pred_map
+    with pytest.raises(DataError, match="'clip_000' has no pred_map"):
+        evaluate(metric, samples)
+
+
+@every
 def test_two_processes(metric):
     samples = make_samples(metric, 7)
     expected = evaluate(metric, samples)
