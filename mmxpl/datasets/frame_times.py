@@ -1,4 +1,4 @@
-"""Reads and writes when the frames of clips are shown, for layouts without a field."""
+"""Times of the frames within their sounds: the file ``frame_times.csv``."""
 
 import csv
 import io
@@ -10,21 +10,20 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mmxpl.utils import DataError
-
-from .convert.files import write_text
+from mmxpl.utils.files import write_atomically
 
 FRAME_TIMES = 'frame_times.csv'
 _HEADER = ['sample_id', 'frame_time', 'video', 'note']
 
 
 class FrameTime(NamedTuple):
-    """When the frame of a clip is shown.
+    """Time of the frame of a clip.
 
     Attributes:
-        seconds (float): from the first sample of the sound.
-        video (str): file that frame and sound were taken out of.
-        note (str): how sound and picture lie to each other in it; '' if they begin
-            and end together.
+        seconds (float): Seconds from the first sample of the sound.
+        video (str): File that frame and sound were extracted from.
+        note (str): Offset of sound and picture in that file; '' if they begin and end
+            together.
     """
 
     seconds: float
@@ -33,13 +32,13 @@ class FrameTime(NamedTuple):
 
 
 def is_seconds(value: Any) -> bool:
-    """Whether a value is a time within years, in seconds.
+    """Tells whether a value is a plausible time in seconds.
 
     Args:
-        value (Any): the value.
+        value (Any): The value.
 
     Returns:
-        bool: True for finite numbers of a sensible size.
+        bool: True for finite numbers below 1e8.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and abs(value) < 1e8
@@ -50,14 +49,13 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
 
     Args:
         path (str | Path): csv file with the columns ``sample_id``, ``frame_time``,
-            ``video`` and ``note``; of an id that stands there several times the last
-            line counts.
+            ``video`` and ``note``; the last line of an id counts.
 
     Returns:
-        dict[str, FrameTime]: By id; empty if there is no file.
+        dict[str, FrameTime]: Times by id; empty if there is no file.
 
     Raises:
-        DataError: If the file has another form.
+        DataError: If the file is malformed.
     """
     try:
         rows = list(csv.reader(Path(path).read_text(encoding='utf-8').splitlines()))
@@ -65,7 +63,7 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
         return {}
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f'{path}: the frame times cannot be read ({error}).') from error
-    if not rows:  # a run that was interrupted at once
+    if not rows:  # of a run that was interrupted at once
         return {}
     if rows[0] != _HEADER:
         raise DataError(f'{path} must begin with the row {",".join(_HEADER)}.')
@@ -86,13 +84,13 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
 
 
 class FrameTimes:
-    """Frame times of a folder that is being written, each kept at once.
+    """File of frame times to which clips are added.
 
     Args:
-        path (Path): the file; what it holds is kept.
+        path (Path): The file; its content is kept.
 
     Raises:
-        DataError: If it has another form.
+        DataError: If it is malformed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,11 +101,11 @@ class FrameTimes:
         self.known = read_frame_times(path)
 
     def add(self, sample_id: str, time: FrameTime) -> None:
-        """Adds a clip, which is on the disk afterwards.
+        """Appends a clip to the file.
 
         Args:
-            sample_id (str): its id.
-            time (FrameTime): when its frame is shown.
+            sample_id (str): Id of the clip.
+            time (FrameTime): Time of its frame.
 
         Raises:
             DataError: If the file cannot be written.
@@ -126,7 +124,7 @@ class FrameTimes:
             self.known[sample_id] = time
 
     def tidy(self) -> None:
-        """Writes the file anew: each clip once, in the order of the ids.
+        """Rewrites the file with each clip once, sorted by id.
 
         Raises:
             DataError: If it cannot be written.
@@ -134,18 +132,23 @@ class FrameTimes:
         rows = sorted(
             (i, f'{time.seconds:.6f}', *time[1:]) for i, time in self.known.items()
         )
-        write_text(self.path, ''.join(map(_line, (_HEADER, *rows))))
+        try:
+            write_atomically(self.path, ''.join(map(_line, (_HEADER, *rows))).encode())
+        except OSError as error:
+            raise DataError(
+                f'{self.path}: could not be written ({error.strerror}).'
+            ) from error
 
 
 def _line(fields: Iterable[str]) -> str:
-    """Writes a row."""
+    """Formats a row."""
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerow(fields)
     return text.getvalue()
 
 
 def _drop_half_a_line(path: Path) -> None:
-    """Cuts off what an interrupted run had begun to write."""
+    """Removes an incomplete last line of an interrupted run."""
     data = path.read_bytes()
     if not data.endswith(b'\n'):
         os.truncate(path, data.rfind(b'\n') + 1)

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from rich.progress import Progress
 
 from mmxpl.datasets.av_dataset import AVDataset
-from mmxpl.datasets.doctor import (
+from mmxpl.datasets.id_list import Clip, plain_clip
+from mmxpl.datasets.inspection import (
     check_annotations,
     check_contents,
     check_lists,
@@ -25,8 +26,7 @@ from mmxpl.datasets.doctor import (
     format_report,
     read_lists,
 )
-from mmxpl.datasets.doctor.lists import ClipList
-from mmxpl.datasets.id_list import Clip, plain_clip
+from mmxpl.datasets.inspection.lists import ClipList
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.files import write_result
 

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, write_image, write_wav
-from mmxpl.datasets.convert.files import write_text
+from mmxpl.datasets.convert import convert_batch, write_image, write_text, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.video_io import (

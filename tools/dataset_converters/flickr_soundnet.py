@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, write_wav
-from mmxpl.datasets.convert.files import copy_bytes
+from mmxpl.datasets.convert import convert_batch, copy_bytes, write_wav
 from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.image_io import decode_frame

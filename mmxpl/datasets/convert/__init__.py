@@ -1,15 +1,15 @@
-"""Brings raw media and foreign annotations into the layouts that are read here."""
+"""Conversion of raw media and labels of other formats into the supported layouts."""
 
-from .batch import convert_batch
-from .coco import check_sizes, coco_labels
-from .files import write_image, write_wav
-from .masks import mask_labels
+from .batch import convert_batch, copy_bytes, write_image, write_text, write_wav
+from .labels import check_sizes, coco_labels, mask_labels
 
 __all__ = [
     'check_sizes',
     'coco_labels',
     'convert_batch',
+    'copy_bytes',
     'mask_labels',
     'write_image',
+    'write_text',
     'write_wav',
 ]

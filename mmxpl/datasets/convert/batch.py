@@ -1,4 +1,4 @@
-"""Converts many clips: in parallel, again after an interruption, each or not."""
+"""Resumable conversion of many clips, and atomic writing of their files."""
 
 import csv
 import io
@@ -8,24 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
+import soundfile
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import write_atomically
 from mmxpl.utils.parallel import map_in_threads
-
-from .files import write_text
 
 SETTINGS, FAILED = 'convert.json', 'failed.csv'
 
 
 @dataclass
 class BatchResult:
-    """What became of the clips.
+    """Result of a conversion.
 
     Args:
-        done (list[str]): ids that are complete now, in the order given.
-        already (int): how many of them were so before.
-        failed (dict[str, str]): reason by id of the others.
+        done (list[str]): Ids that are complete now, in the order given.
+        already (int): How many of them were complete before.
+        failed (dict[str, str]): Reason by id of the others.
     """
 
     done: list[str] = field(default_factory=list)
@@ -33,7 +35,7 @@ class BatchResult:
     failed: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Says it in a line."""
+        """Summarizes the result in a line."""
         return (
             f'{len(self.done) + len(self.failed)} clips: {len(self.done)} complete '
             f'({self.already} of them from an earlier run), {len(self.failed)} failed'
@@ -48,24 +50,23 @@ def convert_batch(
     settings: Mapping,
     workers: int = 1,
 ) -> BatchResult:
-    """Converts clips into a folder and lists those that cannot be.
+    """Converts clips into a folder and lists those that cannot be converted.
 
-    A clip that is complete is not converted again; so an interrupted run goes on
-    where it stopped. ``failed.csv`` holds the ids and reasons of the
-    last run, ``convert.json`` the settings, which must stay the same.
+    Complete clips are skipped, so an interrupted run continues where it stopped.
+    ``failed.csv`` holds the ids and reasons of the last run, ``convert.json`` the
+    settings, which must stay the same.
 
     Args:
-        out (Path): the folder.
-        ids (Sequence[str]): the clips.
-        is_complete (Callable): whether all files of a clip are there.
-        convert (Callable): writes them, each at once (see
-            :mod:`mmxpl.datasets.convert.files`); raises a DataError with the
-            reason if the clip cannot be converted.
-        settings (Mapping): what decides the files, as plain JSON values.
-        workers (int): threads. Defaults to 1.
+        out (Path): The folder.
+        ids (Sequence[str]): The clips.
+        is_complete (Callable): Tells whether all files of a clip are there.
+        convert (Callable): Writes the files of a clip, each atomically
+            (:func:`write_bytes`); raises a DataError if it cannot be converted.
+        settings (Mapping): Settings that decide the files, as plain JSON values.
+        workers (int): Number of threads.
 
     Returns:
-        BatchResult: What became of them.
+        BatchResult: Converted and failed clips.
 
     Raises:
         DataError: If the folder was converted with other settings.
@@ -96,7 +97,7 @@ def convert_batch(
 
 
 def _check_settings(path: Path, settings: dict) -> None:
-    """Writes the settings, or refuses others than those that are there."""
+    """Writes the settings, or refuses to change those that are there."""
     text = json.dumps(settings, indent=2, sort_keys=True) + '\n'
     try:
         found = path.read_text(encoding='utf-8', errors='replace')
@@ -108,3 +109,86 @@ def _check_settings(path: Path, settings: dict) -> None:
             f'{path}: the folder was converted with other settings ({found.strip()}). '
             'Use them again, choose another folder or remove this one.'
         )
+
+
+def write_image(path: Path, image: np.ndarray, quality: int = 95) -> None:
+    """Writes a JPEG file.
+
+    Args:
+        path (Path): File to write.
+        image (np.ndarray): uint8 of shape (H, W, 3), BGR.
+        quality (int): JPEG quality, 1 to 100.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    write_bytes(path, data.tobytes())
+
+
+def write_wav(path: Path, wave: np.ndarray, sample_rate: int) -> None:
+    """Writes a 16-bit WAV file.
+
+    Args:
+        path (Path): File to write.
+        wave (np.ndarray): int16 of shape (T,), or floats in [-1, 1].
+        sample_rate (int): Samples per second.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    content = io.BytesIO()
+    soundfile.write(content, wave, sample_rate, subtype='PCM_16', format='WAV')
+    write_bytes(path, content.getvalue())
+
+
+def copy_bytes(path: Path, source: Path) -> None:
+    """Copies a file.
+
+    Args:
+        path (Path): File to write.
+        source (Path): File to read.
+
+    Raises:
+        DataError: If it cannot be read or written.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f'{source}: the file cannot be read ({error.strerror}).'
+        ) from error
+    write_bytes(path, content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8.
+
+    Args:
+        path (Path): File to write.
+        text (str): Content.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file that is there completely or not at all.
+
+    Args:
+        path (Path): File to write; its folder is made if needed.
+        content (bytes): Content.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise DataError(
+            f'{path}: could not be written ({error}). Is the disk full, or the folder '
+            'protected?'
+        ) from error

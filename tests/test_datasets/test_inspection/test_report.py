@@ -1,4 +1,4 @@
-from mmxpl.datasets.doctor.report import count_problems, format_report
+from mmxpl.datasets.inspection.report import count_problems, format_report
 
 LIST = dict(split='train', count=3, id_list_hash='abc', path='t.txt', duplicates=[])
 GOOD = dict(

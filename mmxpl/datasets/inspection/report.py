@@ -1,4 +1,4 @@
-"""Sums up what was found."""
+"""Report of an inspection."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,23 +6,23 @@ from mmxpl.utils.ids import name_some
 
 
 def count_problems(report: Mapping) -> dict[str, int]:
-    """Counts what is wrong, by kind.
+    """Counts problems by kind.
 
     Args:
-        report (Mapping): ``lists``, ``leaks``, ``annotations``, ``missing`` and
-            ``media`` as the checks return them, each perhaps absent.
+        report (Mapping): Results of the checks, ``lists``, ``leaks``, ``annotations``,
+            ``missing``, ``media`` and ``content_leaks``, each optional.
 
     Returns:
-        dict[str, int]: Kinds with at least one case; empty if all is well.
+        dict[str, int]: Number of cases by kind; empty if there is no problem.
     """
     return {name: len(ids) for name, ids in _problems(report) if ids}
 
 
 def format_report(report: Mapping) -> str:
-    """Writes the report for people.
+    """Formats the report as text.
 
     Args:
-        report (Mapping): see :func:`count_problems`.
+        report (Mapping): See :func:`count_problems`.
 
     Returns:
         str: Several lines.
@@ -50,7 +50,7 @@ def format_report(report: Mapping) -> str:
 
 
 def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
-    """Yields every kind of problem with its cases, perhaps none."""
+    """Yields every kind of problem with its cases, possibly none."""
     for one in report.get('lists', ()):
         yield f'twice in {one["path"]}', one['duplicates']
     for name, leak in report.get('leaks', {}).items():

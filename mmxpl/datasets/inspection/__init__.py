@@ -1,8 +1,7 @@
-"""Examines lists, annotations and media, and says what is wrong with them."""
+"""Checks of the lists, annotations and media of a data set."""
 
-from .boxes import check_annotations, check_shapes
+from .clips import check_annotations, check_media, check_shapes
 from .lists import check_contents, check_lists, clean_lists, read_lists
-from .media import check_media
 from .report import count_problems, format_report
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Compares the lists of a data set with each other."""
+"""Checks and cleaning of the clip lists of a data set."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ from ..splits import SPLITS
 
 @dataclass(frozen=True)
 class ClipList:
-    """A list of clips and the split it is for.
+    """List of clips of a split.
 
     Args:
-        path (str): the file.
+        path (str): The file.
         split (str): 'train', 'val' or 'test'.
-        clips (Sequence[Clip]): its lines, perhaps some twice.
+        clips (Sequence[Clip]): Its lines, possibly with duplicates.
     """
 
     path: str
@@ -28,7 +28,7 @@ class ClipList:
 
     @property
     def used_ids(self) -> set[str]:
-        """set[str]: clips whose frame or sound is used."""
+        """set[str]: ids of clips whose frame or sound is used."""
         return {i for clip in self.clips for i in (clip.frame_id, clip.audio_id)}
 
 
@@ -36,7 +36,7 @@ def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
     """Reads lists of several splits.
 
     Args:
-        paths (Mapping[str, Iterable[str]]): files by split.
+        paths (Mapping[str, Iterable[str]]): Files by split.
 
     Returns:
         list[ClipList]: The lists in the order of train, val and test.
@@ -52,20 +52,20 @@ def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
 
 
 def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]:
-    """Looks for ids that occur twice, in one list or in two splits.
+    """Finds ids that occur twice in a list or in two splits.
 
-    Two lists of the training split, such as labeled and unlabeled clips, may
-    share no clip either. Two lists of the validation or the test split may:
-    extended sets use the clips of the plain ones.
+    Two lists of the training split, such as labeled and unlabeled clips, must not share
+    clips either. Two lists of the validation or the test split may, because extended
+    sets use the clips of the plain ones.
 
     Args:
-        lists (Sequence[ClipList]): the lists.
+        lists (Sequence[ClipList]): The lists.
 
     Returns:
-        tuple[list[dict], dict[str, dict]]: Of each list ``path``, ``split``,
-        ``count`` of different clips, ``id_list_hash`` and ``duplicates``; and
-        of each pair of splits that were given (``train_test``, ...) the
-        ``count`` and the sorted ``ids`` that both use.
+        tuple[list[dict], dict[str, dict]]: For each list ``path``, ``split``, ``count``
+        of different clips, ``id_list_hash`` and ``duplicates``; and for each pair of
+        given splits (``train_test``, ...) the ``count`` and the sorted ``ids`` that
+        both use.
     """
     facts = []
     for one in lists:
@@ -92,16 +92,16 @@ def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]
 def check_contents(
     lists: Sequence[ClipList], groups: Iterable[Sequence[str]]
 ) -> dict[str, list[list[str]]]:
-    """Looks for files with one content that are used in two splits.
+    """Finds files of the same content that are used in two splits.
 
     Args:
-        lists (Sequence[ClipList]): the lists.
-        groups (Iterable[Sequence[str]]): ``sample_id`` of clips that share the
-            content of their frame, or of their sound.
+        lists (Sequence[ClipList]): The lists.
+        groups (Iterable[Sequence[str]]): ``sample_id`` of clips that share the content
+            of their frame, or of their sound.
 
     Returns:
-        dict[str, list[list[str]]]: The groups with clips in both splits, by
-        pair of splits (``train_test``, ...) that there are lists of.
+        dict[str, list[list[str]]]: Groups with clips in both splits, by pair of given
+        splits (``train_test``, ...).
     """
     ids = {
         split: {c.sample_id for one in lists if one.split == split for c in one.clips}
@@ -125,28 +125,26 @@ def clean_lists(
     folder: str | Path,
     groups: Iterable[Sequence[str]] = (),
 ) -> list[tuple[str, int, int]]:
-    """Writes the lists without what is wrong with them.
+    """Writes the lists without duplicates, unusable clips and leaks.
 
-    Clips that stand in a list twice stay once; unusable ones are left out. A
-    training clip that is evaluated is left out of training, a validation clip
-    that is tested on out of validation, and of two training lists the first
-    keeps a clip. Lines are written in the list's own order; of a plain list the
-    ids alone.
+    A training clip that is evaluated is removed from training, a validation clip that
+    is tested on from validation, and of two training lists the first keeps a clip. The
+    order of lines is kept; of plain lists only the ids are written.
 
     Args:
-        lists (Sequence[ClipList]): the lists.
+        lists (Sequence[ClipList]): The lists.
         unusable (Collection[str]): ``sample_id`` of clips that cannot be used.
-        folder (str | Path): where to write, under the lists' own names.
-        groups (Iterable[Sequence[str]]): clips that share the content of a
-            file; one that is evaluated bars the others from training.
+        folder (str | Path): Folder to write to; the lists keep their names.
+        groups (Iterable[Sequence[str]]): Clips that share the content of a file; if one
+            is evaluated, the others are removed from training.
 
     Returns:
-        list[tuple[str, int, int]]: Of each list the new file, and how many
-        lines it has and had.
+        list[tuple[str, int, int]]: For each list the new file and its number of lines
+        after and before.
 
     Raises:
-        DataError: If two lists have one name, if a file exists already, or if a
-            list would be empty.
+        DataError: If two lists have the same name, a file exists already, or a list
+            would be empty.
     """
     folder = Path(folder)
     groups = list(groups)

@@ -1,42 +1,49 @@
-"""Reads boxes and masks of a COCO annotation file."""
+"""Labels of other formats: COCO instance files and folders of mask images."""
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from mmxpl.utils import DataError
 
-from ..annotations import check_rle, decode_rle, parse_boxes, read_json
+from ..annotations import (
+    check_rle,
+    decode_rle,
+    encode_rle,
+    mask_box,
+    parse_boxes,
+    read_json,
+)
 from ..id_list import refuse_duplicates, same_id
-from ..image_io import image_size, same_shape
+from ..image_io import decode_image, image_size, read_media_bytes, same_shape
 from ..media import MAX_PIXELS
 
 
 def coco_labels(path: str) -> dict[str, dict]:
-    """Reads what sounds in each image of a COCO instances file.
+    """Reads the sounding objects of each image of a COCO instances file.
 
-    All annotations of an image are taken as sounding. The id is the image's
-    ``file_name`` without folder and ending.
+    All annotations of an image are taken as sounding. The id is the ``file_name`` of
+    the image without folder and ending.
 
     Args:
-        path (str): the file, with ``images``, ``annotations`` and perhaps
+        path (str): File with ``images``, ``annotations`` and optionally
             ``categories``.
 
     Returns:
-        dict[str, dict]: By id, of images with annotations: ``bboxes``,
-        normalised x1 y1 x2 y2; ``mask``, the union of the segmentations as a
-        COCO run-length encoding, None unless every annotation has one;
-        ``category``, None if there are several; ``objects``, ``bbox`` and
-        ``category`` of each annotation; and ``height`` and ``width`` of the image
-        that was annotated.
+        dict[str, dict]: By id of the annotated images: ``bboxes``, normalised
+        x1 y1 x2 y2; ``mask``, the union of the segmentations as a COCO run-length
+        encoding, None unless every annotation has one; ``category``, None if there are
+        several; ``objects``, ``bbox`` and ``category`` of each annotation; ``height``
+        and ``width`` of the annotated image in pixels.
 
     Raises:
-        DataError: If the file has another form.
+        DataError: If the file is malformed.
     """
     content = read_json(path)
     if not isinstance(content, dict):
@@ -78,7 +85,7 @@ def coco_labels(path: str) -> dict[str, dict]:
 
 
 def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
-    """Brings the annotations of one image together."""
+    """Combines the annotations of one image."""
     height, width = size
     objects, masks = [], []
     for where, annotation, category in annotations:
@@ -95,8 +102,7 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
     categories = {one['category'] for one in objects}
     union = None
     if all(mask is not None for mask in masks):
-        union = coco_mask.encode(np.asfortranarray(np.maximum.reduce(masks)))
-        union = {'size': [height, width], 'counts': union['counts'].decode('ascii')}
+        union = encode_rle(np.maximum.reduce(masks))
     return {
         'bboxes': [one['bbox'] for one in objects],
         'mask': union,
@@ -110,15 +116,16 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
 def check_sizes(
     labels: Mapping[str, dict], frames: Mapping[str, str], source: str
 ) -> None:
-    """Makes sure that what was annotated are the frames.
+    """Checks that the annotated images have the proportions of the frames.
 
-    Boxes are normalised, so a smaller or larger copy of the frame will do. One that is
-    turned (an editor that heeds EXIF rotation, or does not) or has bars will not.
+    Boxes are normalised, so the image may be a smaller or larger copy of the frame, but
+    not a rotated one (as with editors that treat EXIF rotation differently) or one with
+    bars.
 
     Args:
-        labels (Mapping[str, dict]): from :func:`coco_labels`.
-        frames (Mapping[str, str]): file of each of these clips.
-        source (str): the annotation file, for the message.
+        labels (Mapping[str, dict]): Result of :func:`coco_labels`.
+        frames (Mapping[str, str]): Frame file by id.
+        source (str): Annotation file, for the message.
 
     Raises:
         DataError: If the sizes of a frame and of its image differ in proportion, or a
@@ -142,7 +149,7 @@ def check_sizes(
 
 
 def _mask(value: Any, size: tuple[int, int], where: str) -> np.ndarray | None:
-    """Decodes polygons or a run-length encoding; None where there is neither."""
+    """Decodes polygons or a run-length encoding; None if there is neither."""
     where = f"{where}, field 'segmentation'"
     if value is None or value == []:
         return None
@@ -165,7 +172,7 @@ def _mask(value: Any, size: tuple[int, int], where: str) -> np.ndarray | None:
 
 
 def _items(content: Mapping, field: str, path: str) -> list[tuple[str, dict]]:
-    """Lists the objects of a field, each with where it stands."""
+    """Lists the objects of a field, each with its place in the file."""
     values = content.get(field)
     if not isinstance(values, list):
         raise DataError(f"{path} must hold a list '{field}'.")
@@ -176,8 +183,56 @@ def _items(content: Mapping, field: str, path: str) -> list[tuple[str, dict]]:
 
 
 def _key(value: Mapping, field: str, where: str) -> int | str:
-    """Reads a number or name that others refer to."""
+    """Reads an id that other entries refer to."""
     key = value.get(field)
     if isinstance(key, bool) or not isinstance(key, int | str):
         raise DataError(f"{where}, field '{field}' must be a number, got {key!r}.")
     return key
+
+
+def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
+    """Reads mask images, such as those of AVSBench.
+
+    Pixels that are not black sound, whatever their colour; transparency is ignored. The
+    id is the name of the file without ending.
+
+    Args:
+        folder (Path): Folder that is searched in depth for PNG files.
+
+    Returns:
+        tuple[dict[str, dict], list[str]]: By id ``mask``, a COCO run-length encoding,
+        and ``bboxes``, the box around it, normalised x1 y1 x2 y2; and the ids of black
+        masks, which label nothing.
+
+    Raises:
+        DataError: If there is no such file, one cannot be read, or two have the same
+            name.
+    """
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.rglob('*.png')):
+        sample_id = same_id(path.stem)
+        if sample_id in paths:
+            raise DataError(
+                f'{path} and {paths[sample_id]} have the same name, so the same id. '
+                'Name a folder in which each clip has one mask.'
+            )
+        paths[sample_id] = path
+    if not paths:
+        raise DataError(f'{folder}: holds no mask ID.png. Name the folder of masks.')
+    labels, black = {}, []
+    for sample_id, path in paths.items():
+        mask = _read_mask(path)
+        if mask.any():
+            labels[sample_id] = {'bboxes': [mask_box(mask)], 'mask': encode_rle(mask)}
+        else:
+            black.append(sample_id)
+    return labels, black
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    """Reads a mask, uint8 (H, W) in {0, 1}."""
+    data = read_media_bytes(str(path), 'mask')
+    image = decode_image(str(path), data, 'mask', cv2.IMREAD_UNCHANGED)
+    if image.ndim == 3:
+        image = image[:, :, :3].any(axis=2)
+    return (image != 0).astype(np.uint8)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.doctor import (
+from mmxpl.datasets.inspection import (
     check_contents,
     check_lists,
     clean_lists,

@@ -1,0 +1,250 @@
+"""Checks of annotations, and of the frames and sounds of clips."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from mmxpl.utils import DataError
+from mmxpl.utils.parallel import map_in_threads
+
+from ..annotations import clip_boxes, decode_rle
+from ..audio_io import read_sound, sound_header
+from ..image_io import decode_frame, image_size, same_shape
+
+
+def check_annotations(
+    annotations: Mapping[str, dict], evaluated: Collection[str] = ()
+) -> dict:
+    """Finds implausible boxes and masks.
+
+    Args:
+        annotations (Mapping[str, dict]): ``bboxes`` (normalised) and ``mask`` by id,
+            both optional.
+        evaluated (Collection[str]): Ids of validation and test clips, which need an
+            annotation.
+
+    Returns:
+        dict: ``count`` of clips, number of ``boxes``, and ids of clips with boxes that
+        reach out of the frame (``out_of_range``), boxes without area within it
+        (``without_area``), nothing left within the frame (``empty``), a mask that
+        cannot be decoded or covers nothing (``bad_mask``), and of evaluated clips
+        without annotation (``unannotated``).
+    """
+    out_of_range, without_area, empty, bad_mask = [], [], [], []
+    for sample_id, annotation in annotations.items():
+        kept, outside, dropped = clip_boxes(annotation.get('bboxes') or ())
+        if outside:
+            out_of_range.append(sample_id)
+        if dropped:
+            without_area.append(sample_id)
+        mask = annotation.get('mask')
+        if mask is not None and not _covers_something(mask, sample_id):
+            bad_mask.append(sample_id)
+        elif mask is None and not kept and annotation.get('bboxes') is not None:
+            empty.append(sample_id)
+    return dict(
+        count=len(annotations),
+        boxes=sum(len(a.get('bboxes') or ()) for a in annotations.values()),
+        out_of_range=out_of_range,
+        without_area=without_area,
+        empty=empty,
+        bad_mask=bad_mask,
+        unannotated=sorted(set(evaluated) - set(annotations)),
+    )
+
+
+def check_shapes(
+    annotations: Mapping[str, dict], frames: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Compares the proportions of the annotated images with those of the frames.
+
+    Args:
+        annotations (Mapping[str, dict]): Annotations by id; the size of the image is
+            known from ``height`` and ``width`` or from a ``mask``.
+        frames (Mapping[str, str]): Frame file by id.
+
+    Returns:
+        tuple[list[str], dict[str, str]]: Ids of clips whose image was rotated or has
+        bars; and reasons by id where a frame cannot be read.
+    """
+    other, unreadable = [], {}
+    for sample_id, annotation in annotations.items():
+        size = (annotation.get('height'), annotation.get('width'))
+        if not all(type(side) is int and side > 0 for side in size):
+            size = tuple((annotation.get('mask') or {}).get('size', ()))
+        if len(size) != 2 or sample_id not in frames:
+            continue
+        try:
+            if not same_shape(size, image_size(frames[sample_id])):
+                other.append(sample_id)
+        except DataError as error:
+            unreadable[sample_id] = str(error)
+    return other, unreadable
+
+
+def _covers_something(mask: dict, sample_id: str) -> bool:
+    """Tells whether a run-length encoding is a mask with an area."""
+    try:
+        return bool(decode_rle(mask, sample_id).any())
+    except DataError:
+        return False
+
+
+# below this peak (-60 dB of full scale) a sound counts as silent
+SILENT_PEAK = 1e-3
+# below this share of the loudest channel (-20 dB) the mix of all has lost the sound
+CANCELLED = 0.1
+# upper edges of the histogram of durations, in seconds
+DURATIONS = (1, 3, 5, 9.5, 10.5, 30, 60)
+
+
+class SoundFacts(NamedTuple):
+    """Properties of a sound.
+
+    Attributes:
+        rate (int): Samples per second.
+        duration (float): Seconds.
+        peak (float, optional): Greatest absolute value; None if not decoded.
+        cancels (bool): Whether its channels have opposite phase, so that hardly
+            anything is left when they are mixed to one.
+        digest (str, optional): Hash of the samples; None if not decoded.
+    """
+
+    rate: int
+    duration: float
+    peak: float | None = None
+    cancels: bool = False
+    digest: str | None = None
+
+
+def check_media(
+    media: Mapping[str, tuple[str, str]],
+    deep: bool = False,
+    workers: int = 1,
+    advance: Callable[[], None] = lambda: None,
+    times: Mapping[str, float] | None = None,
+) -> dict:
+    """Opens the files of all clips.
+
+    Without ``deep`` only the headers of sounds are read. With ``deep`` every file is
+    decoded completely, and files with the same content are found.
+
+    Args:
+        media (Mapping[str, tuple[str, str]]): Paths of frame and sound by id.
+        deep (bool): Whether to decode.
+        workers (int): Number of threads; decoding releases the interpreter lock.
+        advance (Callable): Called after each file.
+        times (Mapping[str, float], optional): Time of the frames in seconds from the
+            first sample, by id.
+
+    Returns:
+        dict: ``count`` of clips; ``unreadable``, reasons by id; ``rates`` and
+        ``durations``, numbers of sounds by Hz and by range of seconds; ``unheard``, ids
+        whose frame is shown before or after the sound; and with ``deep`` the ids of
+        ``silent`` and ``cancelling`` sounds (channels of opposite phase), and
+        ``same_frame`` and ``same_sound``, lists of ids that share one content (apart
+        from silent sounds).
+    """
+    frames, sounds = defaultdict(list), defaultdict(list)
+    for sample_id, (frame, sound) in media.items():
+        frames[frame].append(sample_id)
+        sounds[sound].append(sample_id)
+
+    def look(job: tuple[str, bool]) -> tuple[str, bool, object]:
+        path, is_sound = job
+        try:
+            if is_sound:
+                return path, is_sound, _hear(path, deep)
+            return path, is_sound, _see(path)
+        except DataError as error:
+            return path, is_sound, error
+
+    jobs = [(path, True) for path in sounds]
+    if deep:
+        jobs += [(path, False) for path in frames]
+    unreadable: dict[str, str] = {}
+    heard: dict[str, SoundFacts] = {}
+    seen: dict[str, str] = {}
+    for path, is_sound, fact in map_in_threads(look, jobs, workers):
+        advance()
+        if isinstance(fact, DataError):
+            for sample_id in (sounds if is_sound else frames)[path]:
+                unreadable.setdefault(sample_id, str(fact))
+        elif is_sound:
+            heard[path] = fact
+        else:
+            seen[path] = fact
+    result = dict(
+        count=len(media),
+        unreadable=unreadable,
+        rates=dict(sorted(Counter(f.rate for f in heard.values()).items())),
+        durations=_histogram(f.duration for f in heard.values()),
+        unheard=[
+            sample_id
+            for sample_id, time in (times or {}).items()
+            if sample_id in media
+            and (fact := heard.get(media[sample_id][1])) is not None
+            and not 0 <= time <= fact.duration
+        ],
+    )
+    if deep:
+        loud = {p: f for p, f in heard.items() if f.peak >= SILENT_PEAK}
+        result.update(
+            silent=sorted(i for p in heard.keys() - loud.keys() for i in sounds[p]),
+            cancelling=sorted(
+                i for p, f in loud.items() if f.cancels for i in sounds[p]
+            ),
+            same_frame=_groups(seen, frames),
+            same_sound=_groups({p: f.digest for p, f in loud.items()}, sounds),
+        )
+    return result
+
+
+def _hear(path: str, deep: bool) -> SoundFacts:
+    """Reads the header of a sound, or all of it."""
+    rate, duration = sound_header(path)
+    if not deep:
+        return SoundFacts(rate, duration)
+    wave = read_sound(path)
+    peak, powers = float(np.abs(wave).max()), np.square(wave).mean(axis=0)
+    mixed = float(np.square(wave.mean(axis=1)).mean())
+    cancels = mixed < CANCELLED**2 * float(powers.max())
+    return SoundFacts(rate, duration, peak, cancels, _digest(wave))
+
+
+def _see(path: str) -> str:
+    """Hashes the pixels of a frame."""
+    return _digest(decode_frame(path))
+
+
+def _digest(values: np.ndarray) -> str:
+    """Hashes shape and content."""
+    content = hashlib.blake2b(repr(values.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(values))
+    return content.hexdigest()
+
+
+def _groups(
+    digests: Mapping[str, str], ids: Mapping[str, list[str]]
+) -> list[list[str]]:
+    """Ids of different files with the same content; one id per file."""
+    paths = defaultdict(list)
+    for path, digest in digests.items():
+        paths[digest].append(path)
+    return sorted(
+        sorted(ids[path][0] for path in group)
+        for group in paths.values()
+        if len(group) > 1
+    )
+
+
+def _histogram(durations: Iterable[float]) -> dict[str, int]:
+    """Counts durations by range; empty ranges are left out."""
+    edges = (0, *DURATIONS)
+    names = [f'{a:g}-{b:g} s' for a, b in zip(edges, DURATIONS, strict=False)]
+    names.append(f'over {DURATIONS[-1]:g} s')
+    places = Counter(int(np.searchsorted(DURATIONS, value)) for value in durations)
+    return {names[place]: places[place] for place in sorted(places)}
