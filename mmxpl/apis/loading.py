@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
-from mmxpl.engine.resume.guard_hooks import compare_weights
+from mmxpl.engine.resume.compatibility import compare_weights
 from mmxpl.models.init import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS
 from mmxpl.utils import DataError

@@ -8,10 +8,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmxpl.engine.resume.guard_hooks import (
-    CheckpointGuardHook,
-    compare_weights,
-)
+from mmxpl.engine import CheckpointGuardHook
+from mmxpl.engine.resume.compatibility import compare_weights
 from mmxpl.utils import DataError
 
 

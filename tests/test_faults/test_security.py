@@ -93,7 +93,7 @@ def test_a_config_in_a_checkpoint_is_not_run(train, whole_run, tmp_path, fault):
     torch.save(checkpoint, path)
     resumed = train(tmp_path / 'work', resume=path)
     assert resumed.code == 0, resumed.text
-    assert 'brings a config of its own, left unread' in resumed.text
+    assert 'contains a config, which is not read' in resumed.text
     assert not trace.exists()
 
 

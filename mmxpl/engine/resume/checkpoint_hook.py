@@ -1,4 +1,4 @@
-"""Writes checkpoints so that there is always a whole one, and finds it."""
+"""Checkpoints of which a whole one exists at any moment."""
 
 import hashlib
 import os
@@ -64,23 +64,22 @@ class AtomicLocalBackend(LocalBackend):
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's hook for checkpoints, for runs that may end at any moment.
+    """MMEngine's checkpoint hook for runs that may be killed at any moment.
 
-    - A checkpoint, and ``last_checkpoint``, is either whole or not there; see
+    - Checkpoints and ``last_checkpoint`` are written to a draft that is renamed, see
       :func:`mmxpl.utils.files.write_atomically`.
     - Former checkpoints are removed after the new one is written, not before.
-    - ``resume=True`` without a path takes the newest checkpoint that is whole,
-      with a warning that names those that are not.
-    - A full disk ends the run with one error that names the last good
-      checkpoint.
+    - ``resume=True`` without a path takes the newest checkpoint that is whole and
+      warns of damaged ones.
+    - A full disk ends the run with one error that names the last good checkpoint.
     - Hooks get ``gather_before_save(runner)`` on every rank before a checkpoint is
-      written, to collect what each rank alone knows.
+      written, to collect state that differs between ranks.
 
-    Only checkpoints on local drives are handled so; with ``backend_args`` of a
-    store elsewhere, that store's rules hold.
+    This holds for local drives; with ``backend_args`` of another store, the hook
+    behaves as MMEngine's.
 
     Args:
-        **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
+        **kwargs: arguments of :class:`mmengine.hooks.CheckpointHook`.
     """
 
     def __init__(self, **kwargs) -> None:
@@ -90,9 +89,9 @@ class AtomicCheckpointHook(CheckpointHook):
         if self._local:
             self.backend_args = dict(backend='atomic_local')
         self._run: int | None = None
-        # the newest whole checkpoint of this run
+        # newest whole checkpoint of this run
         self.last_written: str | None = None
-        # what was found to resume from, where no path was given
+        # found to resume from if no path was given
         self._chosen: str | None = None
 
     def before_run(self, runner: Runner) -> None:
@@ -116,13 +115,13 @@ class AtomicCheckpointHook(CheckpointHook):
         runner._load_from = self._chosen = choice[0]
 
     def _folder(self, runner: Runner) -> str:
-        """Tells where checkpoints go, as the parent does in before_train."""
+        """Folder of the checkpoints, as the parent sets it in before_train."""
         if self.out_dir in (None, runner.work_dir):
             return runner.work_dir
         return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes over a resumed run's number."""
+        """Takes over the number of a resumed run."""
         if runner._resume:
             meta = checkpoint['meta']
             self._run = meta.get('run')
@@ -130,7 +129,7 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.train_loop.validated = meta.get('validated', True)
 
     def before_train(self, runner: Runner) -> None:
-        """Clears what killed writers left, and numbers a new run."""
+        """Removes drafts of killed writers and numbers a new run."""
         if self._local:
             self._move_here(runner)
         super().before_train(runner)
@@ -150,17 +149,17 @@ class AtomicCheckpointHook(CheckpointHook):
             self._run = number_run(self.out_dir, self._run, runner.iter)
 
     def after_train(self, runner: Runner) -> None:
-        """Names the last checkpoint, if a killed run had no time to, and publishes."""
+        """Publishes, and points at the last checkpoint if a killed run did not."""
         if self._chosen and self.last_written == self._chosen:
             # nothing was left to train: no later checkpoint has been named
             self._point_at(runner, osp.basename(self._chosen))
         super().after_train(runner)
 
     def _move_here(self, runner: Runner) -> None:
-        """Has a resumed run leave the folder alone that it came from.
+        """Redirects the last and the best checkpoint to this run's folder.
 
-        MMEngine keeps the paths of the last and the best checkpoint, and would
-        remove and publish there.
+        MMEngine keeps their paths and would remove and publish files in the folder
+        that a run was resumed from.
         """
         for key, value in list(runner.message_hub.runtime_info.items()):
             if key == 'last_ckpt' or key.startswith('best_ckpt'):
@@ -168,27 +167,27 @@ class AtomicCheckpointHook(CheckpointHook):
                 runner.message_hub.update_info(key, here)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Saves the best; what is written from here on is validated."""
+        """Saves the best checkpoint; later ones count as validated."""
         if isinstance(runner._train_loop, BaseLoop):
             runner.train_loop.validated = True
         super().after_val_epoch(runner, metrics)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Notes which run this is, and whether its epoch is validated."""
+        """Adds the number of the run and whether its epoch is validated."""
         checkpoint['meta']['run'] = self._run
         checkpoint['meta']['validated'] = getattr(runner.train_loop, 'validated', True)
 
     def save_preempted(self, runner: Runner, meta: dict) -> str:
-        """Saves a checkpoint out of turn; every rank comes here.
+        """Saves ``preempted.pth``, which the next regular checkpoint replaces.
 
-        It stands beside the others until one of them is written again.
+        Every rank calls it.
 
         Args:
-            runner (Runner): The runner.
+            runner (Runner): the runner.
             meta (dict): ``epoch`` and ``iter`` that are done.
 
         Returns:
-            str: The file.
+            str: the file.
         """
         runner.call_hook('gather_before_save')
         with self._explained(runner):
@@ -199,7 +198,7 @@ class AtomicCheckpointHook(CheckpointHook):
         return osp.join(self.out_dir, PREEMPTED)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """Writes first, then points at it, then removes."""
+        """Writes a checkpoint, points at it, then removes an outdated one."""
         runner.call_hook('gather_before_save')
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
@@ -238,7 +237,7 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', list(ids))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """Removes the former best after the new one is written."""
+        """Removes the former best checkpoint after the new one is written."""
         if not self._local:
             super()._save_best_checkpoint(runner, metrics)
             return
@@ -253,7 +252,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @master_only
     def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
-        """Writes what the parent writes, under the same name, but atomically."""
+        """Writes the published checkpoint of the parent, but atomically."""
         if not self._local:
             super()._publish_model(runner, ckpt_path)
             return
@@ -277,7 +276,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @contextmanager
     def _explained(self, runner: Runner) -> Iterator[None]:
-        """Words what goes wrong with the disk."""
+        """Explains errors of the disk."""
         try:
             yield
         except OSError as error:
@@ -289,13 +288,13 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 def checkpoint_folder(runner: Runner) -> str | None:
-    """Tells where a run's checkpoints go, once the training has begun.
+    """Finds the folder of a run's checkpoints, once the training has begun.
 
     Args:
-        runner (Runner): The runner.
+        runner (Runner): the runner.
 
     Returns:
-        str | None: A folder of a local or mounted drive; None if they go elsewhere.
+        str | None: a local or mounted folder; None for another store.
     """
     folders = [h.out_dir for h in runner.hooks if isinstance(h, CheckpointHook)]
     folder = folders[0] if folders and folders[0] else runner.work_dir
@@ -303,13 +302,13 @@ def checkpoint_folder(runner: Runner) -> str | None:
 
 
 def last_good(runner: Runner) -> str:
-    """Says which checkpoint of a run was written last.
+    """Names the checkpoint of a run that was written last, for messages.
 
     Args:
-        runner (Runner): The runner.
+        runner (Runner): the runner.
 
     Returns:
-        str: A sentence.
+        str: a sentence.
     """
     hooks = [h for h in runner.hooks if isinstance(h, AtomicCheckpointHook)]
     if not hooks:

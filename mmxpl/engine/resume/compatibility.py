@@ -1,151 +1,16 @@
-"""Comparison of a checkpoint with the run that resumes from it."""
+"""Comparison of a checkpoint with the run that loads or resumes it."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.ids import fingerprint
-
-
-def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
-    """Describes which clips a run sees, and when.
-
-    Args:
-        loader (DataLoader): Of the training.
-        world_size (int): Processes.
-
-    Returns:
-        dict: Plain values.
-    """
-    sampler, dataset = loader.sampler, loader.dataset
-    parts = getattr(dataset, 'datasets', [dataset])
-    state = dict(
-        world_size=world_size,
-        batch_size=loader.batch_size,
-        batches=len(loader),
-        lists=[
-            fingerprint(part.sample_ids) if hasattr(part, 'sample_ids') else len(part)
-            for part in parts
-        ],
-        annotations=[
-            _annotations(part) for part in parts if getattr(part, 'labeled', False)
-        ],
-    )
-    for name in ('seed', 'labeled_per_batch', 'unlabeled_per_batch'):
-        if hasattr(sampler, name):
-            state[f'sampler_{name}'] = getattr(sampler, name)
-    return state
-
-
-def _annotations(dataset: Dataset) -> str:
-    """Fingerprint of boxes and masks."""
-    infos = (dataset.get_data_info(n) for n in range(len(dataset)))
-    return fingerprint([repr((x.get('bboxes'), x.get('mask'))) for x in infos])
-
-
-def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Checks that a run goes on with the same clips in the same batches.
-
-    Another number of processes is fine if together they make the same batches:
-    every clip is then drawn and augmented as before, only rounding differs.
-
-    Args:
-        former (dict): Description of the run that wrote the checkpoint.
-        now (dict): Description of the run that resumes.
-
-    Returns:
-        str | None: What is converted, for the log; None if nothing is.
-
-    Raises:
-        DataError: If the runs do not fit, with every reason and its remedy.
-    """
-    checks = (_seeds, _lists, _annotated, _batches)
-    reasons = [reason for check in checks for reason in check(former, now)]
-    if reasons:
-        raise DataError(
-            'The checkpoint does not fit this run: '
-            + '; '.join(reasons)
-            + '. To start a new run from its weights, set load_from and leave resume '
-            'out.'
-        )
-    if former['world_size'] == now['world_size']:
-        return None
-    return (
-        f'The run was started with {former["world_size"]} processes and goes on with '
-        f'{now["world_size"]}. Together they make the same batches, so that results '
-        'differ by rounding alone.'
-    )
-
-
-def _seeds(former: dict, now: dict):
-    before, here = former.get('sampler_seed'), now.get('sampler_seed')
-    if before != here:
-        yield f'its seed is {before}, this one {here}: set randomness.seed={before}'
-
-
-def _lists(former: dict, now: dict):
-    if former['lists'] == now['lists']:
-        return
-    if len(former['lists']) != len(now['lists']):
-        yield (
-            f'it was trained on {len(former["lists"])} data sets, here are '
-            f'{len(now["lists"])}'
-        )
-        return
-    names = ('labeled', 'unlabeled') if len(now['lists']) == 2 else ()
-    for place, pair in enumerate(zip(former['lists'], now['lists'], strict=True)):
-        if pair[0] != pair[1]:
-            name = names[place] if names else f'{place + 1}th'
-            yield (
-                f'its {name} clips are others than these, or in another order: use '
-                'the lists that it was started with'
-            )
-
-
-def _annotated(former: dict, now: dict):
-    # former releases did not keep them; other lists are told of already
-    before = former.get('annotations', now['annotations'])
-    if before != now['annotations'] and former['lists'] == now['lists']:
-        yield (
-            'its labeled clips have other boxes or masks than these: use the '
-            'annotations that it was started with'
-        )
-
-
-def _batches(former: dict, now: dict):
-    kinds = [
-        name
-        for name in ('sampler_labeled_per_batch', 'sampler_unlabeled_per_batch')
-        if name in former and name in now
-    ] or ['batch_size']
-    for name in kinds:
-        before, here = (s[name] * s['world_size'] for s in (former, now))
-        if before != here:
-            what = name.removeprefix('sampler_')
-            yield (
-                f'its batches of all processes hold {before} clips by {what}, these '
-                f'{here}: with {now["world_size"]} processes '
-                f'{_share(what, before, now)}'
-            )
-            return  # the number of batches follows
-    if former['batches'] != now['batches']:
-        yield (
-            f'its epochs have {former["batches"]} batches, these {now["batches"]}: '
-            f'keep num_batches of the sampler'
-        )
-
-
-def _share(what: str, total: int, now: dict) -> str:
-    """Words what to set so that the processes share a batch."""
-    share, rest = divmod(total, now['world_size'])
-    if rest:
-        return 'it cannot be divided evenly; take another number of processes'
-    return f'set {what}={share}'
-
+from mmxpl.utils.ids import fingerprint, name_some
 
 _SHOWN = 6
 # what decides how a run trains
@@ -171,16 +36,239 @@ _RESTORED = re.compile(
 )
 
 
-def compare_settings(former: Config, now: Config) -> list[str]:
-    """Compares the config of a run with the one that it goes on with.
+class Mismatch(NamedTuple):
+    """Names of weights that differ between a checkpoint and a model."""
+
+    missing: list[str]
+    unexpected: list[str]
+    mis_shaped: list[str]
+
+    def __str__(self) -> str:
+        kinds = zip(('missing', 'unexpected', 'of another shape'), self, strict=True)
+        return '; '.join(
+            f'{len(keys)} {kind} ({name_some(keys, 3)})' for kind, keys in kinds if keys
+        )
+
+
+def compare_weights(
+    model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
+) -> Mismatch:
+    """Compares names and shapes of two state dicts.
 
     Args:
-        former (Config): What it was started with.
-        now (Config): What it goes on with.
+        model (Mapping[str, Tensor]): state dict of the model.
+        checkpoint (Mapping[str, Tensor]): state dict to load; the prefix
+            ``module.`` of model wrappers is ignored.
 
     Returns:
-        list[str]: Lines for the log: settings that have no effect, and settings that
-        have one from here on. None where there is no difference.
+        Mismatch: names in one of them only, or in both with different shapes.
+    """
+    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
+    return Mismatch(
+        missing=[key for key in model if key not in given],
+        unexpected=[key for key in given if key not in model],
+        mis_shaped=[
+            f'{key}: {_shape(given[key])} for {_shape(value)}'
+            for key, value in model.items()
+            if key in given and _shape(given[key]) != _shape(value)
+        ],
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
+    """Refuses the state of another optimizer, which would fail later or unnoticed.
+
+    Args:
+        wrapper (OptimWrapper): optimizer of the run.
+        state (dict): state dict to load.
+        name (str): the checkpoint, for messages.
+
+    Raises:
+        DataError: If the parameter groups have other options or sizes.
+    """
+    own = wrapper.state_dict()
+    if not isinstance(own.get('param_groups'), list):
+        return  # several optimizers: MMEngine compares their names
+    before, here = (_groups(x.get('param_groups', [])) for x in (state, own))
+    if before == here:
+        return
+    options = [set().union(*(keys for keys, _ in groups)) for groups in (before, here)]
+    differ = sorted(options[0] ^ options[1])
+    sizes = [[size for _, size in groups] for groups in (before, here)]
+    detail = (
+        f'which has other options ({", ".join(differ)})'
+        if differ
+        else f'whose groups have {sizes[0]} parameters, here {sizes[1]}'
+    )
+    raise DataError(
+        f'{name} was written with another optimizer, {detail}. Resume with the '
+        'optim_wrapper that the run was started with, or, to start from its weights, '
+        'set load_from and leave resume out.'
+    )
+
+
+def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
+    """Names of the options of each parameter group, and its number of parameters.
+
+    Switches come and go with releases of PyTorch, ``initial_lr`` with schedulers.
+    """
+    skipped = ('params', 'initial_lr')
+    return [
+        (
+            frozenset(
+                key
+                for key, value in group.items()
+                if key not in skipped and not isinstance(value, bool | None)
+            ),
+            len(group['params']),
+        )
+        for group in groups
+    ]
+
+
+def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
+    """Describes the clips of a run and their order.
+
+    Args:
+        loader (DataLoader): training data loader.
+        world_size (int): number of processes.
+
+    Returns:
+        dict: plain values.
+    """
+    sampler, dataset = loader.sampler, loader.dataset
+    parts = getattr(dataset, 'datasets', [dataset])
+    state = dict(
+        world_size=world_size,
+        batch_size=loader.batch_size,
+        batches=len(loader),
+        lists=[
+            fingerprint(part.sample_ids) if hasattr(part, 'sample_ids') else len(part)
+            for part in parts
+        ],
+        annotations=[
+            _annotations(part) for part in parts if getattr(part, 'labeled', False)
+        ],
+    )
+    for name in ('seed', 'labeled_per_batch', 'unlabeled_per_batch'):
+        if hasattr(sampler, name):
+            state[f'sampler_{name}'] = getattr(sampler, name)
+    return state
+
+
+def _annotations(dataset: Dataset) -> str:
+    """Fingerprint of boxes and masks."""
+    infos = (dataset.get_data_info(n) for n in range(len(dataset)))
+    return fingerprint(repr((x.get('bboxes'), x.get('mask'))) for x in infos)
+
+
+def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Checks that a run continues with the same clips in the same batches.
+
+    Another number of processes is accepted if together they make the same batches:
+    every clip is then drawn and augmented as before, and only rounding differs.
+
+    Args:
+        former (dict): description of the run that wrote the checkpoint.
+        now (dict): description of the run that resumes.
+
+    Returns:
+        str | None: a line for the log if the number of processes differs.
+
+    Raises:
+        DataError: If the runs do not fit, with every reason and its remedy.
+    """
+    checks = (_seeds, _lists, _annotated, _batches)
+    reasons = [reason for check in checks for reason in check(former, now)]
+    if reasons:
+        raise DataError(
+            'The checkpoint does not fit this run: '
+            + '; '.join(reasons)
+            + '. To start a new run from its weights, set load_from and leave resume '
+            'out.'
+        )
+    if former['world_size'] == now['world_size']:
+        return None
+    return (
+        f'The run was started with {former["world_size"]} processes and goes on with '
+        f'{now["world_size"]}. Together they make the same batches, so that results '
+        'differ by rounding alone.'
+    )
+
+
+def _seeds(former: dict, now: dict) -> Iterator[str]:
+    before, here = former.get('sampler_seed'), now.get('sampler_seed')
+    if before != here:
+        yield f'its seed is {before}, this one {here}: set randomness.seed={before}'
+
+
+def _lists(former: dict, now: dict) -> Iterator[str]:
+    before, here = former['lists'], now['lists']
+    if len(before) != len(here):
+        yield f'it was trained on {len(before)} data sets, here are {len(here)}'
+        return
+    names = ('labeled', 'unlabeled') if len(here) == 2 else ()
+    for place, pair in enumerate(zip(before, here, strict=True)):
+        if pair[0] != pair[1]:
+            name = names[place] if names else f'{place + 1}th'
+            yield (
+                f'its {name} clips are others than these, or in another order: use '
+                'the lists that it was started with'
+            )
+
+
+def _annotated(former: dict, now: dict) -> Iterator[str]:
+    # former releases did not keep them; other lists are reported already
+    before = former.get('annotations', now['annotations'])
+    if before != now['annotations'] and former['lists'] == now['lists']:
+        yield (
+            'its labeled clips have other boxes or masks than these: use the '
+            'annotations that it was started with'
+        )
+
+
+def _batches(former: dict, now: dict) -> Iterator[str]:
+    kinds = [
+        name
+        for name in ('sampler_labeled_per_batch', 'sampler_unlabeled_per_batch')
+        if name in former and name in now
+    ] or ['batch_size']
+    for name in kinds:
+        before, here = (s[name] * s['world_size'] for s in (former, now))
+        if before != here:
+            what = name.removeprefix('sampler_')
+            share, rest = divmod(before, now['world_size'])
+            remedy = (
+                'it cannot be divided evenly; take another number of processes'
+                if rest
+                else f'set {what}={share}'
+            )
+            yield (
+                f'its batches of all processes hold {before} clips by {what}, these '
+                f'{here}: with {now["world_size"]} processes {remedy}'
+            )
+            return  # the number of batches follows
+    if former['batches'] != now['batches']:
+        yield (
+            f'its epochs have {former["batches"]} batches, these {now["batches"]}: '
+            'keep num_batches of the sampler'
+        )
+
+
+def compare_settings(former: Config, now: Config) -> list[str]:
+    """Compares the config of a checkpoint with that of the run that resumes it.
+
+    Args:
+        former (Config): config of the checkpoint.
+        now (Config): config of the run.
+
+    Returns:
+        list[str]: lines for the log: changed settings without effect, and changed
+        settings that apply from here on; empty if nothing differs.
     """
     before, here = (dict(_flatten(_dict_of(cfg))) for cfg in (former, now))
     changed = [
@@ -225,7 +313,7 @@ def _flatten(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _name(keys: list[str], before: dict, here: dict) -> str:
-    """Writes the first few changes."""
+    """Names the first few changes."""
     parts = [
         f'{key} {_value(before, key)} -> {_value(here, key)}' for key in keys[:_SHOWN]
     ]

@@ -1,15 +1,10 @@
 """Hooks that refuse checkpoints of another model or run."""
 
-import re
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, find_latest_checkpoint
-from torch import Tensor
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils.checkpoint import embedded_config
@@ -17,75 +12,30 @@ from mmxpl.utils.errors import DataError
 from mmxpl.utils.parallel import unwrap
 
 from ..training_summary import short_schedules
-from .compatibility import compare_runs, compare_settings, describe_run
+from .compatibility import (
+    check_optimizer,
+    compare_runs,
+    compare_settings,
+    compare_weights,
+    describe_run,
+)
 
-_NAMED = 3
 _FOR_RESUME = ('meta', 'message_hub', 'optimizer')
-
-
-class Mismatch(NamedTuple):
-    """How the weights of a checkpoint differ from those of a model."""
-
-    missing: list[str]
-    unexpected: list[str]
-    mis_shaped: list[str]
-
-    def __str__(self) -> str:
-        kinds = (
-            ('missing', self.missing),
-            ('unexpected', self.unexpected),
-            ('of another shape', self.mis_shaped),
-        )
-        return '; '.join(
-            f'{len(keys)} {kind} ({", ".join(keys[:_NAMED])}'
-            f'{", ..." if len(keys) > _NAMED else ""})'
-            for kind, keys in kinds
-            if keys
-        )
-
-
-def compare_weights(
-    model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
-) -> Mismatch:
-    """Compares the names and shapes of two state dicts.
-
-    Args:
-        model (Mapping[str, Tensor]): State dict of the model.
-        checkpoint (Mapping[str, Tensor]): State dict to load. A prefix
-            ``module.``, which wrappers add, does not count.
-
-    Returns:
-        Mismatch: Names that only one of them has, or both in other shapes.
-    """
-    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
-    return Mismatch(
-        missing=[key for key in model if key not in given],
-        unexpected=[key for key in given if key not in model],
-        mis_shaped=[
-            f'{key}: {_shape(given[key])} for {_shape(value)}'
-            for key, value in model.items()
-            if key in given and _shape(given[key]) != _shape(value)
-        ],
-    )
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) else None
 
 
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
     """Stops a run whose checkpoint does not fit its model.
 
-    MMEngine loads what fits and logs the rest, so that a run with the weights
-    of another model goes on with random ones. This hook compares names and
-    shapes before anything is loaded. It also stops a resume from a file that
-    holds weights alone, and keeps MMEngine from running a config that a
-    checkpoint brings along.
+    MMEngine loads the weights that fit and logs the rest, so that a run with the
+    checkpoint of another model continues with random weights. This hook compares
+    names and shapes before anything is loaded. It also stops a resume from a file
+    that holds weights only, and keeps MMEngine from running a config that a
+    checkpoint contains.
 
     Args:
-        partial (bool): Whether a checkpoint may fit in part, as in fine-tuning
-            from another model; at least one weight must fit. Defaults to False.
+        partial (bool): whether a checkpoint may fit in part, as in fine-tuning
+            from another model; at least one weight must fit.
     """
 
     # before hooks that read their own entries from the checkpoint
@@ -98,8 +48,8 @@ class CheckpointGuardHook(Hook):
         """Compares a checkpoint with the model that is about to load it.
 
         Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What the file held.
+            runner (Runner): the runner.
+            checkpoint (dict): content of the file.
 
         Raises:
             DataError: If the checkpoint does not fit.
@@ -118,60 +68,19 @@ class CheckpointGuardHook(Hook):
                 'trained with, or, to start from what fits, set '
                 'partial=True of CheckpointGuardHook.'
             )
+        if not runner._resume:
+            return
         lacking = [key for key in _FOR_RESUME if key not in checkpoint]
-        if runner._resume and lacking:
+        if lacking:
             raise DataError(
                 f'{name} cannot be resumed from, it has no '
                 f'{", ".join(lacking)}. To start from its weights set load_from '
                 'and leave resume out.'
             )
-        if runner._resume:
-            _check_optimizer(runner.optim_wrapper, checkpoint['optimizer'], name)
+        check_optimizer(runner.optim_wrapper, checkpoint['optimizer'], name)
         # MMEngine runs this text as a config, that is as a program, when it resumes
-        if runner._resume and checkpoint['meta'].pop('config', None) is not None:
-            runner.logger.warning(f'{name} brings a config of its own, left unread.')
-
-
-def _check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
-    """Refuses the state of another optimizer, which would fail later or unnoticed."""
-    own = wrapper.state_dict()
-    if not isinstance(own.get('param_groups'), list):
-        return  # several optimizers: MMEngine compares their names
-    before, here = (_groups(x.get('param_groups', [])) for x in (state, own))
-    if before == here:
-        return
-    options = [set().union(*(keys for keys, _ in groups)) for groups in (before, here)]
-    differ = sorted(options[0] ^ options[1])
-    sizes = [[size for _, size in groups] for groups in (before, here)]
-    detail = (
-        f'which has other options ({", ".join(differ)})'
-        if differ
-        else f'whose groups have {sizes[0]} parameters, here {sizes[1]}'
-    )
-    raise DataError(
-        f'{name} was written with another optimizer, {detail}. Resume with the '
-        'optim_wrapper that the run was started with, or, to start from its weights, '
-        'set load_from and leave resume out.'
-    )
-
-
-def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
-    """Names of the options of each group, and the number of its parameters.
-
-    Switches come and go with releases of PyTorch, ``initial_lr`` with schedulers.
-    """
-    return [
-        (
-            frozenset(
-                key
-                for key, value in group.items()
-                if key not in ('params', 'initial_lr')
-                and not isinstance(value, bool | None)
-            ),
-            len(group['params']),
-        )
-        for group in groups
-    ]
+        if checkpoint['meta'].pop('config', None) is not None:
+            runner.logger.warning(f'{name} contains a config, which is not read.')
 
 
 def _checkpoint_name(runner: Runner) -> str:
@@ -184,15 +93,15 @@ def _checkpoint_name(runner: Runner) -> str:
 
 @HOOKS.register_module()
 class RunStateHook(Hook):
-    """Refuses to resume what is another run, and restores the sampler.
+    """Refuses to resume the checkpoint of another run, and restores the sampler.
 
     Seed, lists of clips, annotations, composition of the batches and number of
     processes are written into every checkpoint and compared at a resume, see
-    :func:`~.compatibility.compare_runs`; of other settings that differ, see
-    :func:`~.compatibility.compare_settings`, it warns. In mid-epoch
-    the sampler's ``state_dict`` is written, too, if it has one. So are the model's
-    buffers of every rank: statistics of batch normalisation differ between ranks,
-    and a checkpoint has those of the first.
+    :func:`~.compatibility.compare_runs`; other settings that differ cause a warning,
+    see :func:`~.compatibility.compare_settings`. Within an epoch the sampler's
+    ``state_dict`` is written, too, if it has one. So are the buffers of the model on
+    every rank: statistics of batch normalisation differ between ranks, and MMEngine
+    saves those of the first.
     """
 
     # the sampler must be as it was before hooks look at it
@@ -208,7 +117,11 @@ class RunStateHook(Hook):
         """Keeps the state of a resumed run until the loop is ready."""
         if not runner._resume:
             return
-        self._warn_of_settings(runner, checkpoint)
+        # MMEngine writes no config that cannot be read, but a file may be another's
+        with suppress(DataError):
+            former = embedded_config(checkpoint, str(runner._load_from))
+            for line in compare_settings(former, runner.cfg):
+                runner.logger.warning(line)
         self._resumed = checkpoint.get(self.KEY)
         if self._resumed is None:
             runner.logger.warning(
@@ -217,7 +130,7 @@ class RunStateHook(Hook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Compares, and restores the sampler.
+        """Compares the runs and restores sampler and buffers.
 
         Raises:
             DataError: If the checkpoint does not fit this run.
@@ -239,13 +152,14 @@ class RunStateHook(Hook):
         self._resumed = None
 
     def gather_before_save(self, runner: Runner) -> None:
-        """Collects the buffers of all ranks; every rank comes here."""
+        """Collects the buffers of all ranks; every rank calls it."""
         if runner.world_size == 1:
             return
-        parameters = {name for name, _ in unwrap(runner.model).named_parameters()}
+        model = unwrap(runner.model)
+        parameters = {name for name, _ in model.named_parameters()}
         own = {
             name: value.cpu()
-            for name, value in unwrap(runner.model).state_dict().items()
+            for name, value in model.state_dict().items()
             if name not in parameters
         }
         self._buffers = all_gather_object(own)
@@ -262,17 +176,8 @@ class RunStateHook(Hook):
         )
 
     @staticmethod
-    def _warn_of_settings(runner: Runner, checkpoint: dict) -> None:
-        """Says which settings are others than those that the run began with."""
-        # MMEngine writes no config that cannot be read, but a file may be another's
-        with suppress(DataError):
-            former = embedded_config(checkpoint, str(runner._load_from))
-            for line in compare_settings(former, runner.cfg):
-                runner.logger.warning(line)
-
-    @staticmethod
     def _warn_of_accumulation(runner: Runner) -> None:
-        """Says where gradients that wait for more are lost in a resume."""
+        """Warns if a resume loses gradients that are still accumulated."""
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         epoch = len(runner.train_dataloader)
         periods = {f'{epoch} iterations of an epoch': epoch}
@@ -284,7 +189,7 @@ class RunStateHook(Hook):
             if period > 0 and period % counts:
                 runner.logger.warning(
                     f'optim_wrapper.accumulative_counts={counts} does not divide the '
-                    f'{what}: gradients that wait then are in no checkpoint, so that a '
-                    'resumed run is not exact. Set one that divides both, or another '
-                    'interval.'
+                    f'{what}: gradients accumulated at that point are in no '
+                    'checkpoint, so that a resumed run is not exact. Set one that '
+                    'divides both, or another interval.'
                 )

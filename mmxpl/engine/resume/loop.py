@@ -1,4 +1,4 @@
-"""A training loop that can be stopped and taken up at any iteration."""
+"""Training loop that can be stopped and resumed at any iteration."""
 
 import errno
 import random
@@ -24,12 +24,12 @@ from .preemption_hook import PreemptionHook
 def seed_step(seed: int, step: int) -> None:
     """Seeds Python's, NumPy's and PyTorch's generators for one training step.
 
-    Random numbers are then a function of seed and step, whatever was drawn
-    before, and a checkpoint needs no state of any generator on any rank.
+    Random numbers then depend on seed and step only, and checkpoints need no state
+    of generators.
 
     Args:
-        seed (int): Of the run, or of the rank.
-        step (int): Training steps done.
+        seed (int): seed of the run or of the rank.
+        step (int): training steps done.
     """
     words = np.random.SeedSequence([seed, step]).generate_state(3)
     python_seed, numpy_seed, torch_seed = (int(word) for word in words)
@@ -42,31 +42,29 @@ def seed_step(seed: int, step: int) -> None:
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """MMEngine's loop over epochs, resumable at every iteration.
 
-    It differs from its parent in six points:
+    Differences from its parent:
 
-    - It knows how long the warm-up without pseudo-labels is, which hooks and
-      samplers ask it for.
-    - The batch size follows from the sampler's composition, see
+    - ``warmup_epochs``, the warm-up without pseudo-labels, which hooks and samplers
+      read from here.
+    - The batch size follows from the sampler, see
       :func:`mmxpl.datasets.samplers.set_batch_size`.
-    - Before every step all random generators are seeded with the runner's seed
-      (see ``diff_rank_seed`` for one a rank) and the step's number.
-    - A run that was saved in the middle of an epoch goes on at the very
-      iteration. A sampler with ``skip_batches(number)``, such as
-      :class:`mmxpl.datasets.CurriculumSampler`, leaves out what was seen
-      without a file being read; with others the data is read and left out.
-    - A run that was stopped between the end of an epoch and its validation does
-      that validation first.
-    - If a data worker is killed or the disk is full, the run stops with one
-      clear error.
+    - All random generators are seeded before every step with the runner's seed (with
+      ``diff_rank_seed``, the rank's) and the number of the step.
+    - A run that was saved within an epoch continues at the next iteration. A sampler
+      with ``skip_batches(number)``, such as
+      :class:`mmxpl.datasets.CurriculumSampler`, skips what was seen without reading
+      files; with others the data is read and dropped.
+    - A run that was stopped between an epoch and its validation validates first.
+    - A killed data worker or a full disk ends the run with one clear error.
 
     Args:
-        runner (Runner): The runner.
-        dataloader (DataLoader | dict): The data loader or its config.
-        max_epochs (int): Number of epochs.
-        warmup_epochs (int | float): Epochs without pseudo-labels, or, below 1,
-            their share of ``max_epochs``, which a shorter training then keeps. See
-            :func:`mmxpl.engine.schedules.count_warmup_epochs`. Defaults to 0.
-        **kwargs: Further arguments of
+        runner (Runner): the runner.
+        dataloader (DataLoader | dict): the data loader or its config.
+        max_epochs (int): number of epochs.
+        warmup_epochs (int | float): epochs without pseudo-labels or, below 1, their
+            share of ``max_epochs``; see
+            :func:`mmxpl.engine.schedules.count_warmup_epochs`.
+        **kwargs: further arguments of
             :class:`mmengine.runner.EpochBasedTrainLoop`.
     """
 
@@ -82,20 +80,19 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if isinstance(dataloader, dict):
             set_batch_size(dataloader)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
-        # whether the validation after the last whole epoch is behind us; a
-        # checkpoint that is resumed from may say no
+        # whether the last whole epoch was validated; a checkpoint may say no
         self.validated = True
 
     @property
     def position(self) -> int:
-        """int: Iterations of the current epoch that are done."""
+        """int: iterations of the current epoch that are done."""
         return self._iter - self._epoch * len(self.dataloader)
 
     def run(self) -> nn.Module:
         """Trains.
 
         Returns:
-            nn.Module: The model.
+            nn.Module: the model.
 
         Raises:
             DataError: If a data worker was killed, or the disk is full.
@@ -110,7 +107,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 if isinstance(hook, PreemptionHook):
                     hook.end_if_received(self.runner, 'it has ended another process')
             raise DataError(f'{cause} {last_good(self.runner)}') from error
-        except OSError as error:  # of what is written beside checkpoints
+        except OSError as error:  # of files other than checkpoints
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise DataError(
@@ -138,7 +135,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.validated = True
 
     def run_epoch(self) -> None:
-        """Trains for an epoch, or for what is left of it."""
+        """Trains for an epoch or the rest of it."""
         done = self.position
         if not 0 <= done <= len(self.dataloader):
             raise DataError(
@@ -147,7 +144,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 f'{len(self.dataloader)} iterations. Resume with the batch size and '
                 'the lists that the run was started with.'
             )
-        # told before the hooks, so that they can see that an epoch is taken up
+        # before the hooks, so that they know that the epoch is resumed
         self._skip_in_sampler(done)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
@@ -159,17 +156,17 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _skip_in_sampler(self, batches: int) -> None:
-        """Has the sampler leave out the first batches, if it can."""
+        """Lets the sampler skip the first batches, if it can."""
         if hasattr(self.dataloader.sampler, 'skip_batches'):
             self.dataloader.sampler.skip_batches(batches)
 
     def _batches(self, done: int) -> Iterator[dict]:
-        """Yields what is left of the epoch, the generators seeded for each batch."""
+        """Yields the rest of the epoch, with generators seeded for each batch."""
         batches = iter(self.dataloader)
         if done and not hasattr(self.dataloader.sampler, 'skip_batches'):
             print_log(
                 f'{type(self.dataloader.sampler).__name__} cannot skip: {done} '
-                'batches that were seen before are read and left out.',
+                'batches that were seen before are read and dropped.',
                 logger='current',
             )
             for _ in range(done):

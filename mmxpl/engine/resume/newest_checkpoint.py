@@ -1,4 +1,4 @@
-"""Which checkpoint of a directory a run goes on from."""
+"""Search for the newest whole checkpoint of a folder."""
 
 import logging
 from contextlib import suppress
@@ -11,18 +11,18 @@ from mmxpl.utils.errors import DataError
 
 
 class Candidate(NamedTuple):
-    """A checkpoint that a run can go on from, and how far it is."""
+    """A checkpoint that can be resumed from, and its progress."""
 
-    run: int  # which run in this directory wrote it, counted from 1
+    run: int  # number of the run that wrote it, counted from 1 in its folder
     iter: int
     epoch: int
     validated: bool
     path: Path
-    files: dict[str, str]  # digests of what belongs to it, by name
+    files: dict[str, str]  # digests of further files of it, by name
 
     @property
     def is_whole(self) -> bool:
-        """bool: Whether it is what was saved, and all that belongs to it."""
+        """bool: whether its file and all further files are undamaged."""
         return damaged_part(self.path) is None and all(
             is_whole(self.path.with_name(name), digest)
             for name, digest in self.files.items()
@@ -42,14 +42,14 @@ def progress_of(path: Path, meta: dict[str, Any]) -> Candidate:
 
 
 def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
-    """Reads how far the checkpoints of a directory are.
+    """Reads the progress of the checkpoints of a folder.
 
     Args:
-        folder (str | Path): The directory.
+        folder (str | Path): the folder.
 
     Returns:
-        tuple: The candidates, the newest first, and the files that cannot be
-        read. Files of weights alone are in neither.
+        tuple: candidates, the newest first, and files that cannot be read. Files
+        with weights only are in neither.
     """
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
@@ -57,19 +57,19 @@ def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
             meta, resumable = read_meta(path)
             if resumable:
                 candidates.append(progress_of(path, meta))
-        except (DataError, KeyError):  # one without a position is none of ours
+        except (DataError, KeyError):  # without a position it is not ours
             damaged.append(path)
     return sorted(candidates, reverse=True), damaged
 
 
 def named_files(folder: str | Path) -> set[str]:
-    """Lists what belongs to the checkpoints of a directory.
+    """Lists the further files of the checkpoints of a folder.
 
     Args:
-        folder (str | Path): The directory.
+        folder (str | Path): the folder.
 
     Returns:
-        set[str]: Names of files. What damaged checkpoints name is not known.
+        set[str]: names of files, except those of damaged checkpoints.
     """
     names = set()
     for path in Path(folder).glob('*.pth'):
@@ -79,18 +79,17 @@ def named_files(folder: str | Path) -> set[str]:
 
 
 def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
-    """Finds the newest checkpoint that is whole, with all that belongs to it.
+    """Finds the newest checkpoint that is whole, further files included.
 
-    What counts is what the files say: the number of the run and the iteration.
-    File times, names and the file ``last_checkpoint`` do not count, so that a
-    clock that was set back, a copy, or a damaged pointer changes nothing.
+    The number of the run and the iteration in the files decide. File times, names
+    and ``last_checkpoint`` do not count, so that a clock that was set back, a copy
+    or a damaged pointer changes nothing.
 
     Args:
-        folder (str | Path): The directory.
+        folder (str | Path): the folder.
 
     Returns:
-        tuple: The file, or None if there is no checkpoint at all, and the files
-        that were left out because they are damaged.
+        tuple: the file, or None if there is no checkpoint; and damaged files.
 
     Raises:
         DataError: If there are checkpoints, but none is whole.
@@ -112,15 +111,15 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
 def choose_newest(
     folder: str | Path, pointer: Path, logger: logging.Logger
 ) -> str | None:
-    """Finds the newest whole checkpoint and warns of what it passes over.
+    """Finds the newest whole checkpoint and warns of damaged ones.
 
     Args:
-        folder (str | Path): The directory.
-        pointer (Path): The file ``last_checkpoint``, which may be missing.
-        logger (logging.Logger): Gets the warnings.
+        folder (str | Path): the folder.
+        pointer (Path): the file ``last_checkpoint``, which may be missing.
+        logger (logging.Logger): gets the warnings.
 
     Returns:
-        str | None: The file; None if there is no checkpoint at all.
+        str | None: the file; None if there is no checkpoint.
 
     Raises:
         DataError: If there are checkpoints, but none is whole.
@@ -144,16 +143,16 @@ def choose_newest(
 
 
 def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
-    """Numbers a run, so that its checkpoints count as the newest of a directory.
+    """Numbers a run, so that its checkpoints are the newest of a folder.
 
     Args:
-        folder (str | Path): The directory.
-        run (int, optional): Number of the run that is resumed.
-        iteration (int): Iterations done.
+        folder (str | Path): the folder.
+        run (int, optional): number of the run that is resumed.
+        iteration (int): iterations done.
 
     Returns:
-        int: The number of the resumed run; a new one if there is none, or if
-        the directory has checkpoints that are newer than the one resumed from.
+        int: the number of the resumed run; a new one if there is none, or if the
+        folder has checkpoints newer than the one resumed from.
     """
     newest = next(iter(read_candidates(folder)[0]), None)
     if newest is None:

@@ -1,4 +1,4 @@
-"""Stopping with a checkpoint when the machine is to be given back."""
+"""Stop at a signal, with a checkpoint of the last iteration."""
 
 import os
 import signal
@@ -19,15 +19,14 @@ from .checkpoint_hook import AtomicCheckpointHook, last_good
 
 
 class Shielded:
-    """Start of a data worker that heeds signals of its parent alone.
+    """``worker_init_fn`` of data workers that obey signals of their parent only.
 
-    Schedulers send signals to every process of a job. A worker that ignored SIGTERM
-    altogether would outlive the run: at the end that is how Python stops workers,
-    and then it waits for them.
+    Schedulers send signals to every process of a job. Workers cannot ignore SIGTERM
+    altogether: Python ends them by it, and then waits for them.
 
     Args:
-        worker_init_fn (Callable, optional): what else a worker starts with.
-        signals (Sequence[signal.Signals]): what is left to the run.
+        worker_init_fn (Callable, optional): former ``worker_init_fn``.
+        signals (Sequence[signal.Signals]): signals that the run handles.
     """
 
     def __init__(
@@ -36,41 +35,41 @@ class Shielded:
         self.worker_init_fn, self.signals = worker_init_fn, signals
 
     def __call__(self, worker_id: int) -> None:
-        """Starts the worker.
+        """Blocks the signals and calls the former function.
 
         Args:
-            worker_id (int): Its number.
+            worker_id (int): number of the worker.
         """
         if hasattr(signal, 'sigwaitinfo'):  # not on macOS: workers die there
             # blocked in this thread and all that start from here on
             signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
-            threading.Thread(target=self._heed, daemon=True).start()
+            threading.Thread(target=self._wait, daemon=True).start()
         if self.worker_init_fn is not None:
             self.worker_init_fn(worker_id)
 
-    def _heed(self) -> None:
-        """Takes the signals, and ends the process if the parent sent one."""
+    def _wait(self) -> None:
+        """Consumes signals and ends the process if the parent sent one."""
         while signal.sigwaitinfo(self.signals).si_pid != os.getppid():
             pass
         os._exit(0)
 
 
 def shield_workers(loader: DataLoader, signals: Sequence[signal.Signals]) -> None:
-    """Has the workers of a loader, yet to be started, leave signals to the run.
+    """Shields the workers that a loader will start from signals to the job.
 
     Args:
-        loader (DataLoader): The loader, changed in place.
-        signals (Sequence[signal.Signals]): The signals.
+        loader (DataLoader): the loader, changed in place.
+        signals (Sequence[signal.Signals]): the signals.
     """
     loader.worker_init_fn = Shielded(loader.worker_init_fn, signals)
 
 
 def shield_like(loader: DataLoader, other: DataLoader) -> None:
-    """Shields the workers of a loader if those of another one are.
+    """Shields the workers of a loader if those of another loader are shielded.
 
     Args:
-        loader (DataLoader): The loader, changed in place.
-        other (DataLoader): The other one.
+        loader (DataLoader): the loader, changed in place.
+        other (DataLoader): the other loader.
     """
     if isinstance(other.worker_init_fn, Shielded):
         shield_workers(loader, other.worker_init_fn.signals)
@@ -82,27 +81,26 @@ EXIT_CODE = os.EX_TEMPFAIL
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Ends a training at a signal, with a checkpoint of the very iteration.
+    """Ends a training at a signal, with a checkpoint of the current iteration.
 
-    The iteration is finished, ``preempted.pth`` is written by the run's
-    :class:`AtomicCheckpointHook`, and the process exits with code 75
-    (EX_TEMPFAIL). ``resume=True`` then goes on at the next iteration. Ranks agree
-    on the iteration by one small all_reduce every ``interval`` iterations; a
-    signal to one of them is enough.
+    The iteration is finished, the run's :class:`AtomicCheckpointHook` writes
+    ``preempted.pth``, and the process exits with code 75 (EX_TEMPFAIL).
+    ``resume=True`` then continues at the next iteration. Ranks agree on the
+    iteration by a small all_reduce every ``interval`` iterations; a signal to one
+    of them is enough.
 
-    A validation that is due is left to the resumed run; in distributed runs one
-    that has begun is finished first. So is the scoring pass. Data workers ignore
-    the signals, which schedulers send to every process of a job, unless it is the
-    run itself that stops them.
+    A validation that is due is left to the resumed run; in distributed runs a
+    validation that has begun is finished first, and so is the scoring pass. Data
+    workers ignore the signals, which schedulers send to every process of a job.
 
     Args:
-        signals (Sequence[str]): names. Defaults to SIGTERM, which schedulers
-            and torchrun send, and SIGUSR1 (``sbatch --signal=USR1@120``).
-        interval (int): iterations between two looks, equal on every rank.
-            Defaults to 1 for one process, else to 10.
+        signals (Sequence[str]): names of signals: SIGTERM, which schedulers and
+            torchrun send, and SIGUSR1 (``sbatch --signal=USR1@120``).
+        interval (int, optional): iterations between two checks, equal on every
+            rank. Defaults to 1 for one process, else to 10.
     """
 
-    # after checkpoints in turn are written
+    # after regular checkpoints are written
     priority = 'LOWEST'
 
     def __init__(
@@ -120,7 +118,7 @@ class PreemptionHook(Hook):
         self._former: dict = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Listens from here on.
+        """Installs the signal handlers.
 
         Raises:
             TypeError: If no AtomicCheckpointHook is there to save.
@@ -143,7 +141,7 @@ class PreemptionHook(Hook):
                 shield_workers(loader, self.signals)
 
     def after_train(self, runner: Runner) -> None:
-        """Listens no more."""
+        """Restores the former signal handlers."""
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former = {}
@@ -158,7 +156,7 @@ class PreemptionHook(Hook):
         """Stops after an iteration."""
         if not self._former:
             return
-        # gradients that wait for more batches are in no checkpoint
+        # accumulated gradients are in no checkpoint
         updated = getattr(runner.optim_wrapper, 'should_update', lambda: True)()
         if updated and (runner.iter + 1) % self.interval == 0 and self._agreed():
             self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
@@ -170,8 +168,8 @@ class PreemptionHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Stops a single process in a validation, as if it had not begun."""
-        # ranks may have unequal numbers of batches to validate on
+        """Stops a single process within a validation, which is then repeated."""
+        # ranks may validate on unequal numbers of batches
         if runner.world_size == 1:
             self.before_val(runner)
 
@@ -185,18 +183,18 @@ class PreemptionHook(Hook):
         self.received = number
 
     def _agreed(self) -> bool:
-        """Tells whether some rank got a signal; every rank asks at the same time."""
+        """Tells whether some rank got a signal; every rank calls it."""
         flag = torch.tensor(self.received)
         all_reduce(flag, op='max')
         self.received = int(flag)
         return bool(self.received)
 
     def end_if_received(self, runner: Runner, failure: str) -> None:
-        """Ends the process where a signal to the whole job has ended a part of it.
+        """Ends the process if a failure follows from a signal to the whole job.
 
         Args:
-            runner (Runner): The runner.
-            failure (str): What went wrong.
+            runner (Runner): the runner.
+            failure (str): what went wrong.
 
         Raises:
             SystemExit: With code 75, if there was a signal.
@@ -210,7 +208,7 @@ class PreemptionHook(Hook):
             raise SystemExit(EXIT_CODE)
 
     def _stop(self, runner: Runner, meta: dict) -> None:
-        """Saves and exits; every rank comes here."""
+        """Saves and exits; every rank calls it."""
         (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
         path = hook.save_preempted(runner, meta)
         name = signal.Signals(self.received).name

@@ -1,4 +1,4 @@
-"""One training at a time in a work directory."""
+"""Lock that keeps a second training out of a work directory."""
 
 import errno
 import fcntl
@@ -19,21 +19,18 @@ _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
-    """Keeps a second training out of a work directory.
+    """Locks a work directory against a second training.
 
-    The lock is the operating system's, on one file: it ends with the process,
-    whatever ends it, and needs no clearing up. It is a lock of the process, not
-    of the open file, so that data workers which outlive a killed training do not
-    hold it. On network drives it works where the server offers POSIX locks (NFS
-    with lockd, and version 4); where there are none, a warning is printed.
-
-    Only the first process of a distributed run takes it.
+    It is a POSIX lock on one file: it ends with the process, whatever ends it, and
+    data workers that outlive a killed training do not hold it. Network drives need
+    a server with POSIX locks (NFS 4, or NFS with lockd); without locks, a warning is
+    printed. Only the first process of a distributed run takes the lock.
 
     Args:
-        work_dir (str | Path): The directory; made if need be.
+        work_dir (str | Path): the directory, made if it is missing.
 
     Yields:
-        None: Control to the training.
+        None: control to the training.
 
     Raises:
         DataError: If another process holds the lock, or the directory cannot be

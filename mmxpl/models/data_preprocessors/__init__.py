@@ -1,8 +1,7 @@
 """Data preprocessors and what they are made of."""
 
-from .audio_augmentation import AudioAugmentation
 from .audio_frontends import LogMel, LogSpectrogram
-from .augmentation import Augmentation, sample_draws
+from .augmentation import AudioAugmentation, Augmentation, sample_draws
 from .av_data_preprocessor import AVDataPreprocessor, PreparedInputs
 
 __all__ = [

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample, warp
 
-from .audio_augmentation import AudioAugmentation
-from .augmentation import Augmentation, sample_draws
+from .augmentation import AudioAugmentation, Augmentation, sample_draws
 
 
 class PreparedInputs(dict):

@@ -3,9 +3,8 @@
 from .efficientnet_lite import EfficientNetLite
 from .hf_audio_encoder import HFAudioEncoder
 from .hf_backbone import HFVisionBackbone
-from .spectrogram_encoder import SpectrogramEncoder
+from .spectrogram_encoders import SpectrogramEncoder, VGGishEncoder
 from .timm_backbone import TimmBackbone
-from .vggish_encoder import VGGishEncoder
 from .yamnet import YAMNet
 
 __all__ = [

@@ -11,8 +11,7 @@ from mmxpl.compat import torchaudio_transforms
 from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .hf_loading import load_weights, read_config
-from .optional import import_optional, weights_error
+from .pretrained import import_optional, load_weights, read_config, weights_error
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin

@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .hf_loading import load_weights, read_config
-from .optional import IMAGENET_MEAN, IMAGENET_STD, Renormalize, import_optional
+from .pretrained import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Renormalize,
+    import_optional,
+    load_weights,
+    read_config,
+)
 
 
 @MODELS.register_module()

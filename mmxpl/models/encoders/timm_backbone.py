@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .optional import Renormalize, import_optional, weights_error
+from .pretrained import Renormalize, import_optional, weights_error
 
 
 @MODELS.register_module()

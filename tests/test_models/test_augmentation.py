@@ -1,5 +1,3 @@
-"""Views of the sound against a slow reference, one bin after the other."""
-
 import pytest
 import torch
 
