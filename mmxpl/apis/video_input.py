@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.logging import print_log
 
-from mmxpl.datasets.video_io import FrameReader, SoundReader, frame_image
+from mmxpl.datasets.video_io import FrameReader, frame_image
+from mmxpl.datasets.video_sound import SoundReader
 from mmxpl.utils import DataError
 
 _TOLERANCE = 1e-3  # seconds

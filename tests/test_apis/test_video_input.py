@@ -3,7 +3,8 @@ import pytest
 import soundfile
 
 from mmxpl.apis.video_input import SoundWindow, WindowReader, video_pairs
-from mmxpl.datasets.video_io import FrameReader, SoundReader, read_video_sound
+from mmxpl.datasets.video_io import FrameReader
+from mmxpl.datasets.video_sound import SoundReader, read_video_sound
 from mmxpl.utils import DataError
 
 pytest.importorskip('av')

@@ -19,7 +19,8 @@ from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
 from mmxpl.datasets.convert import coco_labels
 from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.image_io import decode_frame, read_frame
-from mmxpl.datasets.video_io import read_video_frame, read_video_sound
+from mmxpl.datasets.video_io import read_video_frame
+from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
 

@@ -16,7 +16,7 @@ from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
 from mmxpl.datasets.image_io import decode_frame, image_size, read_frame
 from mmxpl.datasets.media import MAX_PIXELS
 from mmxpl.datasets.truncation import flac_facts
-from mmxpl.datasets.video_io import read_video_clip
+from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError
 
 RATE = 16000

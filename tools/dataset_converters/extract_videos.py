@@ -28,8 +28,8 @@ from mmxpl.datasets.video_io import (
     MIDDLE,
     VIDEO_SUFFIXES,
     import_av,
-    read_video_clip,
 )
+from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.ids import name_some

@@ -23,7 +23,8 @@ from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
-from mmxpl.datasets.video_io import import_av, read_video_sound
+from mmxpl.datasets.video_io import import_av
+from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.ids import name_some
