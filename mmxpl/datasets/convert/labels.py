@@ -221,7 +221,7 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
         raise DataError(f'{folder}: holds no mask ID.png. Name the folder of masks.')
     labels, black = {}, []
     for sample_id, path in paths.items():
-        mask = _read_mask(path)
+        mask = read_mask(path)
         if mask.any():
             labels[sample_id] = {'bboxes': [mask_box(mask)], 'mask': encode_rle(mask)}
         else:
@@ -229,8 +229,18 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
     return labels, black
 
 
-def _read_mask(path: Path) -> np.ndarray:
-    """Reads a mask, uint8 (H, W) in {0, 1}."""
+def read_mask(path: Path) -> np.ndarray:
+    """Reads a mask.
+
+    Args:
+        path (Path): PNG file; a pixel that is not black sounds.
+
+    Returns:
+        np.ndarray: uint8 of shape (H, W) in {0, 1}.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     data = read_media_bytes(str(path), 'mask')
     image = decode_image(str(path), data, 'mask', cv2.IMREAD_UNCHANGED)
     if image.ndim == 3:

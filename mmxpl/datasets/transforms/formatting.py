@@ -23,6 +23,8 @@ META_KEYS = (
     'ori_shape',
     'img_shape',
 )
+# become meta information where the data set knows them
+_OPTIONAL_KEYS = ('is_sounding', 'video_id')
 
 
 @TRANSFORMS.register_module()
@@ -30,7 +32,8 @@ class PackAVInputs(BaseTransform):
     """Makes tensors and an :class:`AVDataSample` of a clip.
 
     Required keys: ``img`` and ``audio``, or ``features``, and the meta keys. Optional
-    keys: ``bboxes``, ``gt_map`` and ``is_sounding`` (which becomes meta information).
+    keys: ``bboxes``, ``gt_map``, and ``is_sounding`` and ``video_id``, which become
+    meta information.
 
     Args:
         meta_keys (Sequence[str]): keys that become meta information. Defaults
@@ -52,8 +55,8 @@ class PackAVInputs(BaseTransform):
             ``data_samples``.
         """
         sample = AVDataSample(metainfo={key: results[key] for key in self.meta_keys})
-        if 'is_sounding' in results:
-            sample.set_metainfo({'is_sounding': results['is_sounding']})
+        known = {key: results[key] for key in _OPTIONAL_KEYS if key in results}
+        sample.set_metainfo(known)
         if results.get('bboxes') is not None:
             boxes = torch.tensor(results['bboxes'], dtype=torch.float32)
             sample.gt_instances = InstanceData(bboxes=boxes.reshape(-1, 4))

@@ -19,11 +19,16 @@ class SegmentationMetric(MapMetric):
     ``gt_map`` must hold a mask, 0 and 1: ``RasterizeTargets(source='mask')``. Keys,
     per cent, for models and the rows ``ref/disc`` and ``ref/whole``::
 
-        <row>/mIoU   <row>/F-score   <row>/pixel_AP
+        <row>/mIoU   <row>/F-score   <row>/pixel_AP   <row>/F-score_video
 
     F-score (beta squared 0.3, the best of 255 thresholds) and pixel AP leave out
     images whose mask is empty; the card says how many. mIoU gives these the
     share of the frame that stays empty, as AVSBench does.
+
+    F-score has one threshold for the whole set. AVSBench's test script takes the best
+    threshold of each video, and 0 for a video whose masks are all empty (test.py of
+    OpenNLPLab/AVSBench, with its batch of one video); that is ``F-score_video``, where
+    the samples have a ``video_id``.
 
     Args:
         threshold (float): A pixel of a map that exceeds it belongs to the mask of mIoU.
@@ -56,6 +61,7 @@ class SegmentationMetric(MapMetric):
         targets = target.expand(len(full), -1, -1)
         ious = mask_iou(full > self.threshold, targets).tolist()
         item = dict(empty=not target.any(), ious=dict(zip(maps, ious, strict=True)))
+        item['video'] = sample.get('video_id')
         if not item['empty']:
             aps = pixel_ap(full, targets).tolist()
             item['aps'] = dict(zip(maps, aps, strict=True))
@@ -85,9 +91,21 @@ class SegmentationMetric(MapMetric):
                 'F-score': 100 * float(curve.max()),
                 'pixel_AP': 100 * float(np.mean([item['aps'][row] for item in filled])),
             }
+            if all(item['video'] is not None for item in items):
+                rows[row]['F-score_video'] = 100 * _best_by_video(items, row)
         return rows, [
             f'mIoU: probability > {self.threshold:g}; F-score: beta^2 0.3, best of 255 '
             'thresholds on the mean curve',
             f'masks: {len(filled)} filled, {len(items) - len(filled)} empty (left out '
             'of F-score and AP)',
         ]
+
+
+def _best_by_video(items: Sequence[dict], row: str) -> float:
+    """Mean over videos of the best F-score on the mean curve of a video's frames."""
+    curves = {item['video']: [] for item in items}
+    for item in items:
+        if not item['empty']:
+            curves[item['video']].append(item['curves'][row])
+    best = [np.mean(own, axis=0).max() if own else 0.0 for own in curves.values()]
+    return float(np.mean(best))

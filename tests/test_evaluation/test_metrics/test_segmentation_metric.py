@@ -45,3 +45,38 @@ def test_segmentation_refuses_what_is_no_mask():
     samples[3].gt_map[0, 0] = 0.5
     with pytest.raises(DataError, match='clip_003.*no mask of 0 and 1'):
         evaluate(samples)
+
+
+def straight_f_score(maps, masks):
+    """AVSBench's rule for one video, threshold by threshold and pixel by pixel."""
+    curves = []
+    for one, mask in zip(maps.tolist(), masks.tolist(), strict=True):
+        pixels = [(p, m) for p, m in zip(sum(one, []), sum(mask, []), strict=True)]
+        total, curve = sum(m for _, m in pixels), []
+        for threshold in torch.linspace(0, 1, 255).tolist():
+            marked = [m for p, m in pixels if p >= threshold]
+            precision = sum(marked) / len(marked) if marked else 0.0
+            recall = sum(marked) / total
+            low = 0.3 * precision + recall
+            curve.append(1.3 * precision * recall / low if low else 0.0)
+        curves.append(curve)
+    return max(sum(values) / len(curves) for values in zip(*curves, strict=True))
+
+
+def test_the_f_score_of_videos_takes_each_one_s_best_threshold():
+    samples = scored_samples(8)
+    for number, sample in enumerate(samples):
+        sample.set_metainfo(dict(video_id='xxyyyzzz'[number]))
+    samples[3].gt_map.zero_()
+    for sample in samples[5:]:  # a video in which nothing sounds counts 0
+        sample.gt_map.zero_()
+    scores = evaluate(samples)
+    maps, gt = stack_maps(samples, 'a')
+    full = upsample_maps(maps, SIZE)
+    expected = [straight_f_score(full[i], gt[i]) for i in ([0, 1], [2, 4])] + [0]
+    found = scores['segmentation/a/F-score_video']
+    assert found == pytest.approx(100 * sum(expected) / 3, abs=1e-3)
+
+
+def test_samples_of_no_video_have_no_f_score_of_videos():
+    assert 'segmentation/a/F-score_video' not in evaluate(scored_samples())
