@@ -1,9 +1,9 @@
-"""A page on which to try a checkpoint: upload a clip, or an image and a sound.
+"""Web page to try a checkpoint on an image with its sound, or on a clip.
 
-Shows the maps and boxes of A, B and their ensemble and the spectrogram. It listens
-on this machine alone and needs no network. Uploads and results are kept in a
-temporary folder, which is deleted at the end. Scripts call it with gradio_client, as
-``/localize`` and ``/localize_clip``. Needs: pip install "mmxpl[demo]".
+Shows the maps and boxes of A, B and their ensemble, and the spectrograms. The server
+listens on this machine only and needs no network. Uploads and results are kept in a
+temporary folder, which is deleted at the end. Scripts can call ``/localize`` and
+``/localize_clip`` with gradio_client. Needs: pip install "mmxpl[demo]".
 """
 
 import argparse
@@ -19,12 +19,13 @@ from typing import Any
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 
-TITLE = 'mmxpl: where in the picture is what one hears?'
+TITLE = 'mmxpl: where in the picture does the sound come from?'
+THRESHOLD = 0.5
 LOCAL = '127.0.0.1'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,10 +39,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def import_gradio(folder: Path) -> Any:
-    """Import Gradio, told to keep to itself and to a folder.
+    """Imports Gradio without telemetry, with a folder for its files.
 
     Args:
-        folder (Path): For uploads and results.
+        folder (Path): Folder for uploads and results.
 
     Returns:
         ModuleType: The module ``gradio``.
@@ -49,7 +50,7 @@ def import_gradio(folder: Path) -> Any:
     Raises:
         DataError: If it is not installed.
     """
-    # read when it is imported
+    # Gradio reads these when it is imported
     os.environ['GRADIO_TEMP_DIR'] = str(folder)
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     os.environ['HF_HUB_OFFLINE'] = '1'
@@ -64,17 +65,18 @@ def import_gradio(folder: Path) -> Any:
 
 
 def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
-    """Build the page.
+    """Builds the page, which shows the prediction of an example at first.
 
     Args:
         gr (ModuleType): Gradio.
         inferencer (XPLInferencer): The model.
-        folder (Path): For examples and results.
+        folder (Path): Folder for examples and results.
 
     Returns:
         gradio.Blocks: The page.
     """
-    from mmxpl.apis import web_view as view
+    import web_view as view
+
     from mmxpl.apis.video_overlay import OverlayOptions, overlay_video
 
     def answer(function: Any, *args: Any) -> Any:
@@ -84,8 +86,6 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
             raise gr.Error(str(error), duration=None, print_exception=False) from error
 
     def show(scene: Any, threshold: float) -> tuple:
-        if scene is None:
-            return [], []
         return answer(view.draw_scene, scene, threshold)
 
     def pair(image: str, sound: str, threshold: float) -> tuple:
@@ -98,7 +98,7 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
 
     def whole(clip: str, threshold: float) -> str:
         answer(view.check_upload, clip, 'clip')
-        # a folder of its own, since nothing is overwritten
+        # a new folder each time, since no file is overwritten
         target = Path(tempfile.mkdtemp(dir=folder)) / 'heatmap.mp4'
         options = OverlayOptions(threshold=threshold, smooth=0.3)
         answer(overlay_video, inferencer, clip, target, options)
@@ -112,43 +112,69 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
         scene = answer(view.localize_clip, inferencer, clip, percent / 100)
         return answer(view.describe_scene, scene, threshold)
 
-    def upload(kind: str, name: str) -> Any:
-        return gr.File(
-            label=name, file_types=list(view.SUFFIXES[kind]), elem_id=f'{kind}-file'
-        )
-
+    examples = view.write_examples(folder)
+    first_image, first_sound = examples[0]
+    first_scene = view.localize_pair(inferencer, first_image, first_sound)
+    first_pictures, first_rows = view.draw_scene(first_scene, THRESHOLD)
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)
     ) as page:
-        scene = gr.State()
+        scene = gr.State(first_scene)
         gr.Markdown(f'# {TITLE}')
         with gr.Row():
             with gr.Column(scale=1):
                 with gr.Tab('Image and sound'):
-                    image, sound = upload('image', 'Image'), upload('sound', 'Sound')
+                    image = gr.Image(
+                        first_image,
+                        label='Image',
+                        type='filepath',
+                        image_mode=None,  # the file as it was uploaded
+                        sources=['upload'],
+                        buttons=[],
+                        height=280,
+                        elem_id='image-file',
+                    )
+                    sound = gr.Audio(
+                        first_sound,
+                        label='Sound',
+                        type='filepath',
+                        sources=['upload'],
+                        buttons=[],
+                        editable=False,
+                        elem_id='sound-file',
+                    )
                     of_pair = gr.Button('Localize', variant='primary', elem_id='pair')
-                    gr.Examples(
-                        view.write_examples(folder),
+                    chosen = gr.Examples(
+                        examples,
                         [image, sound],
                         label='Examples from the synthetic world',
                         example_labels=['Clip 1', 'Clip 2', 'Clip 3'],
-                    )
+                    ).load_input_event
                 with gr.Tab('Clip', elem_id='clip-tab'):
-                    clip = upload('clip', 'Video with sound')
-                    percent = gr.Slider(0, 100, 50, step=1, label='Moment, per cent')
+                    clip = gr.Video(
+                        label='Video with sound',
+                        sources=['upload'],
+                        buttons=[],
+                        height=280,
+                        elem_id='clip-file',
+                    )
+                    percent = gr.Slider(0, 100, 50, step=1, label='Moment in per cent')
                     of_moment = gr.Button(
                         'Localize', variant='primary', elem_id='moment'
                     )
                     of_whole = gr.Button(
                         'Heat map over the whole clip', elem_id='whole'
                     )
-                    video = gr.Video(label='Heat map', interactive=False)
+                    video = gr.Video(
+                        label='Heat map', interactive=False, elem_id='heat-map'
+                    )
                 threshold = gr.Slider(
-                    0, 1, 0.5, step=0.01, label='Threshold of the boxes'
+                    0, 1, THRESHOLD, step=0.01, label='Threshold of the boxes'
                 )
             with gr.Column(scale=2):
                 pictures = gr.Gallery(
-                    label='Maps and spectrogram',
+                    first_pictures,
+                    label='Maps and spectrograms',
                     columns=3,
                     format='png',
                     height='auto',
@@ -156,18 +182,21 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
                     elem_id='pictures',
                 )
                 gr.Markdown(
-                    'Colours are probabilities on a scale fixed to 0 ... 1, the white '
-                    'line runs at 0.5. Confidence is the mean of the highest quarter '
-                    'of the map. Boxes are pixels of the frame.'
+                    'Colours are probabilities on a fixed scale from 0 to 1; the white '
+                    'line is at 0.5. Confidence is the mean of the highest quarter of '
+                    'the map. Boxes are in pixels of the frame.'
                 )
-                rows = gr.Dataframe(headers=list(view.COLUMNS), label='Boxes')
+                rows = gr.Dataframe(
+                    first_rows, headers=list(view.COLUMNS), label='Boxes'
+                )
         shown, private = [pictures, rows], dict(api_visibility='private')
         of_pair.click(pair, [image, sound, threshold], [scene, *shown], **private)
+        chosen.then(pair, [image, sound, threshold], [scene, *shown], **private)
         of_moment.click(moment, [clip, percent, threshold], [scene, *shown], **private)
         of_whole.click(whole, [clip, threshold], video, **private)
         again = dict(private, trigger_mode='always_last', show_progress='hidden')
         threshold.change(show, [scene, threshold], shown, **again)
-        # for scripts: nothing of it is seen
+        # invisible components for scripts
         for_scripts, found = gr.Button(visible=False), gr.JSON(visible=False)
         inputs = {localize: [image, sound], localize_clip: [clip, percent]}
         for function, given in inputs.items():
@@ -176,31 +205,26 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
     return page
 
 
-def launch(gr: Any, page: Any, port: int, wait: bool = True) -> str:
-    """Serve the page on this machine alone.
+def launch(gr: Any, page: Any, port: int) -> None:
+    """Serves the page, to this machine only, until it is interrupted.
 
     Args:
         gr (ModuleType): Gradio.
         page (gradio.Blocks): The page.
-        port (int): Where to listen; 0 for any free port.
-        wait (bool): Whether to return only at the end. Defaults to True.
-
-    Returns:
-        str: Its address.
+        port (int): Port to listen on; 0 for any free one.
 
     Raises:
         DataError: If the port is taken.
     """
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from web_view import MAX_BYTES
 
-    from mmxpl.apis.web_view import MAX_BYTES
-
-    # fonts of the system: the default theme fetches some from elsewhere
+    # system fonts: the default theme loads fonts from the web
     theme = gr.themes.Base(
         font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace']
     )
-    # pages of others may lead a name of theirs here (DNS rebinding), but not this one
+    # against DNS rebinding: another page cannot reach the server by its own host name
     own = Middleware(TrustedHostMiddleware, allowed_hosts=[LOCAL, 'localhost'])
     page.queue(max_size=8, default_concurrency_limit=1)
     try:
@@ -208,7 +232,7 @@ def launch(gr: Any, page: Any, port: int, wait: bool = True) -> str:
             server_name=LOCAL,
             server_port=port or None,
             share=False,
-            quiet=True,  # it would invite to share
+            quiet=True,  # or it suggests public sharing
             show_error=True,
             max_file_size=MAX_BYTES,
             prevent_thread_lock=True,
@@ -224,17 +248,15 @@ def launch(gr: Any, page: Any, port: int, wait: bool = True) -> str:
             f'--port {port}: is in use. Name another, or 0 for any free one.'
         ) from error
     print(f'Running on local URL: {address}', flush=True)
-    if wait:
-        page.block_thread()
-    return address
+    page.block_thread()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until interrupted."""
+    """Serves the page until it is interrupted."""
     args = parse_args(argv)
-    # a service that is stopped tidies up, too
+    # remove the folder also when a service manager or terminal stops the program
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as set by nohup
             signal.signal(number, lambda *_: sys.exit(0))
     folder = Path(tempfile.mkdtemp(prefix='mmxpl-web-'))
     try:

@@ -396,3 +396,11 @@ def tiny_cfg(tiny_world):
 @pytest.fixture(scope='session')
 def tiny_checkpoint(tiny_cfg, tmp_path_factory):
     return write_checkpoint(tmp_path_factory.mktemp('ckpt') / 'tiny.pth', tiny_cfg)
+
+
+@pytest.fixture(scope='session')
+def inferencer(tiny_checkpoint):
+    """An inferencer of a tiny learner."""
+    from mmxpl.apis import XPLInferencer
+
+    return XPLInferencer(weights=tiny_checkpoint, device='cpu', show_progress=False)

@@ -1,4 +1,4 @@
-"""Inference for those who have a trained model."""
+"""Inference with trained models, and their export."""
 
 from .inferencer import XPLInferencer
 from .loading import load_learner

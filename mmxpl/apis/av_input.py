@@ -1,9 +1,10 @@
-"""What people give an inferencer, one pair of frame and sound after the other."""
+"""Inputs of an inferencer: pairs of frame and sound, from files, arrays and videos."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,15 +13,74 @@ from mmengine.logging import print_log
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import list_media
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
-from mmxpl.datasets.video_io import VIDEO_SUFFIXES
+from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader, frame_image
+from mmxpl.datasets.video_sound import SoundReader
 from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
-
-from .video_input import SoundWindow, video_pairs
 
 FORMS = (
     '(image, sound), a video file, a folder of videos or one with frames/ and audio/'
 )
+_TOLERANCE = 1e-3  # seconds
+
+
+class SoundWindow(NamedTuple):
+    """Length and sample rate of the sound around one frame.
+
+    Attributes:
+        sample_rate (int): Samples per second.
+        duration (float): Seconds, centred on the frame.
+    """
+
+    sample_rate: int
+    duration: float
+
+
+class WindowReader:
+    """Reads the sound around the frames of a video, in order of time.
+
+    The windows are those that training reads from the files which
+    ``tools/dataset_converters/extract_videos.py`` writes.
+
+    Args:
+        frames (FrameReader): Open video; times are relative to its first frame.
+        window (SoundWindow): Length and sample rate.
+
+    Raises:
+        DataError: If the file cannot be read or has no sound.
+    """
+
+    def __init__(self, frames: FrameReader, window: SoundWindow) -> None:
+        self._sound = SoundReader(frames.path, window.sample_rate, frames.origin)
+        self._count = round(window.sample_rate * window.duration)
+        self._warned = False
+
+    def __enter__(self) -> 'WindowReader':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sound.__exit__(*error)
+
+    def around(self, time: float) -> tuple[np.ndarray, int]:
+        """Reads the window around a time; parts that are not stored are silent.
+
+        Args:
+            time (float): Seconds after the first frame, never less than in the
+                previous call.
+
+        Returns:
+            tuple[np.ndarray, int]: Samples, float32 (T, 1) in [-1, 1], and their rate.
+        """
+        wave = self._sound.around(time, self._count)
+        if not self._warned and not self._sound.stored:
+            self._warned = True
+            print_log(
+                f'{self._sound.path}: no sound is stored around {time:.1f} s; such '
+                'frames are predicted with silence.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return wave, self._sound.rate
 
 
 @dataclass
@@ -28,12 +88,11 @@ class AVInput:
     """One frame and its sound, on disk or in memory.
 
     Args:
-        sample_id (str): name of the pair.
-        img (str | np.ndarray): file, or uint8 of shape (H, W, 3), BGR as
-            ``cv2.imread`` gives it.
-        audio (str | tuple[np.ndarray, int]): file, or float32 samples of shape
+        sample_id (str): Name of the pair.
+        img (str | np.ndarray): File, or uint8 (H, W, 3), BGR.
+        audio (str | tuple[np.ndarray, int]): File, or float32 samples
             (samples, channels) in [-1, 1] and their rate.
-        time (float, optional): of a video, seconds after its first frame.
+        time (float, optional): For a frame of a video, seconds after the first frame.
     """
 
     sample_id: str
@@ -42,14 +101,14 @@ class AVInput:
     time: float | None = None
 
     def results(self, index: int) -> dict[str, Any]:
-        """Makes what a test pipeline starts from.
+        """Returns the input of a test pipeline.
 
         Args:
-            index (int): number of the pair.
+            index (int): Number of the pair.
 
         Returns:
-            dict: As an unlabeled data set gives it, with ``frame`` or ``sound``
-            for what is in memory.
+            dict: As of an unlabeled data set; ``frame`` and ``sound`` hold what is in
+            memory.
         """
         results = dict(
             sample_id=self.sample_id,
@@ -68,31 +127,27 @@ class AVInput:
         return results
 
     def picture(self) -> np.ndarray:
-        """Gives the frame at its own size.
-
-        Returns:
-            np.ndarray: RGB uint8 of shape (H, W, 3).
-        """
+        """Returns the frame at its own size, RGB uint8 (H, W, 3)."""
         frame = decode_frame(self.img) if isinstance(self.img, str) else self.img
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
 def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVInput]:
-    """Walks through anything that people give, reading no more than is asked for.
+    """Yields the pairs of any kind of input, each read when it is needed.
 
     Args:
-        inputs (Any): a pair ``(image, sound)`` or ``dict(img=..., audio=...)``, the
+        inputs (Any): A pair ``(image, sound)`` or ``dict(img=..., audio=...)``, the
             path of a video or folder, an :class:`AVInput`, or a list or iterator of
             these. Image and sound as in :class:`AVInput`; samples may also be
             integers or of shape (samples,).
-        every (float): seconds between the frames that are taken of a video.
-        window (SoundWindow): the sound that belongs to a frame of a video.
+        every (float): Seconds between the frames taken from a video; 0 takes all.
+        window (SoundWindow): Sound around a frame of a video.
 
     Yields:
-        AVInput: Pairs in order, of a folder in the order of names.
+        AVInput: Pairs in the order given, of a folder in the order of names.
 
     Raises:
-        DataError: If something is none of these.
+        DataError: If an input is of another kind or cannot be read.
     """
     if isinstance(inputs, AVInput):
         yield inputs
@@ -117,18 +172,18 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
 
 def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
-    """Checks an image and a sound.
+    """Checks an image and a sound and makes a pair of them.
 
     Args:
-        img (str | Path | np.ndarray): see :func:`iter_inputs`.
-        audio (str | Path | tuple[np.ndarray, int]): see :func:`iter_inputs`.
-        sample_id (str, optional): name of the pair. Defaults to that of the file.
+        img (str | Path | np.ndarray): See :func:`iter_inputs`.
+        audio (str | Path | tuple[np.ndarray, int]): See :func:`iter_inputs`.
+        sample_id (str, optional): Name of the pair; by default that of the file.
 
     Returns:
         AVInput: The pair.
 
     Raises:
-        DataError: If they are of another kind, shape or range.
+        DataError: If the kind, shape or range of one is wrong.
     """
     if sample_id is None:
         named = [Path(part).stem for part in (img, audio) if _is_path(part)]
@@ -147,7 +202,7 @@ def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
 
 
 def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
-    """Brings samples to float32 of shape (samples, channels)."""
+    """Converts samples to float32 (samples, channels)."""
     if not isinstance(audio, tuple | list) or len(audio) != 2:
         raise DataError(
             f"'{sample_id}': a sound must be a file or a pair (samples, rate), got "
@@ -182,7 +237,7 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
 
 
 def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInput]:
-    """Reads a video or a folder."""
+    """Yields the pairs of a video or a folder."""
     if path.is_dir():
         if (path / 'frames').is_dir() and (path / 'audio').is_dir():
             yield from _folder_pairs(path)
@@ -206,7 +261,7 @@ def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInpu
 
 
 def _folder_pairs(path: Path) -> Iterator[AVInput]:
-    """Pairs frames/ID.* with audio/ID.*; says what has no partner."""
+    """Pairs frames/ID.* with audio/ID.*, and warns about files without a partner."""
     frames = list_media(str(path / 'frames'), FRAME_SUFFIXES)
     sounds = list_media(str(path / 'audio'), AUDIO_SUFFIXES)
     both = sorted(frames.keys() & sounds.keys())
@@ -218,11 +273,44 @@ def _folder_pairs(path: Path) -> Iterator[AVInput]:
             f'{path}: {len(alone)} clips lack frame or sound and are left out '
             f'({name_some(alone)}).',
             logger='current',
-            level=30,
+            level=logging.WARNING,
         )
     for i in both:
         img, audio = path / 'frames' / frames[i], path / 'audio' / sounds[i]
         yield AVInput(i, str(img), str(audio))
+
+
+def video_pairs(
+    path: str, every: float, window: SoundWindow
+) -> Iterator[tuple[float, np.ndarray, tuple[np.ndarray, int]]]:
+    """Yields frames of a video with the sound around them, in constant memory.
+
+    Args:
+        path (str): Video file, in any format that FFmpeg reads.
+        every (float): Seconds between frames; 0 takes all.
+        window (SoundWindow): Length and sample rate of the sound.
+
+    Yields:
+        tuple[float, np.ndarray, tuple[np.ndarray, int]]: Seconds after the first
+        frame; frame, uint8 (H, W, 3), BGR, upright; samples, float32 (T, 1) in
+        [-1, 1], and their rate.
+
+    Raises:
+        DataError: If the file cannot be read, or has no frames or no sound.
+    """
+    if not 0 <= every < float('inf'):
+        raise DataError(f'every: must be seconds from 0 on, got {every!r}.')
+    with (
+        FrameReader(path, threaded=True) as frames,
+        WindowReader(frames, window) as sounds,
+    ):
+        due = 0.0
+        for time, frame in frames:
+            if time < due - _TOLERANCE:
+                continue
+            if every:
+                due = (np.floor((time + _TOLERANCE) / every) + 1) * every
+            yield time, frame_image(frame), sounds.around(time)
 
 
 def _is_path(part: Any) -> bool:
@@ -230,7 +318,7 @@ def _is_path(part: Any) -> bool:
 
 
 def _kind(part: Any) -> str:
-    """Names a thing for a message."""
+    """Describes an object in an error."""
     if isinstance(part, np.ndarray):
         return f'{part.dtype} of shape {part.shape}'
     return type(part).__name__

@@ -1,4 +1,4 @@
-"""One localizer as a graph that runs without mmxpl: ONNX, or torch.export."""
+"""Export of a localizer as ONNX or torch.export graph, which runs without mmxpl."""
 
 import importlib
 import json
@@ -24,18 +24,17 @@ _TRACED = 2
 
 
 class ExportableLocalizer(nn.Module):
-    """A localizer with what the data preprocessor does around it.
+    """A localizer with the normalisation and front end of its data preprocessor.
 
     Args:
-        learner (nn.Module): from :func:`mmxpl.apis.load_learner`.
-        name (str): of the localizer.
-        with_spectrogram (bool): Whether the sound comes as a waveform and the
-            graph holds the spectrogram. Defaults to False: the sound is the front
-            end's output.
+        learner (nn.Module): Learner of :func:`mmxpl.apis.load_learner`.
+        name (str): Name of the localizer.
+        with_spectrogram (bool): Whether the graph computes the spectrogram from a
+            waveform; otherwise it reads the output of the front end.
 
     Raises:
-        DataError: If the learner has no such localizer, or its encoder reads the
-            waveform and ``with_spectrogram`` is False.
+        DataError: If the learner has no such localizer, or if its encoder reads
+            waveforms and ``with_spectrogram`` is False.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class ExportableLocalizer(nn.Module):
         if not getattr(encoder, 'reads_waveform', False):
             self.front_end = preprocessor.audio[self.localizer.audio_input]
         elif with_spectrogram:
-            self.front_end = nn.Identity()  # the encoder has its own
+            self.front_end = nn.Identity()  # the encoder computes its own
         else:
             raise DataError(
                 f"localizer '{name}': its {type(encoder).__name__} computes the "
@@ -63,14 +62,14 @@ class ExportableLocalizer(nn.Module):
 
     @property
     def sound_name(self) -> str:
-        """str: name of the graph's second input."""
+        """str: Name of the graph's second input."""
         return 'waveform' if self.with_spectrogram else self.localizer.audio_input
 
     def forward(self, image: Tensor, sound: Tensor) -> Tensor:
-        """Localizes.
+        """Predicts maps.
 
         Args:
-            image (Tensor): (B, 3, H, W) uint8, BGR as ``cv2.imread`` gives it.
+            image (Tensor): (B, 3, H, W) uint8, BGR.
             sound (Tensor): (B, T) float32 in [-1, 1], or the front end's output
                 (B, 1, F, L).
 
@@ -94,26 +93,25 @@ def export_localizer(
     with_spectrogram: bool = False,
     tolerance: float = 1e-4,
 ) -> float:
-    """Writes a graph and compares it with PyTorch before it gets its name.
+    """Exports a localizer and compares the graph with PyTorch.
 
-    Batch is the one dynamic size. Compared are batches of 1 and 3 clips, of random
-    images with noise, a chord and silence.
+    Only the batch size is dynamic. The comparison uses batches of 1 and 3 clips of
+    random images with noise, a chord and silence.
 
     Args:
-        learner (nn.Module): from :func:`mmxpl.apis.load_learner`, on the CPU.
-        cfg (Config): its config, which gives the sizes of frame and sound.
-        name (str): of the localizer.
-        path (str | Path): file to write: ``.onnx``, or ``.pt2`` for torch.export.
-        with_spectrogram (bool): see :class:`ExportableLocalizer`. Defaults to
-            False.
-        tolerance (float): largest difference of a probability. Defaults to 1e-4.
+        learner (nn.Module): Learner of :func:`mmxpl.apis.load_learner`, on the CPU.
+        cfg (Config): Its config, which has the sizes of frame and sound.
+        name (str): Name of the localizer.
+        path (str | Path): File to write: ``.onnx``, or ``.pt2`` for torch.export.
+        with_spectrogram (bool): See :class:`ExportableLocalizer`.
+        tolerance (float): Largest difference of a probability that is accepted.
 
     Returns:
-        float: The largest difference found.
+        float: Largest difference found.
 
     Raises:
-        DataError: If a package is missing, the file exists or its ending is
-            unknown, or the graph differs from PyTorch by more than the tolerance.
+        DataError: If a package is missing, the file exists, its suffix is unknown, or
+            the graph differs from PyTorch by more than the tolerance.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
@@ -148,15 +146,15 @@ def export_localizer(
 
 
 def example_inputs(cfg: Config, count: int) -> tuple[Tensor, Tensor]:
-    """Makes clips of the sizes that a config reads.
+    """Generates clips of the sizes in a config.
 
     Args:
-        cfg (Config): the config.
-        count (int): number B of clips.
+        cfg (Config): The config.
+        count (int): Number B of clips.
 
     Returns:
-        tuple[Tensor, Tensor]: Noise (B, 3, H, W) uint8; and, in turn, noise, a chord
-        and silence, (B, T) float32.
+        tuple[Tensor, Tensor]: Images of noise, (B, 3, H, W) uint8; noise, a chord and
+        silence in turn, (B, T) float32 in [-1, 1].
     """
     size, rate, duration = _sizes(cfg)
     generator = torch.Generator().manual_seed(0)
@@ -170,7 +168,7 @@ def example_inputs(cfg: Config, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _sizes(cfg: Config) -> tuple[tuple[int, int], int, float]:
-    """Size of the frame, sample rate and seconds of sound."""
+    """Returns size of the frame, sample rate and seconds of sound."""
     steps = {type(step).__name__: step for step in build_steps(clip_pipeline(cfg))}
     if not {'LoadFrame', 'LoadAudio'} <= steps.keys():
         raise DataError('test_dataloader: needs LoadFrame and LoadAudio in its steps.')
@@ -179,7 +177,7 @@ def _sizes(cfg: Config) -> tuple[tuple[int, int], int, float]:
 
 
 def _about(cfg: Config, model: ExportableLocalizer) -> dict[str, str]:
-    """What someone who has only the file must know."""
+    """Describes inputs and output for the metadata of the file."""
     (height, width), rate, duration = _sizes(cfg)
     image = f'uint8 (batch, 3, {height}, {width}), BGR, the whole frame resized'
     sound = (
@@ -194,7 +192,7 @@ def _about(cfg: Config, model: ExportableLocalizer) -> dict[str, str]:
 def _write_torch(
     model: nn.Module, example: tuple[Tensor, Tensor], path: Path, about: dict[str, str]
 ) -> Callable[..., Tensor]:
-    """Writes with torch.export, reads again and gives the function."""
+    """Writes with torch.export; returns the function read from the file."""
     batch = torch.export.Dim.DYNAMIC
     program = torch.export.export(
         model, example, dynamic_shapes=({0: batch}, {0: batch})
@@ -209,7 +207,7 @@ def _write_onnx(
     path: Path,
     about: dict[str, str],
 ) -> Callable[..., Tensor]:
-    """Writes ONNX and gives a function that runs it in onnxruntime."""
+    """Writes ONNX; returns a function that runs the file in onnxruntime."""
     runtime = _import('onnxruntime')
     _import('onnxscript')
     program = torch.onnx.export(
@@ -233,7 +231,7 @@ def _write_onnx(
 
 
 def _import(name: str) -> ModuleType:
-    """Imports a package that only ONNX needs."""
+    """Imports an optional package of the ONNX export."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -245,7 +243,7 @@ def _import(name: str) -> ModuleType:
 
 @contextmanager
 def _quiet():
-    """Holds back what PyTorch's exporter says of itself and of torchvision."""
+    """Silences messages of PyTorch's exporter about itself and torchvision."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)

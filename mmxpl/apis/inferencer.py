@@ -1,4 +1,4 @@
-"""Where in these frames is what one hears?"""
+"""Inference with a trained learner."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,29 +19,26 @@ from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panels import draw_boxes
 
-from .av_input import AVInput, iter_inputs
+from .av_input import AVInput, SoundWindow, iter_inputs
 from .loading import build_steps, clip_pipeline, load_learner
-from .prediction import choose_map, describe_map
-from .result_writer import ResultWriter, without_map
-from .video_input import SoundWindow
+from .prediction import ResultWriter, choose_map, describe_map, without_map
 
 
 class XPLInferencer(BaseInferencer):
     """Localizes sounds with a trained learner.
 
-    Frames and sounds pass the test pipeline of the config and the learner's data
+    Frames and sounds go through the test pipeline of the config and the learner's data
     preprocessor, as in ``tools/test.py``.
 
     Args:
-        model (str | Path | Mapping, optional): config file or config. Defaults to
-            the config that the checkpoint carries.
-        weights (str | Path, optional): checkpoint file. It must be given; it is
-            read with ``weights_only=True``.
-        device (str, optional): Defaults to a GPU if there is one.
-        show_progress (bool): Whether calls show a progress bar. Defaults to True.
+        model (str | Path | Mapping, optional): Config or its file; by default the
+            config in the checkpoint.
+        weights (str | Path): Checkpoint file, read with ``weights_only=True``.
+        device (str, optional): Device; by default a GPU if there is one.
+        show_progress (bool): Whether calls show a progress bar.
 
     Raises:
-        DataError: If a file cannot be used.
+        DataError: If no checkpoint is given or a file cannot be used.
 
     Examples:
         >>> inferencer = XPLInferencer(weights='xpl.pth')
@@ -62,7 +59,7 @@ class XPLInferencer(BaseInferencer):
         device: str | None = None,
         show_progress: bool = True,
     ) -> None:
-        # the base class would run the config text of a checkpoint as code
+        # BaseInferencer.__init__ would execute the config text in a checkpoint
         if weights is None:
             raise DataError('weights: no checkpoint is given. Name one to load.')
         self.scope = 'mmxpl'
@@ -88,36 +85,32 @@ class XPLInferencer(BaseInferencer):
         no_save_pred: bool = False,
         print_result: bool = False,
     ) -> dict[str, list]:
-        """Localizes, and gives everything at once; see :meth:`stream` for much.
+        """Predicts all inputs and returns all results; see :meth:`stream` for many.
 
         Args:
-            inputs (Any): a pair ``(image, sound)``, a video, a folder of videos or
-                one with ``frames/ID.*`` and ``audio/ID.*``, or several of these in
-                a list; see :func:`mmxpl.apis.av_input.iter_inputs`.
-            return_datasamples (bool): Whether predictions are data samples instead
-                of dicts. Defaults to False.
-            batch_size (int): pairs that are predicted together. Defaults to 1.
-            every (float): seconds between the frames taken of a video; 0 takes
-                all. Defaults to 1.
-            localizer (str): 'a', 'b' or 'ens' for their mean. Defaults to 'ens'.
-            threshold (float): of the boxes, in [0, 1]. Defaults to 0.5.
-            return_vis (bool): Whether to return pictures. Defaults to False.
-            show (bool): Whether to show each in a window. Defaults to False.
-            wait_time (float): seconds it stays, 0 for until a key is pressed.
-                Defaults to 0.
-            out_dir (str): folder for ``vis/ID.png``, ``preds/ID.json`` and
-                ``maps/ID.npy``; what is there already is not overwritten. Defaults
-                to none.
-            no_save_vis (bool): leave out the pictures. Defaults to False.
-            no_save_pred (bool): leave out predictions and maps. Defaults to False.
-            print_result (bool): Whether to print each. Defaults to False.
+            inputs (Any): A pair ``(image, sound)``, a video, a folder of videos or
+                one with ``frames/ID.*`` and ``audio/ID.*``, or a list of these; see
+                :func:`mmxpl.apis.av_input.iter_inputs`.
+            return_datasamples (bool): Whether to return data samples instead of dicts.
+            batch_size (int): Pairs that are predicted together.
+            every (float): Seconds between the frames taken from a video; 0 takes all.
+            localizer (str): 'a', 'b' or 'ens' for the ensemble.
+            threshold (float): Probability from which on a pixel belongs to a box.
+            return_vis (bool): Whether to return pictures.
+            show (bool): Whether to show each picture in a window.
+            wait_time (float): Seconds for which a window stays; 0 waits for a key.
+            out_dir (str): Folder for ``vis/ID.png``, ``preds/ID.json`` and
+                ``maps/ID.npy``; '' writes nothing. No file is overwritten.
+            no_save_vis (bool): Leaves out the pictures.
+            no_save_pred (bool): Leaves out predictions and maps.
+            print_result (bool): Whether to print each prediction.
 
         Returns:
-            dict[str, list]: ``predictions``: per pair an :class:`AVDataSample` with
-            ``pred_map`` (and ``time`` of a frame of a video), or a dict of
-            ``sample_id``, ``time``, ``localizer``, ``threshold`` and what
-            :func:`mmxpl.apis.prediction.describe_map` gives. ``visualization``:
-            RGB uint8 pictures of the size of the frames, or none.
+            dict[str, list]: ``predictions``: for each pair an :class:`AVDataSample`
+            with ``pred_map`` (and ``time`` for a frame of a video), or a dict of
+            ``sample_id``, ``time``, ``localizer``, ``threshold`` and the keys of
+            :func:`mmxpl.apis.prediction.describe_map`. ``visualization``: RGB uint8
+            (H, W, 3) pictures of the frames' sizes, empty without ``return_vis``.
 
         Raises:
             DataError: If an input cannot be used or a file would be overwritten.
@@ -152,18 +145,18 @@ class XPLInferencer(BaseInferencer):
         threshold: float = 0.5,
         return_datasamples: bool = False,
     ) -> Iterator[Any]:
-        """Localizes as results are asked for: memory does not grow with the input.
+        """Predicts one batch at a time, in constant memory.
 
         Args:
-            inputs (Any): as of a call; may be an endless iterator.
-            batch_size (int): pairs read ahead and predicted together. Defaults to 1.
-            every (float): as of a call. Defaults to 1.
-            localizer (str): as of a call. Defaults to 'ens'.
-            threshold (float): as of a call. Defaults to 0.5.
-            return_datasamples (bool): as of a call. Defaults to False.
+            inputs (Any): See :meth:`__call__`; may be an endless iterator.
+            batch_size (int): Pairs that are read ahead and predicted together.
+            every (float): See :meth:`__call__`.
+            localizer (str): See :meth:`__call__`.
+            threshold (float): See :meth:`__call__`.
+            return_datasamples (bool): See :meth:`__call__`.
 
         Yields:
-            dict | AVDataSample: One prediction per pair, in order.
+            dict | AVDataSample: One prediction for each pair, in order.
 
         Raises:
             DataError: If an input cannot be used.
@@ -176,7 +169,7 @@ class XPLInferencer(BaseInferencer):
 
     @property
     def window(self) -> SoundWindow:
-        """SoundWindow: the sound that the model hears with a frame."""
+        """SoundWindow: length and sample rate of the sound that the model reads."""
         step = next((s for s in self.pipeline.steps if isinstance(s, LoadAudio)), None)
         if step is None:
             raise DataError('test_dataloader: the pipeline has no LoadAudio.')
@@ -185,16 +178,16 @@ class XPLInferencer(BaseInferencer):
     def preprocess(
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
     ) -> Iterator[tuple[list[AVInput], dict]]:
-        """Reads batch after batch, as they are asked for.
+        """Yields batches, each read when it is needed.
 
         Args:
-            inputs (Any): as of a call.
-            batch_size (int): size of a batch. Defaults to 1.
-            every (float): as of a call. Defaults to 1.
-            **kwargs: none.
+            inputs (Any): See :meth:`__call__`.
+            batch_size (int): Pairs in a batch.
+            every (float): See :meth:`__call__`.
+            **kwargs: Not used.
 
         Yields:
-            tuple[list[AVInput], dict]: The pairs and the collated batch of them.
+            tuple[list[AVInput], dict]: The pairs and their collated batch.
 
         Raises:
             DataError: If an input cannot be used.
@@ -218,17 +211,17 @@ class XPLInferencer(BaseInferencer):
         wait_time: float = 0,
         **kwargs,
     ) -> list[np.ndarray]:
-        """Lays maps and boxes over their frames.
+        """Draws maps and boxes over their frames.
 
         Args:
-            inputs (Sequence[AVInput]): the pairs.
-            preds (Sequence[Mapping]): a dict for each.
-            show (bool): Whether to show each in a window. Defaults to False.
-            wait_time (float): seconds it stays. Defaults to 0.
-            **kwargs: none.
+            inputs (Sequence[AVInput]): The pairs.
+            preds (Sequence[Mapping]): The prediction of each.
+            show (bool): Whether to show each picture in a window.
+            wait_time (float): Seconds for which a window stays; 0 waits for a key.
+            **kwargs: Not used.
 
         Returns:
-            list[np.ndarray]: RGB uint8 pictures of the size of the frames.
+            list[np.ndarray]: RGB uint8 (H, W, 3) pictures of the frames' sizes.
         """
         pictures = []
         for pair, pred in zip(inputs, preds, strict=True):
@@ -245,13 +238,13 @@ class XPLInferencer(BaseInferencer):
         return_datasample: bool = False,
         **kwargs,
     ) -> dict[str, list]:
-        """Puts results into the form that MMEngine's inferencers return.
+        """Returns results in the form of MMEngine's inferencers.
 
         Args:
-            preds (list): predictions.
-            visualization (list[np.ndarray]): pictures.
-            return_datasample (bool): no effect; they are made as they are asked for.
-            **kwargs: none.
+            preds (list): Predictions.
+            visualization (list[np.ndarray]): Pictures.
+            return_datasample (bool): Not used.
+            **kwargs: Not used.
 
         Returns:
             dict[str, list]: ``predictions`` and ``visualization``.
@@ -261,7 +254,7 @@ class XPLInferencer(BaseInferencer):
     def _run(
         self, inputs: Any, batch_size: int, every: float
     ) -> Iterator[tuple[AVInput, AVDataSample]]:
-        """Predicts batch after batch."""
+        """Yields each pair with its data sample, on the CPU."""
         for batch, data in self.preprocess(inputs, batch_size, every):
             for pair, sample in zip(batch, self.forward(data), strict=True):
                 sample.pred_map = sample.pred_map.cpu()
@@ -277,7 +270,7 @@ class XPLInferencer(BaseInferencer):
     def _describe(
         self, pair: AVInput, sample: AVDataSample, localizer: str, threshold: float
     ) -> dict[str, Any]:
-        """Makes the dict of a prediction."""
+        """Returns the dict of a prediction."""
         prob = choose_map(sample, localizer)
         return dict(
             sample_id=pair.sample_id,
@@ -288,15 +281,12 @@ class XPLInferencer(BaseInferencer):
         )
 
     def _init_pipeline(self, cfg: Any) -> Callable:
-        """Builds the steps that test clips go through."""
+        """Builds the test pipeline."""
         return _Pipeline(build_steps(clip_pipeline(cfg)))
 
 
 class _Pipeline:
-    """Steps one after the other.
-
-    MMEngine's ``Compose`` is not used: it builds by its own registry.
-    """
+    """Transforms in sequence; MMEngine's ``Compose`` builds from its own registry."""
 
     def __init__(self, steps: Iterable[Callable]) -> None:
         self.steps = list(steps)

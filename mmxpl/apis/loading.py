@@ -1,4 +1,4 @@
-"""A trained learner from its config and checkpoint."""
+"""Loading of trained learners and their test pipelines."""
 
 import re
 from collections.abc import Mapping
@@ -24,24 +24,24 @@ def load_learner(
     config: str | Path | Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
 ) -> tuple[torch.nn.Module, Config]:
-    """Builds a learner and loads its weights, for inference.
+    """Builds a learner and loads its weights for inference.
 
-    The checkpoint is read with ``weights_only=True``. The config in it is parsed,
-    never run, and may build registered types alone; see
-    :mod:`mmxpl.utils.checkpoint`.
+    The checkpoint is read with ``weights_only=True``. Its config is parsed, not
+    executed, and can only name registered types; see :mod:`mmxpl.utils.checkpoint`.
 
     Args:
-        checkpoint (str | Path): the file.
-        config (str | Path | Mapping, optional): config file or config. Defaults to
-            the one in the checkpoint.
-        device (str | torch.device, optional): Defaults to a GPU if there is one.
+        checkpoint (str | Path): Checkpoint file.
+        config (str | Path | Mapping, optional): Config or its file; by default the
+            config in the checkpoint.
+        device (str | torch.device, optional): Device; by default a GPU if there is
+            one.
 
     Returns:
-        tuple[nn.Module, Config]: The learner, in eval mode on the device, and the
-        config.
+        tuple[nn.Module, Config]: The learner, in evaluation mode on the device, and
+        its config.
 
     Raises:
-        DataError: If a file cannot be used, or if the two do not belong together.
+        DataError: If a file cannot be used, or config and checkpoint do not match.
     """
     device = check_device(device or get_device())
     register_all_modules(init_default_scope=False)
@@ -59,7 +59,7 @@ def load_learner(
                 f'{name if config is None else config}: the config has no {key}. Name '
                 'the config that the checkpoint was trained with.'
             )
-    # weights are the checkpoint's, wherever those of the training began
+    # the weights come from the checkpoint, whatever the training started from
     cfg.model = without_init_cfg(cfg.model)
     if config is None:
         refuse_unregistered([cfg.model, clip_pipeline(cfg)], name)
@@ -69,16 +69,16 @@ def load_learner(
 
 
 def check_device(name: str | torch.device) -> torch.device:
-    """Looks whether a device is there.
+    """Returns a device, such as 'cpu' or 'cuda:1', if it can be used.
 
     Args:
-        name (str | torch.device): such as 'cpu' or 'cuda:1'.
+        name (str | torch.device): The device.
 
     Returns:
         torch.device: The device.
 
     Raises:
-        DataError: If it is not.
+        DataError: If it cannot be used.
     """
     try:
         device = torch.device(name)
@@ -92,21 +92,21 @@ def check_device(name: str | torch.device) -> torch.device:
 
 
 def _gpus() -> str:
-    """Names the GPUs of this machine, after 'cpu'."""
+    """Lists the GPUs of this machine for an error."""
     return ''.join(f" or 'cuda:{n}'" for n in range(torch.cuda.device_count()))
 
 
 def clip_pipeline(cfg: Config) -> list[dict]:
-    """Finds the steps that test clips go through.
+    """Returns the test pipeline of a config, without caches and cached features.
 
     Args:
-        cfg (Config): a whole config.
+        cfg (Config): The whole config.
 
     Returns:
-        list[dict]: Their configs, without caches: other clips are to be read.
+        list[dict]: Configs of the transforms.
 
     Raises:
-        DataError: If the config has none.
+        DataError: If the config has no test pipeline.
     """
     for leaf in config_leaves(cfg.test_dataloader):
         if leaf.get('pipeline'):
@@ -122,19 +122,12 @@ def clip_pipeline(cfg: Config) -> list[dict]:
 
 
 def build_steps(pipeline: list[dict]) -> list[Any]:
-    """Builds the steps of a pipeline.
-
-    Args:
-        pipeline (list[dict]): their configs.
-
-    Returns:
-        list[BaseTransform]: The steps.
-    """
+    """Builds the transforms of a pipeline."""
     return [TRANSFORMS.build(step) for step in pipeline]
 
 
 def _load_weights(learner: torch.nn.Module, state: dict, name: str) -> None:
-    """Loads weights that must fit."""
+    """Loads weights and raises a DataError if they do not match the model."""
     weights = state.get('state_dict', state)
     if not isinstance(weights, Mapping):
         raise DataError(f"checkpoint '{name}' holds no weights. Name another.")

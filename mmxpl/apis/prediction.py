@@ -1,23 +1,28 @@
-"""From a predicted map to what one asks of it: boxes and a confidence."""
+"""Boxes, confidence and files of a predicted map."""
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmxpl.engine.hooks.visualization_hook import safe_name
 from mmxpl.evaluation.functional import boxes_from_map, map_confidence
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
+from mmxpl.visualization import write_picture
 from mmxpl.visualization.heatmap import upsample_map
 
 
 def choose_map(sample: AVDataSample, localizer: str) -> Tensor:
-    """Takes the map of one localizer.
+    """Returns the map of one localizer.
 
     Args:
-        sample (AVDataSample): with ``pred_map``.
-        localizer (str): its name, such as 'a' or 'b', or 'ens' for the mean of all.
+        sample (AVDataSample): Sample with ``pred_map``.
+        localizer (str): Its name, such as 'a', or 'ens' for the ensemble.
 
     Returns:
         Tensor: (1, h, w) in [0, 1].
@@ -34,29 +39,26 @@ def choose_map(sample: AVDataSample, localizer: str) -> Tensor:
 def describe_map(
     prob: Tensor, size: tuple[int, int], threshold: float = 0.5
 ) -> dict[str, Any]:
-    """Reads boxes and a confidence off a map.
+    """Derives boxes and a confidence from a map.
 
     Args:
-        prob (Tensor): (1, h, w) in [0, 1], as the model predicts it.
-        size (tuple[int, int]): height and width of the frame, in pixels.
-        threshold (float): a pixel belongs to a box if its probability reaches it.
-            Defaults to 0.5.
+        prob (Tensor): Predicted map (1, h, w) in [0, 1].
+        size (tuple[int, int]): Height and width of the frame in pixels.
+        threshold (float): Probability from which on a pixel belongs to a box.
 
     Returns:
         dict:
 
         - ``map`` (np.ndarray): float32 of the frame's size, in [0, 1]; the
-          prediction resized bilinearly with aligned corners, as the evaluation
-          does it.
-        - ``bboxes`` (list[list[float]]): x1 y1 x2 y2 normalised to [0, 1], one
-          around each connected region of ``map`` that reaches the threshold, the
-          one with the highest score first; none if nothing reaches it.
-        - ``bboxes_pixels`` (list[list[int]]): the same in pixels of the frame, x2
+          prediction resized bilinearly with aligned corners, as in the evaluation.
+        - ``bboxes`` (list[list[float]]): x1 y1 x2 y2 in [0, 1], one for each
+          connected region of ``map`` that reaches the threshold, by descending
+          score.
+        - ``bboxes_pixels`` (list[list[int]]): The same in pixels of the frame, x2
           and y2 exclusive.
-        - ``scores`` (list[float]): highest probability within each region.
-        - ``confidence`` (float): how sure the map is that anything sounds: the
-          mean of the highest quarter of its pixels at 224 x 224 (SLAVC, Mo &
-          Morgado, NeurIPS 2022), see
+        - ``scores`` (list[float]): Highest probability in each region.
+        - ``confidence`` (float): Mean of the highest quarter of the pixels at
+          224 x 224 (SLAVC, Mo & Morgado, NeurIPS 2022), see
           :func:`~mmxpl.evaluation.functional.map_confidence`.
 
     Raises:
@@ -75,3 +77,57 @@ def describe_map(
         scores=boxes.scores.tolist(),
         confidence=float(map_confidence(prob.reshape(1, *prob.shape[-2:]))[0]),
     )
+
+
+class ResultWriter:
+    """Writes predictions below a folder, never over a file.
+
+    Args:
+        folder (str): The folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def picture(self, sample_id: str, picture: np.ndarray) -> None:
+        """Writes ``vis/ID.png``.
+
+        Args:
+            sample_id (str): Name of the pair.
+            picture (np.ndarray): RGB uint8 (H, W, 3).
+
+        Raises:
+            DataError: If the file exists.
+        """
+        write_picture(picture, self._path('vis', sample_id, 'png'))
+
+    def prediction(self, result: Mapping[str, Any], prob: Tensor) -> None:
+        """Writes ``preds/ID.json`` and ``maps/ID.npy``.
+
+        Args:
+            result (Mapping[str, Any]): Prediction, see :func:`describe_map`.
+            prob (Tensor): Predicted map (1, h, w).
+
+        Raises:
+            DataError: If a file exists.
+        """
+        name = result['sample_id']
+        path = self._path('preds', name, 'json')
+        path.write_text(json.dumps(without_map(result), indent=2) + '\n')
+        np.save(self._path('maps', name, 'npy'), prob[0].float().numpy())
+
+    def _path(self, kind: str, sample_id: str, suffix: str) -> Path:
+        """Returns the path of a new file."""
+        path = self.folder / kind / f'{safe_name(sample_id)}.{suffix}'
+        if path.exists():
+            raise DataError(
+                f'{path}: exists already and is not overwritten. Name another folder, '
+                'or give files of different names.'
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def without_map(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a prediction without its map, as JSON can hold it."""
+    return {key: value for key, value in result.items() if key != 'map'}

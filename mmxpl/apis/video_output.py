@@ -1,4 +1,4 @@
-"""Writes pictures as a video, with the sound of another one, in constant memory."""
+"""Video files from single pictures and the sound of another file."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
 
 
 class VideoOutput:
-    """A video that gets its pictures one by one and its sound from a file.
+    """Writes a video from single pictures and the sound of another file.
 
-    The first sound track of the source is copied packet by packet where the
-    container takes its codec, else encoded anew in the container's own. It is
-    written along with the pictures, never ahead. The file appears under its name
-    when it is complete.
+    The first audio stream of the source is copied if the container supports its codec,
+    else encoded with the container's default codec. The file gets its name when it is
+    complete.
 
     Args:
-        path (str | Path): file to write; its ending names the container.
-        source (str): video whose sound and times are taken.
-        like (VideoStream): picture track of the source.
-        size (tuple[int, int]): height and width; odd ones lose a row or column,
-            since 4:2:0 colour needs even sides.
+        path (str | Path): File to write; its suffix selects the container.
+        source (str): Video that provides the sound.
+        like (VideoStream): Video stream of the source, for times and frame rate.
+        size (tuple[int, int]): Height and width in pixels; odd sides lose a row or
+            column, since 4:2:0 colour needs even ones.
 
     Raises:
-        DataError: If the file exists, or if its ending is of no video container.
+        DataError: If the file exists, or its suffix is of no video container.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class VideoOutput:
         self._sound = self._stack.enter_context(open_video(source))
         track = self._sound.streams.audio[0]
         name = track.codec.canonical_name
-        # hardly a player knows raw samples in an MP4, and FFmpeg cannot always end it
+        # few players support raw samples in an MP4, and FFmpeg cannot always close it
         raw_in_mp4 = name.startswith('pcm_') and self._out.format.name == 'mp4'
         self.copies = name in self._out.supported_codecs and not raw_in_mp4
         if self.copies:
@@ -97,11 +96,11 @@ class VideoOutput:
         publish(self._draft, self.path)
 
     def write(self, picture: np.ndarray, pts: int) -> None:
-        """Writes one picture, and the sound up to it.
+        """Writes one picture, and the sound up to its time.
 
         Args:
-            picture (np.ndarray): RGB uint8 of shape (H, W, 3).
-            pts (int): its time in units of the source's picture track.
+            picture (np.ndarray): RGB uint8 (H, W, 3).
+            pts (int): Presentation time in units of the source's video stream.
         """
         av = import_av()
         height, width = self._video.height, self._video.width
@@ -114,27 +113,27 @@ class VideoOutput:
             self._write_sound(float(pts * self._unit))
 
     def _write_sound(self, time: float) -> None:
-        """Writes the packets that begin by a time."""
+        """Writes the packets that begin at or before a time."""
         while self._next is not None and _begin(self._next) <= time:
             self._out.mux(self._next)
             self._next = next(self._packets, None)
 
     def _copied(self, track: Any) -> Iterator[Any]:
-        """Reads packets as they are stored."""
+        """Yields the stored packets."""
         for packet in self._sound.demux(track):
-            if packet.dts is not None:  # the last one only ends the stream
+            if packet.dts is not None:  # the last packet only ends the stream
                 packet.stream = self._track
                 yield packet
 
     def _encoded(self, track: Any) -> Iterator[Any]:
-        """Decodes and encodes."""
+        """Decodes the sound and yields it encoded again."""
         for frame in self._sound.decode(track):
             yield from self._track.encode(frame)
         yield from self._track.encode(None)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Says what goes wrong with the name of the file that is written."""
+        """Turns errors of FFmpeg into one that names the file."""
         av = import_av()
         try:
             yield
@@ -145,7 +144,7 @@ class VideoOutput:
             ) from error
 
     def _abandon(self) -> None:
-        """Closes everything and leaves no file."""
+        """Closes everything and removes the incomplete file."""
         av = import_av()
         with suppress(av.error.FFmpegError):  # an incomplete file cannot be ended
             self._stack.close()
@@ -153,14 +152,7 @@ class VideoOutput:
 
 
 def refuse_existing(path: Path) -> None:
-    """Makes sure that no file is overwritten.
-
-    Args:
-        path (Path): file to be written.
-
-    Raises:
-        DataError: If it exists.
-    """
+    """Raises a DataError if a file exists that would be written."""
     if path.exists():
         raise DataError(
             f'{path}: exists already and is not overwritten. Name another file, or '
@@ -169,13 +161,13 @@ def refuse_existing(path: Path) -> None:
 
 
 def _begin(packet: Any) -> float:
-    """Seconds at which a packet begins."""
+    """Returns the time at which a packet begins, in seconds."""
     time = packet.pts if packet.dts is None else packet.dts
     return float(time * packet.time_base)
 
 
 def _rate(av: Any, codec: str, rate: int) -> int:
-    """The rate that a codec takes and that is nearest, from above if possible."""
+    """Returns the next higher rate that a codec supports, or its highest."""
     rates = av.Codec(codec, 'w').audio_rates or [rate]
     above = [value for value in rates if value >= rate]
     return min(above) if above else max(rates)

@@ -1,5 +1,6 @@
-"""A video with its heat maps laid over it."""
+"""Heat maps over a video, smoothed over time, with the sound kept."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
@@ -15,28 +17,63 @@ from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
 from mmxpl.visualization.panels import draw_boxes
 
-from .av_input import AVInput
+from .av_input import AVInput, WindowReader
 from .inferencer import XPLInferencer
 from .prediction import choose_map
-from .smoothing import MapSmoother
-from .video_input import WindowReader
 from .video_output import VideoOutput, refuse_existing
+
+
+class MapSmoother:
+    """Exponential moving average of maps, independent of the frame rate.
+
+    After ``dt`` seconds the previous average has the weight ``exp(-dt / tau)``.
+
+    Args:
+        tau (float): Time constant in seconds; 0 does not smooth.
+
+    Raises:
+        ValueError: If ``tau`` is negative or not finite.
+    """
+
+    def __init__(self, tau: float) -> None:
+        if not 0 <= tau < math.inf:
+            raise ValueError(f'tau must be seconds from 0 on, got {tau!r}.')
+        self.tau = tau
+        self._mean: Tensor | None = None
+        self._time = 0.0
+
+    def __call__(self, prob: Tensor, time: float) -> Tensor:
+        """Updates the average.
+
+        Args:
+            prob (Tensor): Map of any shape.
+            time (float): Its time in seconds, not before that of the last call.
+
+        Returns:
+            Tensor: The average, of the same shape and range.
+        """
+        if self._mean is None or self.tau == 0:
+            self._mean = prob
+        else:
+            kept = math.exp(-(time - self._time) / self.tau)
+            self._mean = kept * self._mean + (1 - kept) * prob
+        self._time = time
+        return self._mean
 
 
 @dataclass
 class OverlayOptions:
-    """How a video is drawn.
+    """Settings of a video overlay.
 
     Args:
-        every (float): seconds between maps; 0 predicts one for every frame.
-            Between them the last one stays. Defaults to 0.2.
-        smooth (float): time constant, in seconds, of the moving average over
-            frames; see :class:`~mmxpl.apis.smoothing.MapSmoother`. Defaults to 0,
-            no smoothing.
-        localizer (str): 'a', 'b' or 'ens'. Defaults to 'ens'.
-        threshold (float, optional): of the boxes; None draws none. Defaults to
-            None.
-        opacity (float): weight of the map's colours. Defaults to 0.6.
+        every (float): Seconds between predictions; 0 predicts every frame. A map
+            stays until the next one.
+        smooth (float): Time constant of :class:`MapSmoother` in seconds; 0 does not
+            smooth.
+        localizer (str): 'a', 'b' or 'ens' for the ensemble.
+        threshold (float, optional): Probability from which on boxes are drawn; None
+            draws none.
+        opacity (float): Weight of the map's colours, in [0, 1].
     """
 
     every: float = 0.2
@@ -47,13 +84,13 @@ class OverlayOptions:
 
 
 class OverlaidFrame(NamedTuple):
-    """One frame of the result.
+    """One drawn frame.
 
     Attributes:
-        time (float): seconds after the first frame.
-        pts (int): the same in units of the source's picture track.
-        picture (np.ndarray): RGB uint8 of the frame's size.
-        predicted (bool): whether a map was predicted for this very frame.
+        time (float): Seconds after the first frame.
+        pts (int): Presentation time in units of the source's video stream.
+        picture (np.ndarray): RGB uint8 (H, W, 3) of the frame's size.
+        predicted (bool): Whether a map was predicted for this frame.
     """
 
     time: float
@@ -65,18 +102,18 @@ class OverlaidFrame(NamedTuple):
 def overlaid_frames(
     inferencer: XPLInferencer, source: str, options: OverlayOptions
 ) -> Iterator[OverlaidFrame]:
-    """Decodes, predicts and draws one frame at a time, as they are asked for.
+    """Decodes, predicts and draws a video, each frame when it is needed.
 
     Args:
-        inferencer (XPLInferencer): the model.
-        source (str): the video.
-        options (OverlayOptions): how to draw.
+        inferencer (XPLInferencer): The model.
+        source (str): Video file.
+        options (OverlayOptions): Settings.
 
     Yields:
         OverlaidFrame: Every frame of the video.
 
     Raises:
-        DataError: If the video cannot be read, or has no sound.
+        DataError: If the video cannot be read or has no sound.
     """
     if not 0 <= options.every < float('inf'):
         raise DataError(f'every: must be seconds from 0 on, got {options.every!r}.')
@@ -111,23 +148,21 @@ def overlay_video(
     options: OverlayOptions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, int | bool]:
-    """Writes a video with its heat maps laid over it and its sound kept.
-
-    Memory does not grow with the length of the video.
+    """Writes a video with its heat maps and its sound, in constant memory.
 
     Args:
-        inferencer (XPLInferencer): the model.
-        source (str): the video.
-        target (str | Path): file to write, such as an .mp4; must not exist.
-        options (OverlayOptions, optional): how to draw.
-        progress (Callable, optional): is told the time of every frame, in seconds.
+        inferencer (XPLInferencer): The model.
+        source (str): Video file.
+        target (str | Path): New file, such as an .mp4.
+        options (OverlayOptions, optional): Settings.
+        progress (Callable, optional): Called with the time of every frame in seconds.
 
     Returns:
-        dict: ``frames`` written, ``maps`` predicted, and ``sound_copied``: whether
-        the sound was copied as it is (True) or encoded anew.
+        dict: ``frames`` written, ``maps`` predicted, and ``sound_copied``: True if the
+        sound was copied, False if it was encoded again.
 
     Raises:
-        DataError: If the video cannot be read, has no sound, or if the target
+        DataError: If the video cannot be read or has no sound, or if the target
             exists or cannot be written.
     """
     target, options = Path(target), options or OverlayOptions()
@@ -149,10 +184,10 @@ def overlay_video(
 
 
 def video_seconds(source: str) -> float | None:
-    """Looks up the length of a video.
+    """Returns the length of a video.
 
     Args:
-        source (str): the video.
+        source (str): Video file.
 
     Returns:
         float | None: Seconds; None if the file does not say.

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmxpl.apis.av_input import AVInput, as_pair, iter_inputs
-from mmxpl.apis.video_input import SoundWindow
+from mmxpl.apis.av_input import AVInput, SoundWindow, as_pair, iter_inputs
 from mmxpl.utils import DataError
 
 WINDOW = SoundWindow(8000, 1.0)

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmxpl.apis.av_input import iter_inputs
-from mmxpl.apis.video_input import SoundWindow
+from mmxpl.apis.av_input import SoundWindow, iter_inputs
 from mmxpl.apis.video_overlay import OverlayOptions, overlaid_frames
 from mmxpl.datasets import AVJsonDataset, LoadAudio, LoadFrame, VGGSSDataset
 

@@ -1,9 +1,16 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from mmxpl.apis import video_overlay
-from mmxpl.apis.video_overlay import OverlayOptions, overlaid_frames, overlay_video
+from mmxpl.apis.video_overlay import (
+    MapSmoother,
+    OverlayOptions,
+    overlaid_frames,
+    overlay_video,
+)
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap
 
@@ -149,3 +156,30 @@ def test_a_video_without_sound(inferencer, make_video, tmp_path):
         overlay_video(inferencer, str(path), tmp_path / 'o.mp4')
     assert not (tmp_path / 'o.mp4').exists()
     assert torch.is_grad_enabled()
+
+
+def test_without_time_constant_nothing_changes():
+    smoother = MapSmoother(0)
+    for n in range(3):
+        assert smoother(torch.tensor(float(n)), n / 10) == n
+
+
+@pytest.mark.parametrize('rate', [5, 25, 100])
+def test_a_step_is_followed_alike_at_any_rate(rate):
+    smoother, tau = MapSmoother(0.4), 0.4
+    smoother(torch.zeros(2, 2), 0.0)
+    for n in range(1, rate + 1):
+        value = smoother(torch.ones(2, 2), n / rate)
+    assert value[0, 0].item() == pytest.approx(1 - math.exp(-1 / tau), abs=1e-5)
+
+
+def test_a_pause_counts():
+    smoother = MapSmoother(1.0)
+    smoother(torch.zeros(()), 0.0)
+    assert smoother(torch.ones(()), 100.0).item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('tau', [-1, math.inf, math.nan])
+def test_the_constant_is_checked(tau):
+    with pytest.raises(ValueError, match='tau'):
+        MapSmoother(tau)

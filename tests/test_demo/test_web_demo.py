@@ -79,9 +79,20 @@ def find(browser, selector, condition=bool):
     return WebDriverWait(browser, WAIT).until(found)
 
 
+def clear(browser, kind):
+    """Empties an input that shows a file."""
+    for button in browser.find_elements(
+        'css selector', f'#{kind}-file button[aria-label="Clear"]'
+    ):
+        button.click()
+
+
 def upload(browser, kind, path):
+    """Replaces what an input shows, and waits until it shows the file."""
+    clear(browser, kind)
     find(browser, f'#{kind}-file input[type=file]')[0].send_keys(str(path))
-    find(browser, f'#{kind}-file a[download]')
+    shown = dict(image='img', sound='[data-testid^=waveform]', clip='video[src]')
+    find(browser, f'#{kind}-file {shown[kind]}')
 
 
 def captions(browser):
@@ -123,13 +134,15 @@ def test_upload_to_result(server, browser, tiny_world, make_video, tmp_path):
     upload(browser, 'clip', clip)
     find(browser, '#moment')[0].click()
     for _ in range(WAIT):
-        if 'Frame at 0.50 s' in ' '.join(captions(browser)):
+        if 'Frame at 0.40 s' in ' '.join(captions(browser)):
             break
         time.sleep(1)
     else:
-        pytest.fail('the moment of the clip is not shown')
+        toasts = browser.find_elements('css selector', '[data-testid=toast-text]')
+        said = [toast.get_attribute('textContent') for toast in toasts]
+        pytest.fail(f'the moment of the clip is not shown: {said}, {captions(browser)}')
     find(browser, '#whole')[0].click()
-    find(browser, 'video[src]')
+    find(browser, '#heat-map video[src]')
 
     # nothing was asked of anyone else
     asked = set()
@@ -150,11 +163,19 @@ def test_upload_to_result(server, browser, tiny_world, make_video, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wrong_file_is_answered(server, browser, tiny_world):
-    address, _, _ = server
-    browser.get(address)
-    # what the page would not offer
-    upload(browser, 'image', tiny_world / 'frames/clip-01.jpg')
+def test_the_page_opens_with_a_result(server, browser):
+    browser.get(server[0])
+    assert captions(browser)[3].startswith('Ensemble, confidence')
+    find(browser, '#image-file img')
+    find(browser, '#sound-file [data-testid^=waveform]')
+
+
+@pytest.mark.slow
+def test_a_wrong_file_is_answered(server, browser, tmp_path):
+    browser.get(server[0])
+    find(browser, '#sound-file [data-testid^=waveform]')
+    clear(browser, 'sound')
+    find(browser, '#sound-file input[type=file]')
     find(browser, '#pair')[0].click()
     (toast, *_) = find(browser, '[data-testid=toast-text]')
     assert 'No sound is given' in toast.get_attribute('textContent')

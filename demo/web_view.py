@@ -1,28 +1,27 @@
-"""What the web demo shows of an upload, without the web."""
+"""Predictions, pictures and tables of the web demo, without Gradio."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import soundfile
 import torch
 from torch import Tensor
 
+from mmxpl.apis import XPLInferencer
+from mmxpl.apis.av_input import AVInput, WindowReader, as_pair
+from mmxpl.apis.prediction import describe_map, without_map
+from mmxpl.apis.video_overlay import video_seconds
 from mmxpl.datasets.audio_io import sound_header
 from mmxpl.datasets.image_io import check_image
+from mmxpl.datasets.synthetic import WorldConfig, make_clip
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader
 from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panels import draw_boxes, map_title, panel_size, resize
 from mmxpl.visualization.sample_sheets import draw_spectrogram
-
-from .av_input import AVInput, as_pair
-from .inferencer import XPLInferencer
-from .prediction import describe_map
-from .result_writer import without_map
-from .video_input import WindowReader
-from .video_overlay import video_seconds
 
 SUFFIXES = dict(image=FRAME_SUFFIXES, sound=AUDIO_SUFFIXES, clip=VIDEO_SUFFIXES)
 MAX_BYTES = 50_000_000
@@ -33,14 +32,14 @@ COLUMNS = ('model', 'confidence', 'box', 'score', 'x1', 'y1', 'x2', 'y2')
 
 @dataclass
 class Scene:
-    """One frame with everything predicted of it.
+    """One frame and what was predicted for it.
 
     Args:
-        frame (np.ndarray): RGB uint8, in the size it is shown in.
-        size (tuple[int, int]): height and width of the frame itself.
-        maps (dict[str, Tensor]): (1, h, w) by localizer, 'ens' last.
+        frame (np.ndarray): RGB uint8 (H, W, 3), resized for display.
+        size (tuple[int, int]): Height and width of the original frame in pixels.
+        maps (dict[str, Tensor]): (1, h, w) in [0, 1] by localizer, 'ens' last.
         spectrograms (dict[str, Tensor]): (1, F, L) by front end.
-        time (float, optional): seconds after the clip's first frame.
+        time (float, optional): Seconds after the clip's first frame.
     """
 
     frame: np.ndarray
@@ -51,17 +50,18 @@ class Scene:
 
 
 def check_upload(path: str | None, kind: str) -> str:
-    """Looks at an upload before anything decodes it.
+    """Checks type, size and length of an upload before it is decoded.
 
     Args:
-        path (str, optional): the file; None if nothing was given.
+        path (str, optional): The file; None if nothing was uploaded.
         kind (str): 'image', 'sound' or 'clip'.
 
     Returns:
         str: The path.
 
     Raises:
-        DataError: If there is none, or if it is of another type or too large.
+        DataError: If there is no file, or it is of another type, too large or too
+            long.
     """
     if not path:
         raise DataError(f'No {kind} is given. Upload one.')
@@ -86,15 +86,15 @@ def check_upload(path: str | None, kind: str) -> str:
 
 
 def localize_pair(inferencer: XPLInferencer, image: str, sound: str) -> Scene:
-    """Localizes in an uploaded image.
+    """Predicts an uploaded image and sound.
 
     Args:
-        inferencer (XPLInferencer): the model.
-        image (str): image file.
-        sound (str): sound file.
+        inferencer (XPLInferencer): The model.
+        image (str): Image file.
+        sound (str): Sound file.
 
     Returns:
-        Scene: What was found.
+        Scene: The predictions.
 
     Raises:
         DataError: If a file cannot be used.
@@ -104,15 +104,15 @@ def localize_pair(inferencer: XPLInferencer, image: str, sound: str) -> Scene:
 
 
 def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
-    """Localizes at a moment of an uploaded clip.
+    """Predicts one moment of an uploaded clip.
 
     Args:
-        inferencer (XPLInferencer): the model.
-        clip (str): video file.
-        share (float): the moment, in [0, 1] from the first to the last frame.
+        inferencer (XPLInferencer): The model.
+        clip (str): Video file.
+        share (float): The moment, in [0, 1] from the first to the last frame.
 
     Returns:
-        Scene: What was found.
+        Scene: The predictions.
 
     Raises:
         DataError: If the file cannot be used.
@@ -126,16 +126,16 @@ def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
 
 
 def draw_scene(scene: Scene, threshold: float) -> tuple[list[tuple], list[list]]:
-    """Draws the maps of all models, and lists their boxes.
+    """Draws maps and spectrograms, and lists the boxes.
 
     Args:
-        scene (Scene): what was found.
-        threshold (float): of the boxes, in [0, 1].
+        scene (Scene): The predictions.
+        threshold (float): Probability from which on a pixel belongs to a box.
 
     Returns:
-        tuple[list[tuple], list[list]]: Pictures (RGB uint8) with captions: the frame,
-        the maps, the spectrograms; and rows of :data:`COLUMNS`, a model without a box
-        having one row. Coordinates are pixels of the frame itself.
+        tuple[list[tuple], list[list]]: Pictures (RGB uint8) with captions: frame,
+        maps, spectrograms; and rows of :data:`COLUMNS`, one for a model without a
+        box. Coordinates are pixels of the original frame.
     """
     at = '' if scene.time is None else f' at {scene.time:.2f} s'
     pictures, rows = [(scene.frame, f'Frame{at}')], []
@@ -158,15 +158,15 @@ def draw_scene(scene: Scene, threshold: float) -> tuple[list[tuple], list[list]]
 
 
 def describe_scene(scene: Scene, threshold: float) -> list[dict]:
-    """Writes what was found as plain values, for scripts.
+    """Returns the predictions as plain values, for scripts.
 
     Args:
-        scene (Scene): what was found.
-        threshold (float): of the boxes, in [0, 1].
+        scene (Scene): The predictions.
+        threshold (float): Probability from which on a pixel belongs to a box.
 
     Returns:
-        list[dict]: Of each model: ``model``, and all but the map of
-        :func:`~.prediction.describe_map`.
+        list[dict]: For each model ``model``, and the keys of
+        :func:`mmxpl.apis.prediction.describe_map` but ``map``.
     """
     return [
         {'model': name, **without_map(describe_map(prob, scene.size, threshold))}
@@ -176,7 +176,7 @@ def describe_scene(scene: Scene, threshold: float) -> list[dict]:
 
 @torch.no_grad()
 def _localize(inferencer: XPLInferencer, pair: AVInput) -> Scene:
-    """Predicts, and keeps the spectrograms."""
+    """Predicts a pair and keeps its spectrograms."""
     ((_, batch),) = inferencer.preprocess([pair])
     prepared = inferencer.model.data_preprocessor.prepare(batch)
     (sample,) = inferencer.forward(prepared)
@@ -196,9 +196,9 @@ def _localize(inferencer: XPLInferencer, pair: AVInput) -> Scene:
 
 
 def _check_container(file: Path) -> None:
-    """Refuses what only calls itself a video.
+    """Refuses files that are no video, whatever their suffix.
 
-    FFmpeg goes by the content, and a playlist would have it open other files.
+    FFmpeg goes by the content; a playlist would make it open other files.
     """
     with open(file, 'rb') as stream:
         head = stream.read(12)
@@ -211,27 +211,23 @@ def _check_container(file: Path) -> None:
 
 
 def _check_seconds(file: Path, seconds: float | None) -> None:
-    """Refuses what is too long, or does not say how long it is."""
+    """Refuses files that are too long or of unknown length."""
     if seconds is None or seconds > MAX_SECONDS:
         length = 'an unknown length' if seconds is None else f'{seconds:.0f} s'
         raise DataError(f'{file.name}: has {length}, at most {MAX_SECONDS:.0f} s pass.')
 
 
 def write_examples(folder: Path, count: int = 3, size: int = 256) -> list[list[str]]:
-    """Makes clips of the synthetic world, as images with sounds.
+    """Writes clips of the synthetic world, as images and sounds.
 
     Args:
-        folder (Path): where to.
-        count (int): how many. Defaults to 3.
-        size (int): side of the frames in pixels. Defaults to 256.
+        folder (Path): Folder to write to.
+        count (int): Number of clips.
+        size (int): Side of the frames in pixels.
 
     Returns:
-        list[list[str]]: Image and sound file of each.
+        list[list[str]]: Image file and sound file of each clip.
     """
-    import soundfile
-
-    from mmxpl.datasets.synthetic import WorldConfig, make_clip
-
     config, examples = WorldConfig(seed=7, size=size), []
     for n in range(count):
         clip = make_clip(config, 'test', n)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmxpl.apis.video_input import SoundWindow, WindowReader, video_pairs
+from mmxpl.apis.av_input import SoundWindow, WindowReader, video_pairs
 from mmxpl.datasets.video_io import FrameReader
 from mmxpl.datasets.video_sound import SoundReader, read_video_sound
 from mmxpl.utils import DataError

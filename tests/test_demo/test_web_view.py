@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from mmxpl.apis import web_view as view
+from demo import web_view as view
 from mmxpl.utils import DataError
 
 
