@@ -221,12 +221,11 @@ def main() -> None:
     env = prepare(args, demo)
 
     from mmxpl.comparison import (
-        MODELS,
-        REFERENCES,
-        SCORES,
         Cell,
         Comparison,
         find_method,
+        references_of,
+        rows_of,
         score_table,
     )
 
@@ -244,20 +243,11 @@ def main() -> None:
 
     scores = {method: results[cell][0]['test'] for method, cell in cells.items()}
     first = demo.methods[0]
-    references = {
-        title: {s: scores[first][f'{row}/{s}'] for s in SCORES}
-        for row, title in REFERENCES.items()
-    }
+    references = references_of(scores[first])
     rows = [
-        dict(
-            method=method,
-            seed=args.seed,
-            labeled=LABELED,
-            model=model,
-            **{s: scores[method][f'{model}/{s}'] for s in SCORES},
-        )
-        for method in demo.methods
-        for model in MODELS
+        row
+        for cell, (found, seconds) in results.items()
+        for row in rows_of(cell, 'test', found['test'], seconds)
     ]
     titles = {
         m: methods[m].title(methods[m].read(config)) for m in reversed(demo.methods)

@@ -1,14 +1,35 @@
-"""Comparisons of methods in equal budgets: cells, tables, curves."""
+"""Comparisons of methods in equal budgets: trainings, tables, figures."""
 
-from .cells import Cell, launch, score_cell, train_cell
-from .comparison import MODELS, REFERENCES, Comparison, split_options
-from .curves import read_curves, write_curves
-from .figures import draw_curves, draw_efficiency
-from .methods import FULL, Method, find_method, options_of
-from .report import write_report
-from .tables import MODEL_TITLES, SCORES, mean_and_std, paired_differences, score_table
-from .thresholds import SCORED_RULES, choose_threshold, with_chosen
-from .warm_start import find_lenders, share_warm_start, warm_up_epochs
+from .cells import Cell, launch, score_cell, share_warm_start, train_cell
+from .comparison import (
+    SCORED_RULES,
+    Comparison,
+    choose_threshold,
+    split_options,
+    with_chosen,
+    write_report,
+)
+from .figures import draw_curves, draw_efficiency, read_curves, write_curves
+from .methods import (
+    FULL,
+    Method,
+    find_lenders,
+    find_method,
+    options_of,
+    settings_of,
+    warm_up_epochs,
+)
+from .tables import (
+    MODEL_TITLES,
+    MODELS,
+    REFERENCES,
+    SCORES,
+    mean_and_std,
+    paired_differences,
+    references_of,
+    rows_of,
+    score_table,
+)
 
 __all__ = [
     'FULL',
@@ -30,8 +51,11 @@ __all__ = [
     'options_of',
     'paired_differences',
     'read_curves',
+    'references_of',
+    'rows_of',
     'score_cell',
     'score_table',
+    'settings_of',
     'share_warm_start',
     'split_options',
     'train_cell',

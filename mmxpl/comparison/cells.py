@@ -1,4 +1,4 @@
-"""One cell of a comparison: a method at a labeled fraction and a seed."""
+"""Cells of a comparison: a method trained and scored at a labeled fraction and seed."""
 
 import json
 import multiprocessing
@@ -14,15 +14,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
 from mmengine.config import Config
 
+from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import write_atomically
 
-from .warm_start import share_warm_start
-
 _FINISHED = 'finished.json'
 _ROOT = Path(__file__).resolve().parents[2]
+# what trainings and tests import, for the process that they are forked from
+_PRELOADED = ('mmxpl.comparison', 'mmxpl.apis', 'mmxpl.engine.runner', 'mmdet.models')
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,10 @@ class Cell:
     """A training and its test.
 
     Args:
-        method (str): name of the method.
-        labeled (float | None): labeled fraction; none for the config's lists.
-        seed (int): the seed.
+        method (str): Name of the method.
+        labeled (float | None): Labeled fraction in (0, 1]; None for the config's
+            lists.
+        seed (int): The seed.
     """
 
     method: str
@@ -40,18 +44,18 @@ class Cell:
     seed: int
 
     def __str__(self) -> str:
-        """What the console calls it."""
+        """Returns the name on the console."""
         share = '' if self.labeled is None else f' {100 * self.labeled:g} %'
         return f'{self.method}{share} seed {self.seed}'
 
     def folder(self, out: Path) -> Path:
-        """Where it is kept.
+        """Returns the cell's own folder.
 
         Args:
-            out (Path): folder of the comparison.
+            out (Path): Folder of the comparison.
 
         Returns:
-            Path: its own folder.
+            Path: The folder.
         """
         share = 'lists' if self.labeled is None else f'labeled{self.labeled:g}'
         return out / share / self.method.replace('/', '_') / f'seed{self.seed}'
@@ -60,20 +64,20 @@ class Cell:
 def launch(
     command: list[str], log: Path, env: Mapping[str, str], name: str, shown: str = ''
 ) -> None:
-    """Runs a Python command and writes all it says to a file.
+    """Runs a Python command and writes its output to a file.
 
-    A script runs in a fork of a process that has imported all it needs, which takes
-    seconds anew each time; anything else in an interpreter of its own.
+    A script runs in a fork of a process that has imported what it needs, which
+    saves seconds; anything else runs in an interpreter of its own.
 
     Args:
-        command (list[str]): arguments of the interpreter.
-        log (Path): file that its output is added to.
-        env (Mapping[str, str]): environment variables beside this process's.
-        name (str): what the console calls it.
-        shown (str): lines that contain it are shown.
+        command (list[str]): Arguments of the interpreter.
+        log (Path): File that the output is appended to.
+        env (Mapping[str, str]): Environment variables added to this process's.
+        name (str): Name on the console.
+        shown (str): Lines that contain it are shown; none if it is empty.
 
     Raises:
-        DataError: with the end of what it said, if it fails.
+        DataError: With the end of the output, if the command fails.
     """
     print(f'[{name}] python {shlex.join(command)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,7 @@ def launch(
 def _start_interpreter(
     command: list[str], env: Mapping[str, str]
 ) -> tuple[TextIO, Callable[[], int]]:
-    """Starts an interpreter; gives its output and what waits for its exit status."""
+    """Starts an interpreter; returns its output and a wait for its exit status."""
     process = subprocess.Popen(
         [sys.executable, *command],
         env=env,
@@ -113,9 +117,9 @@ def _start_interpreter(
 def _start_fork(
     command: list[str], env: Mapping[str, str]
 ) -> tuple[TextIO, Callable[[], int]]:
-    """Starts a script in a fork of the server that has imported everything."""
+    """Starts a script in a fork of the server that has imported its modules."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['mmxpl.comparison.preload'])
+    context.set_forkserver_preload(list(_PRELOADED))
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_run_script, args=(command, dict(env), writer))
     process.start()
@@ -129,7 +133,7 @@ def _start_fork(
 
 
 def _run_script(command: list[str], env: dict[str, str], writer: Connection) -> None:
-    """Runs a script as the interpreter would, its output into a pipe."""
+    """Runs a script as the interpreter would, with its output to a pipe."""
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)
     writer.close()
@@ -137,9 +141,7 @@ def _run_script(command: list[str], env: dict[str, str], writer: Connection) -> 
         stream.reconfigure(line_buffering=True)
     os.environ.clear()
     os.environ.update(env)
-    import torch
-
-    # the variable is read when PyTorch is imported, and it was
+    # PyTorch, imported before, has read another value of the variable
     torch.set_num_threads(int(env.get('OMP_NUM_THREADS', torch.get_num_threads())))
     sys.argv = command
     sys.path[0] = str(Path(command[0]).parent)
@@ -158,29 +160,29 @@ def train_cell(
     processes: int = 1,
     amp: bool = False,
 ) -> float:
-    """Trains a cell, unless that was finished before.
+    """Trains a cell, unless it is finished already.
 
-    An interrupted training goes on from its last checkpoint.
+    An interrupted training continues from its last checkpoint.
 
     Args:
-        cell (Cell): the cell.
-        config (Path): config file.
-        overlay (str): name or file of the method.
+        cell (Cell): The cell.
+        config (Path): Config file.
+        overlay (str): Name or file of the method.
         options (Mapping[str, Any]): ``--cfg-options`` of the training.
-        settings (Mapping[str, Any]): what the config and they amount to, by dotted
-            key; see :func:`~.methods.settings_of`.
-        out (Path): folder of the comparison.
-        env (Mapping[str, str]): environment variables of the command.
-        warm_start (Path, optional): checkpoint to go on from; see
-            :func:`~.warm_start.share_warm_start`.
-        processes (int): processes that train together.
-        amp (bool): whether to train in mixed precision.
+        settings (Mapping[str, Any]): All settings that the training depends on; see
+            :func:`~.methods.settings_of`.
+        out (Path): Folder of the comparison.
+        env (Mapping[str, str]): Environment variables of the command.
+        warm_start (Path, optional): Checkpoint to continue from; see
+            :func:`share_warm_start`.
+        processes (int): Number of processes that train together.
+        amp (bool): Whether to train in mixed precision.
 
     Returns:
-        float: seconds of the command that finished it, without a shared warm-up.
+        float: Seconds of the command that finished it, without a shared warm-up.
 
     Raises:
-        DataError: if the command fails, or if the folder holds a cell that was
+        DataError: If the command fails, or if the folder holds a cell that was
             trained with other settings.
     """
     folder = cell.folder(out)
@@ -211,9 +213,31 @@ def train_cell(
     start = time.time()
     launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
     seconds = time.time() - start
-    record = json.dumps(dict(made_of=made_of, seconds=seconds), indent=1)
-    write_atomically(finished, record.encode())
+    record = dict(made_of=made_of, seconds=seconds)
+    write_atomically(finished, json.dumps(record, indent=1).encode())
     return seconds
+
+
+def share_warm_start(checkpoint: Path, folder: Path) -> None:
+    """Puts a checkpoint of another training where a training resumes from.
+
+    A folder with a checkpoint of its own is left as it is. The checkpoint says that
+    there is no teacher yet, and has the thresholds of the training rather than
+    calibrated ones.
+
+    Args:
+        checkpoint (Path): Written at the end of the warm-up.
+        folder (Path): Work directory of the training.
+    """
+    if (folder / 'last_checkpoint').exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    state = read_checkpoint(str(checkpoint), 'cpu')
+    state.setdefault('teacher', None)
+    take_back(state)
+    target = folder / checkpoint.name
+    torch.save(state, target)
+    (folder / 'last_checkpoint').write_text(str(target))
 
 
 def score_cell(
@@ -224,23 +248,21 @@ def score_cell(
     out: Path,
     env: Mapping[str, str],
 ) -> dict[str, float]:
-    """Scores the last checkpoint of a trained cell, unless that was done before.
-
-    No score chooses the checkpoint.
+    """Scores the last checkpoint of a trained cell, unless it is scored already.
 
     Args:
-        cell (Cell): the cell.
-        config (Path): config file of the method.
-        split (str): name of what is scored, for files.
-        options (Mapping[str, Any]): dotted keys that make it be read.
-        out (Path): folder of the comparison.
-        env (Mapping[str, str]): environment variables of the command.
+        cell (Cell): The cell.
+        config (Path): Config file of the comparison.
+        split (str): Name of the split, for files.
+        options (Mapping[str, Any]): Options that make the test read the split.
+        out (Path): Folder of the comparison.
+        env (Mapping[str, str]): Environment variables of the command.
 
     Returns:
-        dict[str, float]: what the test printed, by key.
+        dict[str, float]: Scores of the test, by key.
 
     Raises:
-        DataError: if the command fails.
+        DataError: If the command fails.
     """
     folder = cell.folder(out)
     scores = folder / f'scores_{split}.json'
@@ -262,21 +284,21 @@ def score_cell(
 
 
 def _as_arguments(options: Mapping[str, Any]) -> list[str]:
-    """Writes options as the tools take them."""
+    """Formats options as arguments of the tools."""
     if not options:
         return []
     return ['--cfg-options', *(f'{k}={_text(v)}' for k, v in options.items())]
 
 
 def _text(value: Any) -> str:
-    """Writes a value as MMEngine's DictAction reads it."""
+    """Formats a value as MMEngine's DictAction reads it."""
     if isinstance(value, list | tuple):
         return '[' + ','.join(_text(v) for v in value) + ']'
     return str(value)
 
 
 def _difference(kept: dict, asked: dict) -> str:
-    """Names what differs between the settings of two trainings, a few at most."""
+    """Names the settings that differ between two trainings, five at most."""
     flat = [{**s, **s.get('settings', {})} for s in (kept, asked)]
     keys = {*flat[0], *flat[1]} - {'settings', 'options'}
     keys = sorted(k for k in keys if flat[0].get(k) != flat[1].get(k))

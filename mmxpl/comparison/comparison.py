@@ -1,6 +1,7 @@
-"""Trains and scores the cells of a comparison, several at a time."""
+"""Trains and scores the cells of a comparison, and reports the results."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -8,37 +9,40 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
 from mmxpl.utils.config import merge_options
 
 from .cells import Cell, score_cell, train_cell
-from .methods import Method, options_of, settings_of
-from .thresholds import SCORED_RULES, with_chosen
-from .warm_start import find_lenders, warm_up_epochs
+from .figures import draw_curves, draw_efficiency, read_curves, write_curves
+from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
+from .tables import MODELS, REFERENCES, format_tables, references_of, rows_of
 
-MODELS = ('a', 'b', 'ens')
-REFERENCES = {'ref/whole': 'whole image', 'ref/disc': 'centred disc'}
 ROWS = (*MODELS, *REFERENCES)
-# the clips of 'test' with each other's sounds: what a model owes to listening
+SCORED_RULES = (*RULES, *SWEEP)
+"""tuple[str]: threshold rules that a comparison scores maps by."""
+
+# the clips of 'test' with each other's sounds: shows what a model owes to listening
 SWAPPED = 'swapped'
+
+SplitScores = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is the same for all cells.
+    """Settings that all cells of a comparison share.
 
     Args:
-        out (Path): folder of the comparison.
-        config (Path): data and nets, a config of XPL.
-        methods (Mapping[str, Method]): by name.
-        splits (Sequence[str]): what is scored, see :func:`split_options`.
-        epochs (int, optional): epochs of every training. Defaults to those of the
-            configs.
-        options (Mapping[str, Any]): ``--cfg-options`` for all.
-        env (Mapping[str, str]): environment variables of the commands.
-        jobs (int): cells at a time.
-        processes (int): processes that train a cell.
-        amp (bool): whether to train in mixed precision.
-        share_warmup (bool): whether trainings that begin alike begin once.
+        out (Path): Folder of the comparison.
+        config (Path): Config file of XPL, for data and nets.
+        methods (Mapping[str, Method]): Methods by name.
+        splits (Sequence[str]): Splits that are scored, see :func:`split_options`.
+        epochs (int, optional): Epochs of every training, by default the config's.
+        options (Mapping[str, Any]): ``--cfg-options`` of all trainings.
+        env (Mapping[str, str]): Environment variables of the commands.
+        jobs (int): Number of cells at a time.
+        processes (int): Number of processes that train a cell.
+        amp (bool): Whether to train in mixed precision.
+        share_warmup (bool): Whether trainings with the same warm-up train it once.
     """
 
     out: Path
@@ -53,19 +57,16 @@ class Comparison:
     amp: bool = False
     share_warmup: bool = False
 
-    def run(
-        self, cells: Sequence[Cell]
-    ) -> dict[Cell, tuple[dict[str, dict[str, float]], float]]:
-        """Trains and scores cells; what was done before is read.
+    def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:
+        """Trains and scores cells; finished ones are read.
 
         Args:
-            cells (Sequence[Cell]): the cells.
+            cells (Sequence[Cell]): The cells.
 
         Returns:
-            dict[Cell, tuple[dict[str, dict[str, float]], float]]: scores by
-            split, those at the thresholds that 'val' asks for among them (see
-            :func:`~.thresholds.with_chosen`), and seconds of training, by cell
-            in their order.
+            dict[Cell, tuple[dict[str, dict[str, float]], float]]: For each cell, in
+            their order, its scores by split and key in per cent (see
+            :func:`with_chosen`), and the seconds of its training.
         """
         plans = {cell: self._plan(cell) for cell in cells}
         lenders: dict[Cell, Cell] = {}
@@ -73,7 +74,7 @@ class Comparison:
             lenders = find_lenders({cell: cfg for cell, (cfg, _) in plans.items()})
         futures: dict[Cell, Future] = {}
 
-        def work(cell: Cell) -> tuple[dict[str, dict[str, float]], float]:
+        def work(cell: Cell) -> tuple[SplitScores, float]:
             warm_start = None
             if cell in lenders:
                 lender = lenders[cell]
@@ -83,13 +84,13 @@ class Comparison:
             return self._run(cell, *plans[cell], warm_start)
 
         with ThreadPoolExecutor(self.jobs) as pool:
-            # who lends comes first: nobody waits for one that waits itself
+            # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
             return {cell: futures[cell].result() for cell in cells}
 
     def _plan(self, cell: Cell) -> tuple[Config, dict[str, Any]]:
-        """Config of a cell, and the options that make it of its file."""
+        """Config of a cell, and the options that make it of the config file."""
         method = self.methods[cell.method]
         cfg = method.read(self.config)
         options = options_of(method, cfg, cell.labeled, cell.seed, self.processes)
@@ -103,7 +104,7 @@ class Comparison:
 
     def _run(
         self, cell: Cell, cfg: Config, options: Mapping, warm_start: Path | None
-    ) -> tuple[dict[str, dict[str, float]], float]:
+    ) -> tuple[SplitScores, float]:
         """Trains and scores one cell."""
         seconds = train_cell(
             cell,
@@ -131,15 +132,15 @@ class Comparison:
 
 
 def split_options(cfg: Config, split: str) -> dict[str, Any]:
-    """Options that make the test read a split, and score what is reported of it.
+    """Makes the options with which the test reads and scores a split.
 
     Args:
-        cfg (Config): a config.
-        split (str): 'test', 'val', 'swapped' (the clips of 'test', each with the sound
-            of another), or the name of a list beside the config's.
+        cfg (Config): Config of a method.
+        split (str): 'test', 'val', 'swapped' (the clips of 'test', each with the
+            sound of another), or the name of a list beside the config's.
 
     Returns:
-        dict[str, Any]: dotted key to value.
+        dict[str, Any]: Dotted key to value.
     """
     options = {'test_evaluator.rules': list(SCORED_RULES)}
     key = 'test_dataloader.dataset'
@@ -153,3 +154,97 @@ def split_options(cfg: Config, split: str) -> dict[str, Any]:
         of_test = PurePosixPath(cfg.test_dataloader.dataset.id_list)
         options[f'{key}.id_list'] = str(of_test.with_name(f'{split}.txt'))
     return options
+
+
+def choose_threshold(val: Mapping[str, float], row: str) -> str:
+    """Chooses the threshold under which a row is best on the validation split.
+
+    The measure is the AUC, which varies less than CIoU@0.5 over few clips.
+
+    Args:
+        val (Mapping[str, float]): Scores of the validation split by key, under
+            the rules of :data:`mmxpl.evaluation.functional.SWEEP`.
+        row (str): Model or reference, such as 'ens'.
+
+    Returns:
+        str: The rule; among equals, that of the lowest threshold.
+    """
+    return max(SWEEP, key=lambda rule: val[f'{row}/AUC_{rule}'])
+
+
+def with_chosen(
+    scores: Mapping[str, float], val: Mapping[str, float], rows: Iterable[str]
+) -> dict[str, float]:
+    """Adds the scores at the threshold that each row chooses on the validation split.
+
+    Under the rule ``fixed`` (0.5) methods differ mostly in how much of the frame
+    their maps cover. Here each row has its own threshold, chosen on clips that are
+    neither trained on nor reported.
+
+    Args:
+        scores (Mapping[str, float]): Scores of a split by key.
+        val (Mapping[str, float]): Scores of the validation split by key.
+        rows (Iterable[str]): Models and references.
+
+    Returns:
+        dict[str, float]: The scores, with ``<row>/CIoU@0.5_chosen`` and
+        ``<row>/AUC_chosen`` in per cent and ``<row>/threshold``, a probability.
+    """
+    found = dict(scores)
+    for row in rows:
+        rule = choose_threshold(val, row)
+        for score in ('CIoU@0.5', 'AUC'):
+            found[f'{row}/{score}_chosen'] = scores[f'{row}/{score}_{rule}']
+        found[f'{row}/threshold'] = ALL_RULES[rule].level
+    return found
+
+
+def write_report(
+    results: Mapping[Cell, tuple[SplitScores, float]],
+    titles: Mapping[str, str],
+    splits: Sequence[str],
+    out: Path,
+) -> str:
+    """Writes ``results.json``, ``results.md``, and curves as CSV and PNG.
+
+    Args:
+        results (Mapping[Cell, tuple[dict, float]]): From :meth:`Comparison.run`.
+        titles (Mapping[str, str]): Title of each method, in the tables' order.
+        splits (Sequence[str]): Splits that were scored.
+        out (Path): Folder of the comparison.
+
+    Returns:
+        str: The tables.
+    """
+    rows = [
+        row
+        for cell, (scores, seconds) in results.items()
+        for split in splits
+        for row in rows_of(cell, split, scores[split], seconds)
+    ]
+    (out / 'results.json').write_text(json.dumps(rows, indent=1))
+    fractions = list(dict.fromkeys(cell.labeled for cell in results))
+    any_scores, _ = next(iter(results.values()))
+    parts = []
+    for split in splits:
+        some = [row for row in rows if row['split'] == split]
+        references = references_of(any_scores[split])
+        for labeled in fractions:
+            parts += format_tables(some, titles, references, labeled, split)
+        if len(fractions) > 1:
+            draw_efficiency(some, titles, out / f'efficiency_{split}.png')
+    for labeled in fractions:
+        curves = {
+            method: [
+                read_curves(cell.folder(out))
+                for cell in results
+                if (cell.method, cell.labeled) == (method, labeled)
+            ]
+            for method in titles
+        }
+        name = 'curves' if labeled is None else f'curves_labeled{labeled:g}'
+        write_curves(curves, out / f'{name}.csv')
+        draw_curves(curves, titles, out / f'{name}.png')
+    text = '\n'.join(parts)
+    (out / 'results.md').write_text(text)
+    return text

@@ -1,13 +1,83 @@
-"""Figures of a comparison: curves over epochs, scores over labeled fractions."""
+"""Curves of a comparison's trainings, and its figures."""
 
+import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmxpl.visualization.charts import COLOURS, LINE_STYLES
+from mmxpl.visualization.charts import (
+    COLOURS,
+    LINE_STYLES,
+    new_figure,
+    read_scalars,
+    save_figure,
+)
 
-from .curves import CURVES, Points
 from .tables import MODEL_TITLES, SCORES, Row, scores_by_seed, with_single
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVES = {
+    'ens/CIoU@0.5_adaptive': 'validation CIoU@0.5, adaptive, ensemble (%)',
+    'a/CIoU@0.5_adaptive': 'validation CIoU@0.5, adaptive, A (%)',
+    'b/CIoU@0.5_adaptive': 'validation CIoU@0.5, adaptive, B (%)',
+    'a.loss_supervised': "A's loss on labeled clips",
+    'b.loss_supervised': "B's loss on labeled clips",
+    'pseudo_label/a_soft_iou': "A's pseudo-labels, soft IoU with hidden boxes",
+    'pseudo_label/b_soft_iou': "B's pseudo-labels, soft IoU with hidden boxes",
+    'pseudo_label/agreement': 'agreement of A and B (soft IoU)',
+}
+"""dict[str, str]: logged keys that are drawn, and their titles."""
+
+Points = dict[float, float]
+
+
+def read_curves(folder: Path) -> dict[str, Points]:
+    """Reads the curves of one training, of all its runs if it was resumed.
+
+    Args:
+        folder (Path): Its work directory.
+
+    Returns:
+        dict[str, Points]: By key of :data:`CURVES`, epoch to value. Losses are
+        means over an epoch.
+    """
+    curves: dict[str, Points] = {}
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        sums: dict[str, dict[float, list[float]]] = {}
+        for record in read_scalars(path):
+            # training logs the epoch, validation the epoch as its step
+            epoch = float(record.get('epoch', record['step']))
+            for key in CURVES.keys() & record.keys():
+                sums.setdefault(key, {}).setdefault(epoch, []).append(record[key])
+        for key, values in sums.items():
+            # a later run repeats the epoch in which the former stopped
+            means = {epoch: statistics.fmean(v) for epoch, v in values.items()}
+            curves.setdefault(key, {}).update(means)
+    return {key: dict(sorted(points.items())) for key, points in curves.items()}
+
+
+def write_curves(
+    curves: Mapping[str, Sequence[Mapping[str, Points]]], path: Path
+) -> None:
+    """Writes the curves of a comparison as CSV.
+
+    Args:
+        curves (Mapping[str, Sequence[Mapping[str, Points]]]): By method, the
+            result of :func:`read_curves` for each seed.
+        path (Path): File to write.
+    """
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['method', 'run', 'curve', 'epoch', 'value'])
+        for method, runs in curves.items():
+            for k, run in enumerate(runs):
+                for key, points in run.items():
+                    for epoch, value in points.items():
+                        writer.writerow([method, k, key, f'{epoch:g}', f'{value:.5g}'])
 
 
 def draw_curves(
@@ -17,76 +87,73 @@ def draw_curves(
 ) -> None:
     """Draws each curve's mean over the seeds, with a band of one standard deviation.
 
+    Writes nothing if there are no curves.
+
     Args:
-        curves (Mapping[str, Sequence[Mapping[str, Points]]]): by method, one
-            reading of :func:`~mmxpl.benchmark.read_curves` a seed.
-        titles (Mapping[str, str]): title by method.
+        curves (Mapping[str, Sequence[Mapping[str, Points]]]): See
+            :func:`write_curves`.
+        titles (Mapping[str, str]): Title by method.
         path (Path): PNG to write.
     """
     logged = {key for runs in curves.values() for run in runs for key in run}
     keys = [key for key in CURVES if key in logged]
     if not keys:
         return
-    plt = _pyplot()
     columns = min(len(keys), 2)
-    lines = -(-len(keys) // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(5.5 * columns, 3 * lines), squeeze=False
-    )
-    for key, axis in zip(keys, axes.flat, strict=False):
+    rows = -(-len(keys) // columns)
+    figure = new_figure(5.5 * columns, 3 * rows, dpi=110)
+    for n, key in enumerate(keys, start=1):
+        axes = figure.add_subplot(rows, columns, n)
         for k, (method, runs) in enumerate(curves.items()):
-            _band(axis, [run[key] for run in runs if key in run], k, titles[method])
-        axis.set_title(CURVES[key], fontsize=9)
-        axis.set_xlabel('epoch', fontsize=8)
-        axis.grid(alpha=0.3)
-    for axis in axes.flat[len(keys) :]:
-        axis.axis('off')
-    _legend_and_save(figure, axes, path, plt)
+            _band(axes, [run[key] for run in runs if key in run], k, titles[method])
+        _finish(axes, CURVES[key], 'epoch')
+    _add_legend(figure)
+    save_figure(figure, path)
 
 
 def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) -> None:
     """Draws the scores over the labeled fraction.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``.
-        titles (Mapping[str, str]): title by method.
+        rows (Sequence[Row]): Rows of ``results.json``.
+        titles (Mapping[str, str]): Title by method.
         path (Path): PNG to write.
     """
     rows = with_single(rows)
     fractions = sorted({row['labeled'] for row in rows})
-    plt = _pyplot()
     shown = [
         (model, score)
         for model in ('single', 'ens')
         for score in ('CIoU@0.5_adaptive', 'CIoU@0.5_fixed')
     ]
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), squeeze=False)
-    for (model, score), axis in zip(shown, axes.flat, strict=True):
+    figure = new_figure(11, 7, dpi=110)
+    for n, (model, score) in enumerate(shown, start=1):
+        axes = figure.add_subplot(2, 2, n)
         for k, method in enumerate(titles):
             values = {
                 100 * f: list(scores_by_seed(rows, method, f, model, score).values())
                 for f in fractions
             }
             values = {x: v for x, v in values.items() if v}
-            _errorbar(axis, values, k, titles[method])
-        axis.set_xscale('log')
-        axis.set_xticks([100 * f for f in fractions])
-        axis.set_xticklabels([f'{100 * f:g}' for f in fractions])
-        axis.minorticks_off()
-        axis.set_title(f'{SCORES[score]}, {MODEL_TITLES[model]} (%)', fontsize=9)
-        axis.set_xlabel('labeled clips (%)', fontsize=8)
-        axis.grid(alpha=0.3)
-    _legend_and_save(figure, axes, path, plt)
-
-
-def _pyplot():
-    """Imports pyplot with a backend that needs no screen."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    return pyplot
+            if values:
+                axes.errorbar(
+                    list(values),
+                    [statistics.mean(v) for v in values.values()],
+                    yerr=[_deviation(v) for v in values.values()],
+                    label=titles[method],
+                    marker='o',
+                    markersize=4,
+                    capsize=3,
+                    **_style(k),
+                )
+        axes.set_xscale('log')
+        axes.set_xticks([100 * f for f in fractions])
+        axes.set_xticklabels([f'{100 * f:g}' for f in fractions])
+        axes.minorticks_off()
+        title = f'{SCORES[score]}, {MODEL_TITLES[model]} (%)'
+        _finish(axes, title, 'labeled clips (%)')
+    _add_legend(figure)
+    save_figure(figure, path)
 
 
 def _style(k: int) -> dict:
@@ -98,16 +165,21 @@ def _style(k: int) -> dict:
     )
 
 
-def _band(axis, runs: Sequence[Points], k: int, label: str) -> None:
+def _deviation(values: Sequence[float]) -> float:
+    """Standard deviation of the sample, 0 of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _band(axes: 'Axes', runs: Sequence[Points], k: int, label: str) -> None:
     """Draws the mean of a few runs and one standard deviation around it."""
     if not runs:
         return
     epochs = sorted(set.intersection(*(set(run) for run in runs)))
     mean = [statistics.mean(run[e] for run in runs) for e in epochs]
-    axis.plot(epochs, mean, label=label, **_style(k))
+    axes.plot(epochs, mean, label=label, **_style(k))
     if len(runs) > 1:
-        std = [statistics.stdev(run[e] for run in runs) for e in epochs]
-        axis.fill_between(
+        std = [_deviation([run[e] for run in runs]) for e in epochs]
+        axes.fill_between(
             epochs,
             [m - s for m, s in zip(mean, std, strict=True)],
             [m + s for m, s in zip(mean, std, strict=True)],
@@ -117,39 +189,24 @@ def _band(axis, runs: Sequence[Points], k: int, label: str) -> None:
         )
 
 
-def _errorbar(axis, values: Mapping[float, Sequence[float]], k: int, label: str):
-    """Draws means with standard deviations."""
-    if not values:
-        return
-    axis.errorbar(
-        list(values),
-        [statistics.mean(v) for v in values.values()],
-        yerr=[statistics.stdev(v) if len(v) > 1 else 0 for v in values.values()],
-        label=label,
-        marker='o',
-        markersize=4,
-        capsize=3,
-        **_style(k),
-    )
+def _finish(axes: 'Axes', title: str, xlabel: str) -> None:
+    """Adds title, label and grid."""
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(xlabel, fontsize=8)
+    axes.grid(alpha=0.3)
 
 
-def _legend_and_save(figure, axes, path: Path, plt) -> None:
-    """Puts one legend below all axes and writes the figure."""
+def _add_legend(figure: 'Figure') -> None:
+    """Adds one legend of all axes below them."""
     found: dict[str, object] = {}
-    for axis in axes.flat:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    columns = min(len(found), 4)
-    rows = -(-len(found) // columns)
-    height = figure.get_size_inches()[1]
-    figure.tight_layout(rect=(0, (0.25 * rows + 0.1) / height, 1, 1))
     figure.legend(
-        found.values(),
-        found,
-        loc='lower center',
-        ncols=columns,
+        list(found.values()),
+        list(found),
+        loc='outside lower center',
+        ncols=min(len(found), 4),
         fontsize=8,
         frameon=False,
     )
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -1,27 +1,36 @@
-"""What is compared: a method is an overlay on the config, and a few keys."""
+"""Methods of a comparison, their settings, and warm-ups that several share."""
 
+import copy
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmxpl.utils import config as methods
+from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.utils import config as config_files
 from mmxpl.utils.cli import add_config_options, load_config
 from mmxpl.utils.errors import DataError
 
-# trained on all clips with their labels: the most that labels can give
 FULL = 'full'
+"""str: name of the method that is trained on all clips with their labels."""
 _FULL_OVERLAY, _FULL_TITLE = 'supcon', '100 % labels'
 
 # parts of a config that a training depends on
-SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
-SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
+_SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
+_SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
 # where data lie, which may be moved
 _PLACES = ('data_root', 'cache')
-_DATASET, _SAMPLER = 'train_dataloader.dataset', 'train_dataloader.sampler'
+# hooks that do nothing before the first pseudo-label, or change no weight
+_WITHOUT_EFFECT = (
+    'pseudo_label',
+    'pseudo_label_strip',
+    'pseudo_label_monitor',
+    'calibration',
+    'checkpoint',
+)
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,12 @@ class Method:
     """A row of a comparison.
 
     Args:
-        overlay (str): name or file of a method, see
+        overlay (str): Name or file of a method, see
             :func:`mmxpl.utils.config.apply_method`.
-        options (Mapping[str, Any]): keys of ``--cfg-options`` that make another
-            method of it.
-        changes (tuple[str, ...]): the same as they were written.
-        full (bool): whether every training clip is labeled, at any labeled
-            fraction asked for.
+        options (Mapping[str, Any]): Keys of ``--cfg-options`` that change it.
+        changes (tuple[str, ...]): The same, as they were written.
+        full (bool): Whether every training clip is labeled, at any labeled
+            fraction.
     """
 
     overlay: str
@@ -44,21 +52,21 @@ class Method:
     full: bool = False
 
     def read(self, config: Path) -> Config:
-        """Reads a config as this method's.
+        """Reads a config file with the method's overlay, without its options.
 
         Args:
-            config (Path): a config of XPL.
+            config (Path): Config file of XPL.
 
         Returns:
-            Config: the config with the overlay, but without the options.
+            Config: The config.
         """
         return load_config(str(config), method=self.overlay)
 
     def title(self, cfg: Config) -> str:
-        """What tables call it.
+        """Returns the title in tables.
 
         Args:
-            cfg (Config): from :meth:`read`.
+            cfg (Config): From :meth:`read`.
 
         Returns:
             str: The title.
@@ -70,60 +78,71 @@ def find_method(name: str) -> Method:
     """Finds a method.
 
     Args:
-        name (str): 'full', or name or file of a method; after each of any number of
-            plus signs a key of the config and its value, as after ``--cfg-options``,
-            which make another method of it, such as
+        name (str): 'full', or name or file of a method; followed by any number of
+            plus signs, each with a key of the config and its value as after
+            ``--cfg-options``, such as
             ``xpl+default_hooks.pseudo_label.temperature=0.25``.
 
     Returns:
-        Method: the method.
+        Method: The method.
 
     Raises:
-        DataError: if there is no such method.
+        DataError: If there is no such method.
     """
     base, *changes = name.split('+')
-    full = base == FULL
-    overlay = _FULL_OVERLAY if full else base
-    methods.find_method(overlay)
-    return Method(overlay, _parse_changes(changes, name), tuple(changes), full)
+    overlay = _FULL_OVERLAY if base == FULL else base
+    config_files.find_method(overlay)
+    options = {}
+    for change in changes:
+        if '=' not in change:
+            raise DataError(
+                f"method '{name}': after a plus sign comes a key of the config and its "
+                f"value, 'key=value', got '{change}'."
+            )
+    if changes:
+        parser = ArgumentParser()
+        add_config_options(parser)
+        options = parser.parse_args(['--cfg-options', *changes]).cfg_options
+    return Method(overlay, options, tuple(changes), base == FULL)
 
 
 def options_of(
     method: Method, cfg: Config, labeled: float | None, seed: int, processes: int = 1
 ) -> dict[str, Any]:
-    """Options that make a method's config that of one fraction and seed.
+    """Makes the options that give a method's config a labeled fraction and a seed.
 
-    The seed chooses the labeled clips, the weights and the batches. Over
-    several processes a batch is divided, so that the budget stays the same.
+    The seed chooses the labeled clips, the weights and the batches. Several
+    processes divide a batch, so that the budget stays the same.
 
     Args:
-        method (Method): the method.
-        cfg (Config): the config, as the method reads it.
-        labeled (float, optional): labeled fraction in (0, 1]; none takes the
-            config's lists.
-        seed (int): the seed.
-        processes (int): processes that train together.
+        method (Method): The method.
+        cfg (Config): Its config, from :meth:`Method.read`.
+        labeled (float, optional): Labeled fraction in (0, 1]; without it the
+            config's lists are used.
+        seed (int): The seed.
+        processes (int): Number of processes that train together.
 
     Returns:
-        dict[str, Any]: dotted key to value.
+        dict[str, Any]: Dotted key to value.
 
     Raises:
-        DataError: if the config cannot be made so.
+        DataError: If the config has no labeled fraction, or a batch cannot be
+            divided.
     """
     options = {'randomness.seed': seed, **method.options}
     fraction = 1.0 if method.full else labeled
+    dataset, sampler = 'train_dataloader.dataset', 'train_dataloader.sampler'
     if 'labeled_fraction' in cfg.train_dataloader.dataset:
-        options[f'{_DATASET}.split_seed'] = seed
+        options[f'{dataset}.split_seed'] = seed
         if fraction is not None:
-            options[f'{_DATASET}.labeled_fraction'] = fraction
+            options[f'{dataset}.labeled_fraction'] = fraction
     elif fraction is not None:
         raise DataError(
             f'{cfg.filename}: its labeled clips are a list, not a fraction: leave '
             f"--labeled out, and the method '{FULL}'."
         )
-    sampler = cfg.train_dataloader.sampler
     names = ('labeled_per_batch', 'unlabeled_per_batch')
-    batch = [sampler[name] for name in names]
+    batch = [cfg.train_dataloader.sampler[name] for name in names]
     if method.full:
         batch = [sum(batch), 0]
     if any(size % processes for size in batch):
@@ -132,24 +151,24 @@ def options_of(
             f'divide by {processes} processes.'
         )
     for name, size in zip(names, batch, strict=True):
-        options[f'{_SAMPLER}.{name}'] = size // processes
+        options[f'{sampler}.{name}'] = size // processes
     return options
 
 
 def settings_of(cfg: Config) -> dict[str, Any]:
-    """Settings that a training depends on, wherever its data lie.
+    """Collects the settings that a training depends on, wherever its data lie.
 
     Args:
-        cfg (Config): config of a training, options included.
+        cfg (Config): Config of a training, options included.
 
     Returns:
-        dict[str, Any]: dotted key to value.
+        dict[str, Any]: Dotted key to value.
     """
-    return dict(_leaves({key: cfg.get(key) for key in SETTINGS}))
+    return dict(_leaves({key: cfg.get(key) for key in _SETTINGS}))
 
 
 def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields dotted key and value of all that is in dictionaries and lists."""
+    """Yields dotted key and value of everything in dictionaries and lists."""
     if isinstance(node, Mapping):
         parts = node.items()
     elif isinstance(node, list | tuple):
@@ -162,16 +181,70 @@ def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
             yield from _leaves(part, f'{key}.{name}' if key else str(name))
 
 
-def _parse_changes(changes: list[str], name: str) -> dict[str, Any]:
-    """Reads 'key=value' as ``--cfg-options`` does."""
-    if not changes:
-        return {}
-    for change in changes:
-        if '=' not in change:
-            raise DataError(
-                f"method '{name}': after a plus sign comes a key of the config and its "
-                f"value, 'key=value', got '{change}'."
-            )
-    parser = ArgumentParser()
-    add_config_options(parser)
-    return parser.parse_args(['--cfg-options', *changes]).cfg_options
+def warm_up_epochs(cfg: Config) -> int:
+    """Counts the epochs of a config before the first pseudo-label.
+
+    Args:
+        cfg (Config): Config of a training.
+
+    Returns:
+        int: The warm-up; all epochs where there are no pseudo-labels.
+    """
+    if cfg.default_hooks.get('pseudo_label') is None:
+        return cfg.train_cfg.max_epochs
+    return count_warmup_epochs(
+        cfg.train_cfg.get('warmup_epochs', 0), cfg.train_cfg.max_epochs
+    )
+
+
+def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]:
+    """Finds trainings that can continue from another one's warm-up.
+
+    They can if the two configs differ in pseudo-labels, their loss, the curriculum
+    and the calibration of what is saved alone, none of which has an effect before
+    the lender's first label, and if the lender's checkpoint has all that the
+    borrower resumes from. A lender does not borrow.
+
+    Args:
+        configs (Mapping[Hashable, Config]): Config of every training, seed and
+            split included.
+
+    Returns:
+        dict[Hashable, Hashable]: Borrower to lender.
+    """
+    # a training that aligns areas can lend to those that do not, too
+    order = sorted(configs, key=lambda name: not _aligns(configs[name]))
+    lenders: dict[Hashable, Hashable] = {}
+    for k, name in enumerate(order):
+        for other in order[:k]:
+            if other not in lenders and _can_lend(configs[other], configs[name]):
+                lenders[name] = other
+                break
+    return lenders
+
+
+def _can_lend(lender: Config, borrower: Config) -> bool:
+    """Whether a training's warm-up can serve another."""
+    begins = warm_up_epochs(lender)
+    if begins >= lender.train_cfg.max_epochs or begins > warm_up_epochs(borrower):
+        return False
+    if _aligns(borrower) and not _aligns(lender):
+        return False
+    return _beginning(lender) == _beginning(borrower)
+
+
+def _aligns(cfg: Config) -> bool:
+    """Whether a config keeps its labels at the area of the annotations."""
+    hook = cfg.default_hooks.get('pseudo_label') or {}
+    return hook.get('align_area', False)
+
+
+def _beginning(cfg: Config) -> dict:
+    """Settings that have an effect before there are pseudo-labels."""
+    kept = copy.deepcopy(cfg._cfg_dict.to_dict())
+    for name in _WITHOUT_EFFECT:
+        kept['default_hooks'].pop(name, None)
+    kept['train_cfg'].pop('warmup_epochs', None)
+    kept['model'].pop('loss_pseudo', None)
+    kept['train_dataloader']['sampler'].pop('curriculum', None)
+    return {key: kept.get(key) for key in _SETTINGS}

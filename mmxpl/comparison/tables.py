@@ -1,10 +1,18 @@
-"""Tables of a comparison: mean ± std over seeds, and paired differences."""
+"""Results of a comparison: rows, and tables of mean ± std and paired differences."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from mmxpl.evaluation.functional import REFERENCE_NAMES, markdown_table
+
+from .cells import Cell
 
 Row = Mapping[str, str | int | float | None]
+Scores = Mapping[str, float]
 
+MODELS = ('a', 'b', 'ens')
+MODEL_TITLES = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
+REFERENCES = {row: REFERENCE_NAMES[row] for row in ('ref/whole', 'ref/disc')}
 SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
     'AUC_adaptive': 'AUC adaptive',
@@ -14,17 +22,58 @@ SCORES = {
     'AUC_chosen': 'AUC chosen',
     'CIoU@0.5_median': 'CIoU median',
 }
-MODEL_TITLES = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
+
+
+def rows_of(cell: Cell, split: str, scores: Scores, seconds: float) -> list[Row]:
+    """Makes the rows of ``results.json`` of one cell and split.
+
+    Args:
+        cell (Cell): The cell.
+        split (str): Name of the split.
+        scores (Scores): Scores of the split by key, in per cent.
+        seconds (float): Seconds of the cell's training.
+
+    Returns:
+        list[Row]: One for each model.
+    """
+    return [
+        dict(
+            method=cell.method,
+            seed=cell.seed,
+            labeled=cell.labeled,
+            split=split,
+            model=model,
+            **{score: round(scores[f'{model}/{score}'], 4) for score in SCORES},
+            threshold=scores[f'{model}/threshold'],
+            seconds=round(seconds, 1),
+        )
+        for model in MODELS
+    ]
+
+
+def references_of(scores: Scores) -> dict[str, dict[str, float]]:
+    """Selects the scores of the reference rows.
+
+    Args:
+        scores (Scores): Scores of a split by key, in per cent.
+
+    Returns:
+        dict[str, dict[str, float]]: Scores by the reference's title.
+    """
+    return {
+        title: {score: scores[f'{row}/{score}'] for score in SCORES}
+        for row, title in REFERENCES.items()
+    }
 
 
 def mean_and_std(values: Sequence[float]) -> str:
-    """Writes a mean with the standard deviation of the sample.
+    """Formats a mean with the standard deviation of the sample.
 
     Args:
-        values (Sequence[float]): one value a seed.
+        values (Sequence[float]): One value a seed, at least one.
 
     Returns:
-        str: such as ``61.2 ± 0.8``; of one value, that value.
+        str: Such as ``61.2 ± 0.8``; of one value, that value.
     """
     mean = f'{statistics.mean(values):.1f}'
     if len(values) == 1:
@@ -36,10 +85,10 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
     """Adds a row 'single', the mean of A and B, to every cell.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``, of one split.
+        rows (Sequence[Row]): Rows of ``results.json``, of one split.
 
     Returns:
-        list[dict]: these rows and the new ones.
+        list[dict]: These rows and the new ones.
     """
     found = [dict(row) for row in rows]
     by_cell: dict[tuple, list[dict]] = {}
@@ -57,17 +106,17 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
 def scores_by_seed(
     rows: Sequence[Row], method: str, labeled: float | None, model: str, score: str
 ) -> dict[int, float]:
-    """Picks one score of a method.
+    """Selects one score of a method.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``.
-        method (str): the method.
-        labeled (float, optional): the labeled fraction.
-        model (str): 'a', 'b', 'ens' or, once added, 'single'.
-        score (str): key of the score.
+        rows (Sequence[Row]): Rows of ``results.json``, of one split.
+        method (str): The method.
+        labeled (float, optional): Labeled fraction.
+        model (str): 'a', 'b', 'ens' or, from :func:`with_single`, 'single'.
+        score (str): Key of :data:`SCORES`.
 
     Returns:
-        dict[int, float]: score by seed, in per cent.
+        dict[int, float]: Score by seed, in per cent.
     """
     wanted = (method, labeled, model)
     return {
@@ -83,31 +132,30 @@ def score_table(
     references: Mapping[str, Mapping[str, float]],
     labeled: float | None,
 ) -> str:
-    """Writes the scores at one labeled fraction as a Markdown table.
+    """Formats the scores at one labeled fraction as a Markdown table.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``.
-        titles (Mapping[str, str]): title by method, in the order of the table.
-        references (Mapping[str, Mapping[str, float]]): title of a map that
-            looks at nothing to its scores.
-        labeled (float, optional): the labeled fraction.
+        rows (Sequence[Row]): Rows of ``results.json``, of one split.
+        titles (Mapping[str, str]): Title by method, in the order of the table.
+        references (Mapping[str, Mapping[str, float]]): See :func:`references_of`.
+        labeled (float, optional): Labeled fraction.
 
     Returns:
-        str: the table, in per cent.
+        str: The table, in per cent.
     """
     rows = with_single(rows)
-    lines = _head(['method', 'model', *SCORES.values()])
+    lines = []
     for method, title in titles.items():
         for model in ('single', 'ens'):
             cells = []
             for score in SCORES:
                 values = scores_by_seed(rows, method, labeled, model, score)
                 cells.append(mean_and_std(list(values.values())) if values else '')
-            lines.append(_line([title, MODEL_TITLES[model], *cells]))
+            lines.append([title, MODEL_TITLES[model], *cells])
     for title, scores in references.items():
         cells = [f'{scores[score]:.1f}' for score in SCORES]
-        lines.append(_line(['reference', title, *cells]))
-    return '\n'.join(lines)
+        lines.append(['reference', title, *cells])
+    return markdown_table(['method', 'model', *SCORES.values()], lines, 2)
 
 
 def paired_differences(
@@ -116,22 +164,22 @@ def paired_differences(
     titles: Mapping[str, str],
     labeled: float | None,
 ) -> str:
-    """Writes how far a method leads every other, seed by seed.
+    """Formats the lead of a method over every other, seed by seed.
 
     Two methods of one seed have the same labeled clips, first weights and
-    batches, so that their difference varies less than their scores.
+    batches, so their difference varies less than their scores.
 
     Args:
-        rows (Sequence[Row]): rows of ``results.json``.
-        method (str): the method that is compared.
-        titles (Mapping[str, str]): title by method, in the order of the table.
-        labeled (float, optional): the labeled fraction.
+        rows (Sequence[Row]): Rows of ``results.json``, of one split.
+        method (str): The method that is compared.
+        titles (Mapping[str, str]): Title by method, in the order of the table.
+        labeled (float, optional): Labeled fraction.
 
     Returns:
-        str: Markdown table of mean ± std and how often it was ahead.
+        str: Markdown table of mean ± std and the number of seeds with a lead.
     """
     rows = with_single(rows)
-    lines = _head([f'{titles[method]} minus', 'model', *SCORES.values()])
+    lines = []
     for other, title in titles.items():
         if other == method:
             continue
@@ -145,22 +193,43 @@ def paired_differences(
                 cells.append(
                     f'{_signed(leads)} ({ahead}/{len(leads)})' if leads else ''
                 )
-            lines.append(_line([title, MODEL_TITLES[model], *cells]))
-    return '\n'.join(lines)
+            lines.append([title, MODEL_TITLES[model], *cells])
+    names = [f'{titles[method]} minus', 'model', *SCORES.values()]
+    return markdown_table(names, lines, 2)
 
 
 def _signed(values: Sequence[float]) -> str:
-    """Writes a mean difference with its sign."""
+    """Formats a mean difference with its sign."""
     text = mean_and_std(values)
     return text if text.startswith('-') else f'+{text}'
 
 
-def _head(names: Sequence[str]) -> list[str]:
-    """First two lines of a Markdown table: two columns of text, then numbers."""
-    rule = ['---', '---', *['---:'] * (len(names) - 2)]
-    return [_line(names), _line(rule)]
+def format_tables(
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    references: Mapping[str, Scores],
+    labeled: float | None,
+    split: str,
+) -> Iterator[str]:
+    """Yields heading and tables of one split and labeled fraction.
 
+    Differences are taken from the method named 'xpl', if it is there with others.
 
-def _line(cells: Sequence[str]) -> str:
-    """One line of a Markdown table."""
-    return '| ' + ' | '.join(cells) + ' |'
+    Args:
+        rows (Sequence[Row]): Rows of ``results.json``, of that split.
+        titles (Mapping[str, str]): Title by method, in the order of the tables.
+        references (Mapping[str, Scores]): See :func:`references_of`.
+        labeled (float, optional): Labeled fraction.
+        split (str): Name of the split.
+
+    Yields:
+        str: Markdown.
+    """
+    share = "the config's lists" if labeled is None else f'{100 * labeled:g} %'
+    found = dict.fromkeys(row['seed'] for row in rows if row['labeled'] == labeled)
+    seeds = ', '.join(map(str, found))
+    yield f'## Labeled: {share}; split: {split}; seeds: {seeds}\n'
+    yield score_table(rows, titles, references, labeled) + '\n'
+    if 'xpl' in titles and len(titles) > 1:
+        yield 'Differences of the same seed, and how many are above 0:\n'
+        yield paired_differences(rows, 'xpl', titles, labeled) + '\n'

@@ -1,10 +1,12 @@
 """Cells of a comparison: finished ones are read, failed ones say why."""
 
 import json
+from pathlib import Path
 
 import pytest
+import torch
 
-from mmxpl.comparison import Cell, launch, score_cell, train_cell
+from mmxpl.comparison import Cell, launch, score_cell, share_warm_start, train_cell
 from mmxpl.utils.errors import DataError
 
 CELL = Cell('xpl', 0.05, 3)
@@ -88,3 +90,18 @@ def test_a_script_runs_in_a_fork_as_in_an_interpreter(tmp_path):
     assert log.read_text() == "__main__ ['0', 'x y'] here 1\nto stderr\n"
     with pytest.raises(DataError, match=r'\[cell\] failed(.|\n)*to stderr'):
         launch([str(script), '3'], log, env, 'cell')
+
+
+def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
+    source = tmp_path / 'epoch_6.pth'
+    torch.save(dict(state_dict=dict(w=torch.ones(2)), meta=dict(epoch=6)), source)
+    folder = tmp_path / 'cell'
+    share_warm_start(source, folder)
+    target = Path((folder / 'last_checkpoint').read_text())
+    state = torch.load(target, weights_only=True)
+    assert target.parent == folder
+    assert torch.equal(state['state_dict']['w'], torch.ones(2))
+    assert state['teacher'] is None
+    (folder / 'last_checkpoint').write_text('epoch_9.pth')
+    share_warm_start(source, folder)
+    assert (folder / 'last_checkpoint').read_text() == 'epoch_9.pth'

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from mmxpl.comparison import find_method, options_of
-from mmxpl.comparison.methods import settings_of
+from mmxpl.comparison import (
+    find_lenders,
+    find_method,
+    options_of,
+    settings_of,
+    warm_up_epochs,
+)
 from mmxpl.datasets.dataset_wrappers import config_leaves
-from mmxpl.utils.config import merge_options
+from mmxpl.utils.config import merge_options, method_names
 from mmxpl.utils.errors import DataError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -87,3 +92,48 @@ def test_what_cannot_be_made_is_said():
     for name, labeled in (('xpl', 0.05), ('full', None)):
         with pytest.raises(DataError, match='leave --labeled out'):
             configured(name, labeled=labeled, config=lists)
+
+
+METHODS = (*method_names(), 'full')
+
+
+def test_what_differs_in_pseudo_labels_alone_borrows_from_xpl():
+    configs = {name: configured(name) for name in METHODS}
+    lenders = find_lenders(configs)
+    alone = {'supervised', 'ezvsl', 'lvs', 'slavc', 'fnac', 'full', 'xpl'}
+    # another loss, batch or net from the first step on
+    alone |= {'deaf', 'xpl-no_contrast', 'xpl-same_nets'}
+    # who keeps the area of the annotations lends to those who do not
+    alone = alone - {'xpl'} | {'xpl-aligned'}
+    assert lenders == dict.fromkeys(set(METHODS) - alone, 'xpl-aligned')
+
+
+def test_another_seed_or_a_shorter_warm_up_lends_nothing():
+    assert (
+        find_lenders({0: configured('xpl', seed=0), 1: configured('supcon', seed=1)})
+        == {}
+    )
+    late, early = configured('xpl'), configured('xpl')
+    early.train_cfg.warmup_epochs = 2
+    assert find_lenders({'late': late, 'early': early}) == {}
+    assert find_lenders({'early': early, 'late': late}) == {'late': 'early'}
+    assert (warm_up_epochs(early), warm_up_epochs(late)) == (2, 9)
+
+
+def test_the_weight_of_pseudo_labels_does_not_matter_before_them():
+    names = ['xpl', 'xpl+model.loss_pseudo.loss_weight=2.0', 'xpl+model.map_size=7']
+    configs = {name: configured(name) for name in names}
+    assert find_lenders(configs) == {names[1]: 'xpl'}
+
+
+def test_who_needs_the_area_of_annotations_lends_first():
+    configs = {
+        'hard': configured('hard'),
+        'xpl': configured('xpl-votes'),
+    }
+    assert find_lenders(configs) == {'hard': 'xpl'}
+
+
+@pytest.mark.parametrize('name', ['supcon', 'supervised'])
+def test_without_pseudo_labels_all_epochs_are_warm_up(name):
+    assert warm_up_epochs(configured(name)) == 16

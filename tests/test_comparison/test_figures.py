@@ -82,3 +82,54 @@ def test_a_run_that_logged_nothing_has_no_curves_and_no_figure(tmp_path):
     assert read_curves(tmp_path) == {}
     draw_curves({'xpl': [{}]}, {'xpl': 'XPL'}, tmp_path / 'curves.png')
     assert not (tmp_path / 'curves.png').exists()
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Figures that were saved, to look at what they hold."""
+    from matplotlib.figure import Figure
+
+    saved = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, path: saved.append(figure))
+    return saved
+
+
+def test_curves_are_means_with_a_band_of_one_deviation(figures, tmp_path):
+    runs = [{SCORE: {1.0: 40.0, 2.0: 50.0}}, {SCORE: {1.0: 44.0, 3.0: 60.0}}]
+    draw_curves(
+        {'xpl': runs, 'dmt': runs[:1]},
+        {'xpl': 'XPL', 'dmt': 'DMT'},
+        tmp_path / 'curves.png',
+    )
+    (figure,) = figures
+    (axes,) = figure.axes
+    mean, single = axes.lines
+    # only the epochs that all runs have
+    assert (list(mean.get_xdata()), list(mean.get_ydata())) == ([1.0], [42.0])
+    assert list(single.get_ydata()) == [40.0, 50.0]
+    (band,) = axes.collections
+    low, high = band.get_paths()[0].get_extents().intervaly
+    assert (low, high) == pytest.approx((42 - 8**0.5, 42 + 8**0.5))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['XPL', 'DMT']
+    assert mean.get_color() != single.get_color()
+
+
+def test_efficiency_is_drawn_over_the_labeled_fraction(figures, tmp_path):
+    rows = [
+        dict(method='xpl', seed=s, labeled=f, model=m, **dict.fromkeys(SCORES, 50 + s))
+        for s in range(3)
+        for f in (0.03, 0.1)
+        for m in ('a', 'b', 'ens')
+    ]
+    draw_efficiency(rows, {'xpl': 'XPL'}, tmp_path / 'efficiency.png')
+    (figure,) = figures
+    assert len(figure.axes) == 4
+    for axes in figure.axes:
+        (bars,) = axes.containers
+        line, _, (deviations,) = bars.lines
+        assert list(line.get_xdata()) == [3.0, 10.0]
+        assert list(line.get_ydata()) == [51, 51]
+        for segment in deviations.get_segments():
+            assert segment[:, 1] == pytest.approx([50, 52])
+        assert [t.get_text() for t in axes.get_xticklabels()] == ['3', '10']
