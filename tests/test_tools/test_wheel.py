@@ -1,5 +1,7 @@
 """The wheel holds configs, tools and demos where OpenMMLab's mim looks for them."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,3 +62,24 @@ def test_a_wheel_holds_configs_tools_and_demos(tmp_path):
     assert not [name for name in names if name.startswith(('tests/', 'benchmarks/'))]
     # the copies are removed when the build is done
     assert not (source / 'mmxpl/.mim').exists()
+
+    # a config of one's own inherits one of the wheel's, as docs/install.md has it
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / 'installed')
+    text = (ROOT / 'docs/install.md').read_text()
+    (base,) = re.findall(r'^_base_ = .*$', text, re.M)
+    child = tmp_path / 'child.py'
+    child.write_text(f'{base}\ntrain_cfg = dict(max_epochs=3)\n')
+    code = 'from mmengine.config import Config; import mmxpl; print(mmxpl.__file__); '
+    code += f'print(Config.fromfile({str(child)!r}).train_cfg.max_epochs)'
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path / 'installed')),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    path, epochs = done.stdout.split()[-2:]
+    assert path.startswith(str(tmp_path / 'installed'))
+    assert epochs == '3'
