@@ -1,7 +1,6 @@
 # Dual Mean-Teacher (Guo et al., NeurIPS 2023, arXiv 2403.03145): two distinct teachers;
 # where their masks agree (IoU), both students learn the masks' intersection.
 method = 'DMT'
-model = dict(loss_pseudo=dict(loss_weight=1.0))
 train_dataloader = dict(sampler=dict(curriculum=None))
 default_hooks = dict(
     pseudo_label=dict(

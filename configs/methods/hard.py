@@ -1,7 +1,6 @@
 # Vanilla pseudo-labels (Lee, ICML Workshops 2013): each localizer learns from its own
 # newest map, thresholded at 0.5; all clips from the end of the warm-up.
 method = 'hard pseudo-labels'
-model = dict(loss_pseudo=dict(loss_weight=1.0))
 train_dataloader = dict(sampler=dict(curriculum=None))
 default_hooks = dict(
     pseudo_label=dict(

@@ -1,7 +1,6 @@
 # Mean teacher (Tarvainen & Valpola, NeurIPS 2017): each localizer learns what the
 # moving average of its own weights predicts on the plain view, unsharpened.
 method = 'mean teacher'
-model = dict(loss_pseudo=dict(loss_weight=1.0))
 train_dataloader = dict(sampler=dict(curriculum=None))
 default_hooks = dict(
     pseudo_label=dict(

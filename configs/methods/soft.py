@@ -2,7 +2,6 @@
 # Berthelot et al., NeurIPS 2019, eq. 7) and averaged over visits (temporal ensembling,
 # Laine & Aila, ICLR 2017) as in XPL, without exchange and curriculum.
 method = 'soft self-training'
-model = dict(loss_pseudo=dict(loss_weight=1.0))
 train_dataloader = dict(sampler=dict(curriculum=None))
 default_hooks = dict(
     pseudo_label=dict(

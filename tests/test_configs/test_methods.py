@@ -94,10 +94,9 @@ def test_a_config_is_xpl_as_the_paper_has_it(path, read_as):
 @pytest.mark.parametrize('method', METHODS)
 def test_a_method_undoes_what_a_config_departs_in(method, read_as):
     """All that tells methods apart is stated by each; the config keeps the rest."""
-    kept = {'default_hooks.pseudo_label.momentum'}  # a config's own
+    # a config's own
+    kept = {'default_hooks.pseudo_label.momentum', 'model.loss_pseudo.loss_weight'}
     kept |= {'default_hooks.calibration.enable'}  # of no method, like a metric
-    if method not in LABELING:  # of nothing, or a config's own
-        kept |= {'model.loss_pseudo.loss_weight'}
     for departure in DEPARTURES:
         cfg = read_as(XPL, departure)
         del cfg._cfg_dict['method']

@@ -52,7 +52,7 @@ model = dict(
         b=dict(heads, visual_backbone=lite2, audio_encoder=dict(yamnet, pool='max')),
     ),
     loss_supervised=dict(type='MapBCELoss'),
-    loss_pseudo=dict(type='MapBCELoss', loss_weight=1.0),
+    loss_pseudo=dict(type='MapBCELoss', loss_weight=2.0),
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.1, loss_weight=0.5
     ),
