@@ -1,13 +1,13 @@
-"""Compares methods: every one trained with the same nets, clips, steps and batches.
+"""Compares methods trained with the same nets, clips, steps and batches.
 
-Any config gives data and nets, each method of configs/methods changes it as
+A config gives data and nets; each method of configs/methods changes it as
 tools/train.py --method does.
 
 Writes DIR/results.json (one row per method, seed and model), tables with mean and
-standard deviation over the seeds and paired differences, and curves. Beside the usual
-rules maps are cut at a threshold of each model's own, chosen on 'val'. What was
-finished before is not done again, so that an interrupted comparison goes on where it
-stopped and a further seed or method costs its own time alone.
+standard deviation over the seeds and paired differences, and curves. In addition to
+the usual rules, maps are cut at a threshold that each model chooses on 'val'. Finished
+cells are not trained again: an interrupted comparison continues where it stopped, and
+a further seed or method takes only its own time.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=['supervised', 'supcon', 'xpl'],
         help="names of configs/methods, files like those, or 'full' (100 %% labels); "
-        'each with other settings after plus signs if need be, such as '
+        'other settings follow after plus signs, such as '
         'xpl+default_hooks.pseudo_label.temperature=0.25',
     )
     parser.add_argument(
@@ -74,7 +74,8 @@ def parse_args() -> argparse.Namespace:
         '--splits',
         nargs='+',
         default=['test'],
-        help="what is scored: 'test', 'val' (settings are chosen on it) or the name of "
+        help="splits to score: 'test', 'val' (used to choose settings), 'swapped' "
+        "(the clips of 'test' with each other's sounds) or the name of "
         "another list beside the config's, such as test_unheard (default: test)",
     )
     parser.add_argument(
@@ -92,9 +93,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--share-warmup',
         action='store_true',
-        help='train the epochs before the first pseudo-label once a seed, by the '
-        'first method that has them, and let all that begin alike go on from there; '
-        'the result is the same, bit for bit',
+        help='train the warm-up, the epochs before the first pseudo-label, once a seed '
+        'and continue all methods that share it from there; the result is the same, '
+        'bit for bit',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, for all')
     parser.add_argument(
@@ -102,7 +103,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         default={},
-        help='options for all methods alike, such as train_cfg.max_epochs=48',
+        help='options of all methods, such as train_cfg.max_epochs=48',
     )
     args = parser.parse_args()
     if any(f is not None and not 0 < f <= 1 for f in args.labeled):
@@ -116,7 +117,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare_data(args: argparse.Namespace) -> dict[str, str]:
-    """Makes what is asked for and not there; returns where the config finds it."""
+    """Makes missing data; returns the environment variables that name them."""
     env = {}
     if args.synthetic:
         folder = (ROOT / 'data/synthetic').resolve()
@@ -141,7 +142,7 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
 
 
 def configs_of_lists(args: argparse.Namespace, folder: str) -> Iterator[Path]:
-    """Writes configs that read the lists which are scored besides the config's."""
+    """Writes configs that read the lists scored in addition to the config's."""
     from mmxpl.comparison import split_options
 
     for split in set(args.splits) - {'val', 'test', 'swapped'}:
@@ -153,7 +154,7 @@ def configs_of_lists(args: argparse.Namespace, folder: str) -> Iterator[Path]:
 
 
 def about_run(args: argparse.Namespace) -> dict:
-    """What the results were made with."""
+    """Collects arguments, commit, PyTorch version and machine."""
     import torch
 
     commit = subprocess.run(
@@ -171,7 +172,7 @@ def about_run(args: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    """Compares."""
+    """Compares the methods."""
     args = parse_args()
     from mmxpl.comparison import Cell, Comparison, find_method, write_report
 
@@ -179,7 +180,7 @@ def main() -> None:
     if not args.config.is_file():
         raise DataError(f'--config: {args.config} does not exist.')
     env = prepare_data(args)
-    # before any training: a method that does not fit the config is refused
+    # a method that does not fit the config is refused before any training
     titles = {name: m.title(m.read(args.config)) for name, m in methods.items()}
     cells = [
         Cell(method, labeled, seed)

@@ -1,4 +1,4 @@
-"""What pseudo-labels are worth: by themselves, and against hidden ground truth."""
+"""Quality of pseudo-labels, by themselves and against hidden ground truth."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def label_facts(labels: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
-        names (Sequence[str]): of the M localizers.
+        names (Sequence[str]): Names of the M localizers.
 
     Returns:
         dict[str, Tensor]: (N,) in [0, 1] each.
@@ -45,7 +45,7 @@ def label_quality(
 
     - ``<name>_soft_iou``: sum of minima over sum of maxima of the label and the
       ground truth, averaged by area to the label's cells; in [0, 1]. 1 is the best
-      target that this grid can hold;
+      target on this grid;
     - ``<name>_CIoU@0.5_adaptive``: 100 where the label, scored like a prediction by
       :class:`mmxpl.evaluation.CIoUMetric`, reaches a CIoU of 0.5, else 0;
     - ``true_area``: share of the frame that the ground truth covers.
@@ -53,7 +53,7 @@ def label_quality(
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
         gt_maps (Tensor): (N, S, S) in [0, 1].
-        names (Sequence[str]): of the M localizers.
+        names (Sequence[str]): Names of the M localizers.
 
     Returns:
         dict[str, Tensor]: (N,) each.
@@ -69,10 +69,10 @@ def label_quality(
 
 
 class HiddenTruth:
-    """Annotations of clips that are trained on without them, to judge labels by.
+    """Annotations of unlabeled clips, to judge their pseudo-labels.
 
-    Only annotations are read; no frame or sound is decoded. Maps are drawn when they
-    are asked for, so memory stays flat.
+    Training does not use them. Only annotations are read, no frame or sound, and maps
+    are drawn when they are needed.
 
     Args:
         cfg (dict): Config of a data set with ``labeled=True``; see
@@ -82,7 +82,7 @@ class HiddenTruth:
             judged; the log counts both.
 
     Attributes:
-        rows (Tensor): (K,) positions in ``sample_ids`` of the clips with truth.
+        rows (Tensor): (K,) int64, positions in ``sample_ids`` of the clips with truth.
 
     Raises:
         DataError: If the data set is not labeled or has none of the clips.
@@ -115,11 +115,11 @@ class HiddenTruth:
         return len(self.rows)
 
     def maps(self, start: int, stop: int) -> Tensor:
-        """Draws ground truth.
+        """Draws ground-truth maps.
 
         Args:
-            start (int): First of :attr:`rows`.
-            stop (int): Behind the last.
+            start (int): First index into :attr:`rows`.
+            stop (int): End of the indices, exclusive.
 
         Returns:
             Tensor: (stop - start, S, S) float32 in [0, 1].
@@ -132,9 +132,9 @@ class HiddenTruth:
         """Measures the labels of all clips with truth.
 
         Args:
-            labels (Tensor): (N, M, h, w) in [0, 1], of all unlabeled clips.
-            names (Sequence[str]): of the M localizers.
-            chunk (int): clips that are drawn at once.
+            labels (Tensor): (N, M, h, w) in [0, 1], of all N unlabeled clips.
+            names (Sequence[str]): Names of the M localizers.
+            chunk (int): Number of clips that are drawn at once.
 
         Returns:
             dict[str, Tensor]: See :func:`label_quality`, (K,) each.

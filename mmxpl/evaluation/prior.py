@@ -46,14 +46,14 @@ def load_prior(path: str) -> Tensor:
 def mix_object_map(maps: Tensor, objects: Tensor, alpha: float, size: int) -> Tensor:
     """Mixes an object map into a localization map.
 
-    Both are brought to the size of evaluation and, map by map, to the range
-    [0, 1] before and after (EZ-VSL's ``test.py``).
+    Both are resized and, map by map, stretched to [0, 1] before and after the mix
+    (EZ-VSL's ``test.py``).
 
     Args:
         maps (Tensor): (N, h, w), localization.
         objects (Tensor): (N, k, l), objectness.
-        alpha (float): weight of the localization in [0, 1].
-        size (int): side S of the result in pixels.
+        alpha (float): Weight of the localization in [0, 1].
+        size (int): Side S of the result in pixels.
 
     Returns:
         Tensor: (N, S, S) float32 in [0, 1].
@@ -69,17 +69,18 @@ def _min_max(maps: Tensor) -> Tensor:
 
 
 class ObjectPrior:
-    """Mean activation of a ResNet-18 that was trained on ImageNet.
+    """Object-guided localization (OGL) by a ResNet-18 trained on ImageNet.
 
     OGL of EZ-VSL (Mo & Morgado, ECCV 2022): the mean over channels of the last
     feature map's absolute value, mixed into the localization map with weight
-    ``1 - alpha``. It hears nothing, so scores with and without it are different
-    things: rows with it end in ``+ogl``.
+    ``1 - alpha``. It ignores the sound, so rows with it are kept apart by the
+    suffix ``+ogl``.
 
     Args:
-        weights (str): file of ResNet-18 with torchvision's names of weights, such
+        weights (str): File of ResNet-18 with torchvision's names of weights, such
             as resnet18-f37072fd.pth, which you download yourself.
-        alpha (float): weight of the localization; EZ-VSL's is 0.4, SLAVC's 0.9.
+        alpha (float): Weight of the localization in [0, 1]; EZ-VSL's is 0.4,
+            SLAVC's 0.9.
 
     Raises:
         DataError: If the file cannot be read or holds another network.
@@ -146,12 +147,12 @@ class ObjectPrior:
     def rows(
         self, maps: Mapping[str, Tensor], images: Tensor, size: int
     ) -> dict[str, Tensor]:
-        """Makes the maps of the additional rows.
+        """Computes the maps of the additional rows.
 
         Args:
-            maps (Mapping[str, Tensor]): for each model (N, h, w) localization.
-            images (Tensor): see :meth:`objects`.
-            size (int): side S of the evaluation in pixels.
+            maps (Mapping[str, Tensor]): For each model (N, h, w) localization.
+            images (Tensor): See :meth:`objects`.
+            size (int): Side S of the evaluation in pixels.
 
         Returns:
             dict[str, Tensor]: (N, S, S) in [0, 1] for each ``<model>+ogl``, and as

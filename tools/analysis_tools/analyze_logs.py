@@ -1,4 +1,4 @@
-"""Curves of what a training logged, and the time it took.
+"""Plots the scalars that trainings logged, and computes their training time.
 
 A RUN is a work directory, all of whose logs are joined (a resumed run has several),
 or one vis_data/scalars.json.
@@ -19,19 +19,22 @@ from mmxpl.utils.cli import one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', help='curves as a picture or a table')
     plot.add_argument('runs', nargs='+', metavar='RUN')
-    plot.add_argument('--keys', nargs='+', required=True, help='what to plot')
+    plot.add_argument('--keys', nargs='+', required=True, help='logged keys')
     plot.add_argument(
-        '--legend', nargs='+', metavar='NAME', help='of each run; of a single, each key'
+        '--legend',
+        nargs='+',
+        metavar='NAME',
+        help='names of the runs, or of keys of one run',
     )
     plot.add_argument('--title', default='')
-    plot.add_argument('--ylabel', help='(default: the part that the keys share)')
+    plot.add_argument('--ylabel', help='(default: the score that the keys share)')
     plot.add_argument(
         '--reference',
         action='store_true',
@@ -45,9 +48,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='.png, or .csv with run, key, step, value (default: curves.png)',
     )
-    time = tasks.add_parser('cal_train_time', help='time of an iteration, by epoch')
+    time = tasks.add_parser('cal_train_time', help='time of an iteration')
     time.add_argument('runs', nargs='+', metavar='RUN')
-    keys = tasks.add_parser('keys', help='what a run logged')
+    keys = tasks.add_parser('keys', help='keys that a run logged')
     keys.add_argument('runs', nargs='+', metavar='RUN')
     args = parser.parse_args(argv)
     if args.task == 'plot_curve':
@@ -60,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def run_names(runs: Sequence[str]) -> list[str]:
-    """Name runs by the end of their paths, as short as keeps them apart."""
+    """Names runs by the shortest ends of their paths that differ."""
     parts = [Path(run).resolve().parts for run in runs]
     for length in range(1, max(map(len, parts))):
         names = ['/'.join(p[-length:]) for p in parts]
@@ -70,11 +73,11 @@ def run_names(runs: Sequence[str]) -> list[str]:
 
 
 def axis(records: Sequence[Mapping], keys: Sequence[str]) -> str:
-    """Say what the step of these keys counts.
+    """Returns the unit of the steps of keys.
 
     Args:
-        records (Sequence[Mapping]): Of all runs.
-        keys (Sequence[str]): What is plotted.
+        records (Sequence[Mapping]): Records of all runs.
+        keys (Sequence[str]): Keys that are plotted.
 
     Returns:
         str: 'Iteration' for what is logged while training, else 'Epoch'.
@@ -99,14 +102,14 @@ def axis(records: Sequence[Mapping], keys: Sequence[str]) -> str:
 
 
 def references(records: Sequence[Mapping], keys: Sequence[str]) -> dict[str, float]:
-    """Find the reference rows of the score that all keys are of.
+    """Finds the reference rows of the score that all keys are of.
 
     Args:
-        records (Sequence[Mapping]): Of the first run.
+        records (Sequence[Mapping]): Records of the first run.
         keys (Sequence[str]): Such as 'ens/CIoU@0.5_adaptive'.
 
     Returns:
-        dict[str, float]: Value by the row's name.
+        dict[str, float]: Value by the title of the row.
 
     Raises:
         DataError: If the keys are of several scores, or there is no row.
@@ -130,7 +133,7 @@ def references(records: Sequence[Mapping], keys: Sequence[str]) -> dict[str, flo
 
 
 def plot_curve(args: argparse.Namespace) -> None:
-    """Write curves as a picture or a table."""
+    """Writes curves as a picture or a table."""
     from mmxpl.visualization.charts import plot_learning_curves, read_run, score_curve
 
     names = run_names(args.runs)
@@ -175,7 +178,7 @@ def plot_curve(args: argparse.Namespace) -> None:
 
 
 def cal_train_time(args: argparse.Namespace) -> None:
-    """Print how long iterations took."""
+    """Prints the time of iterations."""
     from mmxpl.visualization.charts import read_run
 
     for name, path in zip(run_names(args.runs), args.runs, strict=True):
@@ -194,7 +197,7 @@ def cal_train_time(args: argparse.Namespace) -> None:
 
 
 def keys(args: argparse.Namespace) -> None:
-    """Print what runs logged."""
+    """Prints the keys that runs logged."""
     from mmxpl.visualization.charts import read_run
 
     for name, path in zip(run_names(args.runs), args.runs, strict=True):
@@ -208,7 +211,7 @@ def keys(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do what the command line asks for."""
+    """Runs the task of the command line."""
     args = parse_args(argv)
     with one_clear_error():
         tasks = dict(plot_curve=plot_curve, cal_train_time=cal_train_time, keys=keys)

@@ -1,4 +1,4 @@
-"""The best, the worst and the most disputed clips of a test, on contact sheets.
+"""Draws the best, the worst and the most disputed clips of a test on contact sheets.
 
 MAPS is what `tools/test.py CONFIG CHECKPOINT --dump-maps MAPS` wrote: a folder of
 ID.npy for each model. Writes best.png, worst.png, disagreeing.png (least soft IoU of
@@ -19,22 +19,27 @@ from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     from mmxpl.evaluation.functional import RULES
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file that was tested')
     parser.add_argument('maps', type=Path, metavar='MAPS', help='folder of maps')
     parser.add_argument('show_dir', type=Path, help='folder to write to')
-    parser.add_argument('--part', choices=PARTS, default='test', help='(default: test)')
     parser.add_argument(
-        '--topk', type=int, default=8, help='clips on a sheet (default: 8)'
+        '--part', choices=PARTS, default='test', help='part of the data (default: test)'
     )
     parser.add_argument(
-        '--model', default='ens', help='whose CIoU ranks the clips (default: ens)'
+        '--topk', type=int, default=8, help='number of clips on a sheet (default: 8)'
     )
     parser.add_argument(
-        '--rule', choices=list(RULES), default='adaptive', help='(default: adaptive)'
+        '--model', default='ens', help='model whose CIoU ranks the clips (default: ens)'
+    )
+    parser.add_argument(
+        '--rule',
+        choices=list(RULES),
+        default='adaptive',
+        help='threshold rule (default: adaptive)',
     )
     add_config_options(parser)
     args = parser.parse_args(argv)
@@ -44,17 +49,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_models(folder: Path, ranking: str) -> dict[str, Any]:
-    """Open the maps of every model.
+    """Opens the maps of every model.
 
     Args:
-        folder (Path): With a folder for each model.
-        ranking (str): A model that must be there.
+        folder (Path): Folder with a folder of maps for each model.
+        ranking (str): The model that ranks the clips.
 
     Returns:
-        dict[str, MapFiles]: By the model's name.
+        dict[str, MapFiles]: Maps by model.
 
     Raises:
-        DataError: If there is none, or not the one that ranks.
+        DataError: If there are no maps of the ranking model.
     """
     from mmxpl.evaluation.maps import open_maps
 
@@ -71,12 +76,12 @@ def open_models(folder: Path, ranking: str) -> dict[str, Any]:
 def measure(
     sample: Mapping, models: Mapping[str, Any], rule: str
 ) -> tuple[dict[str, float], dict]:
-    """Score one clip.
+    """Scores one clip.
 
     Args:
         sample (Mapping): With ``sample_id`` and ``gt_map``.
         models (Mapping[str, MapFiles]): Maps by model.
-        rule (str): How maps become masks.
+        rule (str): Threshold rule.
 
     Returns:
         tuple[dict, dict]: CIoU by model and, if there are several localizers,
@@ -97,7 +102,7 @@ def measure(
 
 
 def draw(sample: Mapping, maps: Mapping, row: Mapping, rule: str) -> Any:
-    """Draw a clip with all its maps, RGB uint8."""
+    """Draws a clip with all its maps, RGB uint8."""
     import torch
     from mmengine.structures import InstanceData, PixelData
 
@@ -119,14 +124,14 @@ def draw(sample: Mapping, maps: Mapping, row: Mapping, rule: str) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Score all clips, draw some."""
+    """Scores all clips and draws some."""
     args = parse_args(argv)
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options)
         chosen = dataset_config(cfg, args.part)
         models = open_models(args.maps, args.model)
 
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that a wrong argument is reported at once
         from mmxpl.visualization import contact_sheet, write_picture
 
         dataset = annotations_only(chosen)

@@ -1,13 +1,13 @@
-"""Speed of a config on this machine: loader, label pass, training step, inference.
+"""Measures the speed of a config on this machine.
 
 - loader: batches of the training data loader, with its workers.
-- label_pass: maps of the batch's unlabeled clips, as pseudo-labels are made of them.
+- label_pass: prediction of the batch's unlabeled clips, for their pseudo-labels.
 - train_step: preprocessor with augmentation, losses, backward and optimizer, on one
-  batch that is in memory, with pseudo-labels for its unlabeled clips.
-- inference: preprocessor and prediction of a validation batch that is in memory.
+  batch in memory, with pseudo-labels for its unlabeled clips.
+- inference: preprocessor and prediction of a validation batch in memory.
 
-A training iteration costs train_step + label_pass, or the loader's time where that is
-longer. clips/s is of all measured iterations together.
+A training iteration takes train_step + label_pass, or the loader's time where that is
+longer. clips/s is the mean over all measured iterations.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from mmxpl.utils.cli import (
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,13 +35,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         choices=list(TASKS),
         default=list(TASKS),
-        help='(default: all)',
+        help='what to measure (default: all)',
     )
     parser.add_argument(
-        '--num-iters', type=int, default=20, help='measured (default: 20)'
+        '--num-iters', type=int, default=20, help='measured iterations (default: 20)'
     )
     parser.add_argument(
-        '--num-warmup', type=int, default=3, help='before them (default: 3)'
+        '--num-warmup', type=int, default=3, help='iterations before them (default: 3)'
     )
     add_method(parser)
     add_config_options(parser)
@@ -52,11 +52,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(step: Callable[[], Any], args: argparse.Namespace) -> list[float]:
-    """Time a step again and again, in seconds.
+    """Measures the duration of a step repeatedly, in seconds.
 
     Args:
-        step (Callable): What is measured.
-        args (argparse.Namespace): How often.
+        step (Callable): The step.
+        args (argparse.Namespace): With the numbers of calls.
 
     Returns:
         list[float]: One duration for each measured call.
@@ -76,13 +76,13 @@ def measure(step: Callable[[], Any], args: argparse.Namespace) -> list[float]:
 
 
 def endless(loader: Any) -> Iterator[dict]:
-    """Yield batches, epoch after epoch."""
+    """Yields batches, epoch after epoch."""
     while True:
         yield from loader
 
 
 def loader(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
-    """Make ready: one batch of the training loader."""
+    """Prepares loading: a step is one batch, returned with its number of clips."""
     from mmengine.runner import Runner
 
     built = Runner.build_dataloader(cfg.train_dataloader, seed=0)
@@ -91,7 +91,7 @@ def loader(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
 
 
 def label_pass(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
-    """Make ready: maps of the unlabeled clips of a batch."""
+    """Prepares prediction of the unlabeled clips of a batch."""
     import torch
 
     batch = learner.data_preprocessor.prepare(first_batch(cfg.train_dataloader))
@@ -107,7 +107,7 @@ def label_pass(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
 
 
 def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
-    """Make ready: one step of the optimizer."""
+    """Prepares training: one step of the optimizer."""
     import torch
     from mmengine.optim import build_optim_wrapper
 
@@ -130,7 +130,7 @@ def train_step(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
 
 
 def inference(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
-    """Make ready: prediction of a validation batch."""
+    """Prepares prediction of a validation batch."""
     import torch
 
     batch = first_batch(cfg.val_dataloader)
@@ -144,7 +144,7 @@ def inference(cfg: Any, learner: Any) -> tuple[Callable[[], Any], int]:
 
 
 def first_batch(cfg: dict) -> dict:
-    """Load one batch in this process."""
+    """Loads one batch in this process."""
     from mmengine.runner import Runner
 
     alone = dict(cfg, num_workers=0, persistent_workers=False)
@@ -157,12 +157,12 @@ TASKS = dict(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Measures and prints."""
     args = parse_args(argv)
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options, args.method)
 
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that a wrong argument is reported at once
         import torch
         from mmengine.device import get_device
 

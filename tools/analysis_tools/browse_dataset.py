@@ -1,8 +1,8 @@
-"""Draw samples as training sees them: frame, labels, sound, views.
+"""Draws samples as training sees them: frame, labels, sound, augmented views.
 
-Writes one PNG for each sample. The pictures come out of the config's own pipeline
-and data preprocessor, so what is wrong there is seen here. From a checkpoint of
-training also the pseudo-labels of unlabeled clips and how reliable they are.
+Writes one PNG for each sample. The pictures come from the config's own pipeline and
+data preprocessor, so errors there become visible. From a checkpoint of training,
+also draws the pseudo-labels of unlabeled clips with their reliability.
 """
 
 import argparse
@@ -26,29 +26,34 @@ from mmxpl.utils.cli import (
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = IdParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--part',
         choices=PARTS,
-        help='(default: labeled; with --checkpoint: unlabeled)',
+        help='part of the data (default: labeled; with --checkpoint: unlabeled)',
     )
     parser.add_argument(
         '--checkpoint',
         metavar='CKPT',
-        help='checkpoint of training, not a published one: its pseudo-labels are drawn',
+        help='checkpoint of training, not a published one, whose pseudo-labels to draw',
     )
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/browse'), metavar='DIR'
     )
-    parser.add_argument('--num', type=int, default=16, help='samples (default: 16)')
+    parser.add_argument(
+        '--num', type=int, default=16, help='samples to draw (default: 16)'
+    )
     parser.add_argument('--ids', nargs='+', metavar='ID', help='these samples instead')
     parser.add_argument(
         '--views', type=int, default=2, help='augmented views of each (default: 2)'
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='of the choice of samples and the views'
+        '--seed',
+        type=int,
+        default=0,
+        help='seed of the samples and views',
     )
     add_config_options(parser)
     args = parser.parse_args(argv)
@@ -61,7 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
-    """Choose samples.
+    """Chooses samples.
 
     Args:
         ids (Sequence[str]): All ids.
@@ -71,7 +76,7 @@ def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
         list[int]: Indices.
 
     Raises:
-        DataError: If an id that was asked for is not there.
+        DataError: If a requested id is not there.
     """
     if args.ids:
         places = {sample_id: n for n, sample_id in enumerate(ids)}
@@ -85,14 +90,14 @@ def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
 
 
 def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -> Any:
-    """Draw one sample.
+    """Draws one sample.
 
     Args:
-        data (dict): What the pipeline made of it.
+        data (dict): Output of the pipeline.
         preprocessor (AVDataPreprocessor): The learner's.
         views (int): Number of augmented views.
         labels (dict): Pseudo-labels by localizer.
-        detail (str): A line on them.
+        detail (str): A line of text on them.
 
     Returns:
         np.ndarray: The picture, RGB uint8.
@@ -125,13 +130,13 @@ def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw and report."""
+    """Draws samples and prints their number."""
     args = parse_args(argv)
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options)
         chosen = dataset_config(cfg, args.part)
 
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that a wrong argument is reported at once
         import torch
 
         from mmxpl.pseudo_labels.label_memory import LabelMemory

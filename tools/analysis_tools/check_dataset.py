@@ -1,7 +1,7 @@
-"""Examine a data set: lists, annotations, frames and sounds.
+"""Checks a data set: lists, annotations, frames and sounds.
 
-Exits with 0 if all is well, with 1 if there are problems, and with 2 if a file
-that was named cannot be used. Lists alone are enough to look for clips that are
+Exits with 0 if there are no problems, with 1 if there are some, and with 2 if a file
+that was named cannot be used. Lists alone are enough to find clips that are both
 trained on and evaluated.
 """
 
@@ -32,7 +32,7 @@ from mmxpl.utils.files import write_result
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,7 +85,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
-    """Choose the reader of a layout by its annotations; nothing is read yet.
+    """Chooses the reader of a layout by its annotations, without reading yet.
 
     Args:
         data_root (str, optional): Folder of the media.
@@ -94,7 +94,7 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
     Returns:
         AVDataset: A labeled set if there are annotations.
     """
-    # here, so that the help is quick
+    # imported late, so that --help is quick
     from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
     from mmxpl.datasets.annotations import read_json
 
@@ -111,14 +111,14 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
 def all_clips(
     lists: Sequence[ClipList], dataset: AVDataset, annotations: dict
 ) -> list[Clip]:
-    """Name the clips to look at: those of all lists, else all there are."""
+    """Lists the clips to check: those of all lists, else all there are."""
     if lists:
         return list(dict.fromkeys(clip for one in lists for clip in one.clips))
     return [plain_clip(i) for i in dataset.default_ids(annotations)]
 
 
 def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
-    """Run the checks that the command line asks for.
+    """Runs the checks of the command line.
 
     Args:
         args (argparse.Namespace): The command line.
@@ -174,7 +174,7 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Examine, report, and clean the lists where that is asked for."""
+    """Checks, reports and, if requested, writes clean lists."""
     args = parse_args(argv)
     with one_clear_error():
         lists = read_lists(

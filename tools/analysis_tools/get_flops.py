@@ -1,9 +1,8 @@
-"""Operations, weights and activations of every localizer of a config.
+"""Counts operations, weights and activations of every localizer of a config.
 
-Of one clip at the config's frame size and sound length. Counted are convolutions,
-matrix products and batch normalisation, a multiplication with an addition as one
-operation; pooling, activations and sums are not, nor are the spectrograms, which are
-made before.
+For one clip of the config's frame size and sound length. Convolutions, matrix
+products and batch normalisation are counted, a multiplication with an addition as one
+operation; pooling, activations, sums and the spectrograms are not.
 """
 
 import argparse
@@ -15,7 +14,7 @@ from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -33,11 +32,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def clip_size(cfg, shape: Sequence[int] | None) -> tuple[tuple[int, int], int]:
-    """Find how large a clip is that the config loads.
+    """Finds the size of the clips that the config loads.
 
     Args:
         cfg (Config): The config.
-        shape (Sequence[int], optional): Height and width, or one side, instead.
+        shape (Sequence[int], optional): Height and width, or one side, to use instead.
 
     Returns:
         tuple[tuple[int, int], int]: Height and width; samples of sound.
@@ -57,13 +56,13 @@ def clip_size(cfg, shape: Sequence[int] | None) -> tuple[tuple[int, int], int]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Count and print."""
+    """Counts and prints."""
     args = parse_args(argv)
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options)
         (height, width), length = clip_size(cfg, args.shape)
 
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that a wrong argument is reported at once
         import logging
 
         import torch

@@ -1,9 +1,9 @@
-"""The curriculum: its schedule, and which clips it has chosen.
+"""Draws the curriculum: its schedule, and the clips that it selects.
 
 Writes schedule.png, the share rho of unlabeled clips that each epoch draws from.
-With --checkpoint also reliability.png, how reliable all clips and the chosen ones are,
-and selection.png: on the left clips that are drawn from, the most reliable first, on
-the right clips that are not, the least reliable last.
+With --checkpoint also reliability.png, the reliability of all and of the selected
+clips, and selection.png: selected clips on the left, the most reliable first, and
+others on the right, the least reliable last.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from mmxpl.utils.cli import (
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, default=Path('work_dirs/curriculum'), metavar='DIR'
     )
     parser.add_argument(
-        '--num', type=int, default=6, help='clips on each side (default: 6)'
+        '--num', type=int, default=6, help='number of clips on each side (default: 6)'
     )
     add_method(parser)
     add_config_options(parser)
@@ -47,17 +47,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
-    """Build the config's sampler, without its data.
+    """Builds the config's sampler without its data.
 
     Args:
         cfg (Config): The config.
-        num_unlabeled (int): How many clips it chooses from.
+        num_unlabeled (int): Number of clips to choose from.
 
     Returns:
         CurriculumSampler: The sampler.
 
     Raises:
-        DataError: If the config's sampler is of another kind.
+        DataError: If the config's sampler is not a CurriculumSampler.
     """
     from mmxpl.datasets import CurriculumSampler
     from mmxpl.registry import DATA_SAMPLERS
@@ -75,11 +75,11 @@ def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
 
 
 def schedule(cfg: Any, num_epochs: int) -> list[float]:
-    """Compute rho of every epoch; it is 1 as long as there are no pseudo-labels.
+    """Computes rho of every epoch; it is 1 as long as there are no pseudo-labels.
 
     Args:
         cfg (Config): The config.
-        num_epochs (int): How many epochs.
+        num_epochs (int): Number of epochs.
 
     Returns:
         list[float]: In (0, 1].
@@ -96,10 +96,10 @@ def schedule(cfg: Any, num_epochs: int) -> list[float]:
 
 
 def warmup_epochs(cfg: Any) -> int:
-    """Find how many epochs have no pseudo-labels.
+    """Counts the epochs without pseudo-labels.
 
     Raises:
-        DataError: If the config makes none at all.
+        DataError: If the config has no pseudo-labels at all.
     """
     if not cfg.get('default_hooks', {}).get('pseudo_label'):
         raise DataError(
@@ -111,7 +111,7 @@ def warmup_epochs(cfg: Any) -> int:
 
 
 def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
-    """Write the schedule as a picture."""
+    """Writes the schedule as a picture."""
     from matplotlib.ticker import MaxNLocator
 
     from mmxpl.visualization.charts import COLOURS, new_figure, save_figure
@@ -131,7 +131,7 @@ def draw_schedule(shares: Sequence[float], warmup: int, path: Path) -> None:
 
 
 def spread(indices: Any, num: int) -> list[int]:
-    """Take some of a ranking, evenly, with both its ends."""
+    """Takes evenly spaced indices of a ranking, both ends included."""
     import torch
 
     places = torch.linspace(0, len(indices) - 1, min(num, len(indices))).round().long()
@@ -139,7 +139,7 @@ def spread(indices: Any, num: int) -> list[int]:
 
 
 def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) -> Any:
-    """Draw a clip with its pseudo-labels, RGB uint8."""
+    """Draws a clip with its pseudo-labels, RGB uint8."""
     import torch
 
     from mmxpl.structures import AVDataSample
@@ -161,7 +161,7 @@ def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) 
 
 
 def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
-    """Write what a checkpoint's next epoch draws from; a line on it."""
+    """Writes the selection of a checkpoint's next epoch; returns a line on it."""
     import numpy as np
     import torch
 
@@ -209,7 +209,7 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw and report."""
+    """Draws and reports."""
     args = parse_args(argv)
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options, args.method)

@@ -142,6 +142,6 @@ def localization_accuracy(
 
 
 def _count_passing(values: Tensor, thresholds: Tensor) -> Tensor:
-    """How many values (M,) reach each threshold (T,), float64."""
+    """Counts the values (M,) that reach each threshold (T,), float64."""
     below = torch.searchsorted(values.sort().values, thresholds.contiguous())
     return (len(values) - below).double()

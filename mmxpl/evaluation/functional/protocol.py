@@ -68,7 +68,7 @@ def format_table(
     """Formats the scores of models with the reference rows beneath.
 
     Args:
-        scores (Mapping[str, float]): What :func:`summarise` gave.
+        scores (Mapping[str, float]): Result of :func:`summarise`.
         rows (Sequence[str]): Models and references in the order of the table,
             ``'ref/disc'`` among them.
         rules (Sequence[str]): The rules to show.

@@ -120,7 +120,7 @@ def evaluate_maps(
         gt_maps (Tensor): (N, S, S) in [0, 1], with N > 0.
         rules (Sequence[str]): R keys of :data:`ALL_RULES`.
         prior (Tensor, optional): (S, S), see :func:`reference_cious`.
-        chunk (int): How many samples are held at full resolution at once; the
+        chunk (int): Number of samples held at full resolution at once; the
             result does not depend on it.
 
     Returns:

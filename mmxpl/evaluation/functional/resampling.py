@@ -1,7 +1,7 @@
 """Confidence intervals of scores and significance of differences.
 
 CIoU@t and AUC are means over samples of numbers that depend on one sample alone,
-so these numbers are what is resampled.
+so these numbers are resampled.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .ciou import AUC_THRESHOLDS
 
-# how many resampled indices are held at once
+# number of resampled indices that are held at once
 _BLOCK = 2**20
 
 
@@ -48,7 +48,7 @@ def bootstrap_intervals(
 
     Args:
         values (Tensor): (N, M), M numbers of each sample, with N > 0.
-        resamples (int): How often the samples are drawn.
+        resamples (int): Number of resamples.
         seed (int): Seed of the draws.
         level (float): Share of resampled means within.
 
@@ -77,7 +77,7 @@ def sign_flip_p_values(
 
     Args:
         differences (Tensor): (N, M), with N > 0.
-        permutations (int): How many random signs are tried.
+        permutations (int): Number of random signs that are tried.
         seed (int): Seed of the signs.
 
     Returns:
@@ -111,7 +111,7 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
 
 
 def _blocks(total: int, row: int) -> Iterator[int]:
-    """Split a number of rows into parts that are small in memory."""
+    """Splits a number of rows into parts that are small in memory."""
     step = max(_BLOCK // row, 1)
     for start in range(0, total, step):
         yield min(step, total - start)

@@ -68,7 +68,7 @@ def f_scores(maps: Tensor, targets: Tensor, beta2: float = 0.3) -> Tensor:
 
 
 def _count_passing(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """How many target pixels, and pixels, of a row reach each threshold, (2, T)."""
+    """Counts target pixels, and pixels, of a row that reach each threshold, (2, T)."""
     levels = F_THRESHOLDS.numpy()
     # of the thresholds up to here the pixel reaches every one
     reached = np.searchsorted(levels, pred, side='right')

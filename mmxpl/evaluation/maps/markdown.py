@@ -17,7 +17,7 @@ def format_markdown(report: Mapping, classes: bool = False) -> str:
     """Formats the tables and the protocol of a report.
 
     Args:
-        report (Mapping): What :func:`build_report` gave.
+        report (Mapping): Result of :func:`build_report`.
         classes (bool): Whether to list each class.
 
     Returns:

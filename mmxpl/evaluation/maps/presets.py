@@ -23,7 +23,7 @@ class Preset:
             best of many is reported.
         interpolation (str): How it resizes maps to 224x224, a key of
             :data:`mmxpl.evaluation.functional.INTERPOLATIONS`.
-        normalisation (str): What it does to the values before the threshold.
+        normalisation (str): How it changes the values before the threshold.
             Min-max per map keeps the order of the pixels, so it has no
             effect on a rule that takes a share of them.
         lists (str): Ids that its published scores are of.

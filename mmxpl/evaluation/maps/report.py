@@ -76,10 +76,10 @@ def score_files(
         ids (Sequence[str]): Samples that all models and the annotations have.
         rules (Sequence[str]): Keys of
             :data:`mmxpl.evaluation.functional.ALL_RULES`.
-        interpolation (str): How maps of other sizes are brought to full resolution.
+        interpolation (str): How maps are resized.
         prior (Tensor, optional): (S, S) probabilities; adds ``ref/prior``.
         size (int): S, side of a ground-truth map.
-        chunk (int): How many samples are held at once.
+        chunk (int): Number of samples held at once.
 
     Returns:
         MapScores: In the order of ``ids``.
@@ -185,7 +185,7 @@ def build_report(
         scores (MapScores): Of a single model, named 'maps', and the references.
         expected (Collection[str]): Ids that the protocol's list has.
         source (Mapping[str, str]): Further lines of the protocol.
-        interpolation (str): How maps were resized.
+        interpolation (str): How maps were resized, a key of ``INTERPOLATIONS``.
         surplus (int): Number of maps that belong to no expected id.
         lists (Mapping[str, Collection[str]], optional): Ids of groups to score,
             such as heard and unheard classes.

@@ -31,7 +31,7 @@ class ExtendedMetric(MapMetric):
     they have LocAcc alone.
 
     Args:
-        rule (str): How maps become masks, a key of
+        rule (str): Threshold rule of the masks, a key of
             :data:`mmxpl.evaluation.functional.RULES`; 'median' is SLAVC's.
         **kwargs: See :class:`MapMetric`.
     """

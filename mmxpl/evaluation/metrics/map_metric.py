@@ -341,7 +341,7 @@ def stack_maps(maps: Sequence[Tensor], samples: Sequence[dict], field: str) -> T
     Args:
         maps (Sequence[Tensor]): (h, w) of each sample.
         samples (Sequence[dict]): The samples, to name one in an error.
-        field (str): What the maps are.
+        field (str): Name of the maps, for the error.
 
     Returns:
         Tensor: (N, h, w).

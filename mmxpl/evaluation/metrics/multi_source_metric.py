@@ -46,7 +46,7 @@ class MultiSourceMetric(MapMetric):
 
     Args:
         assignment (str): One of :data:`mmxpl.evaluation.functional.ASSIGNMENTS`.
-        rule (str): How maps become masks, a key of
+        rule (str): Threshold rule of the masks, a key of
             :data:`mmxpl.evaluation.functional.RULES`; 'median_strict' is NoPrior's.
         ciou_threshold (float): CIoU from which a source is localized, in [0, 1].
         size (int): Side in pixels at which boxes and maps are compared.

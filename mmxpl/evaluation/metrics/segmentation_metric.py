@@ -42,7 +42,7 @@ class SegmentationMetric(MapMetric):
         self.threshold = threshold
 
     def measure(self, sample: dict) -> dict:
-        """Computes IoU, AP and the F-scores of each row."""
+        """Computes IoU, AP and F-scores of each row."""
         gt_map = read_gt_map(sample)
         target = gt_map > 0
         if not torch.equal(target.float(), gt_map):
