@@ -21,7 +21,6 @@ from .methods import (
 )
 from .tables import (
     MODEL_TITLES,
-    MODELS,
     REFERENCES,
     SCORES,
     mean_and_std,
@@ -33,7 +32,6 @@ from .tables import (
 
 __all__ = [
     'FULL',
-    'MODELS',
     'MODEL_TITLES',
     'REFERENCES',
     'SCORED_RULES',

@@ -15,9 +15,8 @@ from mmxpl.utils.config import merge_options
 from .cells import Cell, score_cell, train_cell
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
 from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
-from .tables import MODELS, REFERENCES, format_tables, references_of, rows_of
+from .tables import REFERENCES, format_tables, models_of, references_of, rows_of
 
-ROWS = (*MODELS, *REFERENCES)
 SCORED_RULES = (*RULES, *SWEEP)
 """tuple[str]: threshold rules that a comparison scores maps by."""
 
@@ -125,7 +124,9 @@ class Comparison:
             for split in dict.fromkeys(['val', *self.splits])
         }
         chosen = {
-            split: with_chosen(scores[split], scores['val'], ROWS)
+            split: with_chosen(
+                scores[split], scores['val'], [*models_of(scores[split]), *REFERENCES]
+            )
             for split in self.splits
         }
         return chosen, seconds

@@ -10,8 +10,7 @@ from .cells import Cell
 Row = Mapping[str, str | int | float | None]
 Scores = Mapping[str, float]
 
-MODELS = ('a', 'b', 'ens')
-MODEL_TITLES = {'a': 'A', 'b': 'B', 'single': 'mean of A and B', 'ens': 'ensemble'}
+MODEL_TITLES = {'single': 'mean of single nets', 'ens': 'ensemble'}
 REFERENCES = {row: REFERENCE_NAMES[row] for row in ('ref/whole', 'ref/disc')}
 SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
@@ -47,8 +46,22 @@ def rows_of(cell: Cell, split: str, scores: Scores, seconds: float) -> list[Row]
             threshold=scores[f'{model}/threshold'],
             seconds=round(seconds, 1),
         )
-        for model in MODELS
+        for model in models_of(scores)
     ]
+
+
+def models_of(scores: Scores) -> list[str]:
+    """Names the models that were scored.
+
+    Args:
+        scores (Scores): Scores of a split by key.
+
+    Returns:
+        list[str]: Such as ``['a', 'b', 'ens']``, without references.
+    """
+    end = '/CIoU@0.5_adaptive'
+    names = [key.removesuffix(end) for key in scores if key.endswith(end)]
+    return [name for name in names if '/' not in name]
 
 
 def references_of(scores: Scores) -> dict[str, dict[str, float]]:
@@ -82,7 +95,7 @@ def mean_and_std(values: Sequence[float]) -> str:
 
 
 def with_single(rows: Sequence[Row]) -> list[dict]:
-    """Adds a row 'single', the mean of A and B, to every cell.
+    """Adds a row 'single', the mean of the single nets, to every cell.
 
     Args:
         rows (Sequence[Row]): Rows of ``results.json``, of one split.
@@ -93,13 +106,12 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
     found = [dict(row) for row in rows]
     by_cell: dict[tuple, list[dict]] = {}
     for row in found:
-        if row['model'] in ('a', 'b'):
+        if row['model'] != 'ens':
             key = (row['method'], row['labeled'], row['seed'])
             by_cell.setdefault(key, []).append(row)
-    for pair in by_cell.values():
-        if len(pair) == 2:
-            mean = {key: (pair[0][key] + pair[1][key]) / 2 for key in SCORES}
-            found.append({**pair[0], 'model': 'single', **mean})
+    for nets in by_cell.values():
+        mean = {key: statistics.fmean(net[key] for net in nets) for key in SCORES}
+        found.append({**nets[0], 'model': 'single', **mean})
     return found
 
 
@@ -112,7 +124,7 @@ def scores_by_seed(
         rows (Sequence[Row]): Rows of ``results.json``, of one split.
         method (str): The method.
         labeled (float, optional): Labeled fraction.
-        model (str): 'a', 'b', 'ens' or, from :func:`with_single`, 'single'.
+        model (str): Localizer, 'ens' or, from :func:`with_single`, 'single'.
         score (str): Key of :data:`SCORES`.
 
     Returns:

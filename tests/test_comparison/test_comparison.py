@@ -8,7 +8,6 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.comparison import (
-    MODELS,
     REFERENCES,
     SCORES,
     Cell,
@@ -23,6 +22,7 @@ from mmxpl.comparison import (
 from mmxpl.comparison import comparison as module
 from mmxpl.evaluation.functional import SWEEP
 
+MODELS = ('a', 'b', 'ens')
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
@@ -54,9 +54,9 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
         best = 'fixed_0.30' if split == 'val' else 'fixed_0.80'
         return {
             f'{row}/{name}_{rule}': 70.0 if rule == best else 40.0
-            for row in module.ROWS
+            for row in (*MODELS, *REFERENCES)
             for name in ('AUC', 'CIoU@0.5')
-            for rule in SWEEP
+            for rule in (*SWEEP, 'adaptive')
         }
 
     monkeypatch.setattr(module, 'train_cell', train_cell)

@@ -4,7 +4,14 @@ import statistics
 
 import pytest
 
-from mmxpl.comparison import SCORES, mean_and_std, paired_differences, score_table
+from mmxpl.comparison import (
+    SCORES,
+    Cell,
+    mean_and_std,
+    paired_differences,
+    score_table,
+)
+from mmxpl.comparison.tables import rows_of as comparison_rows
 
 TITLES = {'xpl': 'XPL', 'supcon': 'supervised + contrastive'}
 
@@ -46,9 +53,26 @@ def test_score_table_averages_a_and_b_and_lists_references():
     whole = {'whole image': dict.fromkeys(SCORES, 40.0)}
     table = score_table(ROWS, TITLES, whole, 0.05)
     # A 60, 62, 67 and B two above: single nets 61, 63, 68
-    assert cells(table, 'XPL', 'mean of A and B')[0] == '64.0 ± 3.6'
+    assert cells(table, 'XPL', 'mean of single nets')[0] == '64.0 ± 3.6'
     assert cells(table, 'XPL', 'ensemble')[0] == '68.0 ± 3.6'
     assert cells(table, 'reference', 'whole image')[0] == '40.0'
+
+
+@pytest.mark.parametrize('names', ['a', 'abc'])
+def test_one_and_three_localizers_have_rows(names):
+    cell = Cell('xpl', 0.05, 0)
+    scores = {f'{row}/threshold': 0.5 for row in (*names, 'ens')}
+    for key in SCORES:
+        values = zip((*names, 'ens', 'ref/disc'), (60, 63, 66, 70, 5), strict=False)
+        scores |= {f'{row}/{key}': value for row, value in values}
+    scores['ens/size=small/CIoU@0.5_adaptive'] = 1.0
+    scores |= {f'ens/{key}': 70.0 for key in SCORES}
+    rows = comparison_rows(cell, 'test', scores, 1.0)
+    assert [one['model'] for one in rows] == [*names, 'ens']
+    table = score_table(rows, TITLES, {}, 0.05)
+    mean = '63.0' if names == 'abc' else '60.0'
+    assert cells(table, 'XPL', 'mean of single nets')[0] == mean
+    assert cells(table, 'XPL', 'ensemble')[0] == '70.0'
 
 
 def test_paired_differences_pair_seeds():
