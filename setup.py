@@ -41,6 +41,8 @@ EXTRAS = {
     'tensorboard': ['tensorboard'],
     # reading of video files, by the converters
     'video': ['av>=14'],
+    # what libjpeg warns about, for check_dataset.py --deep
+    'check': ['simplejpeg'],
     # the web demo; also reads and writes videos
     'demo': ['av>=14', 'gradio>=6'],
     # export to ONNX, and the check of it
@@ -55,7 +57,7 @@ EXTRAS = {
     ],
     # visual and audio encoders of other libraries, see docs/pretrained.md
     'encoders': ['timm>=1.0', 'transformers>=5'],
-    'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist'],
+    'test': ['av>=14', 'hypothesis', 'pytest', 'pytest-xdist', 'simplejpeg'],
     # the pages of docs/, see docs/conf.py
     'docs': ['furo', 'myst-parser>=4', 'sphinx>=8'],
     'dev': ['pre-commit', 'ruff'],

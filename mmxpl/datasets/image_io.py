@@ -1,9 +1,6 @@
-"""Decodes one frame."""
+"""Reading of frames: image files of any format, resized to what the model takes."""
 
 import io
-import re
-from functools import lru_cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +8,7 @@ from PIL import Image
 
 from mmxpl.utils import DataError
 
+from .jpeg import PAD, Jpeg, is_damaged, scan_jpeg
 from .media import check_pixels, check_regular
 
 _REDUCED = {
@@ -20,30 +18,24 @@ _REDUCED = {
     1: cv2.IMREAD_COLOR,
 }
 _PNG = b'\x89PNG\r\n\x1a\n'
-# formats whose EXIF rotation OpenCV leaves to others, and the tag of it
+# formats whose EXIF rotation OpenCV does not apply, and its tag
 _NOT_TURNED, _ORIENTATION = ('WEBP', 'AVIF'), 0x0112
-# of a JPEG: what no entropy-coded byte and no restart marker is
-_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7]')
-_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-# decoders read ahead by up to eight bytes
-_PAD = b'\xfe' * 8
 
 
 def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """Reads an image file and resizes it, without keeping the aspect.
+    """Reads an image file and resizes it without keeping the aspect ratio.
 
-    Grey, CMYK, palette and 16-bit images become 8-bit BGR, transparency is
-    dropped, and EXIF rotation is applied. A JPEG that is at least
-    twice as large as needed is decoded at a fraction of its size, which costs
-    a fraction of the time.
+    Grey, CMYK, palette and 16-bit images become 8-bit BGR, transparency is dropped, and
+    EXIF rotation is applied. A JPEG at least twice as large as needed is decoded at a
+    fraction of its size, in a fraction of the time.
 
     Args:
-        path (str): the file.
-        size (tuple[int, int]): height and width wanted.
+        path (str): Image file.
+        size (tuple[int, int]): Height and width of the result.
 
     Returns:
-        tuple[np.ndarray, tuple[int, int]]: uint8 image of shape (H, W, 3), BGR,
-        and height and width of the image in the file, after rotation.
+        tuple[np.ndarray, tuple[int, int]]: uint8 image of shape (H, W, 3), BGR, and
+        height and width of the image in the file, after rotation.
 
     Raises:
         DataError: If the file is missing, empty, truncated, too large or no image.
@@ -63,31 +55,33 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a frame, without keeping the aspect.
+    """Resizes a frame without keeping the aspect ratio.
 
     Args:
         image (np.ndarray): uint8 image of shape (H, W, 3).
-        size (tuple[int, int]): height and width wanted.
+        size (tuple[int, int]): Height and width of the result.
 
     Returns:
         np.ndarray: uint8 image of shape (*size, 3).
     """
     height, width = image.shape[:2]
-    # below a factor of 2 bilinear weights leave no pixel out, at a fifth of the cost
+    # below a factor of 2 bilinear weights skip no pixel, at a fifth of the cost
     shrinks = height >= 2 * size[0] or width >= 2 * size[1]
     return cv2.resize(
         image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
 
 
-def decode_frame(path: str) -> np.ndarray:
+def decode_frame(path: str, strict: bool = False) -> np.ndarray:
     """Decodes an image file at its own size; see :func:`read_frame`.
 
-    It takes twice as long as needed, to find a JPEG some of whose bytes were
-    overwritten: its samples end before its bytes do.
+    JPEGs are decoded twice to find those of which bytes were overwritten
+    (:func:`~mmxpl.datasets.jpeg.is_damaged`).
 
     Args:
-        path (str): the file.
+        path (str): Image file.
+        strict (bool): Whether a JPEG that libjpeg warns about counts as damaged; needs
+            the package simplejpeg.
 
     Returns:
         np.ndarray: uint8 image of shape (H, W, 3), BGR.
@@ -97,28 +91,27 @@ def decode_frame(path: str) -> np.ndarray:
     """
     data = read_media_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
+    content = bytes(data)  # _decode() replaces the end
     image = _decode(path, data, 'frame', cv2.IMREAD_COLOR, jpeg)
-    if jpeg is not None and jpeg.is_padded:
-        shorter = np.frombuffer(data, np.uint8)[: -len(_PAD) - 1]
-        if cv2.imdecode(shorter, cv2.IMREAD_REDUCED_COLOR_8) is not None:
-            raise _no_image(path, 'frame')
+    if jpeg is not None and is_damaged(content, jpeg, strict):
+        raise _no_image(path, 'frame')
     return image
 
 
 def read_media_bytes(path: str, what: str) -> bytearray:
-    """Reads an image file, which must be a file and hold something.
+    """Reads the content of an image file.
 
     Args:
-        path (str): the file.
-        what (str): what it is, for the message: 'frame' or 'mask'.
+        path (str): Image file.
+        what (str): Kind of image for the message, 'frame' or 'mask'.
 
     Returns:
-        bytearray: Its content, with room for :data:`_PAD` behind it.
+        bytearray: The content, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
 
     Raises:
         DataError: If it is missing, empty, or no regular file.
     """
-    data = bytearray(check_regular(path, what) + len(_PAD))
+    data = bytearray(check_regular(path, what) + len(PAD))
     try:
         with open(path, 'rb', buffering=0) as file:
             del data[file.readinto(data) :]
@@ -138,16 +131,16 @@ def read_media_bytes(path: str, what: str) -> bytearray:
 def decode_image(
     path: str, data: bytearray, what: str, flags: int = cv2.IMREAD_COLOR
 ) -> np.ndarray:
-    """Decodes an image of any format, after a look at its size.
+    """Decodes an image of any format after checking its size.
 
     Args:
-        path (str): the file, for messages.
-        data (bytearray): its content; what does not belong to it is cut off.
-        what (str): what it is, for messages: 'frame' or 'mask'.
-        flags (int): of ``cv2.imdecode``. Defaults to ``cv2.IMREAD_COLOR``.
+        path (str): Image file, for messages.
+        data (bytearray): Its content; changed behind the end of a JPEG.
+        what (str): Kind of image for messages, 'frame' or 'mask'.
+        flags (int): Flags of ``cv2.imdecode``.
 
     Returns:
-        np.ndarray: The image, turned as its EXIF data say.
+        np.ndarray: The image, rotated as its EXIF data say.
 
     Raises:
         DataError: If it is truncated, damaged, no image, or has more than
@@ -157,13 +150,13 @@ def decode_image(
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Reads the size of an image, without decoding it.
+    """Reads the size of an image without decoding it.
 
     Args:
-        path (str): the file.
+        path (str): Image file.
 
     Returns:
-        tuple[int, int]: Height and width as it is displayed, after EXIF rotation.
+        tuple[int, int]: Height and width as displayed, after EXIF rotation.
 
     Raises:
         DataError: If the file is missing, no image, or has more than
@@ -174,7 +167,7 @@ def image_size(path: str) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            # Pillow turns TIFF itself
+            # Pillow rotates TIFF itself
             turned = turned and image.format != 'TIFF'
     except Image.DecompressionBombError:
         width = height = 0
@@ -186,37 +179,36 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes are of one picture, perhaps scaled.
+    """Tells whether two sizes have the same proportions.
 
     Args:
-        one (tuple[int, int]): height and width.
-        other (tuple[int, int]): the same.
+        one (tuple[int, int]): Height and width.
+        other (tuple[int, int]): Height and width.
 
     Returns:
-        bool: True if the sides are in proportion, but for the rounding of a pixel.
+        bool: True if they differ by scaling and rounding to a pixel only.
     """
     (h, w), (height, width) = sorted([one, other])
     return abs(width * h / height - w) <= 1 or abs(height * w / width - h) <= 1
 
 
 def check_image(path: str) -> None:
-    """Looks at an image as far as that is possible without decoding it.
+    """Checks an image as far as that is possible without decoding it.
 
     Args:
-        path (str): the file.
+        path (str): Image file.
 
     Raises:
-        DataError: As of :func:`decode_frame`, but for damage that the header does not
-            show.
+        DataError: As :func:`decode_frame`, except for damage that only decoding shows.
     """
     data = read_media_bytes(path, 'frame')
     _look(path, data, 'frame', scan_jpeg(data))
 
 
 def _decode(
-    path: str, data: bytearray, what: str, flags: int, jpeg: 'Jpeg | None'
+    path: str, data: bytearray, what: str, flags: int, jpeg: Jpeg | None
 ) -> np.ndarray:
-    """Decodes an image whose header may be known to be that of a JPEG."""
+    """Decodes an image; ``jpeg`` is its header if it is a JPEG."""
     orientation = _look(path, data, what, jpeg)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -227,15 +219,15 @@ def _decode(
     return _turn(image, orientation)
 
 
-def _look(path: str, data: bytearray, what: str, jpeg: 'Jpeg | None') -> int:
-    """Looks at the size, cuts a JPEG to its end, and tells how to turn the image."""
+def _look(path: str, data: bytearray, what: str, jpeg: Jpeg | None) -> int:
+    """Checks the size, cuts a JPEG to its end, and returns the orientation."""
     orientation = 1
     if jpeg is not None:
         check_pixels(path, *jpeg.size, what)
         if not jpeg.is_whole:
             raise _no_image(path, what)
         if jpeg.is_padded:
-            data[jpeg.end :] = _PAD
+            data[jpeg.end :] = PAD
         else:
             del data[jpeg.end + 2 :]
     elif data[:2] == b'\xff\xd8':  # a JPEG with a damaged header
@@ -257,7 +249,7 @@ def _no_image(path: str, what: str) -> DataError:
 
 
 def _look_at_header(path: str, data: bytes, what: str) -> tuple[tuple[int, int], int]:
-    """Finds size and EXIF orientation of what is neither JPEG nor PNG."""
+    """Reads size and EXIF orientation of other formats than JPEG and PNG."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             orientation = 1
@@ -271,7 +263,7 @@ def _look_at_header(path: str, data: bytes, what: str) -> tuple[tuple[int, int],
 
 
 def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns and mirrors an image as TIFF 6.0 numbers orientations."""
+    """Rotates and mirrors an image by its orientation as TIFF 6.0 numbers them."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -281,111 +273,10 @@ def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-class Jpeg(NamedTuple):
-    """What the markers of a JPEG say (ITU-T T.81, annex B).
-
-    Attributes:
-        size (tuple[int, int]): height and width before any EXIF rotation.
-        is_whole (bool): whether it ends, and its scans hold every coefficient.
-        end (int): where its end marker is.
-        is_padded (bool): whether it is decoded with :data:`_PAD` in place of the end
-            marker. Decoders fail then where samples are missing; with the marker they
-            paint them grey.
-    """
-
-    size: tuple[int, int]
-    is_whole: bool
-    end: int = 0
-    is_padded: bool = False
-
-
-def scan_jpeg(data: bytes | bytearray) -> Jpeg | None:
-    """Walks along the markers of a JPEG, to its first real end.
-
-    What follows, as the video of a motion photo, does not belong to it; thumbnails in
-    front are within segments.
-
-    Args:
-        data (bytes | bytearray): the file.
-
-    Returns:
-        Jpeg | None: None if this is no JPEG or its header is damaged.
-    """
-    if data[:2] != b'\xff\xd8':
-        return None
-    size, parts, process, lacking = None, 0, 0, {}
-    place, scans = 2, 0
-    while (found := _MARKER.search(data, place)) is not None:
-        marker, place = data[found.end() - 1], found.end()
-        if marker == 0xFF:  # a fill byte
-            place -= 1
-            continue
-        if marker == 0x01:
-            continue
-        if marker == 0xD9:
-            break
-        length = int.from_bytes(data[place : place + 2], 'big')
-        segment = data[place + 2 : place + length]
-        if marker == 0xD8 or length < 2 or len(segment) < length - 2:
-            found = None
-            break
-        place += length
-        # start of frame, except for the markers DHT, JPG and DAC among them
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if len(segment) < 6 or size is not None:
-                return None
-            height, width = (int.from_bytes(segment[n : n + 2], 'big') for n in (1, 3))
-            size, process, parts = (height, width), marker, segment[5]
-            if not (height and width and parts):
-                return None
-            lacking = _coefficients(segment, process)
-        elif marker == 0xDA:
-            scans += 1
-            _note_scan(segment, process, lacking)
-    if size is None:
-        return None
-    if found is None or lacking or not scans:
-        return Jpeg(size, False)
-    # decoders need the end where several scans are put together
-    is_padded = process in (0xC0, 0xC1) and scans == 1 and _ends_are_seen()
-    return Jpeg(size, True, found.start(), is_padded)
-
-
-def _coefficients(segment: bytes, process: int) -> dict[tuple[int, int], int]:
-    """Lists what the scans must bring: by component, DC (0) and AC (1 and 63)."""
-    names = segment[6::3][: segment[5]]
-    bands = (0, 1, 63) if process in _PROGRESSIVE else (0,)
-    return {(name, band): 1 for name in names for band in bands}
-
-
-def _note_scan(segment: bytes, process: int, lacking: dict) -> None:
-    """Strikes out what a scan brings in full precision."""
-    count = segment[0] if segment else 0
-    if len(segment) < 4 + 2 * count:
-        return
-    first, last, low = segment[-3], segment[-2], segment[-1] & 15
-    for name in segment[1 : 1 + 2 * count : 2]:
-        for band in (0, 1, 63):
-            inside = first <= band <= last and not low
-            if inside or process not in _PROGRESSIVE:
-                lacking.pop((name, band), None)
-
-
-@lru_cache(maxsize=1)
-def _ends_are_seen() -> bool:
-    """Whether this OpenCV decodes a whole scan without an end behind it.
-
-    It then fails where samples are missing, instead of painting them grey.
-    """
-    _, data = cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))
-    data = np.frombuffer(data.tobytes()[:-2] + _PAD, np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR) is not None
-
-
 def _reduction(stored: tuple[int, int], size: tuple[int, int]) -> int:
     """Largest reduction after which a JPEG is no smaller than wanted.
 
-    The rotation is not known yet, so the shorter side must do for both.
+    The rotation is not known yet, so both sides are judged by the shorter one.
     """
     return next(
         (f for f in (8, 4, 2) if min(stored) // f >= max(size)),

@@ -11,7 +11,7 @@ import torchaudio
 from PIL import Image
 
 from mmxpl.datasets import LoadAudio, LoadFrame
-from mmxpl.datasets.image_io import scan_jpeg
+from mmxpl.datasets.jpeg import scan_jpeg
 from mmxpl.utils import DataError
 
 RATE = 16000

@@ -214,8 +214,8 @@ def test_a_jpeg_with_bytes_overwritten(tmp_path):
             decode_frame(str(path))
         except DataError:
             found += 1
-    # samples may by chance end within the last eight bytes, where decoders read ahead
-    assert found >= 28
+    # libjpeg decodes the others without a warning: their bytes are valid codes
+    assert found >= 30
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))

@@ -59,7 +59,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--deep',
         action='store_true',
         help='decode every frame and sound; also finds silence, channels that cancel '
-        'each other when mixed, and files with the same content',
+        'each other when mixed, and files with the same content; with the package '
+        'simplejpeg also more of the JPEGs of which bytes were overwritten',
     )
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='threads that read files'

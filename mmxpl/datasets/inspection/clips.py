@@ -217,7 +217,7 @@ def _hear(path: str, deep: bool) -> SoundFacts:
 
 def _see(path: str) -> str:
     """Hashes the pixels of a frame."""
-    return _digest(decode_frame(path))
+    return _digest(decode_frame(path, strict=True))
 
 
 def _digest(values: np.ndarray) -> str:
