@@ -36,8 +36,7 @@ def _refused(path, read):
     try:
         read(str(path))
     except DataError as error:
-        assert 'truncated, corrupt' in str(error)
-        return True
+        return 'truncated, corrupt' in str(error)
     return False
 
 
