@@ -15,6 +15,7 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
 ]
+myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4
 autodoc_default_options = {
     'members': True,
