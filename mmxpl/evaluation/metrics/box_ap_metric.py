@@ -8,7 +8,7 @@ from torch import Tensor
 from mmxpl.registry import METRICS
 
 from ..functional import boxes_from_map, centred_disc, coco_ap, upsample_maps
-from .map_metric import MapMetric, read_gt_boxes, read_pred_map
+from .map_metric import MapMetric, Rows, read_gt_boxes
 
 
 @METRICS.register_module()
@@ -39,14 +39,12 @@ class BoxAPMetric(MapMetric):
     def measure(self, sample: dict) -> dict:
         """Reads the boxes of each model and of the ground truth."""
         found = {}
-        for name in self.scored_models(sample):
-            full = upsample_maps(read_pred_map(sample, name)[None], self.size)[0]
+        for name, one in self.read_maps(sample).items():
+            full = upsample_maps(one[None], self.size)[0]
             found[name] = self._boxes_of(full)
         return dict(found=found, gt=read_gt_boxes(sample).numpy())
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples."""
         # ties of scores are broken by the order, which must not be the list's
         items = sorted(items, key=lambda item: item['sample_id'])

@@ -21,7 +21,9 @@ from ..functional import (
 from ..prior import ObjectPrior, load_prior
 from .map_metric import (
     MapMetric,
+    Rows,
     check_rules,
+    column,
     flatten,
     read_gt_map,
     read_pred_map,
@@ -145,9 +147,7 @@ class CIoUMetric(MapMetric):
             for i, sample in enumerate(data_samples)
         ]
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples, and those of each group."""
         groups = [item.get('groups', ()) for item in items]
         members = {
@@ -156,9 +156,7 @@ class CIoUMetric(MapMetric):
         }
         rows = {}
         for row in items[0]['cious']:
-            cious = torch.tensor(
-                [item['cious'][row] for item in items], dtype=torch.float64
-            )
+            cious = column(items, 'cious', row)
             for suffix, values in (
                 ('', cious),
                 *((f'/{group}', cious[chosen]) for group, chosen in members.items()),

@@ -9,13 +9,12 @@ from mmxpl.utils import DataError
 
 from ..functional import (
     describe_rules,
-    evaluate_maps,
     extended_ap,
     localization_accuracy,
     map_confidence,
     max_f1,
 )
-from .map_metric import MapMetric, check_rules, read_gt_map, read_pred_map
+from .map_metric import MapMetric, Rows, check_rules, cious_of, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -46,21 +45,17 @@ class ExtendedMetric(MapMetric):
     def measure(self, sample: dict) -> dict:
         """Computes CIoU and confidence of each model."""
         gt_map = read_gt_map(sample)
-        maps = {
-            name: read_pred_map(sample, name)[None]
-            for name in self.scored_models(sample)
-        }
-        cious = evaluate_maps(maps, gt_map[None], [self.rule])
-        size = gt_map.shape[-1]
+        maps = self.read_maps(sample)
         return dict(
             visible=bool(gt_map.any()),
-            cious={row: float(values) for row, values in cious.items()},
-            confidences={n: float(map_confidence(m, size)) for n, m in maps.items()},
+            cious=cious_of(maps, gt_map, [self.rule]),
+            confidences={
+                name: float(map_confidence(one[None], len(gt_map)))
+                for name, one in maps.items()
+            },
         )
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Raises:
@@ -74,10 +69,10 @@ class ExtendedMetric(MapMetric):
             )
         rows = {}
         for row in items[0]['cious']:
-            cious = _column(items, 'cious', row)
+            cious = column(items, 'cious', row)[:, 0]
             scores = {}
             if row in self.models:
-                confidences = _column(items, 'confidences', row)
+                confidences = column(items, 'confidences', row)
                 scores['AP'] = extended_ap(confidences, cious, visible)
                 scores['max-F1'] = max_f1(confidences, cious, visible)
             scores['LocAcc'] = localization_accuracy(cious, visible)
@@ -90,8 +85,3 @@ class ExtendedMetric(MapMetric):
             f'pairs: {int(visible.sum())} with and {int((~visible).sum())} without a '
             'visible source',
         ]
-
-
-def _column(items: Sequence[dict], field: str, row: str) -> torch.Tensor:
-    """One number of every item, (N,) float64."""
-    return torch.tensor([item[field][row] for item in items], dtype=torch.float64)

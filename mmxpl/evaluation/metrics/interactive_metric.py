@@ -3,19 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
-
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
 
 from ..functional import (
     auc,
     describe_rules,
-    evaluate_maps,
     success_rate,
     worst_of_group,
 )
-from .map_metric import MapMetric, check_rules, read_gt_map, read_pred_map
+from .map_metric import MapMetric, Rows, check_rules, cious_of, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -57,19 +54,12 @@ class InteractiveMetric(MapMetric):
                 'to one of the meta keys of PackAVInputs.'
             )
         gt_map = read_gt_map(sample)
-        maps = {
-            name: read_pred_map(sample, name)[None]
-            for name in self.scored_models(sample)
-        }
-        cious = evaluate_maps(maps, gt_map[None], self.rules)
         return dict(
             group=str(sample[self.group_by]),
-            cious={row: values[0].tolist() for row, values in cious.items()},
+            cious=cious_of(self.read_maps(sample), gt_map, self.rules),
         )
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Raises:
@@ -84,10 +74,7 @@ class InteractiveMetric(MapMetric):
             )
         rows = {}
         for row in items[0]['cious']:
-            cious = torch.tensor(
-                [item['cious'][row] for item in items], dtype=torch.float64
-            )
-            worst = worst_of_group(cious, groups)
+            worst = worst_of_group(column(items, 'cious', row), groups)
             rows[row] = {
                 f'{name}_{rule}': 100 * float(value)
                 for name, values in (

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from mmxpl.utils import DataError, hash_ids
 
-from ..functional import RULES, format_counts
+from ..functional import RULES, evaluate_maps, format_counts
+
+Rows = dict[str, dict[str, float]]
+"""Scores by row and name, in per cent."""
 
 
 class MapMetric(BaseMetric):
@@ -74,6 +77,22 @@ class MapMetric(BaseMetric):
             )
         return self.models
 
+    def read_maps(self, sample: dict) -> dict[str, Tensor]:
+        """Reads the one map of each scored model.
+
+        Args:
+            sample (dict): A data sample as a plain dictionary.
+
+        Returns:
+            dict[str, Tensor]: (h, w) float32 in [0, 1] by model.
+
+        Raises:
+            DataError: See :func:`read_pred_map`.
+        """
+        return {
+            name: read_pred_map(sample, name) for name in self.scored_models(sample)
+        }
+
     def measure(self, sample: dict) -> dict:
         """Takes from one sample what its scores need.
 
@@ -85,9 +104,7 @@ class MapMetric(BaseMetric):
         """
         raise NotImplementedError
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Args:
@@ -187,6 +204,29 @@ class MapMetric(BaseMetric):
 def flatten(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Joins the names of rows and scores: ``<row>/<score>``."""
     return {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
+
+
+def column(items: Sequence[dict], field: str, row: str) -> Tensor:
+    """Collects one entry of every item, (N, ...) float64."""
+    return torch.tensor([item[field][row] for item in items], dtype=torch.float64)
+
+
+def cious_of(
+    maps: Mapping[str, Tensor], gt_map: Tensor, rules: Sequence[str]
+) -> dict[str, list[float]]:
+    """Computes CIoU of one sample under each rule, for models and references.
+
+    Args:
+        maps (Mapping[str, Tensor]): (h, w) by model.
+        gt_map (Tensor): (S, S) in [0, 1].
+        rules (Sequence[str]): R names.
+
+    Returns:
+        dict[str, list[float]]: R values by row.
+    """
+    batch = {name: one[None] for name, one in maps.items()}
+    rows = evaluate_maps(batch, gt_map[None], rules)
+    return {row: values[0].tolist() for row, values in rows.items()}
 
 
 def check_rules(rules: Sequence[str], known: Collection[str] = tuple(RULES)) -> None:

@@ -19,7 +19,7 @@ from ..functional import (
     reference_cious,
     success_rate,
 )
-from .map_metric import MapMetric, check_rules, read_gt_boxes, read_pred_maps
+from .map_metric import MapMetric, Rows, check_rules, read_gt_boxes, read_pred_maps
 
 AP_NAMES = {'class': ('CAP', 'PIAP'), 'permutation': ('PIAP',), 'shared': ('AP',)}
 
@@ -107,9 +107,7 @@ class MultiSourceMetric(MapMetric):
             cious[f'ref/{name}'] = values[:, 0].tolist()
         return dict(aps=aps, cious=cious)
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples."""
         rows = {}
         for row in items[0]['cious']:

@@ -22,7 +22,7 @@ from ..functional import (
     universal_threshold,
     upsample_maps,
 )
-from .map_metric import MapMetric, read_gt_map, read_pred_map
+from .map_metric import MapMetric, Rows, read_gt_map
 
 CHUNK = 32
 
@@ -89,15 +89,10 @@ class NegativeAudioMetric(MapMetric):
                     'source out.'
                 )
             packed = zlib.compress(gt_map.contiguous().numpy().tobytes(), 1)
-        maps = {
-            name: read_pred_map(sample, name).numpy()
-            for name in self.scored_models(sample)
-        }
+        maps = {name: one.numpy() for name, one in self.read_maps(sample).items()}
         return dict(kind=kind, size=len(gt_map), gt_map=packed, maps=maps)
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Raises:

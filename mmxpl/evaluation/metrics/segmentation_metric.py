@@ -9,7 +9,7 @@ from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
 
 from ..functional import centred_disc, f_scores, mask_iou, pixel_ap, upsample_maps
-from .map_metric import MapMetric, read_gt_map, read_pred_map
+from .map_metric import MapMetric, Rows, read_gt_map
 
 
 @METRICS.register_module()
@@ -52,9 +52,7 @@ class SegmentationMetric(MapMetric):
                 'maps.'
             )
         size = len(gt_map)
-        maps = {
-            name: read_pred_map(sample, name) for name in self.scored_models(sample)
-        }
+        maps = self.read_maps(sample)
         maps['ref/disc'] = centred_disc(size)
         maps['ref/whole'] = torch.ones(size, size)
         full = torch.cat([upsample_maps(m[None], size) for m in maps.values()])
@@ -69,9 +67,7 @@ class SegmentationMetric(MapMetric):
             item['curves'] = dict(zip(maps, curves, strict=True))
         return item
 
-    def score(
-        self, items: Sequence[dict]
-    ) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Raises:
