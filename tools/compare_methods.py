@@ -188,8 +188,6 @@ def main() -> None:
         for seed in args.seeds
         for method in args.methods
     ]
-    jobs = max(min(args.jobs, len(cells)), 1)
-    threads = max((os.cpu_count() or 1) // (jobs * args.nproc_per_node), 1)
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
@@ -199,8 +197,8 @@ def main() -> None:
         splits=args.splits,
         epochs=args.epochs,
         options=args.cfg_options,
-        env={**env, 'OMP_NUM_THREADS': str(threads)},
-        jobs=jobs,
+        env=env,
+        jobs=args.jobs,
         processes=args.nproc_per_node,
         amp=args.amp,
         share_warmup=args.share_warmup,

@@ -229,15 +229,12 @@ def main() -> None:
         score_table,
     )
 
-    jobs = max(min(args.jobs, len(demo.methods)), 1)
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    env['OMP_NUM_THREADS'] = str(threads)
     # the data's place is read when a config is
     os.environ.update(env)
     out.mkdir(parents=True, exist_ok=True)
     methods = {m: find_method(m) for m in demo.methods}
     cells = {m: Cell(m, LABELED, args.seed) for m in demo.methods}
-    results = Comparison(out, config, methods, env=env, jobs=jobs).run(
+    results = Comparison(out, config, methods, env=env, jobs=args.jobs).run(
         list(cells.values())
     )
 

@@ -1,6 +1,7 @@
 """Trains and scores the cells of a comparison, and reports the results."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ class Comparison:
         splits (Sequence[str]): Splits that are scored, see :func:`split_options`.
         epochs (int, optional): Epochs of every training, by default the config's.
         options (Mapping[str, Any]): ``--cfg-options`` of all trainings.
-        env (Mapping[str, str]): Environment variables of the commands.
+        env (Mapping[str, str]): Environment variables of the commands; by default
+            OMP_NUM_THREADS divides the cores among the jobs.
         jobs (int): Number of cells at a time.
         processes (int): Number of processes that train a cell.
         amp (bool): Whether to train in mixed precision.
@@ -67,6 +69,9 @@ class Comparison:
             their order, its scores by split and key in per cent (see
             :func:`with_chosen`), and the seconds of its training.
         """
+        jobs = max(min(self.jobs, len(cells)), 1)
+        threads = max((os.cpu_count() or 1) // (jobs * self.processes), 1)
+        env = {'OMP_NUM_THREADS': str(threads), **self.env}
         plans = {cell: self._plan(cell) for cell in cells}
         lenders: dict[Cell, Cell] = {}
         if self.share_warmup:
@@ -80,9 +85,9 @@ class Comparison:
                 futures[lender].result()
                 epochs = warm_up_epochs(plans[lender][0])
                 warm_start = lender.folder(self.out) / f'epoch_{epochs}.pth'
-            return self._run(cell, *plans[cell], warm_start)
+            return self._run(cell, *plans[cell], warm_start, env)
 
-        with ThreadPoolExecutor(self.jobs) as pool:
+        with ThreadPoolExecutor(jobs) as pool:
             # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
@@ -102,7 +107,12 @@ class Comparison:
         return cfg, options
 
     def _run(
-        self, cell: Cell, cfg: Config, options: Mapping, warm_start: Path | None
+        self,
+        cell: Cell,
+        cfg: Config,
+        options: Mapping[str, Any],
+        warm_start: Path | None,
+        env: Mapping[str, str],
     ) -> tuple[SplitScores, float]:
         """Trains and scores one cell."""
         seconds = train_cell(
@@ -112,14 +122,14 @@ class Comparison:
             options,
             settings_of(cfg),
             self.out,
-            self.env,
+            env,
             warm_start=warm_start,
             processes=self.processes,
             amp=self.amp,
         )
         scores = {
             split: score_cell(
-                cell, self.config, split, split_options(cfg, split), self.out, self.env
+                cell, self.config, split, split_options(cfg, split), self.out, env
             )
             for split in dict.fromkeys(['val', *self.splits])
         }

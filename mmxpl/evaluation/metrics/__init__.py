@@ -5,6 +5,7 @@ from .ciou_metric import CIoUMetric
 from .extended_metric import ExtendedMetric
 from .interactive_metric import InteractiveMetric
 from .map_dumper import MapDumper
+from .map_metric import MapMetric
 from .multi_source_metric import MultiSourceMetric
 from .negative_audio_metric import NegativeAudioMetric
 from .segmentation_metric import SegmentationMetric
@@ -15,6 +16,7 @@ __all__ = [
     'ExtendedMetric',
     'InteractiveMetric',
     'MapDumper',
+    'MapMetric',
     'MultiSourceMetric',
     'NegativeAudioMetric',
     'SegmentationMetric',

@@ -26,7 +26,7 @@ class BoxAPMetric(MapMetric):
             ``mode``, ``normalise``, ``min_area``, ``connectivity``.
         size (int): Side in pixels of the frame on which boxes are read and small,
             medium and large are told apart.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'coco'

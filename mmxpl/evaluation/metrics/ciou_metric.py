@@ -66,7 +66,7 @@ class CIoUMetric(MapMetric):
             medium, large, huge) or by meta information of the samples such as
             ``'category'``. Adds the keys ``<row>/<group>=<name>/CIoU@<t>_<rule>``
             with the number of samples as ``n/<group>=<name>``.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = ''

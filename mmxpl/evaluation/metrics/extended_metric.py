@@ -32,7 +32,7 @@ class ExtendedMetric(MapMetric):
     Args:
         rule (str): Threshold rule of the masks, a key of
             :data:`mmxpl.evaluation.functional.RULES`; 'median' is SLAVC's.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'extended'

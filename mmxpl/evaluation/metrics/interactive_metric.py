@@ -29,7 +29,7 @@ class InteractiveMetric(MapMetric):
         rules (Sequence[str]): Keys of
             :data:`mmxpl.evaluation.functional.RULES`; the default is SSLalignment's.
         group_by (str): Meta information that is equal for the samples of one image.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'interactive'

@@ -50,7 +50,7 @@ class MultiSourceMetric(MapMetric):
             :data:`mmxpl.evaluation.functional.RULES`; 'median_strict' is NoPrior's.
         ciou_threshold (float): CIoU from which a source is localized, in [0, 1].
         size (int): Side in pixels at which boxes and maps are compared.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'multi_source'

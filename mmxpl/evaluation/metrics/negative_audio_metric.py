@@ -57,7 +57,7 @@ class NegativeAudioMetric(MapMetric):
         quantile (float): Without ``threshold``, t is this quantile of the highest
             values of the evaluated maps of negative audio, all kinds together; so
             it is fitted to the evaluated set.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'negative'

@@ -32,7 +32,7 @@ class SegmentationMetric(MapMetric):
 
     Args:
         threshold (float): A pixel of a map that exceeds it belongs to the mask of mIoU.
-        **kwargs: See :class:`MapMetric`.
+        **kwargs: See :class:`mmxpl.evaluation.MapMetric`.
     """
 
     default_prefix = 'segmentation'
