@@ -1,5 +1,7 @@
 """Configuration of these pages; `make docs` builds them with Sphinx."""
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx import addnodes
 
 project = 'mmxpl'
@@ -8,6 +10,7 @@ html_theme = 'furo'
 html_static_path = ['figures']
 html_copy_source = False
 html_show_copyright = False
+html_math_renderer = 'mathml'  # MathJax would be loaded from the web
 
 extensions = [
     'myst_parser',
@@ -32,6 +35,14 @@ def add_anchors(app, doctree):
         slugs.update((name, (0, name, name)) for name in signature['ids'])
 
 
+def write_math(translator, node):
+    """Writes a formula as MathML, which browsers draw without a script."""
+    as_block = isinstance(node, nodes.math_block)
+    translator.body.append(tex2mathml(node.astext(), as_block=as_block))
+    raise nodes.SkipNode
+
+
 def setup(app):
-    """Connects the function above."""
+    """Connects the functions above."""
     app.connect('doctree-read', add_anchors)
+    app.add_html_math_renderer('mathml', (write_math, None), (write_math, None))
