@@ -1,4 +1,4 @@
-"""Reads an excerpt of one sound."""
+"""Reading of sounds and of excerpts of them."""
 
 import io
 import math
@@ -25,14 +25,14 @@ from .truncation import (
     with_flac_length,
 )
 
-# libsndfile's length of a sound whose header names none
+# length that libsndfile gives a sound whose header names none
 _UNKNOWN_LENGTH = 2**63 - 1
-# seconds that may be missing at the end: of an MP3 without a header of its length the
-# length is an estimate
+# seconds that may be missing at the end: the length of an MP3 may be an estimate
 _SLACK = 0.1
 # rates beyond these (Hz) are damaged headers, and would cost gigabytes
 _RATES = (1_000, 768_000)
-# finest ratio of rates; holds all usual ones exactly (11025 to 16000 is 441/640)
+# largest denominator of the ratio of rates; exact for all usual ones (11025 to 16000 Hz
+# is 441/640)
 _MAX_DENOMINATOR = 640
 
 
@@ -43,29 +43,28 @@ def read_waveform(
     offset: str | float = 'center',
     frame_time: float | None = None,
 ) -> np.ndarray:
-    """Reads an excerpt, mixes it to mono and brings it to a sample rate.
+    """Reads an excerpt, mixes it to mono and resamples it.
 
-    Only the excerpt is read. If it is the window around a frame, what is not stored
-    of it is silence; else a sound shorter than the excerpt is repeated to fill it.
+    Only the excerpt is decoded. If it is a window around a frame, its parts that are
+    not stored are silence; otherwise a shorter sound is repeated to fill it.
 
     Args:
-        path (str): file of any format that libsndfile reads.
-        sample_rate (int): samples per second of the result.
-        duration (float): seconds.
-        offset (str | float): start in seconds, or 'center': around ``frame_time``,
-            without one in the middle of the sound. An excerpt that would reach
-            beyond the end begins earlier, unless it is around a frame. Defaults to
-            'center'.
-        frame_time (float, optional): when the frame is shown, in seconds from the
-            first sample; may lie outside of the sound.
+        path (str): File of any format that libsndfile reads.
+        sample_rate (int): Samples per second of the result.
+        duration (float): Length in seconds.
+        offset (str | float): Start in seconds, or 'center' for a window around
+            ``frame_time`` or else in the middle of the sound. An excerpt that would
+            reach beyond the end begins earlier, unless it is around a frame.
+        frame_time (float, optional): Time of the frame in seconds from the first
+            sample; may lie outside the sound.
 
     Returns:
         np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
         in [-1, 1].
 
     Raises:
-        DataError: If the file is missing, empty, truncated or no sound, if it
-            holds values that are not finite, or if its rate makes no sense.
+        DataError: If the file is missing, empty, truncated or not a sound, holds values
+            that are not finite, or has an implausible sample rate.
     """
     with _open_sound(path) as sound:
         rate, total = sound.samplerate, sound.frames
@@ -86,15 +85,14 @@ def read_waveform(
 def nearest_sample(time: float, rate: int) -> int:
     """Finds the sample that is heard at a time.
 
-    Halves are rounded up, so that the result does not depend on where the count
-    begins.
+    Halves are rounded up, so that the result does not depend on the origin.
 
     Args:
-        time (float): seconds.
-        rate (int): samples per second.
+        time (float): Seconds.
+        rate (int): Samples per second.
 
     Returns:
-        int: Its number; sample 0 is heard at 0 s.
+        int: Index of the sample; sample 0 is heard at 0 s.
     """
     return math.floor(time * rate + 0.5)
 
@@ -106,15 +104,15 @@ def excerpt_waveform(
     duration: float,
     offset: str | float = 'center',
 ) -> np.ndarray:
-    """Takes from samples in memory what :func:`read_waveform` takes from a file.
+    """Takes an excerpt of samples in memory like :func:`read_waveform` of a file.
 
     Args:
         wave (np.ndarray): float32 of shape (samples, channels), at least one
             sample, finite, nominally in [-1, 1].
-        rate (int): its samples per second.
-        sample_rate (int): samples per second of the result.
-        duration (float): seconds.
-        offset (str | float): see :func:`read_waveform`. Defaults to 'center'.
+        rate (int): Samples per second of ``wave``.
+        sample_rate (int): Samples per second of the result.
+        duration (float): Length in seconds.
+        offset (str | float): See :func:`read_waveform`.
 
     Returns:
         np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
@@ -146,21 +144,21 @@ def _to_waveform(
     length = round(sample_rate * duration)
     # the rate conversion rounds the length up
     mono = mono[:length] if len(mono) >= length else np.resize(mono, length)
-    return np.clip(mono, -1.0, 1.0)  # a copy, since it may be of someone's array
+    return np.clip(mono, -1.0, 1.0)  # a copy, because it may share memory
 
 
 def sound_header(path: str) -> tuple[int, float]:
-    """Reads how a sound is stored, without decoding it.
+    """Reads the header of a sound.
 
     Args:
-        path (str): file of any format that libsndfile reads.
+        path (str): File of any format that libsndfile reads.
 
     Returns:
         tuple[int, float]: Sample rate in Hz and duration in seconds.
 
     Raises:
-        DataError: If the file is missing, empty, truncated or no sound, or if
-            its rate makes no sense.
+        DataError: If the file is missing, empty, truncated or not a sound, or has an
+            implausible sample rate.
     """
     with _open_sound(path) as sound:
         if not sound.frames:
@@ -169,10 +167,10 @@ def sound_header(path: str) -> tuple[int, float]:
 
 
 def read_sound(path: str) -> np.ndarray:
-    """Decodes a whole sound as it is stored.
+    """Decodes a whole sound without mixing or resampling.
 
     Args:
-        path (str): file of any format that libsndfile reads.
+        path (str): File of any format that libsndfile reads.
 
     Returns:
         np.ndarray: float32 of shape (samples, channels), nominally in [-1, 1].
@@ -186,7 +184,7 @@ def read_sound(path: str) -> np.ndarray:
 
 @contextmanager
 def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
-    """Opens a sound; what goes wrong meanwhile is said with the file's name."""
+    """Opens a sound and turns errors while it is open into a DataError."""
     try:
         check_regular(path, 'sound')
         with open(path, 'rb') as file:
@@ -208,7 +206,7 @@ def _open_sound(path: str) -> Iterator[soundfile.SoundFile]:
 
 
 def _refuse_shortfall(path: str, file: BinaryIO) -> None:
-    """Refuses a sound whose header promises more than is there, or no length."""
+    """Refuses a sound that is shorter than its header says, or of unknown length."""
     short = sound_shortfall(file)
     if short is not None:
         raise _error(path, f'is truncated: {short}')
@@ -223,7 +221,7 @@ def _refuse_shortfall(path: str, file: BinaryIO) -> None:
 def _open_endless(path: str) -> soundfile.SoundFile:
     """Opens a FLAC whose header names no length, as written to a pipe.
 
-    libsndfile cannot read such a file to its end.
+    libsndfile cannot read such files to their end.
     """
     with open(path, 'rb') as file:
         facts = flac_facts(file) if file.read(4) == b'fLaC' else None
@@ -236,7 +234,7 @@ def _open_endless(path: str) -> soundfile.SoundFile:
 
 
 def _check_last(path: str, sound: soundfile.SoundFile) -> None:
-    """Decodes the last sample of a FLAC, the block of which may be cut short."""
+    """Checks the last sample of a FLAC, whose block may be cut short."""
     if sound.format != 'FLAC' or not sound.frames:
         return
     try:
@@ -270,7 +268,7 @@ def _read_finite(
 
 
 def _error(path: str, what: str) -> DataError:
-    """Makes the message about a bad sound."""
+    """Makes the error about an unusable sound."""
     return DataError(
         f'{path}: the sound {what}. Restore the file or take its id out of the list.'
     )
@@ -278,11 +276,11 @@ def _error(path: str, what: str) -> DataError:
 
 @lru_cache(maxsize=32)
 def _resampler(source: int, target: int) -> nn.Module:
-    """Resampling filter; building it costs as much as using it.
+    """Makes a resampling filter; this takes as long as using it.
 
-    The filter holds one kernel per output phase, hundreds of megabytes for
-    rates such as 22254 and 16000 Hz. Their ratio is therefore approximated, to
-    better than one part in a thousand: a sixtieth of a semitone.
+    The filter holds one kernel per output phase, hundreds of megabytes for rates such
+    as 22254 and 16000 Hz. Their ratio is therefore approximated to better than one part
+    in a thousand, a sixtieth of a semitone.
     """
     ratio = Fraction(source, target).limit_denominator(_MAX_DENOMINATOR)
     return torchaudio_transforms().Resample(ratio.numerator, ratio.denominator)

@@ -1,4 +1,4 @@
-"""What every data set of frames with sound has in common."""
+"""Base class of data sets of frames with sound."""
 
 import os.path as osp
 from abc import abstractmethod
@@ -31,55 +31,53 @@ _SILENT_LABEL = {'bboxes': [], 'mask': None}
 class AVDataset(BaseDataset):
     """Pairs of one video frame and its sound, with or without boxes.
 
-    A subclass reads annotations and finds the media files. This class selects
-    the ids, refuses what is incomplete, brings boxes into the frame and makes
-    the entries that the pipeline starts from: ``sample_id``, ``img_path``,
-    ``audio_path``, ``frame_time`` (when the frame is shown, in seconds from the
-    first sample of the sound; or None), ``category`` (or None), ``is_labeled``,
-    and, for a labeled set, ``bboxes`` (normalised x1 y1 x2 y2, or None), ``mask``
-    (COCO RLE, or None), ``is_sounding`` and the annotation's other keys. An
-    unlabeled set carries neither boxes nor masks, so that nothing can learn from
-    them by mistake.
+    A subclass reads annotations and finds the media files. This class selects the ids,
+    refuses incomplete clips, clips boxes to the frame and makes the entries that the
+    pipeline starts from: ``sample_id``, ``img_path``, ``audio_path``, ``frame_time``
+    (time of the frame in seconds from the first sample of the sound, or None),
+    ``category`` (or None), ``is_labeled``, and for a labeled set ``bboxes`` (normalised
+    x1 y1 x2 y2, or None), ``mask`` (COCO RLE, or None), ``is_sounding`` and the other
+    keys of the annotation. An unlabeled set carries neither boxes nor masks, so that
+    nothing can learn from them by mistake.
 
     A pair of a list (:func:`read_clip_list`) that does not sound has
-    ``is_sounding=False`` and no boxes: its ground truth is an empty map.
+    ``is_sounding=False`` and no boxes; its ground truth is an empty map.
 
-    Labeled clips none of whose boxes has an area within the frame cannot be
-    evaluated; they are left out, counted and named in the log.
+    Labeled clips whose boxes have no area within the frame cannot be evaluated; they
+    are left out, counted and named in the log.
 
-    With ``test_mode=True`` the meta information tells how many clips were asked
-    for (``n_expected``), the fingerprint of their ids (``id_list_hash``) and
-    which published test list that is (``id_list_name``; None for a part of one,
-    whose scores do not compare with published ones). The log says so too.
+    With ``test_mode=True`` the meta information holds the number of clips asked for
+    (``n_expected``), the hash of their ids (``id_list_hash``) and the name of the
+    published test list (``id_list_name``; None for a part of one, whose scores do not
+    compare with published ones). The log reports them, too.
 
     Args:
-        data_root (str): folder that the other paths are relative to.
-        ann_file (str, optional): annotation file. Defaults to the layout's.
-        data_prefix (dict, optional): folders of frames (``img``) and sounds
-            (``audio``). Defaults to the layout's.
-        id_list (str | Sequence[str], optional): text or csv file with one id a
-            line, or several such files, whose ids must all differ. Defaults to
-            None: all clips that the layout holds.
-        labeled (bool): whether to carry boxes and masks. Defaults to False.
-        subset (str): 'labeled' or 'unlabeled' takes that part of the ids as
-            :func:`select_subset` divides them. Defaults to 'all'.
-        fraction (float, optional): share of labeled ids, for ``subset``.
-        split_seed (int): seed of that division. Defaults to 0.
-        missing (str): 'error' refuses ids that lack a file or, in a labeled
-            set, an annotation; 'skip' leaves them out for the whole run and
-            names them in the log. Defaults to 'error'.
-        audio_swap (float): share of the clips that are given the sound of another
-            clip, in [0, 1]: unlabeled clips become as wild as video is, and a test
-            set shows what the sound is worth (1). Defaults to 0.
-        audio_swap_seed (int): which clips, and whose sound. Defaults to 0.
-        metainfo (dict, optional): meta information of the set.
-        indices (int | Sequence[int], optional): use these entries only.
-        serialize_data (bool): keep the entries as one array that workers
-            share. Defaults to True.
-        pipeline (Sequence): transforms. Defaults to none.
-        test_mode (bool): whether the set is for evaluation. Defaults to False.
-        lazy_init (bool): read lists and annotations at the first use only.
-            Defaults to False.
+        data_root (str): Folder that the other paths are relative to.
+        ann_file (str, optional): Annotation file; by default that of the layout.
+        data_prefix (dict, optional): Folders of frames (``img``) and sounds
+            (``audio``); by default those of the layout.
+        id_list (str | Sequence[str], optional): Text or csv file with one id a line,
+            or several such files, whose ids must all differ; by default all clips of
+            the layout.
+        labeled (bool): Whether to carry boxes and masks.
+        subset (str): 'all', or the 'labeled' or 'unlabeled' part of the ids as
+            :func:`select_subset` divides them.
+        fraction (float, optional): Share of labeled ids, for ``subset``.
+        split_seed (int): Seed of that division.
+        missing (str): 'error' refuses ids that lack a file or, in a labeled set, an
+            annotation; 'skip' leaves them out for the whole run and names them in the
+            log.
+        audio_swap (float): Share of the clips that get the sound of another clip, in
+            [0, 1]: it makes unlabeled clips as noisy as video in the wild, and 1 shows
+            what the sound is worth on a test set.
+        audio_swap_seed (int): Chooses the clips and their sounds.
+        metainfo (dict, optional): Meta information of the set.
+        indices (int | Sequence[int], optional): Entries to use, by default all.
+        serialize_data (bool): Whether to keep the entries as one array that workers
+            share.
+        pipeline (Sequence): Transforms.
+        test_mode (bool): Whether the set is for evaluation.
+        lazy_init (bool): Whether to read lists and annotations at the first use only.
     """
 
     default_ann_file = ''
@@ -141,20 +139,19 @@ class AVDataset(BaseDataset):
 
     @abstractmethod
     def read_annotations(self) -> dict[str, dict]:
-        """Reads what is known of the clips.
+        """Reads the annotations of the clips.
 
         Returns:
-            dict[str, dict]: By id: ``category``, ``bboxes`` (floats, perhaps
-            outside the frame) and ``mask``, each perhaps absent or None, and
-            further keys.
+            dict[str, dict]: By id ``category``, ``bboxes`` (floats, possibly outside
+            the frame) and ``mask``, each optional, and further keys.
         """
 
     @abstractmethod
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Names the clips that are used where no id list is given.
+        """Lists the clips that are used without an id list.
 
         Args:
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             list[str]: Their ids.
@@ -167,29 +164,29 @@ class AVDataset(BaseDataset):
         """Finds frame and sound of clips.
 
         Args:
-            clips (Sequence[Clip]): the clips.
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            clips (Sequence[Clip]): The clips.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
-            tuple[dict, dict]: Paths of frame and sound by id, of the clips that
-            have both; and ids by what they lack ('no frame in ...').
+            tuple[dict, dict]: Paths of frame and sound by id of the clips that have
+            both; and ids by what they lack ('no frame in ...').
         """
 
     def frame_times(self, annotations: dict[str, dict]) -> Mapping[str, float]:
-        """Tells when frames are shown, on the clock of the sounds.
+        """Returns the times of the frames on the clock of the sounds.
 
         Args:
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             Mapping[str, float]: Seconds from the first sample of the sound, by id of
-            the clip that the sound is of; of the others nothing is known.
+            the clip that the sound belongs to, as far as they are known.
         """
         return {}
 
     @property
     def source(self) -> str:
-        """str: the list or folder that names the clips."""
+        """str: list or folder that names the clips."""
         lists = ' + '.join(self.id_lists)
         return lists or self.ann_file or self.data_prefix['img']
 
@@ -198,21 +195,21 @@ class AVDataset(BaseDataset):
         """list[str]: id of every clip, in the order of the indices."""
         self.full_init()
         entries = self.data_address if self.serialize_data else self.data_list
-        # what holds the entries is replaced when a subset is taken
+        # the container of the entries is replaced when a subset is taken
         if getattr(self, '_ids_of', None) is not entries:
             self._ids_of = entries
             self._ids = [self.get_data_info(n)['sample_id'] for n in range(len(self))]
         return self._ids
 
     def list_ids(self) -> list[str]:
-        """Names the clips asked for, before looking whether they are complete.
+        """Lists the clips asked for, without checking whether they are complete.
 
-        Reads lists and, where there is no list, annotations or the folder of
-        frames, but no media file.
+        Reads lists and, without a list, annotations or the folder of frames, but no
+        media file.
 
         Returns:
-            list[str]: Their ids; of a pair that does not sound, those of the
-            two clips that frame and sound are taken from.
+            list[str]: Their ids; for a pair that does not sound, those of the clips of
+            frame and sound.
         """
         clips = self._select_clips({} if self.id_lists else self.read_annotations())
         return list(dict.fromkeys(i for c in clips for i in (c.frame_id, c.audio_id)))
@@ -269,7 +266,7 @@ class AVDataset(BaseDataset):
                 'of another clip.',
                 logger='current',
             )
-        # the complement of everything is asked for by that very setting
+        # with these settings an empty set is asked for
         if not entries and not (self.subset == 'unlabeled' and self.fraction == 1):
             raise DataError(
                 f'{self.source}: none of {len(ids)} clips is left for the '
@@ -283,14 +280,14 @@ class AVDataset(BaseDataset):
         """Runs the pipeline on one clip.
 
         Args:
-            idx (int): index of the clip.
+            idx (int): Index of the clip.
 
         Returns:
-            dict: What the pipeline makes of it.
+            dict: Result of the pipeline.
 
         Raises:
-            DataError: If that is None. Another clip in its place, which is the
-                base class's way, would falsify labels and scores.
+            DataError: If that is None. The base class would take another clip
+                instead, which would falsify labels and scores.
         """
         data = super().prepare_data(idx)
         if data is None:
@@ -313,7 +310,7 @@ class AVDataset(BaseDataset):
         return [by_id[i] for i in ids]
 
     def _describe_list(self, ids: Sequence[str]) -> None:
-        """Writes into meta information and log what the scores will be of."""
+        """Adds the identity of the test list to meta information and log."""
         facts = dict(
             n_expected=len(ids), id_list_hash=hash_ids(ids), id_list_name=name_list(ids)
         )
@@ -332,7 +329,7 @@ class AVDataset(BaseDataset):
         annotation: dict,
         labels: dict[str, dict],
     ) -> dict:
-        """Makes what the pipeline starts from."""
+        """Makes the entry that the pipeline starts from."""
         entry = dict(annotation) if self.labeled else {}
         entry.update(
             sample_id=clip.sample_id,

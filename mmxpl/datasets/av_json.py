@@ -1,4 +1,4 @@
-"""Reads a JSON file in OpenMMLab's form."""
+"""Data set of a JSON file in OpenMMLab's format."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from .media import existing_paths, path_inside
 
 @DATASETS.register_module()
 class AVJsonDataset(AVDataset):
-    """Clips of one's own, or of the synthetic world, listed in a JSON file.
+    """Own clips, or those of the synthetic world, listed in a JSON file.
 
     .. code-block:: none
 
@@ -34,12 +34,12 @@ class AVJsonDataset(AVDataset):
         }
 
     ``frame_time``, ``category``, ``bboxes`` and ``mask`` may be absent or null.
-    ``frame_time`` says when the frame is shown, in seconds from the first sample of
-    the sound; without it the frame counts as shown in the middle. Boxes and the
-    mask (a COCO run-length encoding, of any size with the frame's aspect) cover
-    the *sounding* objects; boxes are normalised to [0, 1] of the frame as it is
-    displayed. Paths are relative to ``data_prefix`` and may not leave it. Other
-    keys are kept in a labeled set.
+    ``frame_time`` is the time of the frame in seconds from the first sample of the
+    sound, by default the middle of the sound. Boxes and the mask (a COCO run-length
+    encoding of any size with the aspect ratio of the frame) cover the *sounding*
+    objects; boxes are normalised to [0, 1] of the frame as displayed. Paths are
+    relative to ``data_prefix`` and must not leave it. Other keys are kept in a labeled
+    set.
 
     The arguments are those of :class:`AVDataset`; ``ann_file`` defaults to
     ``annotations.json`` and ``data_prefix`` to ``data_root`` itself.
@@ -49,13 +49,13 @@ class AVJsonDataset(AVDataset):
     default_prefix = {'img': '', 'audio': ''}
 
     def read_annotations(self) -> dict[str, dict]:
-        """Reads the JSON file, and its ``metainfo`` into the set's.
+        """Reads the JSON file and adds its ``metainfo`` to that of the set.
 
         Returns:
-            dict[str, dict]: The checked entries by id, in the file's order.
+            dict[str, dict]: The checked entries by id, in the order of the file.
 
         Raises:
-            DataError: If the file has another form.
+            DataError: If the file is malformed.
         """
         content = read_json(self.ann_file)
         if not isinstance(content, dict):
@@ -73,24 +73,24 @@ class AVJsonDataset(AVDataset):
         return {entry['sample_id']: entry for entry in entries}
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Names all clips of the file.
+        """Lists all clips of the file.
 
         Args:
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
-            list[str]: Ids in the file's order.
+            list[str]: Ids in the order of the file.
         """
         return list(annotations)
 
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
-        """Looks whether the files of the entries exist.
+        """Finds the files of the entries.
 
         Args:
-            clips (Sequence[Clip]): the clips.
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            clips (Sequence[Clip]): The clips.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             tuple[dict, dict]: See :meth:`AVDataset.find_media`.
@@ -123,10 +123,10 @@ class AVJsonDataset(AVDataset):
         return media, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
-        """Takes ``frame_time`` of the entries.
+        """Returns ``frame_time`` of the entries.
 
         Args:
-            annotations (dict[str, dict]): from :meth:`read_annotations`.
+            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             dict[str, float]: See :meth:`AVDataset.frame_times`.

@@ -1,4 +1,7 @@
-"""Which other clip goes with a clip, decided by a seed and ids alone."""
+"""Choice of another clip for each clip, and exchange of sounds between clips.
+
+Every choice depends on a seed and on ids alone.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -10,21 +13,21 @@ from mmxpl.utils import DataError
 
 
 class ClipClasses(NamedTuple):
-    """Classes in a clip's frame, and those that sound in it."""
+    """Classes in the frame of a clip, and those of them that sound."""
 
     shown: frozenset[str]
     heard: frozenset[str]
 
 
 def clip_classes(info: dict) -> ClipClasses:
-    """Tells what the annotation knows of a clip's classes.
+    """Collects the classes that the annotation of a clip names.
 
     Args:
-        info (dict): The clip's entry: ``category`` and perhaps ``objects``, each
-            with ``category`` and ``sounding``.
+        info (dict): Entry of the clip with ``category`` and optionally ``objects``,
+            each with ``category`` and ``sounding``.
 
     Returns:
-        ClipClasses: The category is both shown and heard.
+        ClipClasses: Shown and heard classes, both with the category.
 
     Raises:
         DataError: If the clip has no category.
@@ -42,15 +45,15 @@ def clip_classes(info: dict) -> ClipClasses:
 
 
 def rng_of(sample_id: str, purpose: str, seed: int) -> np.random.Generator:
-    """Random numbers of one clip, independent of every other clip.
+    """Creates the random generator of one clip, independent of all other clips.
 
     Args:
-        sample_id (str): the clip.
-        purpose (str): numbers for another purpose differ.
-        seed (int): numbers for another seed differ.
+        sample_id (str): Id of the clip.
+        purpose (str): Purpose; generators for different purposes differ.
+        seed (int): Seed.
 
     Returns:
-        np.random.Generator: Freshly seeded.
+        np.random.Generator: Freshly seeded generator.
     """
     digest = hashlib.sha256(f'{seed}\n{purpose}\n{sample_id}'.encode()).digest()
     return np.random.default_rng(int.from_bytes(digest, 'little'))
@@ -65,13 +68,13 @@ def choose_partners(
     """Chooses another clip for each clip at random.
 
     Args:
-        ids (Sequence[str]): N ids; their order does not matter to the choice.
-        suits (Callable): takes the index of a clip and of a candidate.
-        purpose (str): what for; choices for another purpose are independent.
-        seed (int): of the choice.
+        ids (Sequence[str]): N ids; the choice does not depend on their order.
+        suits (Callable): Tells whether a candidate suits a clip, both given by index.
+        purpose (str): Purpose; choices for different purposes are independent.
+        seed (int): Seed of the choice.
 
     Returns:
-        list[int]: For each clip the index of its partner.
+        list[int]: Index of the partner of each clip.
 
     Raises:
         DataError: If no other clip suits one.
@@ -91,22 +94,22 @@ def choose_partners(
 
 
 def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
-    """Gives a share of the clips the sound of another clip, as wild video has it.
+    """Exchanges the sounds of a share of the clips among them.
 
-    Which clips, and whose sound, depends on ids and seed alone. Each gets the sound of
-    another one of the chosen, and every chosen sound is given to one clip.
+    Each chosen clip gets the sound of another chosen one, and each chosen sound goes to
+    one clip.
 
     Args:
-        entries (Sequence[dict]): clips with ``sample_id``, ``audio_path`` and
+        entries (Sequence[dict]): Clips with ``sample_id``, ``audio_path`` and
             ``frame_time``, changed in place.
-        fraction (float): share of the clips, in [0, 1].
-        seed (int): of the choice.
+        fraction (float): Share of the clips in [0, 1].
+        seed (int): Seed of the choice.
 
     Returns:
-        int: how many clips were given another sound.
+        int: Number of clips with another sound.
 
     Raises:
-        DataError: If a single clip is chosen, which no other could give its sound.
+        DataError: If a single clip would be chosen.
     """
     order = sorted(
         range(len(entries)),

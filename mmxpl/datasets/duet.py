@@ -1,4 +1,4 @@
-"""Two clips side by side that sound together."""
+"""Test set of two clips side by side that sound together."""
 
 import torch
 from mmengine.structures import InstanceData
@@ -15,22 +15,22 @@ from .transforms.formatting import require_media
 
 @DATASETS.register_module()
 class DuetDataset(Dataset):
-    """Every clip beside another one of other classes, with both sounds mixed.
+    """Every clip beside a clip of other classes, with both sounds mixed.
 
-    After VGGSound-Duet (Mo & Tian, Audio-Visual Grouping Network, CVPR 2023; code
-    stoneMo/AVGN): the two frames are joined from left to right and the waveforms
-    are added. The right clip is chosen by ``seed`` and the ids, so that no class
-    sounds in both; the public list of pairs is not read.
+    Follows VGGSound-Duet (Mo & Tian, Audio-Visual Grouping Network, CVPR 2023; code
+    stoneMo/AVGN): the two frames are joined from left to right and the waveforms are
+    added. The right clip is chosen by ``seed`` and the ids such that no class sounds in
+    both; the public list of pairs is not read.
 
-    A sample has the id ``<left>+<right>``, an image twice as wide, the boxes of
-    both clips in the joined frame with ``source_ids`` 0 (left) and 1 (right) in
+    A sample has the id ``<left>+<right>``, an image twice as wide, the boxes of both
+    clips in the joined frame with ``source_ids`` 0 (left) and 1 (right) in
     ``gt_instances``, and their union as ``gt_map``.
     :class:`mmxpl.evaluation.MultiSourceMetric` scores it.
 
     Args:
-        dataset (dict | AVDataset): A labeled :class:`AVDataset` with boxes, or its
-            config, whose pipeline ends with ``PackAVInputs``.
-        seed (int): Of the choice of the right clips. Defaults to 0.
+        dataset (dict | AVDataset): Labeled :class:`AVDataset` with boxes or its config;
+            its pipeline ends with ``PackAVInputs``.
+        seed (int): Seed of the choice of the right clips.
     """
 
     def __init__(self, dataset: dict | AVDataset, seed: int = 0) -> None:
@@ -45,9 +45,9 @@ class DuetDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """dict: of the inner set."""
+        """dict: meta information of the inner set."""
         info = dict(self.dataset.metainfo)
-        # the fingerprint is that of the clips, not of these samples
+        # the hash is that of the clips, not of these samples
         info.pop('id_list_hash', None)
         return info
 
@@ -82,7 +82,7 @@ class DuetDataset(Dataset):
         """Loads and joins two clips.
 
         Args:
-            idx (int): index of the left clip.
+            idx (int): Index of the left clip.
 
         Returns:
             dict: ``inputs`` and ``data_samples``, see :class:`PackAVInputs`.
@@ -120,7 +120,7 @@ class DuetDataset(Dataset):
             bboxes=joined,
             source_ids=torch.tensor([0] * len(boxes[0]) + [1] * len(boxes[1])),
         )
-        # what single precision rounded down must not lose a pixel
+        # rounding to single precision must not lose a pixel
         sample.gt_map = rasterize_boxes(joined.double() + 1e-7, len(sample.gt_map))
         inputs = {
             'img': torch.cat([packed['inputs']['img'] for packed in pair], dim=2),

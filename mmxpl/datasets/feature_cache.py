@@ -1,4 +1,4 @@
-"""Features of frozen encoders, computed once and read in place of the media."""
+"""Cache of the features of frozen encoders, read in place of the media."""
 
 import hashlib
 import json
@@ -17,16 +17,16 @@ KINDS = ('visual', 'sound')
 
 
 class FeatureCache:
-    """What the encoders of each localizer make of frames and sounds.
+    """Features that the encoders of each localizer make of frames and sounds.
 
-    It is a folder with a :class:`~.media_cache.MediaCache` per encoder, named after
-    what decides its values, and ``features.json``, which says whose is which. Encoders
-    that two localizers share are stored once. Feature maps lie in a row one after the
-    other, channels last, in half precision.
+    The folder holds one :class:`~.media_cache.MediaCache` per encoder, named after a
+    hash of the settings that decide its values, and ``features.json``, which assigns
+    them to localizers. Encoders that two localizers share are stored once. The feature
+    maps of a frame are flattened, channels last, and concatenated in half precision.
 
     Args:
-        folder (str | Path): the folder, as ``build_cache.py`` fills it.
-        loaders (Mapping[str, Mapping]): settings of the transforms that read frames
+        folder (str | Path): Folder that ``build_cache.py`` fills.
+        loaders (Mapping[str, Mapping]): Settings of the transforms that read frames
             (``visual``) and sounds (``sound``) for the encoders.
     """
 
@@ -36,12 +36,12 @@ class FeatureCache:
         self._parts: dict | None = None
 
     def __getstate__(self) -> dict:
-        """Leaves open files out."""
+        """Omits open files."""
         return {**self.__dict__, '_parts': None}
 
     @property
     def manifest(self) -> dict[str, dict[str, dict]]:
-        """dict: by localizer and kind what :meth:`write_manifest` wrote.
+        """dict: content of ``features.json`` by localizer and kind.
 
         Raises:
             DataError: If there is none.
@@ -60,8 +60,8 @@ class FeatureCache:
         """Reads the features of one clip.
 
         Args:
-            sources (Mapping[str, str]): the frame (``visual``) and the ``sound``, as
-                their loaders name them.
+            sources (Mapping[str, str]): Frame (``visual``) and ``sound``, as their
+                loaders name them.
 
         Returns:
             tuple[dict[str, np.ndarray], tuple[int, int]]: float16 arrays,
@@ -69,7 +69,7 @@ class FeatureCache:
             and width of the frame in its file.
 
         Raises:
-            DataError: If they are not there, or of another file or setting.
+            DataError: If they are missing, or of another file or setting.
         """
         if self._parts is None:
             self._parts = self._open()
@@ -93,17 +93,17 @@ class FeatureCache:
 
         Args:
             kind (str): 'visual' or 'sound'.
-            settings (Mapping): what decides the values beside the loader.
+            settings (Mapping): Settings beside the loader that decide the values.
 
         Returns:
-            MediaCache: its folder is named after the settings.
+            MediaCache: Cache in a folder named after the settings.
         """
         settings = dict(loader=self.loaders[kind], **settings)
         name = f'{kind}-{digest_of(settings)}'
         return MediaCache(self.folder / name, settings)
 
     def _open(self) -> list[tuple]:
-        """(localizer, kind, cache, shapes) of all that is read."""
+        """Opens the parts: localizer, kind, cache and shapes of each."""
         caches: dict[Path, MediaCache] = {}
         parts = []
         for name, kinds in self.manifest.items():
@@ -126,7 +126,7 @@ def digest_of(settings: Mapping) -> str:
     """Hashes settings.
 
     Args:
-        settings (Mapping): plain JSON values.
+        settings (Mapping): Plain JSON values.
 
     Returns:
         str: 12 hexadecimal digits.

@@ -1,4 +1,4 @@
-"""What holds for media files of every kind: how they are found, and their limits."""
+"""Media files: how they are found, and their limits."""
 
 import os
 import os.path as osp
@@ -12,21 +12,21 @@ from .id_list import same_id
 
 _MOMENT = re.compile(r'(.*)#t=(-?\d+\.\d{6})', re.DOTALL)
 MAX_PIXELS = 2**25
-"""int: of a picture, or of the pictures of a video; 7680 x 4320 is less."""
+"""int: most pixels of an image or of a frame of a video; 7680 x 4320 are fewer."""
 
 
 def check_regular(path: str, what: str) -> int:
-    """Refuses what is no file: reading a pipe or a device may never end.
+    """Refuses pipes and devices, from which reading may never end.
 
     Args:
-        path (str): the file.
-        what (str): what it is, for the message: 'frame', 'sound' or 'file'.
+        path (str): The file.
+        what (str): Kind of file for the message: 'frame', 'sound' or 'file'.
 
     Returns:
         int: Its size in bytes.
 
     Raises:
-        DataError: If it is missing or no regular file.
+        DataError: If it is missing or not a regular file.
     """
     try:
         found = os.stat(path)
@@ -43,13 +43,13 @@ def check_regular(path: str, what: str) -> int:
 
 
 def check_pixels(path: str, height: int, width: int, what: str) -> None:
-    """Refuses a picture that would take gigabytes, by its header.
+    """Refuses an image whose size would take gigabytes.
 
     Args:
-        path (str): the file.
-        height (int): pixels.
-        width (int): pixels.
-        what (str): for the message: 'picture', 'frame' or 'mask'.
+        path (str): The file.
+        height (int): Height in pixels.
+        width (int): Width in pixels.
+        what (str): Kind of image for the message: 'picture', 'frame' or 'mask'.
 
     Raises:
         DataError: If there are more than :data:`MAX_PIXELS`, or none.
@@ -67,23 +67,23 @@ def check_pixels(path: str, height: int, width: int, what: str) -> None:
 
 
 def at_time(path: str, time: float | None) -> str:
-    """Names a moment of a media file, as Media Fragments URI 1.0 (W3C) does.
+    """Names a time of a media file as Media Fragments URI 1.0 (W3C) does.
 
     Args:
-        path (str): the file.
-        time (float, optional): seconds; None for no moment in particular.
+        path (str): The file.
+        time (float, optional): Seconds.
 
     Returns:
-        str: ``PATH#t=SECONDS``, or the path.
+        str: ``PATH#t=SECONDS``, or the path without a time.
     """
     return path if time is None else f'{path}#t={time:.6f}'
 
 
 def split_time(source: str) -> tuple[str, float | None]:
-    """Takes apart what :func:`at_time` made.
+    """Splits what :func:`at_time` made.
 
     Args:
-        source (str): a path, perhaps with a moment.
+        source (str): Path with an optional time.
 
     Returns:
         tuple[str, float | None]: Path and seconds.
@@ -93,19 +93,18 @@ def split_time(source: str) -> tuple[str, float | None]:
 
 
 def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
-    """Lists the media files of a folder by their stem.
+    """Lists the media files of a folder by stem.
 
-    One listing instead of a look-up per clip: on network disks the difference
-    is minutes.
+    One listing is faster than a look-up per clip, by minutes on network disks.
 
     Args:
-        folder (str): the folder; its subfolders are not entered.
-        suffixes (Sequence[str]): lower-case endings, the preferred one first
-            for stems that occur with several.
+        folder (str): The folder; subfolders are not searched.
+        suffixes (Sequence[str]): Lower-case endings, the preferred one first for stems
+            that occur with several.
 
     Returns:
-        dict[str, str]: File name by stem, as an id
-            (:func:`~mmxpl.datasets.id_list.same_id`).
+        dict[str, str]: File name by stem in the form of an id
+        (:func:`~mmxpl.datasets.id_list.same_id`).
 
     Raises:
         DataError: If the folder cannot be listed.
@@ -132,14 +131,14 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
 
 
 def existing_paths(paths: Iterable[str]) -> dict[str, str]:
-    """Finds out which of many files exist.
+    """Finds out which files exist.
 
     Args:
-        paths (Iterable[str]): paths of files.
+        paths (Iterable[str]): Paths of files.
 
     Returns:
-        dict[str, str]: Those that exist, each with how the system spells it: names
-        that differ in Unicode's composition alone are the same.
+        dict[str, str]: Path in the spelling of the file system by given path. Names
+        that differ in Unicode composition only are the same.
     """
     folders: dict[str, list[str]] = {}
     for path in paths:
@@ -148,7 +147,7 @@ def existing_paths(paths: Iterable[str]) -> dict[str, str]:
     for folder, members in folders.items():
         try:
             names = {entry.name for entry in os.scandir(folder or '.')}
-        except OSError:  # a folder that is not there holds none of the files
+        except OSError:  # a missing folder holds none of the files
             continue
         composed = {same_id(name): name for name in names if not name.isascii()}
         for path in members:
@@ -163,15 +162,15 @@ def path_inside(folder: str, path: object, where: str) -> str:
     """Joins a path from an annotation file to its folder.
 
     Args:
-        folder (str): the folder; '' is the working directory.
-        path (object): should be a path below it.
-        where (str): file, index and field, for the message.
+        folder (str): The folder; '' is the working directory.
+        path (object): Expected to be a path below it.
+        where (str): File, index and field, for the message.
 
     Returns:
         str: The joined, normalised path.
 
     Raises:
-        DataError: If it is no path or leads out of the folder.
+        DataError: If it is not a path or leads out of the folder.
     """
     if not isinstance(path, str) or not path or '\0' in path:
         raise DataError(f"{where} must be a file's path, got {path!r}.")

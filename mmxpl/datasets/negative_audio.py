@@ -1,4 +1,4 @@
-"""The clips of a test set, once more with sounds that nothing in them makes."""
+"""Test set whose clips are repeated with sounds that nothing in the frame makes."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,30 +23,28 @@ AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')
 class NegativeAudioDataset(Dataset):
     """Every clip of a labeled data set with each of several kinds of sound.
 
-    - 'original': the clip's own.
-    - 'silence': zeros. 'noise': white Gaussian noise.
-    - 'shuffled': the sound of another clip, whichever.
-    - 'offscreen': the sound of another clip none of whose sounding classes is in
-      the frame. Classes are the clip's ``category`` and, where the annotation has
-      ``objects`` (with ``category`` and ``sounding``), theirs.
+    - 'original': the sound of the clip.
+    - 'silence': zeros.
+    - 'noise': white Gaussian noise.
+    - 'shuffled': the sound of any other clip.
+    - 'offscreen': the sound of another clip none of whose sounding classes is in the
+      frame. Classes are the ``category`` of the clip and those of its ``objects`` (with
+      ``category`` and ``sounding``), if the annotation has them.
 
-    The kinds are those of vssl_eval (Juanola et al., ICASSP 2025, arXiv
-    2410.01020), but for 'shuffled', which may bring a sound that the frame does
-    hold. What sounds with which clip depends on ``seed``, the clip's id and the
-    ids of the set alone.
+    The kinds are those of vssl_eval (Juanola et al., ICASSP 2025, arXiv 2410.01020)
+    except 'shuffled', which may add a sound whose source is in the frame. Sounds are
+    chosen by ``seed`` and the ids alone.
 
-    The samples of one clip follow each other. A negative one has the id
-    ``<id>@<kind>``, the meta information ``audio_kind``, and an empty ``gt_map``
-    and no box, since nothing in it is to be found.
+    The samples of a clip follow each other. A negative one has the id ``<id>@<kind>``,
+    the meta information ``audio_kind``, an empty ``gt_map`` and no box.
 
     Args:
-        dataset (dict | AVDataset): A labeled :class:`AVDataset` or its config,
-            whose pipeline ends with ``PackAVInputs``.
-        kinds (Sequence[str]): Out of :data:`AUDIO_KINDS`. Defaults to 'original',
-            'silence', 'noise' and 'offscreen'.
-        seed (int): Of noise and of the choice of sounds. Defaults to 0.
-        noise_std (float): Standard deviation of the noise, which is not clipped;
-            sounds are in [-1, 1]. Defaults to 1.0, as in vssl_eval.
+        dataset (dict | AVDataset): Labeled :class:`AVDataset` or its config; its
+            pipeline ends with ``PackAVInputs``.
+        kinds (Sequence[str]): Kinds of sound, a selection of :data:`AUDIO_KINDS`.
+        seed (int): Seed of the noise and of the choice of sounds.
+        noise_std (float): Standard deviation of the noise, which is not clipped; sounds
+            are in [-1, 1]. The default is that of vssl_eval.
     """
 
     def __init__(
@@ -76,16 +74,16 @@ class NegativeAudioDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """dict: of the inner set, with ``n_expected`` for all kinds."""
+        """dict: meta information of the inner set, ``n_expected`` for all kinds."""
         info = dict(self.dataset.metainfo)
         if 'n_expected' in info:
             info['n_expected'] *= len(self.kinds)
-        # the fingerprint is that of the clips, not of these samples
+        # the hash is that of the clips, not of these samples
         info.pop('id_list_hash', None)
         return info
 
     def full_init(self) -> None:
-        """Reads the inner set and chooses the sounds that are swapped.
+        """Reads the inner set and chooses the sounds of other clips.
 
         Raises:
             DataError: If there is no sound for a clip.
@@ -112,13 +110,13 @@ class NegativeAudioDataset(Dataset):
         return len(self.dataset) * len(self.kinds)
 
     def get_data_info(self, idx: int) -> dict:
-        """What the pipeline starts from.
+        """Makes the entry that the pipeline starts from.
 
         Args:
-            idx (int): index of the sample.
+            idx (int): Index of the sample.
 
         Returns:
-            dict: The clip's entry, with the sample's id and sound.
+            dict: Entry of the clip with the id and sound of the sample.
         """
         self.full_init()
         if not 0 <= idx < len(self):
@@ -138,7 +136,7 @@ class NegativeAudioDataset(Dataset):
         """Loads and packs one sample.
 
         Args:
-            idx (int): index of the sample.
+            idx (int): Index of the sample.
 
         Returns:
             dict: ``inputs`` and ``data_samples``, see :class:`PackAVInputs`.
@@ -164,7 +162,7 @@ class NegativeAudioDataset(Dataset):
         return packed
 
     def _noise(self, sample_id: str, like: Tensor) -> Tensor:
-        """Noise of the shape of a waveform."""
+        """Draws noise of the shape of a waveform."""
         values = rng_of(sample_id, 'noise', self.seed).standard_normal(
             like.shape, np.float32
         )
@@ -175,12 +173,12 @@ def remove_source(packed: dict | None, sample_id: str, kind: str) -> dict:
     """Empties the ground truth of a sample whose sound comes from elsewhere.
 
     Args:
-        packed (dict): What the pipeline made, changed in place.
-        sample_id (str): For the message.
-        kind (str): Becomes the meta information ``audio_kind``.
+        packed (dict): Result of the pipeline, changed in place.
+        sample_id (str): Id of the sample, for the message.
+        kind (str): Value of the meta information ``audio_kind``.
 
     Returns:
-        dict: The same.
+        dict: ``packed``.
 
     Raises:
         DataError: If the pipeline drew no ground truth.
@@ -198,11 +196,11 @@ def remove_source(packed: dict | None, sample_id: str, kind: str) -> dict:
 
 
 def _any_clip(clip: int, candidate: int) -> bool:
-    """Every sound will do."""
+    """Accepts every sound."""
     return True
 
 
 def _foreign_sounds(infos: Sequence[dict]) -> Callable[[int, int], bool]:
-    """Whether nothing that is heard in the candidate is in the clip's frame."""
+    """Makes the test that no heard class of a candidate is in the frame of a clip."""
     classes = [clip_classes(info) for info in infos]
     return lambda clip, other: not classes[clip].shown & classes[other].heard

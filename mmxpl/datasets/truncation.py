@@ -1,30 +1,31 @@
-"""Compares what the header of a file promises with what is stored.
+"""Detection of truncated media files by their headers.
 
-Decoders read a file that was cut off without complaint as a shorter one, and often
-report the length that its header names. Here only headers are read, and the end.
+Decoders silently read a truncated file as a shorter one and often report the length in
+its header. The functions here compare that length with what is stored; they read the
+header and the end of a file only.
 """
 
 import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-# sizes that writers to a pipe leave in a RIFF header, since they cannot go back:
-# FFmpeg the last one, SoX and arecord one of the range
+# sizes in a RIFF header written to a pipe: 0xFFFFFFFF by FFmpeg, one of the range by
+# SoX and arecord
 _UNKNOWN_SIZES = {0xFFFFFFFF, *range(0x7FFFF000, 0x80000001)}
-# of an MP3 by this share shorter than its header says only the tag was changed
+# share by which an MP3 may be shorter than its header says, as after a change of tags
 _MP3_SLACK = 0.01
-# the end of a FLAC or Ogg file in which the last frame or page is looked for
+# bytes at the end of a FLAC or Ogg file that are searched for the last frame or page
 _TAIL = 1 << 17
 _EBML, _SEGMENT = b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67'
 _W64 = b'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00'
 
 
 class Shortfall(NamedTuple):
-    """A file that holds less than its header promises.
+    """Length of a truncated file.
 
     Attributes:
-        promised (float): what its header says.
-        stored (float): what is there.
+        promised (float): Length by its header.
+        stored (float): Length that is stored.
         unit (str): 'bytes' or 's'.
     """
 
@@ -33,7 +34,7 @@ class Shortfall(NamedTuple):
     unit: str = 'bytes'
 
     def __str__(self) -> str:
-        """Names both lengths."""
+        """Formats both lengths."""
         form = ',.2f' if self.unit == 's' else ',.0f'
         return (
             f'its header promises {self.promised:{form}} {self.unit}, '
@@ -42,14 +43,14 @@ class Shortfall(NamedTuple):
 
 
 def container_shortfall(file: BinaryIO) -> Shortfall | None:
-    """Looks whether an MP4, MOV, Matroska, WebM or AVI file is whole.
+    """Checks whether an MP4, MOV, Matroska, WebM or AVI file is truncated.
 
     Args:
-        file (BinaryIO): the file, at its start.
+        file (BinaryIO): The file at its start.
 
     Returns:
-        Shortfall | None: In bytes; None if the file is whole or its container
-        promises nothing, as MPEG-TS and recordings of what is on the air.
+        Shortfall | None: Lengths in bytes; None if the file is complete or its
+        container names no length, as MPEG-TS and live recordings.
     """
     stored = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -67,14 +68,14 @@ def container_shortfall(file: BinaryIO) -> Shortfall | None:
 
 
 def sound_shortfall(file: BinaryIO) -> Shortfall | None:
-    """Looks whether a sound is whole: WAV, RF64, W64, AIFF, AU, MP3, FLAC, Ogg.
+    """Checks whether a WAV, RF64, W64, AIFF, AU, MP3, FLAC or Ogg file is truncated.
 
     Args:
-        file (BinaryIO): the file, at its start.
+        file (BinaryIO): The file at its start.
 
     Returns:
-        Shortfall | None: None if the sound is whole, promises nothing, or is none
-        of these.
+        Shortfall | None: The lengths; None if the sound is complete, names no length,
+        or has another format.
     """
     head = file.read(16)
     if head[:4] in (b'RIFF', b'RF64'):
@@ -104,12 +105,12 @@ def sound_shortfall(file: BinaryIO) -> Shortfall | None:
 
 
 class FlacFacts(NamedTuple):
-    """What a FLAC file says of its length.
+    """Length of a FLAC file.
 
     Attributes:
-        rate (int): samples per second.
-        promised (int): samples by its header; 0 if it names no length.
-        stored (int): samples by the number of its last frame.
+        rate (int): Samples per second.
+        promised (int): Samples by the header; 0 if it names no length.
+        stored (int): Samples by the number of the last frame.
     """
 
     rate: int
@@ -121,7 +122,7 @@ def flac_facts(file: BinaryIO) -> FlacFacts | None:
     """Reads the lengths of a FLAC file (RFC 9639, sections 8.2 and 9.1).
 
     Args:
-        file (BinaryIO): the file.
+        file (BinaryIO): The file.
 
     Returns:
         FlacFacts | None: None if the header is damaged or no frame is found.
@@ -154,11 +155,11 @@ def with_flac_length(data: bytes, samples: int) -> bytes:
     """Writes the length into the header of a FLAC file that names none.
 
     Args:
-        data (bytes): the file.
-        samples (int): its length.
+        data (bytes): Content of the file.
+        samples (int): Number of samples.
 
     Returns:
-        bytes: The file with it.
+        bytes: Content with the length.
     """
     bits = int.from_bytes(data[18:26], 'big') | samples
     return data[:18] + bits.to_bytes(8, 'big') + data[26:]
@@ -180,7 +181,7 @@ def _mp4_ends(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
-    """Yields where each RIFF ends: a large AVI file has several."""
+    """Yields where each RIFF chunk ends; a large AVI file has several."""
     place = 0
     while place + 8 <= size:
         file.seek(place)
@@ -211,7 +212,7 @@ def _matroska_ends(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
-    """Looks at the data chunk."""
+    """Checks the data chunk."""
     if head[8:12] != b'WAVE':
         return None
     file.seek(12)
@@ -242,13 +243,13 @@ def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
 
 
 def is_variable_mp3(file: BinaryIO) -> bool:
-    """Looks whether an MP3 has frames of several bit rates and no header of its length.
+    """Checks whether an MP3 has a variable bit rate and no header with its length.
 
     Args:
-        file (BinaryIO): the file.
+        file (BinaryIO): The file.
 
     Returns:
-        bool: True if decoders can only guess its length.
+        bool: True if decoders can only guess the length.
     """
     file.seek(0)
     if not _is_mp3(file.read(16)):
@@ -274,7 +275,7 @@ class _Mp3Header(NamedTuple):
 
 
 def _mp3_header(head: bytes) -> _Mp3Header | None:
-    """Reads four bytes; None if they are no such header."""
+    """Parses four bytes; None if they are not a frame header."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return None
     version, code, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
@@ -291,12 +292,12 @@ def _mp3_header(head: bytes) -> _Mp3Header | None:
 
 
 def _is_mp3(head: bytes) -> bool:
-    """Whether a file begins with a tag of an MP3 or with a frame."""
+    """Tells whether a file begins with an ID3 tag or an MP3 frame."""
     return head[:3] == b'ID3' or _mp3_header(head[:4]) is not None
 
 
 def _mp3_start(file: BinaryIO) -> tuple[int, bytes]:
-    """Finds the first frame behind a tag; its place and its first bytes."""
+    """Finds the first frame behind a tag; returns its place and its first bytes."""
     file.seek(0)
     head, begin = file.read(10), 0
     if head[:3] == b'ID3' and len(head) == 10:
@@ -306,7 +307,7 @@ def _mp3_start(file: BinaryIO) -> tuple[int, bytes]:
 
 
 def _mp3_promise(frame: bytes) -> tuple[int, int] | None:
-    """Reads a Xing, Info or VBRI header: bytes and frames, 0 if it names none."""
+    """Reads bytes and frames of a Xing, Info or VBRI header; 0 where unknown."""
     place = max(frame.find(b'Xing', 0, 64), frame.find(b'Info', 0, 64))
     if place >= 0:
         flags = int.from_bytes(frame[place + 4 : place + 8], 'big')
@@ -321,7 +322,7 @@ def _mp3_promise(frame: bytes) -> tuple[int, int] | None:
 
 
 def _mp3_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
-    """Compares the bytes that the first frame promises."""
+    """Checks the bytes that the header in the first frame names."""
     begin, frame = _mp3_start(file)
     promised, count = _mp3_promise(frame) or (0, 0)
     stored = size - begin
@@ -335,7 +336,7 @@ def _mp3_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
 
 
 def _ogg_shortfall(file: BinaryIO) -> Shortfall | None:
-    """Looks at the last page (RFC 3533, section 6)."""
+    """Checks the last page (RFC 3533, section 6)."""
     size = file.seek(0, os.SEEK_END)
     begin = max(size - _TAIL, 0)
     file.seek(begin)
@@ -356,14 +357,14 @@ def _ogg_shortfall(file: BinaryIO) -> Shortfall | None:
         return Shortfall(begin + place + end, size)
     rest = len(page) - end
     is_last = page[5] & 4
-    # the first letters of a page that is not there
+    # the first letters of a missing page
     if not is_last and 0 < rest < 5 and b'OggS\0'.startswith(page[end:]):
         return Shortfall(size + 27 - rest, size)
     return None
 
 
 def _ogg_rate(file: BinaryIO) -> int:
-    """Finds what the positions of pages count per second; 0 if unknown."""
+    """Finds the number of page positions per second; 0 if unknown."""
     file.seek(28)
     head = file.read(16)
     if head[:8] == b'OpusHead':
@@ -372,7 +373,7 @@ def _ogg_rate(file: BinaryIO) -> int:
 
 
 def _flac_block(head: bytes) -> tuple[int, int] | None:
-    """Reads the header of a FLAC frame: its number and count of samples."""
+    """Parses the header of a FLAC frame: number and count of samples."""
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[3] & 1:
         return None
     code = head[2] >> 4

@@ -1,4 +1,4 @@
-"""Reads the layout of VGG-SS."""
+"""Data set in the layout of VGG-SS."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -27,17 +27,15 @@ class VGGSSDataset(AVDataset):
             audio/ID.wav (.flac, .ogg, .mp3)
             vggss.json      [{"file": ID, "class": str, "bbox": [[x1, y1, x2, y2], ...]}, ...]
             train.txt       one id a line, any name
-            frame_times.csv when each frame is shown; from extract_videos.py
+            frame_times.csv time of each frame, from extract_videos.py
 
-    Without ``frame_times.csv``, or for clips that it does not name, a frame counts as
-    shown in the middle of its sound. Boxes are normalised to [0, 1] of the frame as
-    it is displayed, that is after EXIF rotation. Without ``id_list`` every clip that has a
-    frame is used, in the order of the ids. ``vggss.json`` is read for a
-    labeled set only.
+    For clips that ``frame_times.csv`` does not name, the frame counts as shown in the
+    middle of the sound. Boxes are normalised to [0, 1] of the frame as displayed, after
+    EXIF rotation. Without ``id_list``, every clip that has a frame is used, in the
+    order of the ids. ``vggss.json`` is read for a labeled set only.
 
-    The data set: Chen et al., Localizing Visual Sounds the Hard Way, CVPR 2021.
-    Of its 5,158 items twelve have a coordinate of -2.88e16; two of all items
-    have no box left within the frame.
+    VGG-SS: Chen et al., Localizing Visual Sounds the Hard Way, CVPR 2021. Twelve of its
+    5,158 items have a coordinate of -2.88e16, and two have no box within the frame.
 
     The arguments are those of :class:`AVDataset`.
     """  # noqa: E501
@@ -52,7 +50,7 @@ class VGGSSDataset(AVDataset):
             unlabeled set.
 
         Raises:
-            DataError: If the file has another form.
+            DataError: If the file is malformed.
         """
         if not self.labeled:
             return {}
@@ -67,11 +65,11 @@ class VGGSSDataset(AVDataset):
         return dict(parsed)
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Names all clips that have a frame.
+        """Lists all clips that have a frame.
 
         Args:
-            annotations (dict[str, dict]): not used, so that a labeled and an
-                unlabeled set divide the same ids.
+            annotations (dict[str, dict]): Unused, so that a labeled and an unlabeled
+                set divide the same ids.
 
         Returns:
             list[str]: Sorted ids.
@@ -84,8 +82,8 @@ class VGGSSDataset(AVDataset):
         """Finds frame and sound by the id.
 
         Args:
-            clips (Sequence[Clip]): the clips.
-            annotations (dict[str, dict]): not used.
+            clips (Sequence[Clip]): The clips.
+            annotations (dict[str, dict]): Unused.
 
         Returns:
             tuple[dict, dict]: See :meth:`AVDataset.find_media`.
@@ -115,13 +113,13 @@ class VGGSSDataset(AVDataset):
         """Reads ``frame_times.csv``.
 
         Args:
-            annotations (dict[str, dict]): not used.
+            annotations (dict[str, dict]): Unused.
 
         Returns:
             dict[str, float]: See :meth:`AVDataset.frame_times`.
 
         Raises:
-            DataError: If the file has another form.
+            DataError: If the file is malformed.
         """
         times = read_frame_times(osp.join(self.data_root, FRAME_TIMES))
         return {sample_id: time.seconds for sample_id, time in times.items()}

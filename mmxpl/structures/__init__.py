@@ -1,4 +1,4 @@
-"""Data structures."""
+"""Data sample, rasterization of boxes, and affine transforms."""
 
 from .affine import compose_affine, invert_affine, visible_cells, warp
 from .av_data_sample import ORIGINAL, AVDataSample

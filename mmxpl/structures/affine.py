@@ -1,6 +1,6 @@
-"""The affine between an augmented view and the canonical frame.
+"""Affine transforms between an augmented view and the canonical frame.
 
-One affine per sample moves image, ground truth and pseudo-label alike. It maps
+One affine per sample warps image, ground truth and pseudo-label alike. It maps
 coordinates of the augmented view to coordinates of the canonical frame, both
 normalised to [-1, 1] over the whole frame (``align_corners=False``), so the
 same numbers serve a 224-pixel image and a 14-cell map.
@@ -60,11 +60,11 @@ def warp(images: Tensor, theta: Tensor) -> Tensor:
 
 
 def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """Tells which cells of the output of :func:`warp` lie inside its input.
+    """Finds the cells of the output of :func:`warp` that lie inside its input.
 
     Args:
         theta (Tensor): (B, 2, 3), output to input coordinates.
-        size (tuple[int, int]): height and width of the output.
+        size (tuple[int, int]): Height and width of the output.
 
     Returns:
         Tensor: (B, h, w) bool, True where the cell's centre is inside.

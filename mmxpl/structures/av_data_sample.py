@@ -1,4 +1,4 @@
-"""One audio-visual pair with everything known or predicted of it."""
+"""Data sample of one audio-visual pair."""
 
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from torch import Tensor
@@ -10,11 +10,11 @@ ORIGINAL = 'original'
 class AVDataSample(BaseDataElement):
     """Annotations, pseudo-labels and predictions of one frame and its sound.
 
-    It is the only thing that passes between dataset, preprocessor, learner,
-    hook, metric and visualizer. Every map and box lives in the *canonical
-    frame*, the plain resized image, until the data preprocessor augments a
-    training batch: it then warps ``gt_map`` and ``pseudo_label`` together with
-    the image and leaves the affine in the meta information.
+    It is the interface between data set, preprocessor, learner, hooks, metrics and
+    visualizer. Maps and boxes refer to the *canonical frame*, the plain resized image,
+    until the data preprocessor augments a training batch: it warps ``gt_map`` and
+    ``pseudo_label`` together with the image and stores the affine in the meta
+    information.
 
     Meta information:
 
@@ -27,8 +27,8 @@ class AVDataSample(BaseDataElement):
     - ``img_path``, ``audio_path`` (str): the files that were read.
     - ``ori_shape``, ``img_shape`` (tuple[int, int]): height and width of the
       file's frame and of the image given to the model.
-    - ``audio_kind`` (str, optional): 'original', or what negative audio the clip
-      was given; from :class:`mmxpl.datasets.NegativeAudioDataset`.
+    - ``audio_kind`` (str, optional): 'original' or the kind of negative audio, see
+      :class:`mmxpl.datasets.NegativeAudioDataset`.
     - ``localizers`` (Sequence[str], optional): names of the M localizers in the
       order of ``pseudo_label``, for pictures; 'a', 'b', ... if it is left out.
     - ``affine`` (Tensor): (2, 3), augmented to canonical coordinates; present
@@ -37,7 +37,7 @@ class AVDataSample(BaseDataElement):
     Data fields:
 
     - ``gt_instances`` (InstanceData): ``bboxes`` (N, 4) of the sounding
-      objects, x1 y1 x2 y2 normalised to [0, 1]; perhaps ``source_ids`` (N,), equal
+      objects, x1 y1 x2 y2 normalised to [0, 1]; optionally ``source_ids`` (N,), equal
       for boxes of one source.
     - ``gt_map`` (Tensor): (S, S) in [0, 1], the ground truth as the evaluation
       protocol rasterises it; fractional where annotators disagree.

@@ -1,4 +1,4 @@
-"""Boxes to ground-truth maps, pixel for pixel as the public evaluators do."""
+"""Rasterization of boxes, pixel for pixel as in the public evaluators."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ Boxes = Tensor | np.ndarray | Sequence
 
 
 def rasterize_boxes(boxes: Boxes, size: int = 224) -> Tensor:
-    """Union of normalised boxes as a binary map.
+    """Rasterizes the union of normalised boxes.
 
     Coordinates are clipped to [0, 1] and become ``int(size * v)``; a box covers
     the pixels from its first corner up to, not including, its second one. This
@@ -22,7 +22,7 @@ def rasterize_boxes(boxes: Boxes, size: int = 224) -> Tensor:
     Args:
         boxes (Tensor | ndarray | Sequence): (N, 4) x1 y1 x2 y2, nominally in
             [0, 1]; N may be 0.
-        size (int): Side of the map in pixels. Defaults to 224.
+        size (int): Side of the map in pixels.
 
     Returns:
         Tensor: (size, size) float32, 0 or 1.
@@ -39,7 +39,7 @@ def rasterize_boxes(boxes: Boxes, size: int = 224) -> Tensor:
 def rasterize_consensus(
     annotators: Sequence[Boxes], size: int = 224, frame: int = 256
 ) -> Tensor:
-    """Consensus of several annotators as a soft map (Flickr-SoundNet).
+    """Rasterizes the consensus of several annotators (Flickr-SoundNet).
 
     Coordinates become ``int(size * v / frame)``. Every box adds one half and the
     sum is clipped to 1: a pixel counts fully where two boxes meet and half where
@@ -49,8 +49,8 @@ def rasterize_consensus(
     Args:
         annotators (Sequence): For each annotator the boxes, (K, 4) or one box
             (4,), x1 y1 x2 y2 in pixels of the annotation frame; may be empty.
-        size (int): Side of the map in pixels. Defaults to 224.
-        frame (int): Side of the annotation frame in pixels. Defaults to 256.
+        size (int): Side of the map in pixels.
+        frame (int): Side of the annotation frame in pixels.
 
     Returns:
         Tensor: (size, size) float32, one of 0, 0.5 and 1.
@@ -67,7 +67,7 @@ def rasterize_consensus(
 
 
 def _as_corners(boxes: Boxes) -> Tensor:
-    """Bring boxes to (N, 4) float64, in which the public code truncates."""
+    """Converts boxes to (N, 4) float64, in which the public code truncates."""
     corners = torch.as_tensor(boxes, dtype=torch.float64)
     if corners.numel() == 0:
         return corners.reshape(0, 4)

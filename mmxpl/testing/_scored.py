@@ -1,4 +1,4 @@
-"""Predictions with ground truth, for tests of metrics."""
+"""Predictions with ground truth for tests of metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,15 +15,15 @@ from mmxpl.structures import AVDataSample, rasterize_boxes
 def scored_samples(
     count: int = 9, size: int = 32, seed: int = 0, negative: bool = False
 ) -> list[AVDataSample]:
-    """Makes predictions of two localizers that are right to a varying degree.
+    """Makes predictions of two localizers of varying quality.
 
     Args:
-        count (int): number of samples. Every second one has two boxes, the others
-            one. Defaults to 9.
-        size (int): side of the ground truth in pixels. Defaults to 32.
-        seed (int): chooses boxes and maps. Defaults to 0.
-        negative (bool): whether every third sample does not sound: it has no box,
-            and ``audio_kind`` 'silence' or 'noise'. Defaults to False.
+        count (int): Number of samples. Every second one has two boxes, the others
+            one.
+        size (int): Side of the ground truth in pixels.
+        seed (int): Chooses boxes and maps.
+        negative (bool): Whether every third sample does not sound: it has no box,
+            and ``audio_kind`` 'silence' or 'noise'.
 
     Returns:
         list[AVDataSample]: With ``gt_map`` (size, size), ``gt_instances.bboxes``
@@ -59,11 +59,11 @@ def scored_samples(
 
 
 def stack_maps(samples: Sequence[AVDataSample], model: str) -> tuple[Tensor, Tensor]:
-    """Gives the maps of a localizer and the truth as one tensor each.
+    """Stacks the maps of a localizer and the ground truth.
 
     Args:
-        samples (Sequence[AVDataSample]): N of them, with one map a localizer.
-        model (str): name of the localizer.
+        samples (Sequence[AVDataSample]): N samples with one map per localizer.
+        model (str): Name of the localizer.
 
     Returns:
         tuple[Tensor, Tensor]: Predictions (N, h, w) and ground truth (N, S, S).
@@ -79,13 +79,13 @@ def evaluate_samples(
     total: int | None = None,
     **settings: Any,
 ) -> Mapping[str, float]:
-    """Scores samples with an evaluator, batch by batch, as a test loop does.
+    """Evaluates samples batch by batch like a test loop.
 
     Args:
-        metric (str): type of the metric.
-        samples (Sequence[AVDataSample]): what :func:`scored_samples` gives.
-        batch (int): samples at a time. Defaults to 2.
-        total (int, optional): samples of the data set. Defaults to those there are.
+        metric (str): Type of the metric.
+        samples (Sequence[AVDataSample]): What :func:`scored_samples` gives.
+        batch (int): Samples at a time.
+        total (int, optional): Samples of the data set. Defaults to those there are.
         **settings: of the metric.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The smallest learner that still has every part, and a batch for it."""
+"""Smallest learner that has every part, and a batch for it."""
 
 import torch
 from mmengine.structures import InstanceData
@@ -9,11 +9,11 @@ IMAGE_SIZE, SAMPLE_RATE = 48, 8000
 
 
 def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
-    """Config of an XPL with two distinct localizers of a few thousand weights.
+    """Makes the config of an XPL with two localizers of a few thousand weights.
 
     Args:
         norm (str): 'BN', or 'GN' where the result must not depend on how a
-            batch is divided. Defaults to 'BN'.
+            batch is divided.
         **overrides: replace top-level keys.
 
     Returns:
@@ -87,12 +87,12 @@ def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
 
 
 def tiny_batch(labeled: int = 2, unlabeled: int = 3, seed: int = 0) -> dict:
-    """A collated batch of noise with one box per labeled clip.
+    """Makes a collated batch of noise with one box per labeled clip.
 
     Args:
-        labeled (int): labeled clips, which come first. Defaults to 2.
-        unlabeled (int): unlabeled clips. Defaults to 3.
-        seed (int): of the noise. Defaults to 0.
+        labeled (int): Labeled clips, which come first.
+        unlabeled (int): Unlabeled clips.
+        seed (int): Of the noise.
 
     Returns:
         dict: ``inputs`` and ``data_samples`` as the collate function gives them.

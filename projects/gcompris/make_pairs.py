@@ -85,7 +85,7 @@ def read_pairs(path: Path) -> tuple[dict[str, tuple[bytes, bytes]], str]:
     """Reads the pairs of a resource, and who made them.
 
     Args:
-        path (Path): an .rcc file.
+        path (Path): An .rcc file.
 
     Returns:
         tuple[dict, str]: For each photograph's name its WebP and its Ogg file;
@@ -119,8 +119,8 @@ def write(package: Path, out: Path) -> dict[str, int]:
     """Writes the data set: media as they are, annotations, lists and licences.
 
     Args:
-        package (Path): the unpacked package.
-        out (Path): folder to make.
+        package (Path): The unpacked package.
+        out (Path): Folder to make.
 
     Returns:
         dict[str, int]: How many clips each list has.

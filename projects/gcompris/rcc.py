@@ -18,7 +18,7 @@ def read_rcc(path: str | Path) -> dict[str, bytes]:
     all numbers big-endian.
 
     Args:
-        path (str | Path): the file.
+        path (str | Path): The file.
 
     Returns:
         dict[str, bytes]: Contents by path within the resource.

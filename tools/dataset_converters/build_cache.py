@@ -61,10 +61,10 @@ class Job:
     """One cache to be built.
 
     Args:
-        cache (MediaCache): where to.
-        what (Any): what makes the values; two configs may share a cache if it is equal.
-        decode (Callable): gives what the files hold, see ``build_cache``.
-        infos (dict[str, dict]): files, each with the entry of a clip that it is of.
+        cache (MediaCache): Where to.
+        what (Any): What makes the values; two configs may share a cache if it is equal.
+        decode (Callable): Gives what the files hold, see ``build_cache``.
+        infos (dict[str, dict]): Files, each with the entry of a clip that it is of.
     """
 
     cache: Any
@@ -77,9 +77,9 @@ def collect(cfg: Config, args: argparse.Namespace, jobs: dict[Path, Job]) -> Non
     """Finds out what is to be computed, and into which cache.
 
     Args:
-        cfg (Config): the config.
-        args (argparse.Namespace): the command line.
-        jobs (dict[Path, Job]): by folder of the cache; added to.
+        cfg (Config): The config.
+        args (argparse.Namespace): The command line.
+        jobs (dict[Path, Job]): By folder of the cache; added to.
 
     Raises:
         DataError: If a transform has no cache, or one cache has two settings.
@@ -133,9 +133,9 @@ class Encoders:
     """Frozen encoders of a config, and the caches of their features.
 
     Args:
-        cfg (Config): the config.
-        step (LoadFeatures): what reads the features.
-        args (argparse.Namespace): the command line.
+        cfg (Config): The config.
+        step (LoadFeatures): What reads the features.
+        args (argparse.Namespace): The command line.
     """
 
     def __init__(self, cfg: Config, step: Any, args: argparse.Namespace) -> None:
@@ -238,8 +238,8 @@ def build(job: Job, args: argparse.Namespace) -> str:
     """Builds one cache, unless it is there.
 
     Args:
-        job (Job): what to build.
-        args (argparse.Namespace): the command line.
+        job (Job): What to build.
+        args (argparse.Namespace): The command line.
 
     Returns:
         str: What became of it.

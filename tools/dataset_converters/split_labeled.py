@@ -151,7 +151,7 @@ def write_lists(
         out (Path): Folder.
         parts (dict[str, list[str]]): Ids by name of the list.
         settings (dict): What the parts were made with.
-        overwrite (bool): Whether other lists are replaced. Defaults to False.
+        overwrite (bool): Whether other lists are replaced.
 
     Raises:
         DataError: If the folder holds other lists.

@@ -1,4 +1,4 @@
-"""Composes batches of labeled and of selected unlabeled clips."""
+"""Sampler of labeled clips and of the most reliable unlabeled ones."""
 
 import math
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -17,36 +17,34 @@ from mmxpl.utils.errors import DataError
 
 @DATA_SAMPLERS.register_module()
 class CurriculumSampler(Sampler):
-    """Labeled and unlabeled clips in a fixed proportion, the best ones first.
+    """Samples labeled and unlabeled clips in a fixed proportion, reliable ones first.
 
-    The data set is a ``ConcatDataset`` of the labeled and the unlabeled set,
-    in this order. Every batch of a rank holds ``labeled_per_batch`` indices of
-    the first, then ``unlabeled_per_batch`` of the second, so the data loader's
-    ``batch_size`` must be their sum.
+    The data set is a ``ConcatDataset`` of the labeled and the unlabeled set, in this
+    order. Every batch of a rank holds ``labeled_per_batch`` indices of the first, then
+    ``unlabeled_per_batch`` of the second; the ``batch_size`` of the data loader is
+    their sum.
 
-    An epoch has a constant number of batches, since schedulers read it once.
-    The curriculum chooses *which* unlabeled clips fill it: once
-    :meth:`set_reliability` was called, epoch e draws from the share rho(e) of
-    clips with the highest reliability; rho grows linearly from ``start`` at the
-    end of the warm-up to ``end`` at that of the training, which
-    :meth:`set_schedule` tells. A share that is smaller than an epoch is gone
-    through several times.
+    An epoch has a constant number of batches, because schedulers read it once. The
+    curriculum chooses *which* unlabeled clips fill it: after :meth:`set_reliability`,
+    epoch e draws from the share rho(e) of clips with the highest reliability. rho grows
+    linearly from ``start`` at the end of the warm-up to ``end`` at the end of the
+    training, as set by :meth:`set_schedule`. A share smaller than an epoch is repeated.
 
-    Everything is a function of seed, epoch and reliability, equal on every
-    rank; a rank takes every W-th clip of each global batch. Labeled clips are
-    drawn without replacement across epochs.
+    Samples are a function of seed, epoch and reliability, which are equal on all ranks;
+    a rank takes every W-th clip of each global batch. Labeled clips are drawn without
+    replacement across epochs.
 
     Args:
-        dataset (Dataset): a ``ConcatDataset`` of labeled and unlabeled clips.
-        labeled_per_batch (int): labeled clips in a batch of one rank.
-        unlabeled_per_batch (int): unlabeled clips in a batch of one rank.
-        num_batches (int, optional): batches of one rank in an epoch. Defaults
-            to as many as go through the unlabeled set once (the labeled set,
-            where ``unlabeled_per_batch`` is 0).
-        curriculum (dict, optional): ``start`` and ``end``, shares in (0, 1], by
-            default 1. Defaults to all clips always.
-        seed (int, optional): seed of the shuffles. Defaults to one that the
-            ranks agree on.
+        dataset (Dataset): ``ConcatDataset`` of labeled and unlabeled clips.
+        labeled_per_batch (int): Labeled clips in a batch of one rank.
+        unlabeled_per_batch (int): Unlabeled clips in a batch of one rank.
+        num_batches (int, optional): Batches of one rank in an epoch; by default one
+            pass through the unlabeled set, or through the labeled set if
+            ``unlabeled_per_batch`` is 0.
+        curriculum (dict, optional): Shares ``start`` and ``end`` in (0, 1], ``end`` is
+            1 by default; without it all clips are used from the start.
+        seed (int, optional): Seed of the shuffles; by default one that the ranks agree
+            on.
     """
 
     def __init__(
@@ -108,14 +106,14 @@ class CurriculumSampler(Sampler):
         return self.labeled_per_batch + self.unlabeled_per_batch
 
     def __len__(self) -> int:
-        """Number of clips that one rank sees in an epoch."""
+        """Returns the number of clips of one rank in an epoch."""
         return self.num_batches * self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch that the next iteration is for.
+        """Sets the epoch of the next iteration.
 
         Args:
-            epoch (int): counted from 0.
+            epoch (int): Epoch, counted from 0.
         """
         self.epoch = epoch
 
@@ -123,20 +121,19 @@ class CurriculumSampler(Sampler):
         """Sets the epochs between which the share of clips grows.
 
         Args:
-            begin (int): first epoch with pseudo-labels, counted from 0.
-            until (int): number of epochs.
+            begin (int): First epoch with pseudo-labels, counted from 0.
+            until (int): Number of epochs.
         """
         self.schedule = (begin, until)
 
     def skip_batches(self, number: int) -> None:
-        """Has the next iteration, and only that, leave out its first batches.
+        """Makes the next iteration skip its first batches, to resume within an epoch.
 
-        For an epoch that is taken up in the middle. Until it is iterated,
-        :attr:`skipped` tells that it began before, in the order that
-        :meth:`load_state_dict` brings back.
+        Until then :attr:`skipped` holds the number, and the epoch keeps the order that
+        :meth:`load_state_dict` restores.
 
         Args:
-            number (int): batches of one rank in [0, num_batches].
+            number (int): Batches of one rank in [0, num_batches].
         """
         if not 0 <= number <= self.num_batches:
             raise ValueError(
@@ -145,31 +142,29 @@ class CurriculumSampler(Sampler):
         self.skipped = number
 
     def state_dict(self) -> dict:
-        """Gives what decides which clips the epoch draws from.
-
-        All else follows from the settings and the epoch.
+        """Returns the state that settings and epoch do not determine.
 
         Returns:
-            dict: ``reliability``, (N,) scores or None.
+            dict: ``reliability``, scores of shape (N,) or None.
         """
         scores = self._reliability
         return dict(reliability=None if scores is None else torch.from_numpy(scores))
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what :meth:`state_dict` gave.
+        """Restores a state.
 
         Args:
-            state (dict): a former state.
+            state (dict): Result of :meth:`state_dict`.
         """
         scores = state['reliability']
         self._reliability = None if scores is None else scores.cpu().numpy().copy()
 
     def set_reliability(self, reliability: Tensor) -> None:
-        """Gives the curriculum its order.
+        """Sets the order of the curriculum.
 
         Args:
-            reliability (Tensor): (N,), one score per unlabeled clip, the
-                higher the more reliable; equal on every rank.
+            reliability (Tensor): (N,), score of each unlabeled clip, higher is more
+                reliable; equal on all ranks.
         """
         if len(reliability) != self.num_unlabeled:
             raise ValueError(
@@ -180,7 +175,7 @@ class CurriculumSampler(Sampler):
 
     @property
     def share(self) -> float:
-        """float: rho of the current epoch, the share of clips that is drawn from."""
+        """float: share of clips that the current epoch draws from, rho."""
         if self._reliability is None:
             return 1.0
         (start, end), (begin, until) = self.curriculum, self.schedule
@@ -188,7 +183,7 @@ class CurriculumSampler(Sampler):
         return start + (end - start) * min(max(progress, 0.0), 1.0)
 
     def selected(self) -> Tensor:
-        """Unlabeled clips that the current epoch draws from.
+        """Selects the unlabeled clips that the current epoch draws from.
 
         Returns:
             Tensor: (K,) indices into the unlabeled set.
@@ -196,8 +191,8 @@ class CurriculumSampler(Sampler):
         kept = math.ceil(self.share * self.num_unlabeled)
         if self._reliability is None or kept == self.num_unlabeled:
             return torch.arange(self.num_unlabeled)
-        # a partition finds the least score kept far sooner than a sort would; of
-        # clips with that score the first are taken
+        # a partition is much faster than a sort; of clips with the least score that is
+        # kept, the first are taken
         least = np.partition(self._reliability, -kept)[-kept]
         better = np.flatnonzero(self._reliability > least)
         equal = np.flatnonzero(self._reliability == least)[: kept - len(better)]
@@ -221,13 +216,13 @@ class CurriculumSampler(Sampler):
             yield from right.tolist()
 
     def _stream(self, pool: Tensor, per_batch: int, first: int, stream: int) -> Tensor:
-        """Deals shuffled passes over a pool to the batches of this rank.
+        """Divides shuffled passes over a pool into the batches of this rank.
 
         Args:
             pool (Tensor): (K,) indices.
-            per_batch (int): indices in a batch of one rank.
-            first (int): number of global batches already dealt from the stream.
-            stream (int): distinguishes the shuffles of different streams.
+            per_batch (int): Indices in a batch of one rank.
+            first (int): Number of global batches already taken from the stream.
+            stream (int): Number that makes the shuffles of streams different.
 
         Returns:
             Tensor: (num_batches, per_batch).
@@ -243,7 +238,7 @@ class CurriculumSampler(Sampler):
         return dealt.view(self.num_batches, share)[:, self.rank :: self.world_size]
 
     def _shuffle(self, pool: Tensor, stream: int, number: int) -> Tensor:
-        """Shuffles a pool as pass ``number`` of a stream sees it."""
+        """Shuffles a pool for pass ``number`` of a stream."""
         generator = torch.Generator()
         # distinct odd multipliers keep seeds of different streams and passes apart
         generator.manual_seed(
@@ -270,12 +265,11 @@ def _check_curriculum(curriculum: dict | None) -> tuple[float, float]:
 
 
 def set_batch_size(loader: MutableMapping[str, Any]) -> None:
-    """Sets the batch size of a data loader's config from what its sampler composes.
+    """Sets the batch size in the config of a data loader from that of its sampler.
 
     Args:
-        loader (MutableMapping[str, Any]): config of a data loader, changed in place
-            where its sampler has ``labeled_per_batch`` and
-            ``unlabeled_per_batch``.
+        loader (MutableMapping[str, Any]): Config of a data loader, changed in place if
+            its sampler has ``labeled_per_batch`` and ``unlabeled_per_batch``.
 
     Raises:
         DataError: If the loader has another ``batch_size``.

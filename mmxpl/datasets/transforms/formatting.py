@@ -29,25 +29,25 @@ _OPTIONAL_KEYS = ('is_sounding', 'video_id')
 
 @TRANSFORMS.register_module()
 class PackAVInputs(BaseTransform):
-    """Makes tensors and an :class:`AVDataSample` of a clip.
+    """Packs a clip into tensors and an :class:`AVDataSample`.
 
     Required keys: ``img`` and ``audio``, or ``features``, and the meta keys. Optional
     keys: ``bboxes``, ``gt_map``, and ``is_sounding`` and ``video_id``, which become
     meta information.
 
     Args:
-        meta_keys (Sequence[str]): keys that become meta information. Defaults
-            to what the rest of mmxpl relies on.
+        meta_keys (Sequence[str]): Keys that become meta information; mmxpl relies on
+            the defaults.
     """
 
     def __init__(self, meta_keys: Sequence[str] = META_KEYS) -> None:
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        """Packs one clip.
+        """Packs a clip.
 
         Args:
-            results (dict): with the required keys.
+            results (dict): Entry with the required keys.
 
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
@@ -65,19 +65,19 @@ class PackAVInputs(BaseTransform):
         return {'inputs': _pack_inputs(results), 'data_samples': sample}
 
     def __repr__(self) -> str:
-        """Writes the transform as it is built."""
+        """Formats the transform as it is built."""
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
 
 
 def require_media(packed: dict, user: str) -> dict:
-    """Makes sure that frame and sound themselves were packed.
+    """Refuses packed features where frame and sound are needed.
 
     Args:
-        packed (dict): result of :class:`PackAVInputs`.
-        user (str): who changes them, for the message.
+        packed (dict): Result of :class:`PackAVInputs`.
+        user (str): What needs them, for the message.
 
     Returns:
-        dict: the same.
+        dict: ``packed``.
 
     Raises:
         DataError: If cached features were packed.
@@ -91,7 +91,7 @@ def require_media(packed: dict, user: str) -> dict:
 
 
 def pack_frame(img: np.ndarray) -> torch.Tensor:
-    """Makes a tensor of a frame.
+    """Converts a frame to a tensor.
 
     Args:
         img (np.ndarray): uint8 of shape (H, W, 3).
@@ -100,13 +100,13 @@ def pack_frame(img: np.ndarray) -> torch.Tensor:
         torch.Tensor: uint8 of shape (3, H, W).
     """
     planes = np.empty((3, *img.shape[:2]), np.uint8)
-    # several times as fast as copying a transposed view
+    # several times faster than copying a transposed view
     cv2.split(img, list(planes))
     return torch.from_numpy(planes)
 
 
 def _pack_inputs(results: dict) -> dict[str, torch.Tensor]:
-    """Makes tensors of features, or of frame and sound."""
+    """Converts features, or frame and sound, to tensors."""
     if 'features' in results:
         return {name: torch.from_numpy(x) for name, x in results['features'].items()}
     return dict(
@@ -118,9 +118,9 @@ def _pack_inputs(results: dict) -> dict[str, torch.Tensor]:
 def av_collate(samples: Sequence[dict]) -> dict:
     """Stacks images and sounds; data samples stay a list.
 
-    In a worker process the tensors are stacked into shared memory at once,
-    where MMEngine's ``pseudo_collate`` would pass each of them by itself. In a
-    config: ``collate_fn=dict(type='mmxpl.av_collate')``; MMEngine looks collate
+    In a worker process the tensors are stacked into shared memory at once, while
+    MMEngine's ``pseudo_collate`` would pass each of them by itself. In a config:
+    ``collate_fn=dict(type='mmxpl.av_collate')``, because MMEngine looks collate
     functions up without the default scope.
 
     Args:

@@ -1,4 +1,4 @@
-"""Reads frames and sounds from disk."""
+"""Reading of frames, sounds and cached features."""
 
 import os.path as osp
 from abc import abstractmethod
@@ -20,12 +20,12 @@ from ..media_cache import MediaCache
 
 
 class LoadMedia(BaseTransform):
-    """Reads a kind of file, or what a cache holds of it: the same values.
+    """Base class of transforms that read a media file, or the same values from a cache.
 
     Args:
-        cache (str, optional): folder of the cache, as
-            ``tools/dataset_converters/build_cache.py`` builds it. Defaults to
-            None, the files themselves.
+        cache (str, optional): Folder of the cache that
+            ``tools/dataset_converters/build_cache.py`` builds; by default the files are
+            read.
     """
 
     kind = ''  # name of the cache in its folder
@@ -39,16 +39,16 @@ class LoadMedia(BaseTransform):
     @property
     @abstractmethod
     def settings(self) -> dict:
-        """dict: what decides the values read, as plain JSON values."""
+        """dict: settings that decide the values, as plain JSON values."""
 
     def source(self, results: dict) -> str:
-        """Names what is read for a clip: also the key of it in the cache.
+        """Names what is read for a clip, which is also its key in the cache.
 
         Args:
-            results (dict): the clip's entry.
+            results (dict): Entry of the clip.
 
         Returns:
-            str: The file, perhaps with a moment of it.
+            str: The file, with a time if that decides the values.
         """
         return results[self.path_key]
 
@@ -57,7 +57,7 @@ class LoadMedia(BaseTransform):
         """Reads a file itself.
 
         Args:
-            source (str): as :meth:`source` names it.
+            source (str): Result of :meth:`source`.
 
         Returns:
             tuple[np.ndarray, tuple[int, int]]: The array, and height and width
@@ -68,12 +68,12 @@ class LoadMedia(BaseTransform):
         """
 
     def load(self, results: dict) -> tuple[np.ndarray, tuple[int, int]]:
-        """Reads the file of one clip, from the cache if there is one."""
+        """Reads the file of a clip, from the cache if there is one."""
         source = self.source(results)
         return self.decode(source) if self.cache is None else self.cache.read(source)
 
     def __repr__(self) -> str:
-        """Writes the transform as it is built."""
+        """Formats the transform as it is built."""
         cache = (
             '' if self.cache is None else f', cache={str(self.cache.folder.parent)!r}'
         )
@@ -82,20 +82,20 @@ class LoadMedia(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadFrame(LoadMedia):
-    """Reads a frame and resizes it to the size that the model takes.
+    """Reads a frame and resizes it to the input size of the model.
 
-    The aspect is not kept: the result is the canonical frame, in which boxes
-    and maps live.
+    The aspect ratio is not kept: the result is the canonical frame, to which boxes and
+    maps refer.
 
     Required keys: ``img_path``; or ``frame``, a decoded frame (uint8 array of shape
-    (h, w, 3), BGR) that is taken instead of the file. Added keys: ``img`` (uint8
-    array of shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as it is
-    displayed) and ``img_shape`` (H, W).
+    (h, w, 3), BGR) to use instead of the file. Added keys: ``img`` (uint8 array of
+    shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as displayed) and
+    ``img_shape`` (H, W).
 
     Args:
-        size (int | tuple[int, int]): height and width in pixels; one number for
-            a square.
-        cache (str, optional): see :class:`LoadMedia`. Defaults to None.
+        size (int | tuple[int, int]): Height and width in pixels; one number for a
+            square.
+        cache (str, optional): See :class:`LoadMedia`.
     """
 
     kind, path_key = 'cached_frames', 'img_path'
@@ -112,7 +112,7 @@ class LoadFrame(LoadMedia):
 
     @property
     def settings(self) -> dict:
-        """dict: size, and the decoder that the pixels are of."""
+        """dict: size and decoder."""
         return dict(size=list(self.size), decoder=f'opencv {cv2.__version__}')
 
     def decode(self, source: str) -> tuple[np.ndarray, tuple[int, int]]:
@@ -120,17 +120,17 @@ class LoadFrame(LoadMedia):
         return read_frame(source, self.size)
 
     def transform(self, results: dict) -> dict:
-        """Reads the frame of one clip.
+        """Reads the frame of a clip.
 
         Args:
-            results (dict): with the required keys.
+            results (dict): Entry with the required keys.
 
         Returns:
-            dict: With the added keys.
+            dict: ``results`` with the added keys.
 
         Raises:
-            DataError: If the file is missing, empty or no image, or if the cache
-                is not of it.
+            DataError: If the file is missing, empty or not an image, or if the cache
+                does not match it.
         """
         frame = results.get('frame')
         if frame is None:
@@ -149,24 +149,22 @@ class LoadFrame(LoadMedia):
 class LoadAudio(LoadMedia):
     """Reads an excerpt of a sound as a mono waveform.
 
-    It is the window around the frame where the clip says when that is shown
-    (``frame_time``); what is not stored of the window is silence. Of another clip it
-    is the middle of the sound, and a sound that is shorter is repeated until it fills
-    the excerpt.
+    If the clip has a ``frame_time``, the excerpt is the window around the frame, and
+    parts of it that are not stored are silence. Otherwise it is the middle of the
+    sound, and a shorter sound is repeated to fill it.
 
-    Required keys: ``audio_path``, and perhaps ``frame_time`` (seconds from the first
-    sample, or None); or ``sound``, a pair of samples (float32 array of
-    shape (samples, channels)) and their rate that is taken instead of the file.
-    Added key: ``audio`` (float32 array of shape (T,), T = sample_rate * duration, in
-    [-1, 1]).
+    Required keys: ``audio_path`` and optionally ``frame_time`` (seconds from the first
+    sample, or None); or ``sound``, a pair of samples (float32 array of shape
+    (samples, channels)) and their rate to use instead of the file. Added key: ``audio``
+    (float32 array of shape (T,), T = sample_rate * duration, in [-1, 1]).
 
     Args:
-        sample_rate (int): samples per second of the result. Defaults to 16000.
-        duration (float): seconds to read. Defaults to 3.0.
-        offset (str | float): 'center' as said above, or where the excerpt begins, in
-            seconds, whenever the frame is shown; one that would reach beyond the end
-            begins earlier. Defaults to 'center'.
-        cache (str, optional): see :class:`LoadMedia`. Defaults to None.
+        sample_rate (int): Samples per second of the result.
+        duration (float): Seconds to read.
+        offset (str | float): 'center' as above, or the start of the excerpt in seconds,
+            regardless of the frame; an excerpt that would reach beyond the end begins
+            earlier.
+        cache (str, optional): See :class:`LoadMedia`.
     """
 
     kind, path_key = 'cached_audio', 'audio_path'
@@ -194,7 +192,7 @@ class LoadAudio(LoadMedia):
 
     @property
     def settings(self) -> dict:
-        """dict: the excerpt, and what decodes and resamples it."""
+        """dict: excerpt, decoder and resampler."""
         return dict(
             sample_rate=self.sample_rate,
             duration=self.duration,
@@ -204,7 +202,7 @@ class LoadAudio(LoadMedia):
         )
 
     def source(self, results: dict) -> str:
-        """Names the sound, and when its frame is shown if that decides the excerpt."""
+        """Names the sound, with the time of the frame if that decides the excerpt."""
         time = results.get('frame_time') if self.offset == 'center' else None
         return at_time(results[self.path_key], time)
 
@@ -215,17 +213,17 @@ class LoadAudio(LoadMedia):
         return wave, (0, 0)
 
     def transform(self, results: dict) -> dict:
-        """Reads the sound of one clip.
+        """Reads the sound of a clip.
 
         Args:
-            results (dict): with the required keys.
+            results (dict): Entry with the required keys.
 
         Returns:
-            dict: With the added key.
+            dict: ``results`` with the added key.
 
         Raises:
-            DataError: If the file is missing, empty, truncated or no sound, or if
-                the cache is not of it.
+            DataError: If the file is missing, empty, truncated or not a sound, or if
+                the cache does not match it.
         """
         sound = results.get('sound')
         if sound is None:
@@ -245,23 +243,22 @@ class LoadAudio(LoadMedia):
 
 @TRANSFORMS.register_module()
 class LoadFeatures(BaseTransform):
-    """Reads what frozen encoders make of frame and sound, in place of both.
+    """Reads the features of frozen encoders in place of frame and sound.
 
     ``tools/dataset_converters/build_cache.py CONFIG`` computes the features of a config
     with frozen encoders. Training then needs neither media nor encoders; without a
-    cache the same config reads the media and runs the encoders in every step. Views of
-    training are taken of the features: crops and flips resample them, colours cannot be
-    changed.
+    cache the same config reads the media and runs the encoders in every step. Training
+    augments the features: crops and flips resample them, colours cannot be changed.
 
-    Required keys: ``img_path`` and ``audio_path``, and perhaps ``frame_time``. Added
-    keys: ``features`` (dict of
-    float16 arrays, see :class:`mmxpl.datasets.feature_cache.FeatureCache`),
-    ``ori_shape`` and ``img_shape``; without a cache those of the two loaders.
+    Required keys: ``img_path``, ``audio_path`` and optionally ``frame_time``. Added
+    keys: ``features`` (dict of float16 arrays, see
+    :meth:`mmxpl.datasets.feature_cache.FeatureCache.read`), ``ori_shape`` and
+    ``img_shape``; without a cache those of the two loaders.
 
     Args:
-        frame (dict): config of :class:`LoadFrame`.
-        audio (dict): config of :class:`LoadAudio`.
-        cache (str, optional): folder of the features. Defaults to none.
+        frame (dict): Config of :class:`LoadFrame`.
+        audio (dict): Config of :class:`LoadAudio`.
+        cache (str, optional): Folder of the features.
     """
 
     def __init__(self, frame: dict, audio: dict, cache: str | None = None) -> None:
@@ -270,10 +267,10 @@ class LoadFeatures(BaseTransform):
         self.cache = FeatureCache(cache, loaders) if cache else None
 
     def sources(self, results: dict) -> dict[str, str]:
-        """Names what the features of a clip are of: also the keys of the caches.
+        """Names frame and sound of a clip, which are also the keys of the caches.
 
         Args:
-            results (dict): the clip's entry.
+            results (dict): Entry of the clip.
 
         Returns:
             dict[str, str]: ``visual`` and ``sound``, see :meth:`LoadMedia.source`.
@@ -281,16 +278,16 @@ class LoadFeatures(BaseTransform):
         return dict(visual=self.frame.source(results), sound=self.audio.source(results))
 
     def transform(self, results: dict) -> dict:
-        """Reads the features of one clip.
+        """Reads the features of a clip.
 
         Args:
-            results (dict): with the required keys.
+            results (dict): Entry with the required keys.
 
         Returns:
-            dict: With the added keys.
+            dict: ``results`` with the added keys.
 
         Raises:
-            DataError: If there are none of this file and these settings.
+            DataError: If there are none for this file and these settings.
         """
         if self.cache is None:
             return self.audio(self.frame(results))
@@ -306,6 +303,6 @@ class LoadFeatures(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        """Writes the transform as it is built."""
+        """Formats the transform as it is built."""
         cache = self.cache and str(self.cache.folder)
         return f'{type(self).__name__}({self.frame}, {self.audio}, cache={cache!r})'

@@ -1,4 +1,4 @@
-"""Draws the ground truth as the evaluation protocol sees it."""
+"""Drawing of ground-truth maps."""
 
 import cv2
 import numpy as np
@@ -12,28 +12,27 @@ from mmxpl.utils import DataError
 
 from ..annotations import decode_rle
 
-# what is drawn, and the key that holds it
+# keys that hold what is drawn
 SOURCES = {'boxes': 'bboxes', 'mask': 'mask', 'consensus': 'annotators'}
 
 
 @TRANSFORMS.register_module()
 class RasterizeTargets(BaseTransform):
-    """Draws the boxes, or the mask, of a labeled clip into a map.
+    """Draws the ground truth of a labeled clip as a map.
 
-    Boxes give their union, as VGG-SS is evaluated; a mask is resized by area
-    and is set where at least half of a cell is covered; the consensus of several
-    annotators is that of Flickr-SoundNet, see
-    :func:`mmxpl.structures.rasterize_consensus`. Of a clip that does not
-    sound the map is empty. Unlabeled clips pass unchanged.
+    Boxes give their union, as in the evaluation of VGG-SS. A mask is resized by area
+    and set where at least half of a cell is covered. The consensus of several
+    annotators is that of Flickr-SoundNet
+    (:func:`mmxpl.structures.rasterize_consensus`). The map of a clip that does not
+    sound is empty. Unlabeled clips pass unchanged.
 
     Required keys: ``is_labeled``, ``sample_id``, and ``bboxes``, ``mask`` or
-    ``annotators``. Optional key: ``is_sounding``. Added key: ``gt_map``, a
-    float32 tensor of shape (size, size) in {0, 1}; in {0, 0.5, 1} for a
-    consensus.
+    ``annotators``. Optional key: ``is_sounding``. Added key: ``gt_map``, a float32
+    tensor of shape (size, size) in {0, 1}, or in {0, 0.5, 1} for a consensus.
 
     Args:
-        size (int): side of the map. Defaults to 224, the protocol's.
-        source (str): 'boxes', 'mask' or 'consensus'. Defaults to 'boxes'.
+        size (int): Side of the map; the default is that of the protocols.
+        source (str): 'boxes', 'mask' or 'consensus'.
     """
 
     def __init__(self, size: int = 224, source: str = 'boxes') -> None:
@@ -43,13 +42,13 @@ class RasterizeTargets(BaseTransform):
         self.source = source
 
     def transform(self, results: dict) -> dict:
-        """Draws the map of one clip.
+        """Draws the map of a clip.
 
         Args:
-            results (dict): with the required keys.
+            results (dict): Entry with the required keys.
 
         Returns:
-            dict: With the added key, if the clip is labeled.
+            dict: ``results``, with the added key if the clip is labeled.
 
         Raises:
             DataError: If a labeled clip lacks what is to be drawn.
@@ -68,7 +67,7 @@ class RasterizeTargets(BaseTransform):
                 'annotation file or choose another source.'
             )
         if self.source == 'boxes':
-            # not as float32: int(size * v) must truncate as the protocol does
+            # in float64: int(size * v) must truncate as in the protocol
             results['gt_map'] = rasterize_boxes(label, self.size)
         elif self.source == 'consensus':
             results['gt_map'] = rasterize_consensus(label, self.size)
@@ -78,22 +77,14 @@ class RasterizeTargets(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        """Writes the transform as it is built."""
+        """Formats the transform as it is built."""
         return f'{type(self).__name__}(size={self.size}, source={self.source!r})'
 
 
 def _resize_mask(mask: np.ndarray, size: int) -> Tensor:
-    """Resizes a binary mask by area.
-
-    Args:
-        mask (np.ndarray): uint8 of shape (H, W).
-        size (int): side of the result.
-
-    Returns:
-        Tensor: float32 of shape (size, size) in {0, 1}.
-    """
+    """Resizes a binary uint8 mask by area to float32 (size, size) in {0, 1}."""
     cover = cv2.resize(
         mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA
     )
-    # a cell that is covered by half must not depend on rounding
+    # half-covered cells must not depend on rounding
     return torch.from_numpy((cover >= 0.5 - 1e-6).astype(np.float32))
