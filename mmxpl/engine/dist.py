@@ -18,13 +18,13 @@ from mmxpl.utils.errors import DataError
 
 @MODEL_WRAPPERS.register_module()
 class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """MMEngine's wrapper for processes that compute on the CPU.
+    """MMEngine's wrapper for models on the CPU.
 
-    The Runner gives every wrapper the local rank as its device, which PyTorch
-    refuses for a model on the CPU.
+    The Runner passes the local rank as the device, which PyTorch refuses for a model
+    on the CPU.
 
     Args:
-        module (nn.Module): The model, on the CPU.
+        module (nn.Module): the model, on the CPU.
         device_ids (list[int], optional): Ignored.
         **kwargs: Arguments of :class:`MMDistributedDataParallel`.
     """
@@ -36,32 +36,31 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
 
 _WRAPPER = 'mmxpl.CPUDistributedDataParallel'
-# seconds that processes wait for one of them, where the config says nothing
+# seconds that processes wait for each other if the config sets nothing
 TIMEOUT = 600
-# seconds in which a process that is alive answers after that
+# seconds in which a living process answers after that
 _PATIENCE = 5
 _LOST = ('gloo', 'NCCL', 'Connection closed', 'Connection reset', 'Timed out waiting')
 
 
 def use_cpu_dist(cfg: Config) -> bool:
-    """Prepares a distributed run on the CPU where there is no accelerator.
+    """Prepares a distributed run on the CPU if there is no accelerator.
 
-    MMEngine assumes an accelerator: with ``launcher='pytorch'`` it selects a
-    CUDA device, and it wraps the model for one. It leaves a process group alone
-    that exists already, and takes another wrapper from the config. So this
-    function starts the group with the gloo backend and names the wrapper. On a
-    machine with an accelerator it sets the time that processes wait for each other,
-    if the config sets none, and in a single process it does nothing.
+    MMEngine assumes an accelerator: with ``launcher='pytorch'`` it selects a CUDA
+    device and wraps the model for one. This function therefore starts the process
+    group with the gloo backend and sets the wrapper in the config. With an
+    accelerator it only sets the timeout of processes, if the config sets none; in a
+    single process it does nothing.
 
     Args:
-        cfg (Config): Config of the run; ``launcher`` is read,
+        cfg (Config): config of the run; ``launcher`` is read,
             ``model_wrapper_cfg`` and ``env_cfg.dist_cfg`` are changed in place.
 
     Returns:
-        bool: Whether the run is distributed over the CPU.
+        bool: whether the run is distributed over the CPU.
 
     Raises:
-        DataError: If the processes were started by Slurm or MPI.
+        DataError: If the processes were started by Slurm or MPI without GPUs.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
@@ -86,7 +85,7 @@ def use_cpu_dist(cfg: Config) -> bool:
 
 
 def _default_wrapper(cfg: Config) -> dict:
-    """Repeats what MMEngine chooses where a config names no wrapper."""
+    """Repeats the choice of MMEngine for configs without a wrapper."""
     return {
         'broadcast_buffers': False,
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
@@ -100,14 +99,13 @@ def _init_gloo(timeout: float) -> None:
 
 
 def explain_lost_rank(error: RuntimeError) -> str | None:
-    """Words the error of a process that has lost another one.
+    """Explains the error of a process that has lost another one.
 
     Args:
-        error (RuntimeError): What a collective operation ended with.
+        error (RuntimeError): error of a collective operation.
 
     Returns:
-        str | None: One message, which names the ranks that do not answer; None if it
-        is about something else.
+        str | None: a message with the ranks that do not answer; None for other errors.
     """
     text = str(error)
     if not (dist.is_available() and dist.is_initialized()):
@@ -125,7 +123,7 @@ def explain_lost_rank(error: RuntimeError) -> str | None:
 
 
 def _silent_ranks() -> list[int]:
-    """Asks all ranks over the store whether they are there; each does so."""
+    """Finds ranks that do not answer over the store; every rank calls it."""
     store = dist.distributed_c10d._get_default_store()
     rank, world_size = get_dist_info()
     hosted = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
@@ -141,7 +139,7 @@ def _silent_ranks() -> list[int]:
         store.set(_key(rank), '')
     except RuntimeError:
         return [0] if hosted else []
-    # the store itself is in the process of rank 0, unless the launcher has it
+    # the store is in the process of rank 0, unless the launcher hosts it
     if not answers(rank, _PATIENCE):
         return [0] if hosted else []
     end = time.monotonic() + _PATIENCE
@@ -157,14 +155,14 @@ def _key(rank: int) -> str:
 
 
 def own_share(of_ranks: Tensor) -> Tensor:
-    """Picks a rank's own part of a sum that was saved in parts.
+    """Selects this rank's part of a sum that was saved in parts.
 
     Args:
         of_ranks (Tensor): (W, ...) parts of the W ranks of a former run.
 
     Returns:
-        Tensor: (...), this rank's part; where there are more or fewer ranks now,
-        the whole sum on the first rank and 0 on the others.
+        Tensor: (...), this rank's part; if the number of ranks differs, the whole sum
+        on the first rank and 0 on the others.
     """
     rank, world_size = get_dist_info()
     if len(of_ranks) == world_size:
@@ -174,11 +172,11 @@ def own_share(of_ranks: Tensor) -> Tensor:
 
 
 def close_dist() -> None:
-    """Ends a distributed run in an orderly way, after its work is done.
+    """Ends a distributed run after its work is done.
 
-    Without it, a process that uses gloo may abort at its exit while another one
-    is still connected, and the launcher reports a failure. Call it on every rank,
-    and not after an exception: it waits for the others.
+    Without it, a process that uses gloo may abort at its exit while another one is
+    still connected, and the launcher reports a failure. It waits for all ranks: every
+    rank calls it, but not after an exception.
     """
     if dist.is_initialized():
         dist.barrier()

@@ -22,18 +22,17 @@ _LOCALIZERS = ('AVLocalizer', 'mmxpl.AVLocalizer')
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(GPUAmpOptimWrapper):
-    """MMEngine's mixed-precision wrapper, on the CPU too.
+    """MMEngine's mixed-precision wrapper, which also works on the CPU.
 
-    MMEngine's needs an accelerator. On the CPU this one computes in bfloat16,
-    whose range is that of fp32: no gradient underflows, so the loss is not
-    scaled. Where the CPU has no instructions for it, it says so: bfloat16 is then
-    slower than fp32. On an accelerator it is MMEngine's.
+    On an accelerator it is MMEngine's. On the CPU it computes in bfloat16, which has
+    the range of fp32, so that the loss is not scaled, and warns if the CPU has no
+    instructions for it, which makes bfloat16 slower than fp32.
 
     Args:
         loss_scale (float | str | dict): as for MMEngine's; without effect on the
-            CPU. Defaults to 'dynamic'.
-        dtype (str, optional): 'float16' or 'bfloat16'. Defaults to float16 on
-            an accelerator, to bfloat16 on the CPU, which knows no other.
+            CPU.
+        dtype (str, optional): 'float16' or 'bfloat16'. Defaults to float16 on an
+            accelerator and to bfloat16 on the CPU, the only choice there.
         **kwargs: arguments of MMEngine's wrapper.
     """
 
@@ -65,7 +64,7 @@ def computes_bfloat16() -> bool:
     """Tells whether this CPU has instructions for bfloat16.
 
     Returns:
-        bool: False only where that is known: on x86, by a PyTorch that tells.
+        bool: False only if it is known: on x86, by a recent PyTorch.
     """
     capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
     names = ('avx512_bf16', 'amx_bf16')
@@ -74,10 +73,10 @@ def computes_bfloat16() -> bool:
 
 
 def amp_dtype(dtype: str | None, device: str) -> str:
-    """Chooses and checks the type that networks compute in.
+    """Chooses and checks the data type of mixed precision.
 
     Args:
-        dtype (str, optional): what the config asks for.
+        dtype (str, optional): type in the config.
         device (str): kind of the device, such as 'cpu' or 'cuda'.
 
     Returns:
@@ -102,11 +101,10 @@ def amp_dtype(dtype: str | None, device: str) -> str:
 
 
 def use_amp_everywhere(cfg: Config) -> None:
-    """Makes localizers compute as in training wherever they are used.
+    """Sets the precision of training for all uses of the localizers.
 
-    MMEngine's wrapper covers the training forward alone. Labels would then be
-    made, and models be validated and tested, in another precision than they are
-    trained in. So a config with an ``AmpOptimWrapper`` gets its type as the
+    MMEngine's wrapper covers the training forward only: pseudo-labels, validation and
+    test would use another precision. So the type of an ``AmpOptimWrapper`` becomes the
     ``amp_dtype`` of every localizer that sets none.
 
     Args:
@@ -117,17 +115,17 @@ def use_amp_everywhere(cfg: Config) -> None:
         return
     dtype = amp_dtype(wrapper.get('dtype'), get_device())
     for localizer in cfg.model.get('localizers', {}).values():
-        # a name stands for the localizer of that name
+        # a string is the name of another localizer
         if not isinstance(localizer, str) and localizer.get('type') in _LOCALIZERS:
             localizer.setdefault('amp_dtype', dtype)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor, without frozen parameters.
+    """MMEngine's constructor without frozen parameters.
 
-    MMEngine's gives an optimizer all parameters if there is no ``paramwise_cfg``, and
-    otherwise warns of each one that is frozen. Learning rates by part are set as there:
+    Without ``paramwise_cfg`` MMEngine passes all parameters to the optimizer, and
+    otherwise warns of each frozen one. Learning rates by part are set as in MMEngine:
     ``paramwise_cfg=dict(custom_keys={'visual_backbone': dict(lr_mult=0.1)})``.
     """
 
@@ -138,7 +136,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             model (nn.Module): the model, perhaps wrapped.
 
         Returns:
-            OptimWrapper: of its parameters that have gradients.
+            OptimWrapper: the wrapper, with the parameters that have gradients.
         """
         model = unwrap(model)
         if self.paramwise_cfg:
@@ -149,6 +147,6 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def add_params(
         self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any
     ) -> None:
-        """Adds the parameters of a module, if any is trained."""
+        """Adds the parameters of a module if any is trained."""
         if any(p.requires_grad for p in module.parameters()):
             super().add_params(params, module, *args, **kwargs)

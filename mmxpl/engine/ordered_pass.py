@@ -1,4 +1,4 @@
-"""One pass over a data set beside the training, shared by the processes of a run."""
+"""A pass over a whole data set, shared by the processes of a run."""
 
 from collections.abc import Iterator
 
@@ -12,21 +12,20 @@ from .resume.preemption_hook import shield_like
 def ordered_pass(
     like: DataLoader, dataset: Dataset, seed: int
 ) -> Iterator[tuple[dict, int]]:
-    """Goes through a data set once, in its order, every clip on one rank.
+    """Iterates over a data set once, in order, with every clip on one rank.
 
-    Every rank gets as many batches, so that they can exchange what they make of
-    them. For that the first clips are repeated at the end of the pass; how many of
-    a batch are no repetition is told with it.
+    All ranks get the same number of batches, so that they can communicate. For that
+    the first clips are repeated at the end of the pass.
 
     Args:
-        like (DataLoader): Whose batch size, workers, collation and, if its workers
-            leave signals to the run, whose shield is taken.
-        dataset (Dataset): The data set.
-        seed (int): Of the data workers.
+        like (DataLoader): loader whose batch size, number of workers, collation and
+            shield against signals are used.
+        dataset (Dataset): the data set.
+        seed (int): seed of the data workers.
 
     Yields:
-        tuple[dict, int]: A batch, and the number of its first clips that count, in
-        [0, B]; the others are repetitions.
+        tuple[dict, int]: a batch, and the number of its first clips that are no
+        repetitions, in [0, B].
     """
     loader = Runner.build_dataloader(
         dict(

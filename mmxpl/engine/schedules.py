@@ -7,17 +7,16 @@ from mmxpl.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class ShortWarmupLR(LinearLR):
-    """A linear warm-up over a number of steps, or over less of a short training.
+    """Linear warm-up over a number of steps, shorter in a short training.
 
     Args:
-        optimizer (OptimWrapper): what has the learning rate.
-        end (int): steps of the training, which the runner fills in.
-        num_steps (int): length of the warm-up. Defaults to 50.
-        max_share (float): its greatest share of the training, in [0, 1]; where that
-            is below two steps there is no warm-up. Defaults to 0.1.
+        optimizer (OptimWrapper): the optimizer.
+        end (int): steps of the training, set by the runner.
+        num_steps (int): length of the warm-up.
+        max_share (float): its largest share of the training, in [0, 1]; if that is
+            below two steps, there is no warm-up.
         start_factor (float): share of the learning rate at the first step.
-            Defaults to 0.1.
-        by_epoch (bool): must be False: it counts steps. Defaults to False.
+        by_epoch (bool): must be False, since it counts steps.
         **kwargs: Further arguments of :class:`mmengine.optim.LinearLR`.
     """
 
@@ -42,11 +41,11 @@ class ShortWarmupLR(LinearLR):
 
 
 def count_warmup_epochs(warmup: int | float, max_epochs: int) -> int:
-    """Counts the epochs of a training that have no pseudo-labels.
+    """Counts the warm-up epochs, which have no pseudo-labels.
 
     Args:
-        warmup (int | float): their number, or, as a float below 1, their share of
-            the training, which is rounded to whole epochs, one at least.
+        warmup (int | float): their number or, below 1, their share of the training,
+            which is rounded to whole epochs, at least one.
         max_epochs (int): epochs of the training.
 
     Returns:

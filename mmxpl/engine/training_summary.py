@@ -12,13 +12,13 @@ from mmxpl.datasets.samplers import CurriculumSampler
 
 
 def short_schedules(runner: Runner) -> Iterator[str]:
-    """Looks at the number of steps before training begins.
+    """Checks the number of steps before training begins.
 
     Args:
-        runner (Runner): With a training loop over epochs, built.
+        runner (Runner): with a training loop over epochs, built.
 
     Yields:
-        str: A line on what is too short, with the number of steps and what to set.
+        str: a warning with the number of steps and the setting to change.
     """
     steps, loop = len(runner.train_dataloader), runner.train_loop
     total = steps * loop.max_epochs
@@ -48,10 +48,10 @@ def describe_training(runner: Runner) -> str:
     """Describes a training that is about to begin.
 
     Args:
-        runner (Runner): With a training loop over epochs, built.
+        runner (Runner): with a training loop over epochs, built.
 
     Returns:
-        str: Lines on the clips, the steps, what is learnt from what and the files.
+        str: lines on the clips, the steps, what is learnt from what and the files.
     """
     sampler = runner.train_dataloader.sampler
     lines = ['This training:']

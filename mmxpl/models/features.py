@@ -1,4 +1,4 @@
-"""Features of a learner's frozen encoders, for a cache of them."""
+"""Features of frozen encoders, for a cache of them."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ KINDS = dict(visual='visual_backbone', sound='audio_encoder')
 
 
 def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
-    """Finds an encoder whose features may be cached.
+    """Returns an encoder whose features may be cached.
 
     Args:
         learner (XPL): the learner.
-        name (str): of the localizer.
+        name (str): name of the localizer.
         kind (str): 'visual' or 'sound'.
 
     Returns:
@@ -39,7 +39,7 @@ def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
 
 
 def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
-    """Collects what decides the features, beside the files and how they are read.
+    """Collects the settings that features depend on, except those of the data.
 
     Args:
         model_cfg (Mapping): config of the learner.
@@ -47,8 +47,8 @@ def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
 
     Returns:
         dict[str, dict]: by localizer and kind ('visual', 'sound') plain JSON values:
-        config of the encoder, hash of its weights, and of its input the normalisation
-        or front end.
+        config of the encoder, hash of its weights, and normalisation or front end of
+        its input.
 
     Raises:
         DataError: If an encoder is trained.
@@ -80,7 +80,7 @@ def weights_digest(module: nn.Module) -> str:
         module (nn.Module): any module.
 
     Returns:
-        str: First 12 hexadecimal digits of the SHA-256 of names and values.
+        str: first 12 hexadecimal digits of the SHA-256 of names and values.
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
@@ -97,7 +97,7 @@ def encode(
 
     Args:
         learner (XPL): the learner, in evaluation mode.
-        name (str): of the localizer.
+        name (str): name of the localizer.
         kind (str): 'visual' or 'sound'.
         inputs (dict[str, Tensor]): ``img`` (B, 3, H, W) uint8 BGR, or ``audio`` (B, T).
 

@@ -1,4 +1,4 @@
-"""Initialisation of a whole learner: what it loaded, and why it could not."""
+"""Checks of the pretrained weights that a learner starts from."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ _LOADED = 'PretrainedInit'
 
 
 class PretrainedError(DataError):
-    """Pretrained weights that did not reach the module that names them."""
+    """Error of pretrained weights that could not be loaded."""
 
 
 def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
@@ -33,7 +33,7 @@ def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
 
 
 def without_init_cfg(cfg: Any) -> Any:
-    """Leaves out how weights are initialised, for a model whose weights are loaded.
+    """Removes ``init_cfg``, for a model whose weights are loaded.
 
     Args:
         cfg (Any): config of a model, or a part of one.
@@ -49,14 +49,14 @@ def without_init_cfg(cfg: Any) -> Any:
 
 
 def explain(model: nn.Module, error: Exception) -> PretrainedError:
-    """Makes one clear error of a checkpoint that could not be loaded.
+    """Explains why a checkpoint could not be loaded.
 
     Args:
         model (nn.Module): the learner.
-        error (Exception): what its initialisation raised.
+        error (Exception): error of its initialisation.
 
     Returns:
-        PretrainedError: it names the module, the checkpoint and the remedies.
+        PretrainedError: an error with module, checkpoint and remedies.
     """
     parts = list(pretrained_parts(model))
     failed = [part for part in parts if _is_missing(part[2])] or parts
@@ -71,11 +71,11 @@ def explain(model: nn.Module, error: Exception) -> PretrainedError:
 
 
 def check_loaded(model: nn.Module, init_info: dict) -> None:
-    """Makes sure that every checkpoint reached the module that names it.
+    """Checks that every checkpoint was loaded into the module that names it.
 
     Args:
         model (nn.Module): the learner.
-        init_info (dict): by parameter what initialised it, as MMEngine records.
+        init_info (dict): MMEngine's record of how each parameter was initialised.
 
     Raises:
         PretrainedError: If no weight of a checkpoint fits.
@@ -91,5 +91,5 @@ def check_loaded(model: nn.Module, init_info: dict) -> None:
 
 
 def _is_missing(file: str) -> bool:
-    """Whether a checkpoint is a local file that does not exist."""
+    """Tells whether a checkpoint is a local file that does not exist."""
     return '://' not in file and not Path(file).expanduser().is_file()

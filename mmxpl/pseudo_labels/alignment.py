@@ -1,4 +1,4 @@
-"""Pseudo-labels whose foreground is as large as the annotators'."""
+"""Alignment of the area of pseudo-labels with that of annotations."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def shift_logits(maps: Tensor, shift: Tensor) -> Tensor:
-    """Lowers the logits of probabilities.
+    """Shifts the logits of probabilities.
 
     Args:
         maps (Tensor): (B, M, h, w) probabilities of M localizers.
-        shift (Tensor): (M,) what is subtracted from their logits.
+        shift (Tensor): (M,) numbers subtracted from their logits.
 
     Returns:
         Tensor: (B, M, h, w) probabilities.
@@ -29,18 +29,15 @@ def solve_area_shift(
     bound: float = 12.0,
     steps: int = 20,
 ) -> Tensor:
-    """Finds the shift of the logits that gives labels a wanted mean area.
-
-    The mean of the labels falls as the shift grows, so bisection finds it.
+    """Finds the shift of the logits for a wanted mean area, by bisection.
 
     Args:
         maps (Tensor): (B, M, h, w) probabilities of M localizers.
         area (float): wanted mean of the labels in [0, 1].
-        soften (Callable): makes labels of probabilities, such as sharpening.
+        soften (Callable): turns probabilities into labels, such as sharpening.
         valid (Tensor, optional): (B, h, w) bool, cells that count; at least one.
-        bound (float): largest shift in absolute value. Defaults to 12.
+        bound (float): largest shift in absolute value.
         steps (int): halvings; the error is ``2 * bound / 2**steps``.
-            Defaults to 20.
 
     Returns:
         Tensor: (M,) float32 shifts.
@@ -61,21 +58,19 @@ def solve_area_shift(
 class AreaAlignment:
     """Keeps the mean area of the pseudo-labels at that of the annotations.
 
-    Localizers that teach each other let the foreground of their labels drift: no
-    annotation holds it, and sharpening enlarges whatever bias there is. This is
-    distribution alignment (ReMixMatch, Berthelot et al., ICLR 2020, §3.1) with
-    two classes, foreground and background: before a label is made, the logits of
-    each localizer are lowered by one number, chosen such that the mean of its
-    labels is the mean coverage of the annotated maps. Which cells rank first in a
-    map does not change, and neither does which of two clips has the larger
-    object. Not part of the XPL paper.
+    The foreground of labels that localizers make for each other can drift, and
+    sharpening amplifies the drift. This is distribution alignment (ReMixMatch,
+    Berthelot et al., ICLR 2020, §3.1) with two classes, foreground and background:
+    the logits of each localizer are shifted by one number such that the mean of its
+    labels equals the mean area of the annotated maps. Neither the order of the cells
+    of a map nor that of clips by area changes. Not part of the XPL paper.
 
-    The number is a moving average of what each batch asks for, a plain mean
-    until ``1 / (1 - momentum)`` batches were seen.
+    The shift is a moving average over batches, a plain mean for the first
+    ``1 / (1 - momentum)`` batches.
 
     Args:
         num_localizers (int): M.
-        momentum (float): weight of the past in [0, 1). Defaults to 0.98.
+        momentum (float): weight of the past in [0, 1).
     """
 
     def __init__(self, num_localizers: int, momentum: float = 0.98) -> None:
@@ -87,15 +82,15 @@ class AreaAlignment:
 
     @property
     def area(self) -> float:
-        """float: mean coverage of the annotated maps in [0, 1]."""
+        """float: mean area of the annotated maps in [0, 1]."""
         return float(self.annotated[0] / self.annotated[1])
 
     def count(self, annotated: Tensor) -> None:
         """Adds annotated maps.
 
         Args:
-            annotated (Tensor): (2,) sum of the coverages of some maps, each in
-                [0, 1], and the number of the maps.
+            annotated (Tensor): (2,) sum of the areas of some maps, each in [0, 1],
+                and the number of these maps.
         """
         self.annotated += annotated.to(self.annotated)
 
@@ -105,20 +100,19 @@ class AreaAlignment:
         soften: Callable[[Tensor], Tensor],
         valid: Tensor | None = None,
     ) -> Tensor:
-        """Corrects the moving average by a batch and makes its labels.
+        """Updates the moving average by a batch and makes its labels.
 
         Args:
             maps (Tensor): (B, M, h, w) probabilities, of all ranks, so that all
                 ranks keep the same average.
-            soften (Callable): makes labels of probabilities.
+            soften (Callable): turns probabilities into labels.
             valid (Tensor, optional): (B, h, w) bool, cells that were seen.
 
         Returns:
             Tensor: (B, M, h, w) labels in [0, 1].
 
         Raises:
-            ValueError: if a probability is NaN or infinite: it would move the
-                labels of all others.
+            ValueError: If a probability is NaN or infinite.
         """
         if not maps.isfinite().all():
             rows = (~maps.isfinite()).flatten(1).any(dim=1).nonzero().flatten()
@@ -130,7 +124,7 @@ class AreaAlignment:
         return soften(shift_logits(maps, self.shift))
 
     def state_dict(self) -> dict:
-        """Everything that a resumed run needs.
+        """Gives everything that a resumed run needs.
 
         Returns:
             dict: tensors and plain values.

@@ -1,4 +1,4 @@
-"""The bank's memory in a file that the processes of a machine share."""
+"""Memory-mapped file of a bank, shared by the processes of a machine."""
 
 import errno
 import fcntl
@@ -21,10 +21,10 @@ _CHUNK = 16 << 20  # bytes
 
 
 class LabelArrays(NamedTuple):
-    """What is known of N clips.
+    """Arrays of the bank for N clips.
 
     Attributes:
-        visits (Tensor): (N,) int32, how often each was labeled.
+        visits (Tensor): (N,) int32, number of labels that each clip was given.
         change (Tensor): (N,) float32, mean |L_t - L_(t-1)|.
         scores (Tensor): (N,) float32, reliability.
         labels (Tensor): (N, M, h, w) float16.
@@ -37,7 +37,7 @@ class LabelArrays(NamedTuple):
 
 
 def file_size(num: int, map_shape: Sequence[int]) -> int:
-    """Bytes of a file: 12 for each clip's numbers, 2 for each cell of its labels.
+    """Computes the size of a file: 12 bytes a clip and 2 a cell of its labels.
 
     Args:
         num (int): clips.
@@ -50,11 +50,11 @@ def file_size(num: int, map_shape: Sequence[int]) -> int:
 
 
 def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
-    """Makes a file of zeros, in place of a former one.
+    """Creates a file of zeros, or overwrites a former one.
 
-    It is locked until this process ends, so that no second run writes to it. The
-    disk space is taken at once: a full disk would otherwise kill the process, with
-    a signal and no message, where it writes to the mapped memory.
+    The file is locked until this process ends, so that no second run writes to it.
+    The disk space is reserved at once: writing mapped memory to a full disk would
+    kill the process by a signal.
 
     Args:
         path (str | Path): the file.
@@ -65,7 +65,7 @@ def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
         int: file descriptor that holds the lock.
 
     Raises:
-        DataError: if another process uses the file, or there is no room for it.
+        DataError: If another process uses the file, or there is no room for it.
     """
     path, size = Path(path), file_size(num, map_shape)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +99,8 @@ def map_file(
         path (str | Path): the file.
         num (int): clips.
         map_shape (Sequence[int]): (M, h, w).
-        shared (bool): whether what is written to the arrays goes to the file and
-            to all processes that map it; else it stays here. Defaults to True.
+        shared (bool): whether writes to the arrays reach the file and all processes
+            that map it.
 
     Returns:
         LabelArrays: views of the file.
@@ -123,21 +123,18 @@ def map_file(
 
 
 def copy_file(source: str | Path, folder: str | Path) -> str:
-    """Copies a file so that the copy is whole or not there.
-
-    The copy is named after its content (see :func:`copy_name`), so that no copy
-    of something else is ever overwritten.
+    """Copies a file atomically, under a name made of its content.
 
     Args:
-        source (str | Path): a file that nobody writes to meanwhile.
-        folder (str | Path): where the copy goes.
+        source (str | Path): a file that is not written to meanwhile.
+        folder (str | Path): folder of the copy, see :func:`copy_name`.
 
     Returns:
         str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB,
-        which are taken in parallel.
+        which are computed in parallel.
 
     Raises:
-        DataError: if there is no room.
+        DataError: If there is no room.
     """
     # what killed writers leave is removed at the next start
     draft = Path(folder, f'{PREFIX}pseudo_labels.bin')
@@ -161,10 +158,10 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
 
 
 def copy_name(digest: str) -> str:
-    """Name of a copy.
+    """Gives the name of a copy.
 
     Args:
-        digest (str): what :func:`copy_file` gave; '*' for a pattern of all names.
+        digest (str): see :func:`copy_file`; '*' for a pattern of all names.
 
     Returns:
         str: the name.
@@ -173,11 +170,11 @@ def copy_name(digest: str) -> str:
 
 
 def is_whole(path: str | Path, digest: str) -> bool:
-    """Tells whether a copy is there and what was saved.
+    """Tells whether a copy exists and is undamaged.
 
     Args:
         path (str | Path): the copy.
-        digest (str): what :func:`copy_file` gave.
+        digest (str): see :func:`copy_file`.
 
     Returns:
         bool: False also if it cannot be read.
@@ -193,19 +190,19 @@ def is_whole(path: str | Path, digest: str) -> bool:
 def open_copy(
     path: str | Path, digest: str, num: int, map_shape: Sequence[int]
 ) -> LabelArrays:
-    """Maps a copy into memory, if it is what was saved.
+    """Maps an undamaged copy into memory.
 
     Args:
         path (str | Path): the copy.
-        digest (str): what :func:`copy_file` gave.
+        digest (str): see :func:`copy_file`.
         num (int): clips.
         map_shape (Sequence[int]): (M, h, w).
 
     Returns:
-        LabelArrays: its content; what is written to it does not reach the file.
+        LabelArrays: its content; writes do not reach the file.
 
     Raises:
-        DataError: if it is missing or differs.
+        DataError: If it is missing or differs.
     """
     path = Path(path)
     if not path.is_file():
@@ -222,10 +219,10 @@ def open_copy(
 
 
 def remove_copies(folder: str | Path, keep: Container[str]) -> None:
-    """Removes copies of banks that no checkpoint names any more.
+    """Removes copies that no checkpoint names any more.
 
     Args:
-        folder (str | Path): where checkpoints and copies are.
+        folder (str | Path): folder of checkpoints and copies.
         keep (Container[str]): names that stay.
     """
     for path in Path(folder).glob(copy_name('*')):
@@ -234,20 +231,18 @@ def remove_copies(folder: str | Path, keep: Container[str]) -> None:
 
 
 def local_rank() -> int:
-    """Rank among the processes of this machine, as launchers and MMEngine set it."""
+    """Rank among the processes of this machine, from the environment."""
     return int(os.environ.get('LOCAL_RANK', 0))
 
 
 def bank_path(folder: str | Path) -> Path:
-    """File of this machine's bank.
-
-    Every machine has one of its own, also where they share a file system.
+    """Gives the file of this machine's bank.
 
     Args:
-        folder (str | Path): where it lies.
+        folder (str | Path): its folder, which machines may share.
 
     Returns:
-        Path: named after the first rank of the machine.
+        Path: a file named after the first rank of the machine.
     """
     return Path(folder, f'pseudo_labels.rank{get_rank() - local_rank()}.bin')
 
@@ -269,7 +264,7 @@ def in_turns(action: Callable[[bool], object], shared: bool) -> None:
 
 
 def _digest(reader: int, size: int, writer: int | None = None) -> str:
-    """Digest of a file and, if there is a writer, a copy of what was digested."""
+    """Computes the digest of a file and, with a writer, copies the file."""
 
     def piece(offset: int) -> bytes:
         data = os.pread(reader, _CHUNK, offset)

@@ -1,4 +1,4 @@
-"""The pseudo-labels in a checkpoint, to look at."""
+"""Pseudo-labels of a checkpoint, for analysis tools."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +11,17 @@ from .bank import PseudoLabelBank
 
 
 class LabelMemory:
-    """What a checkpoint of training knows of the unlabeled clips.
+    """Pseudo-labels and reliability in a checkpoint of a training.
 
     Args:
-        path (str): The checkpoint.
-        ids (Sequence[str]): The unlabeled clips, in the order of their data set.
-        cfg (Any): The config, whose hook says how reliability is measured.
+        path (str): the checkpoint.
+        ids (Sequence[str]): ids of the N unlabeled clips, in the order of their data
+            set.
+        cfg (Any): the config, whose hook sets the measures of reliability.
 
     Attributes:
-        bank (PseudoLabelBank): The labels.
-        epoch (int): Epochs that were finished.
+        bank (PseudoLabelBank): the labels.
+        epoch (int): epochs that were finished.
         scores (Tensor): (N,) reliability in [0, 1].
         ranks (Tensor): (N,) from 1, the most reliable first.
 
@@ -64,14 +65,14 @@ class LabelMemory:
         self.ranks = order.argsort() + 1
 
     def describe(self, index: int) -> tuple[dict, str]:
-        """Look up a clip.
+        """Describes a clip.
 
         Args:
-            index (int): Its place in the data set.
+            index (int): position of the clip in the data set.
 
         Returns:
-            tuple[dict, str]: Its labels (h, w) by localizer, none before its first
-            visit; and a line on them.
+            tuple[dict, str]: its labels (h, w) by localizer, empty before its first
+            visit; and a line about them.
         """
         visits = int(self.bank.visits[index])
         if not visits:

@@ -11,14 +11,13 @@ from .alignment import AreaAlignment
 def sharpen(prob: Tensor, temperature: float) -> Tensor:
     """Sharpens binary probabilities.
 
-    ``S = p^(1/T) / (p^(1/T) + (1 - p)^(1/T))``, which is the logistic function
-    of the logit divided by T: the two-class case of the sharpening that
-    MixMatch (Berthelot et al., NeurIPS 2019, eq. 7) introduced and that XPL
-    applies to localization maps.
+    ``S = p^(1/T) / (p^(1/T) + (1 - p)^(1/T))``, the logistic function of the logit
+    divided by T: MixMatch's sharpening (Berthelot et al., NeurIPS 2019, eq. 7) for
+    two classes, which XPL applies to localization maps.
 
     Args:
         prob (Tensor): probabilities in [0, 1], any shape.
-        temperature (float): T > 0; below 1 sharpens, 1 leaves as is.
+        temperature (float): T > 0; below 1 sharpens, 1 changes nothing.
 
     Returns:
         Tensor: sharpened probabilities in [0, 1], same shape.
@@ -30,12 +29,11 @@ def sharpen(prob: Tensor, temperature: float) -> Tensor:
 
 
 def harden(prob: Tensor, threshold: float = 0.5) -> Tensor:
-    """Turns probabilities into hard labels, the vanilla pseudo-label.
+    """Turns probabilities into hard labels.
 
     Args:
         prob (Tensor): probabilities in [0, 1], any shape.
-        threshold (float): at and above it a cell is foreground.
-            Defaults to 0.5.
+        threshold (float): cells at or above it are foreground.
 
     Returns:
         Tensor: zeros and ones, same shape and dtype.
@@ -47,18 +45,17 @@ EXCHANGES = ('cross', 'self', 'intersection', 'ensemble')
 
 
 def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
-    """Hands out pseudo-labels.
+    """Exchanges pseudo-labels between localizers.
 
     Args:
-        labels (Tensor): (B, M, h, w), the label that each of M localizers made.
-        mode (str): 'cross', each learns from its neighbour's label, with M = 2
-            from the other's (XPL); 'self', each from its own (self-training);
-            'intersection', all from the minimum of all (the soft form of DMT's
-            intersection of masks); 'ensemble', all from the mean of all.
-            Defaults to 'cross'.
+        labels (Tensor): (B, M, h, w), labels made by each of M localizers.
+        mode (str): 'cross', each localizer learns from the label of its neighbour,
+            of the other one for M = 2 (XPL); 'self', each from its own
+            (self-training); 'intersection', all from the minimum (the soft form of
+            DMT's intersection of masks); 'ensemble', all from the mean.
 
     Returns:
-        Tensor: (B, M, h, w), the target of each localizer.
+        Tensor: (B, M, h, w), targets of each localizer.
     """
     if mode == 'cross':
         return labels.roll(1, dims=1)
@@ -72,26 +69,24 @@ def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
 
 
 class PseudoLabeler:
-    """Predicts maps in evaluation mode and makes labels of them.
+    """Predicts maps in evaluation mode and turns them into labels.
 
-    The labels are the learner's own, or those of a *teacher*: the exponential
-    moving average of the learner's weights over training steps,
-    ``W_t = teacher_momentum * W_(t-1) + (1 - teacher_momentum) * W`` (mean
-    teacher; Tarvainen & Valpola, NeurIPS 2017, eq. 1). Buffers, such as the
-    running statistics of batch normalisation, are not averaged over steps but
-    copied from the learner, and averaged over ranks, so that all ranks hold one
-    teacher. It has a learner's weights by name: its entry of a checkpoint can
-    be loaded into one.
+    The labels are the learner's own, or those of a *teacher*: the exponential moving
+    average (EMA) of the learner's weights over training steps,
+    ``W_t = teacher_momentum * W_(t-1) + (1 - teacher_momentum) * W`` (mean teacher;
+    Tarvainen & Valpola, NeurIPS 2017, eq. 1). Its buffers, such as running
+    statistics of batch normalisation, are copied from the learner and averaged over
+    ranks, so that all ranks have the same teacher. Its state dict has the names of
+    the learner's.
 
     Args:
         soft (bool): sharpened probabilities if True, else probabilities
-            thresholded at 0.5. Defaults to True.
-        temperature (float): T > 0 of the sharpening. Defaults to 1.
+            thresholded at 0.5.
+        temperature (float): T > 0 of the sharpening.
         align_area (bool): whether the mean area of the labels is kept at that of
-            the annotated maps, see :class:`~.alignment.AreaAlignment`.
-            Defaults to False.
+            the annotated maps; see :class:`~.alignment.AreaAlignment`.
         teacher_momentum (float, optional): in (0, 1); weight of the past in the
-            teacher. Defaults to None, no teacher.
+            teacher; no teacher by default.
     """
 
     ALIGNMENT_KEY = 'area_alignment'
@@ -116,7 +111,7 @@ class PseudoLabeler:
         self.alignment: AreaAlignment | None = None
 
     def bind(self, learner: nn.Module) -> None:
-        """Begins anew with a learner.
+        """Sets the learner and resets the state.
 
         Args:
             learner (nn.Module): has ``names``, ``localizers`` and
@@ -126,7 +121,7 @@ class PseudoLabeler:
         self.alignment = AreaAlignment(len(learner.names)) if self.align_area else None
 
     def start(self) -> None:
-        """Makes the teacher, a copy of the learner, unless there is one already."""
+        """Creates the teacher as a copy of the learner, unless it exists."""
         if self.teacher_momentum is None or self.teacher is not None:
             return
         self.teacher = ExponentialMovingAverage(
@@ -135,7 +130,7 @@ class PseudoLabeler:
         self.step()  # the average counts its first update as the copy
 
     def step(self) -> None:
-        """Moves the teacher, if there is one, towards the learner."""
+        """Updates the teacher, if there is one."""
         if self.teacher is None:
             return
         self.teacher.update_parameters(self.learner)
@@ -153,7 +148,7 @@ class PseudoLabeler:
             Tensor: (B, M, h, w) probabilities of M localizers.
 
         Raises:
-            ValueError: if the localizers' maps differ in size.
+            ValueError: If the localizers' maps differ in size.
         """
         model = self.learner if self.teacher is None else self.teacher.module
         training = model.training
@@ -170,11 +165,11 @@ class PseudoLabeler:
         return torch.stack(list(maps.values()), dim=1)
 
     def label(self, maps: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Makes labels of predicted probabilities.
+        """Turns predicted probabilities into labels.
 
         Args:
-            maps (Tensor): (B, M, h, w) probabilities; with area alignment those
-                of all ranks.
+            maps (Tensor): (B, M, h, w) probabilities; with area alignment of all
+                ranks together.
             valid (Tensor, optional): (B, h, w) bool, cells that were seen.
 
         Returns:
@@ -185,11 +180,11 @@ class PseudoLabeler:
         return self._soften(maps)
 
     def state_dict(self) -> dict:
-        """Everything that a resumed run needs, as entries of a checkpoint.
+        """Gives the entries of a checkpoint that a resumed run needs.
 
         Returns:
-            dict: ``area_alignment`` and ``teacher``, each only if it is in use;
-            the teacher's is None before :meth:`start`.
+            dict: ``area_alignment`` and ``teacher``, each only if it is used; the
+            teacher's is None before :meth:`start`.
         """
         state = {}
         if self.alignment is not None:
@@ -202,13 +197,13 @@ class PseudoLabeler:
         return state
 
     def check_state(self, state: dict) -> None:
-        """Refuses a checkpoint that lacks what this source needs.
+        """Refuses a checkpoint without the entries that are needed.
 
         Args:
             state (dict): a checkpoint.
 
         Raises:
-            ValueError: if it has no entry for the alignment or the teacher.
+            ValueError: If it has no entry for the alignment or the teacher.
         """
         for key, used, setting in (
             (self.ALIGNMENT_KEY, self.align_area, 'align_area=False'),
@@ -225,7 +220,7 @@ class PseudoLabeler:
         """Restores what :meth:`state_dict` gave.
 
         Args:
-            state (dict): a former state, perhaps among other entries.
+            state (dict): a checkpoint, or what :meth:`state_dict` gave.
         """
         if self.align_area:
             self.alignment.load_state_dict(state[self.ALIGNMENT_KEY])
@@ -234,5 +229,5 @@ class PseudoLabeler:
             self.teacher.module.load_state_dict(state[self.TEACHER_KEY])
 
     def _soften(self, maps: Tensor) -> Tensor:
-        """Makes labels of probabilities, each cell by itself."""
+        """Turns probabilities into labels, cell by cell."""
         return sharpen(maps, self.temperature) if self.soft else harden(maps)

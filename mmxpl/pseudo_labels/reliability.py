@@ -11,34 +11,33 @@ MEASURES = ('agreement', 'confidence', 'stability')
 
 
 def agreement(labels: Tensor) -> Tensor:
-    """Soft IoU of the localizers' labels: sum of minima over sum of maxima.
+    """Computes the soft IoU of labels: sum of minima over sum of maxima.
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
 
     Returns:
-        Tensor: (N,) in [0, 1]; 0 where every label is empty, since two empty
-        maps agree on nothing that could be learnt.
+        Tensor: (N,) in [0, 1]; 0 if all labels are empty.
     """
     low, high = labels.amin(dim=1), labels.amax(dim=1)
     return low.sum(dim=(1, 2)) / high.sum(dim=(1, 2)).clamp_min(1e-6)
 
 
 def confidence(labels: Tensor) -> Tensor:
-    """One minus the mean binary entropy in bits.
+    """Computes one minus the mean binary entropy in bits.
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
 
     Returns:
-        Tensor: (N,) in [0, 1]; 1 where every cell is 0 or 1.
+        Tensor: (N,) in [0, 1]; 1 if every cell is 0 or 1.
     """
     nats = torch.special.entr(labels) + torch.special.entr(1 - labels)
     return 1 - nats.mean(dim=(1, 2, 3)) / torch.log(nats.new_tensor(2.0))
 
 
 def reliability(labels: Tensor, change: Tensor, measures: Sequence[str]) -> Tensor:
-    """Multiplies the chosen measures.
+    """Computes the reliability, the product of the chosen measures.
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
@@ -70,21 +69,21 @@ def score_labels(
     measures: Sequence[str],
     mode: str = 'cross',
 ) -> Tensor:
-    """Scores what each localizer is about to be taught, for a fixed threshold.
+    """Scores the targets of each localizer, for a fixed threshold.
 
-    Agreement and stability are properties of a clip, the same for every
-    localizer. Confidence belongs to one prediction: each localizer gets that of
-    the prediction its target was made of, handed out as the labels are. It is
-    measured on the probabilities, since hard labels are always confident.
+    Agreement and stability are properties of a clip, equal for all localizers.
+    Confidence is that of the prediction behind the target, exchanged as the labels
+    are; it is computed from the probabilities, since hard labels are always
+    confident.
 
     Args:
         maps (Tensor): (B, M, h, w) predicted probabilities of M localizers.
         labels (Tensor): (B, M, h, w) labels in [0, 1] before the exchange.
         change (Tensor): (B,), mean absolute change of the labels at their last
             visit, in [0, 1].
-        measures (Sequence[str]): what is multiplied, see
+        measures (Sequence[str]): measures that are multiplied, see
             :func:`~.reliability.reliability`.
-        mode (str): see :func:`~.exchange.exchange`. Defaults to 'cross'.
+        mode (str): see :func:`~.exchange.exchange`.
 
     Returns:
         Tensor: (B, M) in [0, 1].

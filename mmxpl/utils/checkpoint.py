@@ -1,4 +1,4 @@
-"""Safe reading of checkpoints and of the configs that they carry."""
+"""Safe reading of checkpoints and of the configs in them."""
 
 import ast
 import os
@@ -32,13 +32,11 @@ _LOCK = threading.Lock()
 def load_weights_only() -> None:
     """Makes every checkpoint of this process load with ``weights_only=True``.
 
-    Without it some releases of MMEngine load whatever a pickle holds, at once
-    or after a warning. Local files are read by :func:`read_checkpoint`; for all
-    other sources PyTorch's own switch is set, which overrides the argument, and
-    the list of what MMEngine allows them is narrowed.
-    PyTorch's opposite switch, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed:
-    it is for a file that one trusts. Tools call this function; importing mmxpl
-    changes nothing.
+    Some releases of MMEngine load any pickle. Local files are read by
+    :func:`read_checkpoint`; for other sources PyTorch's switch is set, which overrides
+    the argument, and MMEngine's list of allowed classes is narrowed. PyTorch's opposite
+    switch, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed, for trusted files. Tools
+    call this function; importing mmxpl changes nothing.
     """
     if os.environ.get(_OPT_OUT, '0').lower() in {'1', 'y', 'yes', 'true'}:
         return
@@ -56,19 +54,19 @@ def load_weights_only() -> None:
 def read_checkpoint(
     filename: str, map_location: str | torch.device | Callable | None = None
 ) -> dict[str, Any]:
-    """Reads a checkpoint that may hold tensors, plain Python and log history.
+    """Reads a checkpoint of tensors, plain Python values and log history.
 
     Args:
-        filename (str): The file; ``~`` is expanded.
-        map_location (str | torch.device | Callable, optional): As for
+        filename (str): the file; ``~`` is expanded.
+        map_location (str | torch.device | Callable, optional): as for
             ``torch.load``.
 
     Returns:
-        dict: The checkpoint.
+        dict: the checkpoint.
 
     Raises:
-        DataError: If the file does not exist, is no checkpoint, is damaged, or
-            holds objects that would run code when read, or numbers that are none.
+        DataError: If the file does not exist, is no checkpoint or damaged, or holds
+            objects that could run code, or NaN or infinite values.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -84,7 +82,7 @@ def read_checkpoint(
             checkpoint = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(_refusal(filename, error)) from error
-    except Exception as error:  # whatever damage can lead to
+    except Exception as error:  # any error of a damaged file
         raise DataError(
             f"checkpoint '{filename}' cannot be read, it is damaged or no "
             f'checkpoint ({str(error).splitlines()[0] if str(error) else error!r}).'
@@ -105,21 +103,21 @@ def read_checkpoint(
 
 
 def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
-    """Reads what a checkpoint says of itself, and not its tensors.
+    """Reads the ``meta`` of a checkpoint without its tensors.
 
     Args:
-        filename (str | Path): A local file.
+        filename (str | Path): a local file.
 
     Returns:
-        tuple: Its ``meta``; and whether a run can be resumed from it, which is not
-        so if it holds weights alone.
+        tuple: its ``meta``; and whether a run can be resumed from it, which needs more
+        than weights.
 
     Raises:
         DataError: If that part of the file is damaged, or it is no checkpoint.
     """
     try:
         _check_head(filename)
-        # mapped into memory: tensors that nobody looks at are not read
+        # memory-mapped, so that tensors are not read
         with _safe_globals():
             checkpoint = torch.load(filename, 'cpu', weights_only=True, mmap=True)
         return dict(checkpoint.get('meta') or {}), 'optimizer' in checkpoint
@@ -129,17 +127,16 @@ def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
 
 @contextmanager
 def _safe_globals() -> Iterator[None]:
-    """Allows what checkpoints hold, for one thread at a time.
+    """Allows the classes in checkpoints, for one thread at a time.
 
-    PyTorch keeps one list for the process, which the thread that leaves first would
-    empty for the others.
+    PyTorch has one list for the process, which the first thread to leave would empty.
     """
     with _LOCK, torch.serialization.safe_globals(_allowed_globals()):
         yield
 
 
 def _check_head(filename: str | Path) -> None:
-    """Checks the checksum of all but the tensors."""
+    """Checks the checksum of all parts but the tensors."""
     with zipfile.ZipFile(filename) as archive:
         for name in archive.namelist():
             if name.endswith('/data.pkl'):
@@ -147,26 +144,26 @@ def _check_head(filename: str | Path) -> None:
 
 
 def damaged_part(filename: str | Path) -> str | None:
-    """Checks a checkpoint's checksums, which ``torch.load`` does not look at.
+    """Checks the checksums of a checkpoint, which ``torch.load`` ignores.
 
     Args:
-        filename (str | Path): A local file.
+        filename (str | Path): a local file.
 
     Returns:
-        str | None: Name of the first damaged part; None if all are well or the
-        file is no archive, as those of PyTorch before 1.6.
+        str | None: name of the first damaged part; None if there is none, or if the
+        file is no archive, as before PyTorch 1.6.
     """
     try:
         with zipfile.ZipFile(filename) as archive:
             return archive.testzip()
     except zipfile.BadZipFile:
-        return None  # torch.load says what it is, or that it is none
-    except Exception as error:  # the archive's own entries can be damaged, too
+        return None  # torch.load raises an error if it is no checkpoint
+    except Exception as error:  # entries of the archive can also be damaged
         return str(error) or type(error).__name__
 
 
 def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
-    """Words the refusal of a file that safe unpickling cannot read."""
+    """Message for a file that safe unpickling refuses."""
     text = str(error)
     marker = 'GLOBAL '
     if marker not in text:
@@ -183,10 +180,10 @@ def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
 
 
 class _History(HistoryBuffer):
-    """Stands for MMEngine's ``HistoryBuffer`` while one is read.
+    """Replaces MMEngine's ``HistoryBuffer`` while one is read.
 
-    That class takes over whatever a file says its attributes are, methods
-    included. This one takes the history alone and then becomes the other.
+    MMEngine's class accepts any attribute from a file, including methods. This one
+    accepts the history only and then becomes the other.
     """
 
     def __setstate__(self, state: dict) -> None:
@@ -200,15 +197,14 @@ class _History(HistoryBuffer):
 
 
 def _no_attribute(owner: Any, name: str) -> None:
-    """Stands for ``getattr``, by which histories name their own methods."""
+    """Replaces ``getattr``, by which histories refer to their methods."""
 
 
 def _allowed_globals() -> list[Any]:
-    """Lists what MMEngine's message hub puts into every checkpoint.
+    """Lists the classes that MMEngine's message hub writes into every checkpoint.
 
-    Its ``HistoryBuffer`` is an object with NumPy arrays and, by way of
-    ``getattr``, references to its own methods. To allow ``getattr`` itself would
-    let a file reach ``eval``.
+    Its ``HistoryBuffer`` has NumPy arrays and, by ``getattr``, references to its own
+    methods. The real ``getattr`` would give a file access to ``eval``.
     """
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = ('float32', 'float64', 'int32', 'int64', 'uint32')
@@ -228,22 +224,20 @@ _REMEDY = 'Give the config file that it was trained with.'
 
 
 def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
-    """Takes the config out of a checkpoint of MMEngine's.
+    """Reads the config in a checkpoint of MMEngine without running it.
 
-    MMEngine itself runs the text as Python. Here it is only parsed, since a
-    checkpoint may come from anyone: assignments of plain values and ``dict(...)``,
-    which is all that MMEngine writes. Modules that its ``custom_imports`` name are
-    not imported.
+    The text may contain assignments of plain values and ``dict(...)``, which is all
+    that MMEngine writes. Modules in its ``custom_imports`` are not imported.
 
     Args:
-        checkpoint (Mapping[str, Any]): what the file held.
+        checkpoint (Mapping[str, Any]): content of the file.
         source (str): the file, for messages.
 
     Returns:
-        Config: The config.
+        Config: the config.
 
     Raises:
-        DataError: If there is none, or if it is more than plain values.
+        DataError: If there is none, or if it contains other code.
     """
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
@@ -264,10 +258,10 @@ def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
 
 
 def refuse_unregistered(cfg: Any, source: str) -> None:
-    """Makes sure that a config builds nothing but registered models and transforms.
+    """Checks that a config builds registered models and transforms only.
 
-    A registry of MMEngine's takes any importable name for a type, ``os.system``
-    as well, which must not be believed of a file from elsewhere.
+    MMEngine's registries accept any importable name as a type, such as
+    ``os.system``.
 
     Args:
         cfg (Any): part of a config.
@@ -316,7 +310,7 @@ def _types(cfg: Any) -> Iterator[Any]:
 
 
 def _is_registered(name: Any) -> bool:
-    """Tells whether a registry of mmxpl's, mmdet's or MMEngine's has a type."""
+    """Tells whether a registry of mmxpl, mmdet or MMEngine has a type."""
     if not isinstance(name, str):
         return False
     scope, _, bare = name.rpartition('.')
@@ -331,9 +325,9 @@ def _is_registered(name: Any) -> bool:
 
 
 def _may_hold(registry: Registry, scope: str) -> bool:
-    """Tells whether a name of a scope is looked for in a registry.
+    """Tells whether a registry may hold names of a scope.
 
-    mmcv has no registry of its own: it registers with MMEngine.
+    mmcv has no registries: it registers with MMEngine.
     """
     scopes = (scope,) if scope else ('mmxpl', 'mmengine', 'mmcv')
     return registry.scope in scopes or (scope == 'mmcv' and registry.parent is None)

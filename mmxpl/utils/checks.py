@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def check_positive(**settings: float) -> None:
-    """Refuses what is not above 0, NaN as well.
+    """Refuses settings that are not above 0, such as NaN.
 
     Args:
-        **settings (float): by name.
+        **settings (float): values by name.
 
     Raises:
-        ValueError: with name and value.
+        ValueError: If there is one, with its name and value.
     """
     for name, value in settings.items():
         if not value > 0:
@@ -21,13 +21,13 @@ def check_positive(**settings: float) -> None:
 
 
 def check_share(**settings: float) -> None:
-    """Refuses what is not in [0, 1).
+    """Refuses settings outside [0, 1).
 
     Args:
-        **settings (float): by name.
+        **settings (float): values by name.
 
     Raises:
-        ValueError: with name and value.
+        ValueError: If there is one, with its name and value.
     """
     for name, value in settings.items():
         if not 0 <= value < 1:
@@ -35,13 +35,13 @@ def check_share(**settings: float) -> None:
 
 
 def check_not_negative(**settings: float) -> None:
-    """Refuses what is below 0, NaN as well.
+    """Refuses settings below 0, and NaN.
 
     Args:
-        **settings (float): by name.
+        **settings (float): values by name.
 
     Raises:
-        ValueError: with name and value.
+        ValueError: If there is one, with its name and value.
     """
     for name, value in settings.items():
         if not value >= 0:
@@ -52,10 +52,10 @@ _CHUNK = 1 << 24  # values looked at together, so that memory stays flat
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Tells whether all values are numbers.
+    """Tells whether all values are finite.
 
     Args:
-        tensor (Tensor): Any shape and type.
+        tensor (Tensor): any shape and type.
 
     Returns:
         bool: False if one is NaN or infinite.
@@ -66,15 +66,14 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def nonfinite_entries(state: Any, name: str = '') -> Iterator[str]:
-    """Walks through nested dicts and lists of tensors and numbers.
+    """Finds tensors with NaN or infinite values in nested dicts and lists.
 
     Args:
-        state (Any): Such as a checkpoint.
-        name (str): Of the whole, which names of its parts begin with. Defaults to
-            none.
+        state (Any): for example a checkpoint.
+        name (str): prefix of the names.
 
     Yields:
-        str: Dotted name of each tensor with a value that is NaN or infinite.
+        str: dotted name of such a tensor.
     """
     if isinstance(state, Tensor):
         if not is_finite(state):

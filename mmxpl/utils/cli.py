@@ -1,4 +1,4 @@
-"""What the command-line tools share."""
+"""Arguments, configs and errors of the command-line tools."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _VIDEO_ID = re.compile(r'[\w-]{11}(_\d{6})?')
 
 
 class OptionAction(DictAction):
-    """Parses ``KEY=VALUE`` pairs and says so where one is none."""
+    """Parses ``KEY=VALUE`` pairs and refuses other values."""
 
     def __call__(
         self,
@@ -80,7 +80,7 @@ def add_launcher(parser: ArgumentParser) -> None:
 
 
 def export_local_rank(args: Namespace) -> None:
-    """Puts the launcher's local rank where MMEngine looks for it."""
+    """Sets LOCAL_RANK, which MMEngine reads, to the launcher's local rank."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
@@ -90,13 +90,13 @@ def load_config(
     """Reads a config and merges a method and options from the command line.
 
     Args:
-        path (str): The config file.
-        options (dict, optional): Parsed ``--cfg-options``.
-        method (str, optional): A method, see :func:`mmxpl.utils.config.apply_method`;
+        path (str): the config file.
+        options (dict, optional): parsed ``--cfg-options``.
+        method (str, optional): a method, see :func:`mmxpl.utils.config.apply_method`;
             options come after it. Defaults to the config's own.
 
     Returns:
-        Config: The config, with ``mmxpl`` as default scope if it sets none.
+        Config: the config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
         DataError: If the file does not exist, a method or an option is unknown, or a
@@ -118,10 +118,10 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
     """Sets the work directory: command line, else config, else from its name.
 
     Args:
-        cfg (Config): The config, changed in place.
-        config_path (str): The config file, which names the default directory
+        cfg (Config): the config, changed in place.
+        config_path (str): the config file, which names the default directory
             ``./work_dirs/NAME``.
-        work_dir (str, optional): The directory from the command line.
+        work_dir (str, optional): the directory from the command line.
     """
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -130,11 +130,11 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
 
 
 def check_output(path: str, option: str) -> None:
-    """Looks, before any work, whether a file can be written.
+    """Checks, before any work, that a file can be written.
 
     Args:
-        path (str): The file.
-        option (str): Which argument names it.
+        path (str): the file.
+        option (str): argument that names it.
 
     Raises:
         DataError: If it cannot.
@@ -150,14 +150,14 @@ def check_output(path: str, option: str) -> None:
 
 
 class IdParser(ArgumentParser):
-    """A parser whose values may be ids with a leading dash, as YouTube has them.
+    """Parser whose values may be ids with a leading dash, such as YouTube's.
 
-    What begins with a dash counts as a value unless it is an option of the parser, or
-    the beginning of a long one.
+    An argument with a leading dash is a value unless it is an option of the parser or
+    the abbreviation of one.
     """
 
     def _parse_optional(self, arg_string: str) -> Any:
-        """Tells options from values."""
+        """Distinguishes options from values."""
         name = arg_string.split('=', 1)[0]
         known = any(
             option == name or (name[:2] == '--' and option.startswith(name))
@@ -171,15 +171,13 @@ class IdParser(ArgumentParser):
 
 @contextmanager
 def one_clear_error() -> Iterator[None]:
-    """Turns what a user can mend into one message and exit code 2.
+    """Turns errors that the user can remedy into one message and exit code 2.
 
-    That is a :class:`DataError`, a file that cannot be read or written, a setting
-    that a class of mmxpl refuses, and data workers that were killed; see
-    :func:`~.errors.explain`. Every other exception passes with its traceback, and
-    with ``MMXPL_DEBUG=1`` in the environment all do.
+    See :func:`~.errors.explain`. All other errors, and with ``MMXPL_DEBUG=1`` in the
+    environment every error, pass with their traceback.
 
     Yields:
-        None: Control to the tool's work.
+        None: control to the tool.
 
     Raises:
         SystemExit: With code 2 after such an error.

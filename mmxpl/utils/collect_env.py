@@ -1,4 +1,4 @@
-"""Prints what is installed and what follows from it.
+"""Report of the installed packages and of what is missing.
 
 Run ``python -m mmxpl.utils.collect_env`` and add its output to bug reports.
 """
@@ -40,10 +40,10 @@ def _installed(module: str) -> str:
     """Names the distributions that provide a module, with their versions.
 
     Args:
-        module (str): Name of an importable top-level module.
+        module (str): name of an importable top-level module.
 
     Returns:
-        str: For example ``'2.3.6 (onedl-mmcv)'``, or ``'not installed'``. Two
+        str: for example ``'2.3.6 (onedl-mmcv)'``, or ``'not installed'``. Two
         distributions are both named, since one has then overwritten the other.
     """
     names = sorted(set(packages_distributions().get(module, [])))
@@ -72,7 +72,7 @@ def collect_env() -> dict[str, str]:
     """Collects the versions of everything that a run depends on.
 
     Returns:
-        dict[str, str]: Name and version or state, in the order to print.
+        dict[str, str]: name and version or state, in the order to print.
     """
     env = {
         'mmxpl': __version__,
@@ -94,13 +94,13 @@ def _mmcv_compiled() -> bool:
 
 
 def consequences(env: dict[str, str]) -> list[str]:
-    """Says in words what an environment can and cannot do.
+    """Describes what an environment lacks and what follows from it.
 
     Args:
-        env (dict[str, str]): What :func:`collect_env` returned.
+        env (dict[str, str]): what :func:`collect_env` returned.
 
     Returns:
-        list[str]: One sentence or two for each fact that matters.
+        list[str]: one sentence or two for each fact that matters.
     """
     said = []
     missing = [name for name, _ in _PACKAGES if env[name] == _MISSING]

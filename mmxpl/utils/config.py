@@ -48,14 +48,14 @@ _BATCH_SIZE = 'train_dataloader.batch_size'
 
 
 def refuse_inert_keys(cfg: Config, path: str) -> None:
-    """Refuses keys of a config file that look like settings and are read by nobody.
+    """Refuses keys of a config file that look like settings but are not read.
 
-    A config may have variables of any name. One that is misspelt, or of MMDetection
-    2, is a setting all the same unless its value is found where it counts.
+    Variables of a config may have any name. A misspelt setting, or one of MMDetection
+    2, is refused unless its value occurs in a setting that is read.
 
     Args:
-        cfg (Config): The config.
-        path (str): Its file, for messages.
+        cfg (Config): the config.
+        path (str): its file, for messages.
 
     Raises:
         DataError: If there is such a key.
@@ -84,20 +84,19 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
-    """Merges command-line options into a config that must know their keys.
+    """Merges command-line options, whose keys must exist, into a config.
 
-    MMEngine merges any key, so that a misspelt one changes nothing and says
-    nothing. Here a key must exist in the config, or be an argument of the
-    Runner that the config leaves at its default.
+    MMEngine merges any key, so that a misspelt one has no effect. Here a key must
+    exist in the config or be an argument of the Runner.
 
     Args:
-        cfg (Config): The config, changed in place.
-        options (dict): Dotted keys, indices for lists, and their values, as
+        cfg (Config): the config, changed in place.
+        options (dict): dotted keys, indices for lists, and their values, as
             MMEngine's ``DictAction`` parses them.
 
     Raises:
-        DataError: If a key is unknown, or if it is a variable of the config
-            file whose value was already used where it counts.
+        DataError: If a key is unknown, or if it is a variable of the config file,
+            which is read only when the file is.
     """
     for key in options:
         _check_key(cfg, key)
@@ -105,7 +104,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
 
 def _check_key(cfg: Config, key: str) -> None:
-    """Raises a DataError if setting ``key`` would not have an effect."""
+    """Raises a DataError if setting ``key`` would have no effect."""
     if key == _BATCH_SIZE and 'batch_size' not in cfg.get('train_dataloader', {}):
         raise DataError(
             f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
@@ -150,7 +149,7 @@ def _paths(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _read_paths(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Yields those dotted keys, with values, that have an effect."""
+    """Yields the dotted keys, with values, that have an effect."""
     read = _read_keys()
     return (
         item
@@ -160,7 +159,7 @@ def _read_paths(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _unknown(cfg: Config, key: str, parent: str) -> DataError:
-    """Words the refusal of a key that is not in the config."""
+    """Makes the error of a key that is not in the config."""
     hints = _nearest(cfg, key, parent)
     message = f"--cfg-options: unknown key '{key}'"
     if hints:
@@ -169,16 +168,16 @@ def _unknown(cfg: Config, key: str, parent: str) -> DataError:
 
 
 def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
-    """Lists the existing keys that look most like an unknown one.
+    """Lists the existing keys that are most similar to an unknown one.
 
     Args:
-        cfg (Config): The config.
-        key (str): The unknown key.
-        parent (str): Its longest part that exists, or an empty string.
+        cfg (Config): the config.
+        key (str): the unknown key.
+        parent (str): its longest part that exists, or an empty string.
 
     Returns:
-        list[str]: At most a few keys: siblings first, then keys elsewhere with
-        the same or a similar last name, then keys that look alike as a whole.
+        list[str]: a few keys: siblings first, then keys elsewhere with a similar last
+        name, then keys that are similar as a whole.
     """
     paths = [path for path, _ in _read_paths(cfg)]
     depth = parent.count('.') + 1 if parent else 0
@@ -204,7 +203,7 @@ def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
 
 
 def _plain_variable(cfg: Config, key: str) -> DataError:
-    """Words the refusal of a variable that nothing reads after loading."""
+    """Makes the error of a variable that is not read after loading."""
     name = key.split('.')[0]
     message = (
         f"--cfg-options: '{name}' is a variable of the config file; its value was "
@@ -220,8 +219,8 @@ def _uses(cfg: Config, name: str) -> list[str]:
     """Lists the keys that probably got their value from a variable.
 
     Args:
-        cfg (Config): The config.
-        name (str): The variable.
+        cfg (Config): the config.
+        name (str): the variable.
 
     Returns:
         list[str]: Keys of the same name and value; if there are none, keys of
@@ -262,7 +261,7 @@ def find_method(method: str) -> Path:
         method (str): name of a method that comes with mmxpl, or a config file.
 
     Returns:
-        Path: The file.
+        Path: the file.
 
     Raises:
         DataError: If there is neither.
@@ -279,12 +278,11 @@ def find_method(method: str) -> Path:
 
 
 def apply_method(cfg: Config, method: str) -> None:
-    """Makes a config that of another method.
+    """Applies the overlay of a method to a config.
 
-    The overlay is merged as a child config is into its base: dictionaries key by
-    key, with ``_delete_=True`` for a whole one; everything else replaces what is
-    there. The key ``'*'`` stands for every key that the config has at its place.
-    ``cfg.method`` then says what tables call the method.
+    The overlay is merged as a child config is into its base; the key ``'*'`` stands
+    for every key that the config has at its place. ``cfg.method`` is then the name of
+    the method.
 
     Args:
         cfg (Config): a config of XPL as the paper has it, changed in place.

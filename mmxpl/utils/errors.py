@@ -1,4 +1,4 @@
-"""The error that bad input raises, and what other errors mean to a user."""
+"""The error of bad input, and explanations of other errors."""
 
 import re
 import traceback
@@ -8,22 +8,22 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class DataError(ValueError):
-    """Input that cannot be used as it is.
+    """Error of bad input.
 
-    The message is one sentence or two for the person who brought the input: it
-    names the file (or the id), the field, and what to do about it.
+    The message is for the user: it names the file or the id, the field, and the
+    remedy, in one or two sentences.
     """
 
 
 def explain(error: BaseException) -> str | None:
-    """Words an error that a person at the command line can do something about.
+    """Explains an error that the user of a tool can remedy.
 
     Args:
-        error (BaseException): what a tool ended with.
+        error (BaseException): the error that ended a tool.
 
     Returns:
-        str | None: One message; None for what looks like a fault of the program,
-        where the traceback says more.
+        str | None: a message; None for faults of the program, whose traceback is
+        shown.
     """
     if isinstance(error, DataError):
         return _without_worker_traceback(str(error))
@@ -39,13 +39,13 @@ def explain(error: BaseException) -> str | None:
 
 
 def explain_worker_death(text: str) -> str | None:
-    """Words the error of a data worker that was ended from outside.
+    """Explains the error of a data worker that was killed.
 
     Args:
-        text (str): What ``torch.utils.data`` says.
+        text (str): message of ``torch.utils.data``.
 
     Returns:
-        str | None: One message; None if it is about something else.
+        str | None: a message; None for other errors.
     """
     first = text.strip().split('\n')[0].rstrip('.')
     if 'shared memory' in text or 'torch_shm' in text or '</torch_' in text:
@@ -68,7 +68,7 @@ def explain_worker_death(text: str) -> str | None:
 
 
 def _explain_name(error: UnicodeEncodeError) -> str | None:
-    """Words a name of a file whose bytes are no text."""
+    """Explains a file name that is not UTF-8."""
     text = error.object
     if not '\ud800' <= text[error.start] <= '\udfff':
         return None
@@ -79,7 +79,7 @@ def _explain_name(error: UnicodeEncodeError) -> str | None:
 
 
 def _explain_channels(text: str) -> str | None:
-    """Words a network that is given other channels than it was built for."""
+    """Explains an input with a wrong number of channels."""
     found = re.search(r'to have (\d+) channels, but got (\d+) channels', text)
     if found is None:
         return None
@@ -91,7 +91,7 @@ def _explain_channels(text: str) -> str | None:
 
 
 def _explain_os_error(error: OSError) -> str:
-    """Words a file that cannot be had, or a port."""
+    """Explains a file or a port that cannot be used."""
     if error.filename is None or error.strerror is None:
         return f'{error}.'
     names = f"'{_text(error.filename)}'"
@@ -105,7 +105,7 @@ def _text(name: str | bytes | int) -> str:
 
 
 def _refusal(error: BaseException) -> str | None:
-    """Words a setting that a class of the package itself has refused."""
+    """Returns the message of a setting that a class of mmxpl refuses."""
     inner = error.__context__
     # a registry raises the error of a class anew, with the name of the class before it
     while type(inner) is type(error) and str(error).endswith(str(inner)):
@@ -117,7 +117,7 @@ def _refusal(error: BaseException) -> str | None:
 
 
 def _without_worker_traceback(text: str) -> str:
-    """Takes away what ``torch.utils.data`` adds to a worker's error."""
+    """Removes the traceback that ``torch.utils.data`` adds to a worker's error."""
     if 'Original Traceback' in text:
         text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
     return text.strip()

@@ -12,7 +12,7 @@ PREFIX = '.tmp.'
 
 @contextmanager
 def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
-    """Gives a hidden draft beside a file, which replaces the file at the end.
+    """Yields a hidden draft beside a file, which replaces the file at the end.
 
     If the block raises, the draft is removed and a former file stays as it was.
 
@@ -38,14 +38,13 @@ def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
 
 
 def publish(draft: str | Path, path: str | Path, durable: bool = True) -> None:
-    """Gives a complete draft the name of its file.
+    """Renames a complete draft to its file.
 
     Args:
         draft (str | Path): the draft, in the folder of the file.
         path (str | Path): the file.
         durable (bool): whether to wait until all is on the disk, so that the file is
-            whole after a power cut, too. It takes milliseconds: leave it out for
-            thousands of small files.
+            also whole after a power cut. This takes milliseconds a file.
     """
     if durable:
         _sync(draft)
@@ -82,8 +81,8 @@ def write_result(path: str | Path, text: str) -> None:
     """Writes a text file that the user named, with the folders above it.
 
     Args:
-        path (str | Path): The file.
-        text (str): Its content.
+        path (str | Path): the file.
+        text (str): its content.
 
     Raises:
         DataError: If it cannot be written.

@@ -37,10 +37,10 @@ def name_some(ids: Sequence[str], limit: int = 5) -> str:
 
     Args:
         ids (Sequence[str]): the ids.
-        limit (int): how many to write out. Defaults to 5.
+        limit (int): how many to write out.
 
     Returns:
-        str: For example ``a, b, c, d, e, ...``.
+        str: for example ``a, b, c, d, e, ...``.
     """
     more = ', ...' if len(ids) > limit else ''
     return ', '.join(ids[:limit]) + more

@@ -1,4 +1,4 @@
-"""Rows of all processes, and work in several threads."""
+"""Gathering of tensors from all processes, and mapping in threads."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Takes off what makes a model distributed.
+    """Unwraps a distributed model.
 
     Args:
         model (nn.Module): a runner's model.
@@ -24,7 +24,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def count_rows(tensor: Tensor) -> list[int]:
-    """Rows of a tensor on every rank.
+    """Counts the rows of a tensor on every rank.
 
     Args:
         tensor (Tensor): (B, ...).
@@ -39,28 +39,25 @@ def count_rows(tensor: Tensor) -> list[int]:
 
 
 def own_rows(counts: list[int]) -> slice:
-    """Where this rank's rows stand among those of all ranks.
+    """Locates this rank's rows among those of all ranks.
 
     Args:
-        counts (list[int]): what :func:`count_rows` gave.
+        counts (list[int]): see :func:`count_rows`.
 
     Returns:
-        slice: of the rows that :func:`gather_rows` gives.
+        slice: positions in the result of :func:`gather_rows`.
     """
     first = sum(counts[: get_rank()])
     return slice(first, first + counts[get_rank()])
 
 
 def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
-    """Concatenates a tensor over all ranks.
-
-    Every rank must call it, those without a row too.
+    """Concatenates the rows of all ranks; every rank calls it.
 
     Args:
-        tensor (Tensor): (B, ...); B may differ between ranks and be 0, all else
-            is equal.
-        counts (list[int], optional): what :func:`count_rows` gave. Defaults to
-            asking the ranks.
+        tensor (Tensor): (B, ...); only B may differ between ranks, and may be 0.
+        counts (list[int], optional): see :func:`count_rows`, which is called by
+            default.
 
     Returns:
         Tensor: (sum of all B, ...), the same on every rank.
@@ -81,15 +78,15 @@ Result = TypeVar('Result')
 def map_in_threads(
     function: Callable[[Job], Result], jobs: Iterable[Job], workers: int
 ) -> Iterator[Result]:
-    """Maps in threads, in order; only a few results wait at a time.
+    """Maps in threads, in order, with few results in memory.
 
     Args:
-        function (Callable): takes a job; what it raises is raised here.
-        jobs (Iterable): what to do.
-        workers (int): threads; with 1 all is done in the caller's.
+        function (Callable): function of a job; its errors are raised here.
+        jobs (Iterable): the jobs.
+        workers (int): number of threads; 1 runs all in the calling thread.
 
     Yields:
-        Result: What the function returned, in the order of the jobs.
+        Result: the results, in the order of the jobs.
     """
     if workers <= 1:
         yield from map(function, jobs)

@@ -18,8 +18,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     module that cannot be imported.
 
     Args:
-        init_default_scope (bool): Whether to make ``mmxpl`` the default scope
-            if it is not. Defaults to True.
+        init_default_scope (bool): whether to make ``mmxpl`` the default scope
+            if it is not.
     """
     ensure_mmcv_ops()
     for package in _PACKAGES:

@@ -1,4 +1,4 @@
-"""Thresholds at which predicted maps cover as much as annotated ones."""
+"""Calibration of thresholds by the area of annotations."""
 
 import torch
 from mmengine.hooks import Hook
@@ -19,31 +19,29 @@ _CHECKPOINT_KEY = 'area_calibration'
 
 @HOOKS.register_module()
 class AreaCalibrationHook(Hook):
-    """Sets the thresholds of what is validated and saved by the area of its maps.
+    """Calibrates the thresholds of localizers before validation and checkpoints.
 
-    Cross-entropy makes a map say how likely each cell is. Of what is uncertain
-    little reaches 0.5 then, and a rule that cuts at 0.5 (``fixed``) finds
+    Cross-entropy trains maps to be probabilities, few of which reach 0.5 where a
+    localizer is uncertain, so that a rule that cuts at 0.5 (``fixed``) finds
     foregrounds that are too small. At the end of an epoch this hook moves the
-    ``threshold`` of each :class:`mmxpl.models.AVLocalizer` such that the share of
-    cells at 0.5 or more is ``area_ratio`` times the mean coverage of the annotated
-    maps, over validation clips, whose annotations it does not read: of clips that it
-    learnt a localizer is surer than of any other, so that training clips would set the
-    threshold too high. Before the next epoch begins it takes the move back, so that the
-    training is what it would be without. Which cells of a localizer's map rank first
-    does not change, nor do the scores of rules that are relative to a map. Of ``fixed``
-    it is the test split that tells, since the validation split has set the threshold.
-    Not part of the XPL paper.
+    ``threshold`` of each :class:`mmxpl.models.AVLocalizer` such that, over validation
+    clips, the share of cells at 0.5 or more is ``area_ratio`` times the mean area of
+    the annotated training maps. Annotations of the validation clips are not read;
+    training clips are not used, since a localizer is more certain of them. The order
+    of the cells of a map does not change, nor do scores of rules that are relative to
+    a map. Scores of ``fixed`` should be taken from the test split, since the
+    validation split sets the threshold. Not part of the XPL paper.
 
-    Only epochs that are validated and the last one are calibrated: the checkpoints
-    of others, and those within an epoch, have the thresholds of the training.
+    Before the next epoch the thresholds are restored, so that training does not
+    change. Epochs without validation, except the last one, are not calibrated;
+    neither are checkpoints within an epoch.
 
     Args:
-        area_ratio (float): covered area relative to the annotated one. Above 1, since
-            intersection over union is highest where uncertain cells are kept.
-            Defaults to 1.4.
-        num_clips (int): clips that are looked at, the first of the validation set, and
-            of the annotated training clips. Defaults to 300.
-        enable (bool): False leaves all thresholds as they are. Defaults to True.
+        area_ratio (float): covered area relative to the annotated area. Above 1, since
+            intersection over union is highest if uncertain cells are kept.
+        num_clips (int): number of validation clips and of annotated training clips
+            that are measured, the first ones of each set.
+        enable (bool): whether to calibrate.
     """
 
     # before labels are made and before checkpoints are written
@@ -57,11 +55,11 @@ class AreaCalibrationHook(Hook):
         if num_clips < 1:
             raise ValueError(f'num_clips must be positive, got {num_clips}.')
         self.area_ratio, self.num_clips, self.enable = area_ratio, num_clips, enable
-        # the training's thresholds by localizer, while others are in their place
+        # thresholds of the training by localizer, while calibrated ones are set
         self._trained: dict[str, float] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Measures the annotations.
+        """Measures the area of the annotations.
 
         Args:
             runner (Runner): the runner.
@@ -106,13 +104,13 @@ class AreaCalibrationHook(Hook):
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Takes the move back."""
+        """Restores the thresholds of the training."""
         for name, threshold in self._trained.items():
             self.learner.localizers[name].calibration.data[0] = threshold
         self._trained = {}
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Moves the thresholds, if this epoch is validated or the last."""
+        """Calibrates the thresholds if this epoch is validated or the last."""
         epoch, loop = runner.epoch + 1, runner.train_loop
         due = epoch == loop.max_epochs or epoch % loop.val_interval == 0
         if not (self.enable and due):
@@ -134,24 +132,24 @@ class AreaCalibrationHook(Hook):
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the thresholds of the training, where others are in their place."""
+        """Adds the thresholds of the training if calibrated ones are set."""
         if self._trained:
             checkpoint[_CHECKPOINT_KEY] = dict(self._trained)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keeps the thresholds that a resumed training goes on from."""
+        """Keeps the thresholds of the training of a resumed run."""
         if runner._resume:
             self._trained = dict(checkpoint.get(_CHECKPOINT_KEY, {}))
 
     @torch.no_grad()
     def _shifts(self, runner: Runner) -> dict[str, float]:
-        """What has to be taken off the log-odds of each localizer."""
+        """Computes what is subtracted from the log-odds of each localizer."""
         loader = runner.val_loop.dataloader
         clips = Subset(loader.dataset, range(min(self.num_clips, len(loader.dataset))))
         logits: dict[str, list[Tensor]] = {name: [] for name in self.learner.names}
         training = self.learner.training
         self.learner.eval()
-        # a loader of its own, so that the training draws what it would draw without it
+        # so that the training draws the same random numbers as without this hook
         with torch.random.fork_rng(devices=[]):
             for batch, count in ordered_pass(loader, clips, seed=0):
                 inputs = self.learner.data_preprocessor.prepare(batch)['inputs']
@@ -165,7 +163,7 @@ class AreaCalibrationHook(Hook):
 
 
 def take_back(checkpoint: dict) -> None:
-    """Gives a checkpoint the thresholds of the training, if it has others.
+    """Restores the thresholds of the training in a calibrated checkpoint.
 
     Args:
         checkpoint (dict): with ``state_dict``; changed in place.
@@ -175,6 +173,6 @@ def take_back(checkpoint: dict) -> None:
 
 
 def _quantile(values: Tensor, share: float) -> float:
-    """The value that a share of all values is below, of any number of them."""
+    """Quantile of any number of values, unlike :func:`torch.quantile`."""
     values = values.flatten().sort().values
     return values[min(int(share * len(values)), len(values) - 1)].item()

@@ -1,4 +1,4 @@
-"""When pseudo-labels are made, remembered, exchanged and handed out."""
+"""Cross pseudo-labeling: labels, bank and curriculum of a training run."""
 
 import logging
 import os.path as osp
@@ -40,52 +40,51 @@ VIEWS = ('canonical', 'train')
 class CrossPseudoLabelHook(Hook):
     """Cross pseudo-labeling of XPL (Guo et al., ICASSP 2024).
 
-    For the ``warmup_epochs`` of the train loop (``train_cfg.warmup_epochs``, see
-    :class:`mmxpl.engine.ResumableTrainLoop`) the learner sees no pseudo-label. The
-    curriculum of the sampler grows from there to the last epoch. One scoring pass
-    over the unlabeled set gives every clip its first label. From there on,
-    each epoch ranks the clips by reliability for the curriculum, and each
-    iteration labels the unlabeled clips of the batch from their plain view,
-    blends the labels into the bank (PL-EMA), exchanges them between the
-    localizers and writes them into the data samples as ``pseudo_label``.
+    - Warm-up: for ``train_cfg.warmup_epochs`` (see
+      :class:`mmxpl.engine.ResumableTrainLoop`) there are no pseudo-labels.
+    - Scoring pass: then every unlabeled clip gets its first label.
+    - Every later epoch ranks the clips by reliability; the sampler's curriculum
+      draws from a share of them that grows until the last epoch.
+    - Every later iteration labels the unlabeled clips of the batch from their plain
+      view, blends the labels into the bank (PL-EMA), exchanges them between the
+      localizers and writes them into the data samples as ``pseudo_label``.
 
-    The bank is kept equal on all ranks and travels in the checkpoint under a key
-    of its own, which a published model does not have.
+    The bank is equal on all ranks. It is an entry of its own in the checkpoint,
+    which a published model does not have.
 
     Args:
         exchange (str): 'cross' (XPL), 'self' (self-training), 'intersection'
             (DMT's) or 'ensemble'; see :func:`mmxpl.pseudo_labels.exchange`.
-            Defaults to 'cross'.
         soft (bool): sharpened probabilities if True, else probabilities
-            thresholded at 0.5. Defaults to True.
-        temperature (float, optional): T of the sharpening of soft labels; 1 leaves
-            the prediction as it is. Defaults to 0.5.
-        momentum (float): of the average over visits; 0 keeps the newest label
-            alone. Defaults to 0.9.
+            thresholded at 0.5.
+        temperature (float, optional): T > 0 of the sharpening of soft labels; 1
+            leaves the prediction as it is. Defaults to 0.5.
+        momentum (float): weight of the past in the average over visits, in [0, 1);
+            0 keeps the newest label only.
         reliability (Sequence[str]): measures that are multiplied to rank the
-            clips. Defaults to ('agreement',).
-        view (str): what is labeled: 'canonical', a forward of the plain view
-            in evaluation mode; 'train', the training forward itself, led back
-            to the canonical frame, which costs nothing but teaches each
-            localizer with the labels of former visits. Defaults to 'canonical'.
+            clips.
+        view (str): 'canonical' labels by a forward of the plain view in evaluation
+            mode; 'train' by the training forward itself, warped back to the
+            canonical frame, which costs nothing, but targets are then the labels
+            of former visits.
         align_area (bool): whether the mean area of the labels is kept at that of
             the annotated maps seen so far; see
-            :class:`mmxpl.pseudo_labels.AreaAlignment`. Defaults to False.
-        teacher_momentum (float, optional): in (0, 1); labels are made by a
-            teacher, the moving average of the learner's weights, which starts as
-            a copy at the end of the warm-up and is updated after every
-            iteration; see :class:`mmxpl.pseudo_labels.PseudoLabeler`. Defaults to
-            None, the learner labels itself.
-        min_confidence (float, optional): in (0, 1]; a label whose ``reliability``
-            (see :func:`mmxpl.pseudo_labels.score_labels`) is below it is not
-            taught in this iteration: it counts as a loss of zero in the mean, as
-            in FixMatch (Sohn et al., NeurIPS 2020, eq. 4). The share of labels
-            taught is logged as ``NAME.util_ratio``. Defaults to None, all labels.
-        bank_dir (str, optional): folder of a local disk where the labels are kept
-            in a file that is mapped into memory and shared by the processes of a
-            machine, for sets too large for the memory; the checkpoint then names a
-            copy of it beside itself, which stays as long as the checkpoint does.
-            Defaults to the memory.
+            :class:`mmxpl.pseudo_labels.AreaAlignment`.
+        teacher_momentum (float, optional): in (0, 1); labels are made by an EMA
+            teacher, which starts as a copy of the learner at the end of the warm-up
+            and is updated after every iteration; see
+            :class:`mmxpl.pseudo_labels.PseudoLabeler`. By default the learner
+            makes the labels.
+        min_confidence (float, optional): in (0, 1]; labels with a lower score (see
+            :func:`mmxpl.pseudo_labels.score_labels`) have weight 0 in this
+            iteration and count as a loss of zero in the mean, as in FixMatch (Sohn
+            et al., NeurIPS 2020, eq. 4). The mean weight is logged as
+            ``NAME.util_ratio``. By default all labels have weight 1.
+        bank_dir (str, optional): folder of a local disk for the labels, which are
+            then a memory-mapped file that the processes of a machine share, for
+            sets too large for the memory. Each checkpoint names a copy of it beside
+            itself, which is removed with the checkpoint. By default labels are in
+            memory.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
@@ -145,11 +144,11 @@ class CrossPseudoLabelHook(Hook):
 
     @property
     def alignment(self) -> AreaAlignment | None:
-        """AreaAlignment | None: what keeps the area of the labels."""
+        """AreaAlignment | None: the correction of the area of the labels."""
         return self.labeler.alignment
 
     def before_train(self, runner: Runner) -> None:
-        """Sizes the bank by the unlabeled set, or restores it."""
+        """Creates the bank for the unlabeled set, or restores it."""
         self.learner = unwrap(runner.model)
         self.learner.writes_maps = self.view == 'train'
         loader = runner.train_dataloader
@@ -200,7 +199,7 @@ class CrossPseudoLabelHook(Hook):
         self.sampler.set_schedule(self.warmup_epochs, runner.max_epochs)
 
     def _read_schedule(self, loop: BaseLoop) -> None:
-        """Takes warm-up and end of the training from the loop."""
+        """Reads warm-up and end of the training from the loop."""
         if not hasattr(loop, 'warmup_epochs'):
             raise TypeError(
                 'CrossPseudoLabelHook reads the warm-up from the train loop, and '
@@ -222,12 +221,12 @@ class CrossPseudoLabelHook(Hook):
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Scores the unlabeled set once, then ranks it anew every epoch."""
+        """Runs the scoring pass once, then ranks the unlabeled set every epoch."""
         if runner.epoch < self.warmup_epochs:
             return
         self.labeler.start()
         if self.sampler.skipped:
-            return  # resumed in mid-epoch: the sampler keeps the epoch's order
+            return  # resumed within an epoch: the sampler has its order
         if not self.bank.is_complete:
             self._scoring_pass(runner)
         scores = self.bank.reliability()
@@ -243,7 +242,7 @@ class CrossPseudoLabelHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Labels the unlabeled clips of the batch."""
+        """Writes pseudo-labels into the unlabeled samples of the batch."""
         if self.align_area:
             self._count_annotated(data_batch['data_samples'])
         if runner.epoch < self.warmup_epochs:
@@ -275,7 +274,7 @@ class CrossPseudoLabelHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Updates the teacher; with ``view='train'``, remembers the forward."""
+        """Updates the teacher and, with ``view='train'``, the bank."""
         if runner.epoch < self.warmup_epochs:
             return
         self.labeler.step()
@@ -297,19 +296,19 @@ class CrossPseudoLabelHook(Hook):
         self._remember(index, warp(maps, back), visible_cells(back, maps.shape[2:]))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Adds up what the ranks have seen of the annotations."""
+        """Sums the annotated areas of all ranks."""
         if self.align_area:
             all_reduce(self._annotated)
             self.alignment.count(self._annotated)
             self._annotated = torch.zeros(2, dtype=torch.float64)
 
     def gather_before_save(self, runner: Runner) -> None:
-        """Collects what each rank alone knows; every rank comes here."""
+        """Collects the annotated areas of each rank; every rank calls it."""
         if self.align_area:
             self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds bank and teacher; on rank 0 alone, so nothing is communicated."""
+        """Adds bank and teacher, on rank 0 only and without communication."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
             checkpoint.update(self.labeler.state_dict())
@@ -323,13 +322,13 @@ class CrossPseudoLabelHook(Hook):
         state = self.bank.state_dict(folder or runner.work_dir)
         if 'file' in state:
             checkpoint['meta']['files'] = {state['file']: state['digest']}
-            # of checkpoints elsewhere nobody knows which are still there
+            # in another store, checkpoints that still exist are not known
             if folder is not None:
                 remove_copies(folder, {state['file'], *named_files(folder)})
         return state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keeps the bank of a resumed run until the data set is known."""
+        """Keeps the checkpoint of a resumed run until the data set is known."""
         if not runner._resume:
             return
         if self.CHECKPOINT_KEY not in checkpoint:
@@ -342,7 +341,7 @@ class CrossPseudoLabelHook(Hook):
         self._resumed = checkpoint
 
     def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
-        """Adds the coverage of the labeled clips' maps, in [0, 1]."""
+        """Adds the areas of the labeled clips' maps, in [0, 1]."""
         areas = [float(s.gt_map.mean()) for s in samples if s.is_labeled]
         self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 

@@ -17,12 +17,12 @@ from mmxpl.utils.parallel import unwrap
 
 @HOOKS.register_module()
 class DataLeakHook(Hook):
-    """Makes sure before training that no clip is in two parts of the data.
+    """Refuses to train if a clip is in two parts of the data.
 
-    Labeled, unlabeled, validation and test clips must all differ. The log
-    gets the number and the fingerprint of the ids of each part, so that a
-    result can be traced to its lists. Of the test split only the lists are
-    read: its media need not be there for training.
+    Labeled, unlabeled, validation and test clips must all differ. The number and
+    the fingerprint of the ids of each part are logged, so that results can be
+    traced to their lists. Of the test split only the lists are read: its media
+    need not exist for training.
     """
 
     priority = 'VERY_HIGH'
@@ -53,13 +53,12 @@ _BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
 
 @HOOKS.register_module()
 class EncoderInputHook(Hook):
-    """Makes sure that encoders get the input that they are for.
+    """Checks that the data fit the encoders.
 
-    - The sample rate of the sounds must be that of every encoder or front end that has
-      one (``sample_rate``).
-    - Where data sets read cached features (:class:`mmxpl.datasets.LoadFeatures`), every
-      encoder must be frozen and have the weights that the cache names, whether they
-      come from ``init_cfg`` or from a checkpoint.
+    - The sample rate of the sounds must equal the ``sample_rate`` of every encoder
+      and front end that has one.
+    - If data sets read cached features (:class:`mmxpl.datasets.LoadFeatures`), every
+      encoder must be frozen and have the weights that the cache was computed with.
     """
 
     priority = 'VERY_HIGH'
@@ -88,7 +87,7 @@ class EncoderInputHook(Hook):
 
 
 def _check(runner: Runner, dataset: Any) -> None:
-    """Compares what a data set reads with the learner."""
+    """Compares the data that a data set reads with the learner."""
     learner = unwrap(runner.model)
     seen = set()
     for step in _steps(dataset):
@@ -104,7 +103,7 @@ def _check(runner: Runner, dataset: Any) -> None:
 
 
 def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
-    """Compares the rate of the sounds with what reads them."""
+    """Compares the sample rate of the sounds with those of encoders."""
     for name, module in learner.named_modules():
         rate = getattr(module, 'sample_rate', step.sample_rate)
         if isinstance(rate, int) and rate != step.sample_rate:
@@ -115,7 +114,7 @@ def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
 
 
 def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
-    """Compares the weights that features are of with the encoders'."""
+    """Compares the weights that features were computed with to the encoders'."""
     folder, manifest = step.cache.folder, step.cache.manifest
     if set(manifest) != set(learner.names):
         raise DataError(
@@ -134,7 +133,7 @@ def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
 
 
 def _steps(dataset: Any) -> Iterator[Any]:
-    """Walks through the transforms of a data set, and of those that it wraps."""
+    """Yields the transforms of a data set and of those that it wraps."""
     for part in getattr(dataset, 'datasets', ()):
         yield from _steps(part)
     if hasattr(dataset, 'dataset'):

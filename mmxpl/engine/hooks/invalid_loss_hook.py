@@ -1,4 +1,4 @@
-"""Stops a training whose loss is no number any more."""
+"""Stop of a training whose loss is NaN or infinite."""
 
 import math
 
@@ -19,9 +19,8 @@ _REMEDY = 'Look at these clips, lower the learning rate, and go on with --resume
 class InvalidLossHook(Hook):
     """Raises at the first loss that is NaN or infinite and names the clips.
 
-    Weights, or an optimizer's state, that are no numbers, which a finite loss may
-    still leave behind, are not saved: the last checkpoint of a run is always a good
-    one.
+    Weights and states of the optimizer, which can be NaN after a finite loss, are
+    checked before they are saved, so that the last checkpoint is always usable.
     """
 
     # before anything is logged or saved
@@ -37,7 +36,7 @@ class InvalidLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Looks at every value that the learner reports.
+        """Checks every value that the learner returns.
 
         Raises:
             DataError: If one is NaN or infinite.
@@ -53,7 +52,7 @@ class InvalidLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Looks at weights and optimizer.
+        """Checks weights and optimizer.
 
         Raises:
             DataError: If a value is NaN or infinite.

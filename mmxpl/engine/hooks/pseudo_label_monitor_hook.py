@@ -30,13 +30,13 @@ from .visualization_hook import safe_name
 
 @HOOKS.register_module()
 class PseudoLabelMonitorHook(Hook):
-    """Logs how sharp, alike, reliable and, where it is known, how right labels are.
+    """Logs sharpness, agreement, reliability and, with ``truth``, quality of labels.
 
-    It looks at the bank of :class:`CrossPseudoLabelHook` before each epoch with
+    It reads the bank of :class:`CrossPseudoLabelHook` before each epoch with
     pseudo-labels and after the last one, and writes to every visualization backend
     (``vis_data/scalars.json``, TensorBoard ...). The step is the number of finished
-    epochs, as for validation scores, so both stand on one axis. Scalars, each also
-    as ``pseudo_label/selected/...`` for the clips that the epoch draws from:
+    epochs, as for validation scores. Scalars, each also as
+    ``pseudo_label/selected/...`` for the clips that the epoch draws from:
 
     - ``pseudo_label/agreement``, ``.../<name>_sharpness``, ``.../<name>_area``: see
       :func:`mmxpl.evaluation.label_quality.label_facts`;
@@ -49,17 +49,16 @@ class PseudoLabelMonitorHook(Hook):
     Pictures: ``pseudo_labels``, the labels of the same few clips every time, and
     ``reliability``, a histogram of all and of the selected clips.
 
-    The hook only reads. It draws no random number and holds no gradient; training
-    is bit for bit the same with and without it, with and without ``truth``, which is
-    for research on data whose annotations were hidden on purpose and never reaches
-    a loss.
+    Training is bit for bit the same with and without this hook and its ``truth``,
+    which is for research on data whose annotations were hidden on purpose and never
+    reaches a loss.
 
     Args:
-        truth (dict, optional): Config of a data set of the unlabeled clips *with*
+        truth (dict, optional): config of a data set of the unlabeled clips *with*
             annotations (``labeled=True``); see
-            :class:`mmxpl.evaluation.label_quality.HiddenTruth`. Defaults to None.
-        num_clips (int): Clips in the picture, spread evenly over the unlabeled
-            set; 0 for no pictures at all. Defaults to 4.
+            :class:`mmxpl.evaluation.label_quality.HiddenTruth`.
+        num_clips (int): clips in the picture, spread evenly over the unlabeled
+            set; 0 for no pictures.
     """
 
     # after CrossPseudoLabelHook has scored and ranked the clips
@@ -72,7 +71,7 @@ class PseudoLabelMonitorHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Reads the annotations.
+        """Reads the hidden annotations.
 
         Args:
             runner (Runner): the runner.
@@ -92,12 +91,12 @@ class PseudoLabelMonitorHook(Hook):
             self.truth = HiddenTruth(self.truth_cfg, unlabeled.sample_ids)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Logs the labels that this epoch begins with."""
+        """Logs the labels before the epoch."""
         self._trained = True
         self._log(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Logs the labels that are left, unless nothing was trained."""
+        """Logs the final labels, unless nothing was trained."""
         if self._trained:
             self._log(runner)
 
@@ -105,7 +104,7 @@ class PseudoLabelMonitorHook(Hook):
     def _log(self, runner: Runner) -> None:
         """Writes numbers and pictures, once every clip has a label."""
         if runner.iter != runner.epoch * len(runner.train_dataloader):
-            return  # taken up or stopped within an epoch, whose record is not due
+            return  # resumed or stopped within an epoch
         labeler = _find_labeler(runner)
         bank = labeler.bank
         if not bank.is_complete:
@@ -164,7 +163,7 @@ def _find_labeler(runner: Runner) -> CrossPseudoLabelHook:
 
 
 def _in_chunks(labels: Tensor, names: list[str], chunk: int = 65536) -> dict:
-    """Measures a whole bank, so that memory stays flat."""
+    """Measures a whole bank in chunks, so that memory stays flat."""
     parts = [label_facts(some.float(), names) for some in labels.split(chunk)]
     return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
@@ -182,15 +181,12 @@ def _means(facts: dict[str, Tensor], selected: Tensor) -> dict[str, float]:
 class PseudoLabelStripHook(Hook):
     """Writes one strip per clip to ``work_dir/pseudo_labels/ID.png``.
 
-    A strip shows a clip's labels of both localizers after each epoch in which
-    there were any. It is written anew after every epoch, so an interrupted run
-    leaves what it has; the labels shown travel in the checkpoint.
+    A strip shows a clip's labels of both localizers after each epoch with labels. It
+    is rewritten after every epoch; the labels shown are saved in checkpoints.
 
     Args:
         num_clips (int): clips shown, spread evenly over the unlabeled set.
-            Defaults to 4.
         max_panels (int): panels of a strip, spread evenly over the epochs.
-            Defaults to 6.
     """
 
     # after the bank was updated, before the checkpoint is written
@@ -203,7 +199,7 @@ class PseudoLabelStripHook(Hook):
         self.labels: list[torch.Tensor] = []  # each (num_clips, M, h, w)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Remembers the labels of the epoch and draws the strips."""
+        """Keeps the labels of the epoch and draws the strips."""
         bank = _find_bank(runner)
         if bank.labels is None:
             return

@@ -1,4 +1,4 @@
-"""Draws samples while a model is validated or tested."""
+"""Pictures of samples during validation and test."""
 
 import hashlib
 import os.path as osp
@@ -33,22 +33,18 @@ class LocalizationVisualizationHook(Hook):
       and the first of them also to one ``show_dir/contact_sheet.png``. Without
       ``show_dir`` a few go to the backends, as in validation.
 
-    A sample is chosen by its position in the data set, so the choice does not
-    change with batch size or number of processes. Every process writes its own
-    files; backends and the sheet get the samples of rank 0 only.
+    Samples are chosen by their position in the data set, whatever the batch size
+    and the number of processes. Every process writes its own files; backends and the
+    sheet get the samples of rank 0 only.
 
     Args:
-        enable (bool): Whether to draw at all. Defaults to False.
-        interval (int): Only every ``interval``-th sample is drawn. Defaults
-            to 1.
-        max_samples (int, optional): At most so many files are written. None is
-            for no limit. Defaults to None.
-        max_backend_samples (int): At most so many samples go to the backends.
-            Defaults to 4.
-        show_dir (str, optional): Folder for the pictures of a test. Defaults to
-            None.
-        sheet_rows (int): At most so many samples on the contact sheet. Defaults
-            to 12.
+        enable (bool): whether to draw at all.
+        interval (int): only every ``interval``-th sample is drawn.
+        max_samples (int, optional): at most so many files are written. None is
+            for no limit.
+        max_backend_samples (int): at most so many samples go to the backends.
+        show_dir (str, optional): folder for the pictures of a test.
+        sheet_rows (int): at most so many samples on the contact sheet.
     """
 
     priority = 'NORMAL'
@@ -74,7 +70,7 @@ class LocalizationVisualizationHook(Hook):
         self._sheet: list[np.ndarray] = []
 
     def before_run(self, runner: Runner) -> None:
-        """Look whether the runner can draw.
+        """Checks that the runner can draw.
 
         Raises:
             TypeError: If the runner's visualizer is of another kind.
@@ -87,11 +83,11 @@ class LocalizationVisualizationHook(Hook):
             )
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Start counting anew."""
+        """Resets the count of samples."""
         self._seen = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start counting anew and find out where the pictures go, once."""
+        """Resets the count of samples and resolves the folder."""
         self._seen = 0
         self._sheet = []
         if self.show_dir is not None:
@@ -104,13 +100,13 @@ class LocalizationVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[AVDataSample] = (),
     ) -> None:
-        """Send some samples of the batch to the backends.
+        """Sends chosen samples of the batch to the backends.
 
         Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the batch.
-            data_batch (dict, optional): The batch.
-            outputs (Sequence[AVDataSample]): Samples with their predictions.
+            runner (Runner): the runner.
+            batch_idx (int): index of the batch.
+            data_batch (dict, optional): the batch.
+            outputs (Sequence[AVDataSample]): samples with their predictions.
         """
         self._to_backends(runner, 'val', outputs)
 
@@ -121,13 +117,13 @@ class LocalizationVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[AVDataSample] = (),
     ) -> None:
-        """Write some samples of the batch, or send them to the backends.
+        """Writes chosen samples of the batch, or sends them to the backends.
 
         Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the batch.
-            data_batch (dict, optional): The batch.
-            outputs (Sequence[AVDataSample]): Samples with their predictions.
+            runner (Runner): the runner.
+            batch_idx (int): index of the batch.
+            data_batch (dict, optional): the batch.
+            outputs (Sequence[AVDataSample]): samples with their predictions.
         """
         if self.show_dir is None:
             self._to_backends(runner, 'test', outputs)
@@ -140,11 +136,11 @@ class LocalizationVisualizationHook(Hook):
                 self._sheet.append(picture)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Write the contact sheet.
+        """Writes the contact sheet.
 
         Args:
-            runner (Runner): The runner.
-            metrics (dict, optional): Scores of the test.
+            runner (Runner): the runner.
+            metrics (dict, optional): scores of the test.
         """
         if self._sheet and is_main_process():
             path = osp.join(self.show_dir, f'{SHEET_NAME}.png')
@@ -155,7 +151,7 @@ class LocalizationVisualizationHook(Hook):
     def _to_backends(
         self, runner: Runner, split: str, outputs: Sequence[AVDataSample]
     ) -> None:
-        """Send the chosen samples of a batch to the visualizer's backends."""
+        """Sends the chosen samples of a batch to the visualizer's backends."""
         for sample in self._chosen(outputs, self.max_backend_samples):
             if is_main_process():
                 runner.visualizer.add_datasample(
@@ -168,10 +164,10 @@ class LocalizationVisualizationHook(Hook):
     def _chosen(
         self, outputs: Sequence[AVDataSample], limit: int | None
     ) -> Iterator[AVDataSample]:
-        """Yield those samples of a batch that are to be drawn.
+        """Yields the samples of a batch that are drawn.
 
-        Processes take the samples of a data set in turn (``DefaultSampler``),
-        which gives the position of each.
+        ``DefaultSampler`` deals the samples of a data set to the processes in turn,
+        from which the position of each follows.
         """
         for sample in outputs if self.enable else ():
             position = self._seen * get_world_size() + get_rank()
@@ -190,14 +186,14 @@ def training_step(runner: Runner) -> int:
 
 
 def safe_name(sample_id: str) -> str:
-    """Make a file name of an id.
+    """Turns an id into a file name.
 
     Args:
-        sample_id (str): Any text.
+        sample_id (str): any text.
 
     Returns:
-        str: The id itself if it can be a file name anywhere; otherwise what is
-        usable of it, with a hash that keeps different ids apart.
+        str: the id itself if it is a valid file name on every system; otherwise its
+        valid characters with a hash that keeps different ids apart.
     """
     name = re.sub(r'[^\w.-]|^\.+', '_', sample_id)[:100]
     if name and name == sample_id and name != SHEET_NAME:

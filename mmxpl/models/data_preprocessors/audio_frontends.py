@@ -1,4 +1,4 @@
-"""From waveforms to the time-frequency images that audio encoders read."""
+"""Audio front ends: log spectrograms of waveforms."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from mmxpl.registry import MODELS
 
 
 class _LogFrontend(nn.Module):
-    """Logarithm and fixed normalisation of a power spectrogram, in fp32."""
+    """Logarithm and normalisation of a power spectrogram, in fp32."""
 
     def __init__(self, spectrogram: nn.Module, mean: float, std: float) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class _LogFrontend(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Computes the spectrogram, outside of any autocast.
+        """Computes spectrograms, in fp32 also under autocast.
 
         Args:
             waveform (Tensor): (B, T) in [-1, 1].
@@ -42,10 +42,9 @@ class LogSpectrogram(_LogFrontend):
 
     Args:
         n_fft (int): window in samples; n_fft // 2 + 1 frequencies.
-            Defaults to 512.
-        hop_length (int): samples between frames. Defaults to 238.
-        mean (float): subtracted from the log power. Defaults to -5.
-        std (float): then divided by. Defaults to 3.
+        hop_length (int): samples between frames.
+        mean (float): subtracted from the log power.
+        std (float): divisor after that.
     """
 
     def __init__(
@@ -63,21 +62,21 @@ class LogSpectrogram(_LogFrontend):
 
 @MODELS.register_module()
 class LogMel(_LogFrontend):
-    """Log power on the mel scale, as VGGish (Hershey et al., ICASSP 2017) reads it.
+    """Log-mel power spectrogram of VGGish (Hershey et al., ICASSP 2017).
 
     At 16 kHz the defaults are VGGish's window of 25 ms, hop of 10 ms and 64
     bands between 125 and 7500 Hz.
 
     Args:
-        sample_rate (int): of the waveforms, in Hz. Defaults to 16000.
-        n_fft (int): size of the Fourier transform. Defaults to 512.
-        win_length (int): window in samples. Defaults to 400.
-        hop_length (int): samples between frames. Defaults to 160.
-        n_mels (int): bands. Defaults to 64.
-        f_min (float): lowest frequency in Hz. Defaults to 125.
-        f_max (float): highest frequency in Hz. Defaults to 7500.
-        mean (float): subtracted from the log power. Defaults to -3.
-        std (float): then divided by. Defaults to 3.
+        sample_rate (int): sample rate of the waveforms, in Hz.
+        n_fft (int): size of the Fourier transform.
+        win_length (int): window in samples.
+        hop_length (int): samples between frames.
+        n_mels (int): number of bands.
+        f_min (float): lowest frequency in Hz.
+        f_max (float): highest frequency in Hz.
+        mean (float): subtracted from the log power.
+        std (float): divisor after that.
     """
 
     def __init__(

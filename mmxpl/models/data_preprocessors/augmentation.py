@@ -10,16 +10,15 @@ from mmxpl.structures import compose_affine, warp
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
-    """Draws uniform numbers that depend on seed, step and sample alone.
+    """Draws uniform numbers that depend on seed, step and sample only.
 
-    Neither the position in the batch nor the rank enters, so two processes
-    augment a clip exactly as one does, and a resumed run as an uninterrupted one.
+    Views are therefore the same for any number of processes and in a resumed run.
 
     Args:
-        seed (int): of the run.
+        seed (int): seed of the run.
         step (int): training steps done.
         keys (Sequence[int]): (B,) one non-negative number per sample.
-        count (int): numbers per sample.
+        count (int): number of draws per sample.
 
     Returns:
         np.ndarray: (B, count) float32 in [0, 1).
@@ -29,18 +28,17 @@ def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.nd
 
 
 class Augmentation:
-    """One affine (crop, flip, scale) and one change of colours per sample.
+    """Augmentation of frames by an affine (crop, flip, scale) and colours.
 
     Args:
         min_area (float): smallest area of the crop as a share of the frame, in
-            (0, 1]; 1 switches cropping off. Defaults to 0.5.
-        max_stretch (float): largest ratio, at least 1, by which the crop's
-            aspect departs from the frame's. Defaults to 1.33.
-        flip (float): probability of a horizontal flip. Defaults to 0.5.
-        brightness (float): largest change of brightness, as a share.
-            Defaults to 0.3.
-        contrast (float): largest change of contrast. Defaults to 0.3.
-        saturation (float): largest change of saturation. Defaults to 0.3.
+            (0, 1]; 1 disables cropping.
+        max_stretch (float): largest ratio, at least 1, of the aspect ratios of crop
+            and frame.
+        flip (float): probability of a horizontal flip.
+        brightness (float): largest change of brightness, relative.
+        contrast (float): largest change of contrast.
+        saturation (float): largest change of saturation.
     """
 
     NUM_DRAWS = 8
@@ -62,14 +60,14 @@ class Augmentation:
         self.photometric = (brightness, contrast, saturation)
 
     def affine(self, draws: Tensor) -> Tensor:
-        """Turns random numbers into affines.
+        """Converts random numbers to affines.
 
         Args:
             draws (Tensor): (B, 8) in [0, 1); the first five are used.
 
         Returns:
-            Tensor: (B, 2, 3), augmented to canonical coordinates; the view never
-            leaves the frame.
+            Tensor: (B, 2, 3), from augmented to canonical coordinates; views are
+            within the frame.
         """
         area = self.min_area + (1 - self.min_area) * draws[:, 0]
         stretch = self.max_stretch ** (2 * draws[:, 1] - 1)
@@ -79,15 +77,15 @@ class Augmentation:
         return compose_affine(center, size, draws[:, 4] < self.flip)
 
     def view(self, features: Tensor, theta: Tensor) -> Tensor:
-        """Takes the views of feature maps.
+        """Warps feature maps.
 
         Args:
             features (Tensor): (B, C, h, w), in any memory format.
             theta (Tensor): (B, 2, 3), from :meth:`affine`.
 
         Returns:
-            Tensor: (B, C, h, w); where views are mirrored at most, in the same memory
-            format and nothing is interpolated.
+            Tensor: (B, C, h, w); if the augmentation only flips, without interpolation
+            and in the same memory format.
         """
         if self.min_area < 1 or self.max_stretch > 1:
             return warp(features, theta)
@@ -117,20 +115,16 @@ class Augmentation:
 
 
 class AudioAugmentation:
-    """Turns a spectrogram in time and masks a band and a stretch of it.
+    """Augmentation of spectrograms by a cyclic shift in time and by masks.
 
-    The masks are those of SpecAugment (Park et al., Interspeech 2019), one of
-    each kind, filled with the spectrogram's own mean. The turn is cyclic: a clip
-    has no privileged beginning. Few labeled clips are otherwise told apart by
-    their sound, which no view of the frame changes.
+    The masks are those of SpecAugment (Park et al., Interspeech 2019), one over
+    frequencies and one over time, filled with the mean of the spectrogram. Without
+    it, a localizer can memorise few labeled clips by their sounds.
 
     Args:
-        time_shift (float): largest turn as a share of the length, in [0, 1]; 1
-            is any. Defaults to 1.
-        freq_mask (float): largest masked band as a share of all bins, in
-            [0, 1). Defaults to 0.3.
-        time_mask (float): largest masked stretch as a share of the length, in
-            [0, 1). Defaults to 0.3.
+        time_shift (float): largest shift as a share of the length, in [0, 1].
+        freq_mask (float): largest mask as a share of the frequencies, in [0, 1).
+        time_mask (float): largest mask as a share of the length, in [0, 1).
     """
 
     NUM_DRAWS = 5
@@ -147,9 +141,9 @@ class AudioAugmentation:
         self.masks = (freq_mask, time_mask)
 
     def __call__(self, spectrograms: Tensor, draws: Tensor) -> Tensor:
-        """Draws a view of every spectrogram.
+        """Augments spectrograms.
 
-        Front ends of one clip get the same view: shares, not bins, are drawn.
+        All front ends of a clip get the same view, since shares are drawn, not bins.
 
         Args:
             spectrograms (Tensor): (B, 1, F, L).
@@ -169,20 +163,20 @@ class AudioAugmentation:
             (2, self.masks[0], draws[:, 1:3]),
             (3, self.masks[1], draws[:, 3:5]),
         ):
-            hidden = _stretch(where, share, spectrograms.shape[axis])
+            hidden = _interval(where, share, spectrograms.shape[axis])
             shape = [len(hidden), 1, 1, 1]
             shape[axis] = -1
             turned = torch.where(hidden.view(shape), mean, turned)
         return turned
 
 
-def _stretch(draws: Tensor, share: float, size: int) -> Tensor:
-    """Marks a random stretch of a line.
+def _interval(draws: Tensor, share: float, size: int) -> Tensor:
+    """Marks a random interval of an axis.
 
     Args:
-        draws (Tensor): (B, 2) in [0, 1): width as a part of the largest, place.
-        share (float): largest width as a share of the line.
-        size (int): bins of the line.
+        draws (Tensor): (B, 2) in [0, 1): width relative to the largest, position.
+        share (float): largest width as a share of the axis.
+        size (int): bins of the axis.
 
     Returns:
         Tensor: (B, size) bool.

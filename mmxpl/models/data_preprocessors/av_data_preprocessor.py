@@ -1,4 +1,4 @@
-"""From a collated batch to what the localizers read, on the device."""
+"""Data preprocessor: normalisation, spectrograms and augmentation on the device."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -11,32 +11,32 @@ from .augmentation import AudioAugmentation, Augmentation, sample_draws
 
 
 class PreparedInputs(dict):
-    """Inputs on the device, normalised; a type of their own marks them as such."""
+    """Normalised inputs on the device."""
 
 
 @MODELS.register_module()
 class AVDataPreprocessor(BaseDataPreprocessor):
     """Normalises frames, computes spectrograms and augments training batches.
 
-    It has two stages, so that a hook can look at the plain view of a batch
-    before it is augmented and nothing is computed twice:
+    It has two stages, so that a hook can read the plain view of a batch before it is
+    augmented:
 
     - :meth:`prepare` moves the batch to the device, normalises the frames and
-      computes every audio front end; what is prepared already passes through.
-    - :meth:`augment` (training only) warps every frame by one affine of its own
-      and its ``gt_map`` and ``pseudo_label`` by the same, changes colours, and
-      turns and masks the spectrograms.
+      computes the audio front ends; prepared batches are returned unchanged.
+    - :meth:`augment` (training only) warps every frame with its ``gt_map`` and
+      ``pseudo_label`` by one affine, changes colours, and shifts and masks the
+      spectrograms.
 
     Args:
         audio (dict[str, dict], optional): name of an input to the config of the front
-            end that computes it from the waveform. Defaults to none, for encoders
-            that read the waveform.
+            end that computes it from the waveform; none for encoders that read the
+            waveform.
         mean (Sequence[float]): RGB mean, in [0, 255]. Defaults to ImageNet's.
         std (Sequence[float]): RGB deviation. Defaults to ImageNet's.
-        augment (dict, optional): arguments of :class:`Augmentation`. Defaults to
-            no augmentation.
-        augment_audio (dict, optional): arguments of :class:`AudioAugmentation`.
-            Defaults to no augmentation of the sound.
+        augment (dict, optional): arguments of :class:`Augmentation`; without them
+            frames are not augmented.
+        augment_audio (dict, optional): arguments of :class:`AudioAugmentation`;
+            without them sounds are not augmented.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         self.audio_augmentation = (
             None if augment_audio is None else AudioAugmentation(**augment_audio)
         )
-        # the seed that the runner set; views are drawn from it, the step and the clip
+        # seed of the runner; views depend on it, the step and the clip
         self._seed = torch.initial_seed() & (2**32 - 1)
-        # in the checkpoint, so that a resumed run draws the views that would come
+        # in the checkpoint, so that a resumed run draws the same views
         self.register_buffer('num_steps', torch.zeros((), dtype=torch.long))
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -77,7 +77,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
                 features in their place (see :class:`mmxpl.datasets.LoadFeatures`),
                 and ``data_samples``, a list of :class:`AVDataSample`; or a prepared
                 batch.
-            training (bool): whether to augment. Defaults to False.
+            training (bool): whether to augment.
 
         Returns:
             dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio``
@@ -88,7 +88,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         return self.augment(data) if training else data
 
     def prepare(self, data: dict) -> dict:
-        """Moves to the device, normalises, computes spectrograms; idempotent.
+        """Moves a batch to the device, normalises it and computes spectrograms.
+
+        A prepared batch is returned unchanged.
 
         Args:
             data (dict): see :meth:`forward`.
@@ -115,16 +117,16 @@ class AVDataPreprocessor(BaseDataPreprocessor):
                 inputs[name] = front_end(raw['audio'])
             del raw['audio']
         for name, features in raw.items():
-            # channels come last in the cache, which is how they are read fastest
+            # channels are last in the cache, which is faster to read
             channels_first = (0, 3, 1, 2) if features.dim() == 4 else (0, 1)
             inputs[name] = features.float().permute(channels_first)
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
     def augment(self, data: dict) -> dict:
-        """Draws a view of every sample and warps its targets along.
+        """Draws a view of every sample and warps its targets.
 
         Data samples are changed in place: ``gt_map`` and ``pseudo_label`` are
-        those of the view, and ``affine`` leads back to the canonical frame.
+        warped, and ``affine`` maps the view to the canonical frame.
 
         Args:
             data (dict): a prepared batch.
@@ -168,7 +170,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
 
 
 def _warp_targets(samples: list[AVDataSample], theta: Tensor) -> None:
-    """Warps ground truth and pseudo-labels in place, all of a kind at once."""
+    """Warps ground truth and pseudo-labels in place."""
     for sample, affine in zip(samples, theta, strict=True):
         sample.set_metainfo(dict(affine=affine))
     rows = [i for i, sample in enumerate(samples) if 'gt_map' in sample]

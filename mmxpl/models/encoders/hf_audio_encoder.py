@@ -1,4 +1,4 @@
-"""Audio models of Hugging Face's transformers, with their own front ends in PyTorch."""
+"""Audio models of Hugging Face's transformers, with front ends in PyTorch."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FbankFrontend(nn.Module):
-    """The log-mel filter banks that AST reads (Gong et al., Interspeech 2021).
+    """Log-mel filter banks of AST (Gong et al., Interspeech 2021).
 
     Those of Kaldi: frames of 25 ms every 10 ms, mean removed, pre-emphasis of 0.97,
     Hann's window; padded or cut to ``max_length`` frames, then normalised.
@@ -29,7 +29,7 @@ class FbankFrontend(nn.Module):
 
     def __init__(self, settings: 'FeatureExtractionMixin') -> None:
         super().__init__()
-        torchaudio_transforms()  # explains what may be wrong with torchaudio
+        torchaudio_transforms()  # explains problems of torchaudio
         from torchaudio.compliance import kaldi
 
         self.sample_rate = settings.sampling_rate
@@ -49,7 +49,7 @@ class FbankFrontend(nn.Module):
         self.register_buffer('banks', F.pad(banks, (0, 1)).T, persistent=False)
 
     def num_frames(self, samples: int) -> int:
-        """int: how many frames of a sound of so many samples are not padding."""
+        """Number of frames without padding of a sound of so many samples."""
         frames = 1 + (samples - self.window_size) // self.hop_length
         return min(frames, self.max_length)
 
@@ -74,14 +74,14 @@ class FbankFrontend(nn.Module):
 
 
 class ClapFrontend(nn.Module):
-    """The log-mel spectrogram that CLAP's HTS-AT reads (Wu et al., ICASSP 2023).
+    """Log-mel spectrogram of CLAP's HTS-AT (Wu et al., ICASSP 2023).
 
-    A short sound is repeated and padded as ``padding`` says. Of a long one the middle
-    is taken, where the original cuts at random.
+    Short sounds are repeated and padded as ``padding`` says. Long ones are cut to
+    their middle, where the original cuts at random.
 
     Args:
         settings (FeatureExtractionMixin): a ``ClapFeatureExtractor``.
-        fusion (bool): whether the model fuses four views of a sound; they are the same.
+        fusion (bool): whether the model fuses four views of a sound, equal here.
     """
 
     def __init__(self, settings: 'FeatureExtractionMixin', fusion: bool) -> None:
@@ -108,7 +108,7 @@ class ClapFrontend(nn.Module):
         Returns:
             Tensor: (B, views, L, mel bands) float32, in decibels.
         """
-        # as the original; float32 would be off by up to 0.8 dB where it is quiet
+        # as the original; float32 would differ by up to 0.8 dB in quiet parts
         waveform = self._fit(waveform).double()
         window = torch.hann_window(
             self.n_fft, dtype=waveform.dtype, device=waveform.device
@@ -121,7 +121,7 @@ class ClapFrontend(nn.Module):
         return decibels.float()[:, None].expand(-1, self.views, -1, -1)
 
     def _fit(self, waveform: Tensor) -> Tensor:
-        """Makes sounds as long as the model hears."""
+        """Cuts or pads sounds to the length that the model reads."""
         samples, wanted = waveform.shape[1], self.num_samples
         if samples >= wanted:
             start = (samples - wanted) // 2
@@ -134,7 +134,7 @@ class ClapFrontend(nn.Module):
 
 
 class WaveformFrontend(nn.Module):
-    """What HuBERT and wav2vec 2.0 read: the waveform, standardised if so trained.
+    """Waveform of HuBERT and wav2vec 2.0, standardised if the model needs it.
 
     Args:
         settings (FeatureExtractionMixin): a ``Wav2Vec2FeatureExtractor``.
@@ -176,29 +176,27 @@ _EXTRACTORS = {
 class HFAudioEncoder(BaseModule):
     """AST, CLAP's sound tower, HuBERT, wav2vec 2.0 or WavLM, and its own front end.
 
-    It reads the waveform, so that weights and input cannot disagree: the front end is
-    the model's own feature extractor, computed here for whole batches on the device.
-    Another sample rate is converted to the model's.
+    It reads the waveform: the front end is the model's own feature extractor, computed
+    for whole batches on the device. Sounds are resampled to the model's rate.
 
-    Weights are loaded by ``init_weights``, when a training starts, not when the model
-    is built. transformers must be installed.
+    Weights are loaded by ``init_weights``, when a training starts. transformers must be
+    installed.
 
     Args:
         pretrained (str, optional): folder with ``config.json``,
             ``preprocessor_config.json`` and weights, or a name on the hub, such as
             'MIT/ast-finetuned-audioset-10-10-0.4593', which is downloaded.
-        config (dict, optional): with ``model_type`` the whole config: the model is
-            built without ``pretrained``, which is then needed only to start a training
-            from its weights. Without it, changes to the pretrained config.
-        front_end (dict, optional): settings of the feature extractor, for changes to
-            the pretrained one, or where ``config`` is whole.
-        sample_rate (int): of the waveforms that it is given, in Hz.
-            Defaults to 16000.
-        pool (str): 'avg' or 'max' over time (after the mean over frequency), of what
-            is not padding; or 'model' for the model's own pooled output, which AST
-            (its class tokens) and CLAP have. Defaults to 'avg'.
-        init_cfg (dict, optional): how weights are initialised, for weights that this
-            encoder has saved; instead of ``pretrained``.
+        config (dict, optional): with ``model_type`` the whole config, so that
+            ``pretrained`` is needed only to start a training from its weights; without
+            it, changes to the pretrained config.
+        front_end (dict, optional): settings of the feature extractor if ``config`` is
+            whole, or changes to the pretrained ones.
+        sample_rate (int): sample rate of the waveforms, in Hz.
+        pool (str): 'avg' or 'max' over time without padding, after the mean over
+            frequency; or 'model' for the pooled output of AST (its class tokens) and
+            CLAP.
+        init_cfg (dict, optional): how weights are initialised, instead of
+            ``pretrained``, for weights saved by this encoder.
 
     Attributes:
         out_channels (int): size of the embedding.
@@ -266,11 +264,11 @@ class HFAudioEncoder(BaseModule):
 
     @property
     def _has_pooled_output(self) -> bool:
-        """Whether the model pools by itself."""
+        """Tells whether the model has a pooled output."""
         return _EXTRACTORS[self._model_type] != 'Wav2Vec2FeatureExtractor'
 
     def _extractor(self, pretrained: str | None) -> 'FeatureExtractionMixin':
-        """Reads or makes the feature extractor, whose settings the front end takes."""
+        """Reads or makes the feature extractor, whose settings the front end has."""
         transformers = import_optional('transformers')
         extractor = getattr(transformers, _EXTRACTORS[self._model_type])
         unknown = set(self._settings) - set(extractor().to_dict())
@@ -291,7 +289,7 @@ class HFAudioEncoder(BaseModule):
             ) from error
 
     def _front_end(self, settings: 'FeatureExtractionMixin') -> nn.Module:
-        """Makes the front end, and sees that the model takes what it gives."""
+        """Makes the front end and checks that its output fits the model."""
         config = self.net.config
         if self._model_type == 'clap_audio_model':
             bands, wanted = settings.feature_size, config.num_mel_bins
@@ -313,8 +311,8 @@ class HFAudioEncoder(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            PretrainedError: If they cannot be had, lack some of the model's, or expect
-                another front end than the config gives.
+            PretrainedError: If they cannot be loaded, are incomplete, or expect another
+                front end than the config has.
         """
         if self.pretrained:
             load_weights(self.net, self.pretrained)
@@ -323,7 +321,7 @@ class HFAudioEncoder(BaseModule):
         super().init_weights()
 
     def _check_settings(self) -> None:
-        """Compares a front end that the config gives with the folder's."""
+        """Compares the front end of the config with that of the folder."""
         given = self._extractor(None).to_dict()
         other = {
             key: value
@@ -355,14 +353,14 @@ class HFAudioEncoder(BaseModule):
         return states.amax(dim=1) if self.pool == 'max' else states.mean(dim=1)
 
     def _options(self, features: Tensor) -> dict:
-        """What the model wants besides features."""
+        """Further inputs of the model."""
         if self._model_type != 'clap_audio_model':
             return {}
         # none of the views is a crop of a longer sound
         return dict(is_longer=features.new_zeros(len(features), 1, dtype=torch.bool))
 
     def _states(self, states: Tensor, samples: int) -> Tensor:
-        """(B, time, C) of what the model gives for the sound, without its padding."""
+        """Converts states to (B, time, C) without padding."""
         if self._model_type == 'clap_audio_model':
             return states.mean(dim=2).transpose(1, 2)
         if self._model_type != 'audio-spectrogram-transformer':

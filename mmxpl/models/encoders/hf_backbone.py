@@ -1,4 +1,4 @@
-"""A vision model of Hugging Face's transformers as a visual backbone."""
+"""Vision models of Hugging Face's transformers as visual backbones."""
 
 import inspect
 import logging
@@ -26,29 +26,29 @@ from .pretrained import (
 class HFVisionBackbone(BaseModule):
     """Feature maps of DINOv2, DINOv3, CLIP's or SigLIP's vision tower, ViT, Swin ...
 
-    The model is one of transformers' ``AutoBackbone`` classes where there is one for
-    it, otherwise its ``AutoModel``, of CLIP and its like the vision tower. Tokens
-    become a map of the model's patches, without class and register tokens. Frames are
-    expected as ``AVDataPreprocessor`` gives them by default, normalised with
-    ImageNet's mean and deviation, and are converted to the model's own.
+    The model is built by transformers' ``AutoBackbone`` if it has one, otherwise by
+    ``AutoModel``; of CLIP and similar models the vision tower. Tokens become a map of
+    patches, without class and register tokens. Frames normalised with ImageNet's mean
+    and deviation, the default of ``AVDataPreprocessor``, are converted to the model's
+    normalisation.
 
-    Weights are loaded by ``init_weights``, when a training starts, not when the model
-    is built. transformers must be installed.
+    Weights are loaded by ``init_weights``, when a training starts. transformers must be
+    installed.
 
     Args:
         pretrained (str, optional): folder with ``config.json`` and weights, or a name
             on the hub, such as 'facebook/dinov2-small', which is downloaded.
         config (dict, optional): with ``model_type``, such as
-            ``dict(model_type='dinov2', hidden_size=384, ...)``, the whole config: the
-            model is built without ``pretrained``, which is then needed only to start a
-            training from its weights. Without it, changes to the pretrained config.
-        out_indices (Sequence[int]): which levels are returned; 0 is the embedding or
-            stem, negative ones count from the last. Defaults to (-1,).
+            ``dict(model_type='dinov2', hidden_size=384, ...)``, the whole config, so
+            that ``pretrained`` is needed only to start a training from its weights;
+            without it, changes to the pretrained config.
+        out_indices (Sequence[int]): levels that are returned; 0 is the embedding or
+            stem, negative ones count from the last.
         mean (Sequence[float], optional): RGB mean in [0, 1] that the model expects.
             Defaults to that of the pretrained image processor, or ImageNet's.
         std (Sequence[float], optional): RGB deviation, likewise.
-        init_cfg (dict, optional): how weights are initialised, for weights that this
-            backbone has saved; instead of ``pretrained``.
+        init_cfg (dict, optional): how weights are initialised, instead of
+            ``pretrained``, for weights saved by this backbone.
 
     Raises:
         ImportError: If transformers is not installed.
@@ -74,7 +74,7 @@ class HFVisionBackbone(BaseModule):
         if (mean is None) != (std is None):
             raise ValueError('Give mean and std, or neither.')
         read = read_config(pretrained, config)
-        # CLIP and its like: the tower that sees
+        # the vision tower of CLIP and similar models
         read = getattr(read, 'vision_config', read)
         self.pretrained, self.out_indices = pretrained, tuple(out_indices)
         self.net = self._create(read).float()
@@ -105,7 +105,7 @@ class HFVisionBackbone(BaseModule):
             return transformers.AutoModel.from_config(config)
 
     def _probe(self) -> None:
-        """Finds out channels and strides with a black frame."""
+        """Finds channels and strides with a black frame."""
         known = inspect.signature(self.net.forward).parameters
         self._options = {}
         if 'interpolate_pos_encoding' in known:
@@ -124,8 +124,8 @@ class HFVisionBackbone(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            PretrainedError: If they cannot be had, lack some of the model's, or expect
-                another normalisation than the config gives.
+            PretrainedError: If they cannot be loaded, are incomplete, or expect another
+                normalisation than the config has.
         """
         if self.pretrained:
             load_weights(self.net, self.pretrained)
@@ -134,7 +134,7 @@ class HFVisionBackbone(BaseModule):
         super().init_weights()
 
     def _check_norm(self) -> None:
-        """Compares a normalisation that the config gives with the folder's."""
+        """Compares the normalisation of the config with that of the folder."""
         mean, std = image_normalization(self.pretrained)
         own = self.normalize
         if torch.allclose(
@@ -165,7 +165,7 @@ class HFVisionBackbone(BaseModule):
         return tuple(self._to_map(levels[i], img.shape[2:]) for i in self.out_indices)
 
     def _to_map(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
-        """Makes a map of tokens, of which class and register tokens come first."""
+        """Converts tokens to a map; class and register tokens come first."""
         if tokens.dim() == 4:
             return tokens
         patch = getattr(self.net.config, 'patch_size', None)
@@ -182,13 +182,13 @@ class HFVisionBackbone(BaseModule):
 
 
 def image_normalization(pretrained: str) -> tuple[Sequence[float], Sequence[float]]:
-    """Reads what a pretrained image processor normalises with.
+    """Reads the normalisation of a pretrained image processor.
 
     Args:
         pretrained (str): folder or name on the hub.
 
     Returns:
-        tuple[Sequence[float], Sequence[float]]: Mean and deviation in [0, 1]; those
+        tuple[Sequence[float], Sequence[float]]: mean and deviation in [0, 1]; those
         of ImageNet, with a line in the log, if there is no image processor.
     """
     transformers = import_optional('transformers')
@@ -202,7 +202,7 @@ def image_normalization(pretrained: str) -> tuple[Sequence[float], Sequence[floa
             level=logging.WARNING,
         )
         return IMAGENET_MEAN, IMAGENET_STD
-    # what a frame in [0, 1] is multiplied by first
+    # factor of a frame in [0, 1]
     scale = 255 * (processor.rescale_factor if processor.do_rescale else 1)
     mean, std = (0.0,) * 3, (1.0,) * 3
     if processor.do_normalize:

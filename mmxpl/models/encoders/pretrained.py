@@ -25,7 +25,7 @@ def import_optional(name: str) -> ModuleType:
         name (str): 'timm' or 'transformers'.
 
     Returns:
-        ModuleType: The package.
+        ModuleType: the package.
 
     Raises:
         ImportError: If it is not installed, with the command that installs it, or if
@@ -43,15 +43,15 @@ def import_optional(name: str) -> ModuleType:
 
 
 def weights_error(source: str, error: Exception, remedy: str) -> PretrainedError:
-    """Makes the error of weights that cannot be loaded.
+    """Makes the error for weights that cannot be loaded.
 
     Args:
-        source (str): the file, the folder or the name that was asked for.
+        source (str): file, folder or name of the weights.
         error (Exception): what went wrong.
-        remedy (str): sentences that say what to do.
+        remedy (str): sentences with the remedy.
 
     Returns:
-        PretrainedError: To be raised from ``error``.
+        PretrainedError: to be raised from ``error``.
     """
     reason = (str(error).strip().splitlines() or ['no message'])[0]
     return PretrainedError(
@@ -61,11 +61,11 @@ def weights_error(source: str, error: Exception, remedy: str) -> PretrainedError
 
 
 class Renormalize(nn.Module):
-    """From ImageNet's normalisation of RGB to another.
+    """Converts frames from ImageNet's normalisation to another one.
 
     Args:
-        mean (Sequence[float]): RGB mean in [0, 1] of what is wanted.
-        std (Sequence[float]): RGB deviation in [0, 1] of what is wanted.
+        mean (Sequence[float]): RGB mean of the result, in [0, 1].
+        std (Sequence[float]): RGB deviation of the result, in [0, 1].
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -80,13 +80,13 @@ class Renormalize(nn.Module):
         self.register_buffer('shift', shift.float(), persistent=False)
 
     def forward(self, img: Tensor) -> Tensor:
-        """Normalises anew.
+        """Converts frames.
 
         Args:
             img (Tensor): (B, 3, H, W), normalised with ImageNet's mean and deviation.
 
         Returns:
-            Tensor: (B, 3, H, W); the same tensor where nothing changes.
+            Tensor: (B, 3, H, W); the same tensor if nothing changes.
         """
         if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
             return img
@@ -116,11 +116,11 @@ def read_config(pretrained: str | None, config: dict | None) -> 'PretrainedConfi
             read; without it, changes to that of ``pretrained``.
 
     Returns:
-        PretrainedConfig: The config.
+        PretrainedConfig: the config.
 
     Raises:
         ImportError: If transformers is not installed.
-        ValueError: If neither says which model is meant, or a key is unknown.
+        ValueError: If neither names a model, or a key is unknown.
         PretrainedError: If the folder or the name cannot be read.
     """
     transformers = import_optional('transformers')
@@ -156,7 +156,7 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
     transformers = import_optional('transformers')
     try:
         with _quiet(transformers):
-            # what does not fit is told below
+            # weights that do not fit are refused below
             options = dict(output_loading_info=True, ignore_mismatched_sizes=True)
             whole = transformers.AutoConfig.from_pretrained(pretrained)
             # of a CLAP, from_pretrained leaves the sound's tower as it was drawn
@@ -188,7 +188,7 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
 
 @contextlib.contextmanager
 def _quiet(transformers) -> Iterator[None]:
-    """Silences the report of weights that are not used: what lacks is an error here."""
+    """Silences the report of unused weights; missing ones are an error here."""
     logging = transformers.logging
     before, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -20,7 +20,7 @@ class SpectrogramEncoder(BaseModule):
         backbone (dict): config of a backbone that reads (B, 1, F, L), for
             example ``dict(type='mmdet.ResNet', depth=18, in_channels=1)``.
         out_channels (int): channels of the backbone's last output.
-        pool (str): 'max' (EZ-VSL) or 'avg'. Defaults to 'max'.
+        pool (str): 'max' (EZ-VSL) or 'avg'.
         init_cfg (dict, optional): how weights are initialised.
     """
 
@@ -57,15 +57,14 @@ class VGGishEncoder(BaseModule):
     """Stages of 3x3 convolutions and max-pooling over a log-mel spectrogram.
 
     With the default widths and depths the convolutions are those of VGGish
-    (Hershey et al., ICASSP 2017), its VGG variant for audio; normalisation is
-    added so that it trains from scratch, and the time axis is pooled at the end
-    instead of being cut into windows of 0.96 s, so any duration can be read.
+    (Hershey et al., ICASSP 2017). Normalisation is added for training from scratch,
+    and time is pooled at the end instead of being cut into windows of 0.96 s, so that
+    sounds may have any duration.
 
     Args:
         channels (Sequence[int]): channels of each stage; the last is
-            ``out_channels``. Defaults to (64, 128, 256, 512).
+            ``out_channels``.
         depths (Sequence[int]): convolutions in each stage.
-            Defaults to (1, 1, 2, 2).
         norm_cfg (dict): normalisation. Defaults to ``dict(type='BN')``.
         init_cfg (dict, optional): how weights are initialised. Defaults to
             Kaiming's normal for convolutions.

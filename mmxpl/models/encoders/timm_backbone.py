@@ -1,4 +1,4 @@
-"""Any model of timm as a visual backbone."""
+"""Models of timm as visual backbones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,32 +17,31 @@ from .pretrained import Renormalize, import_optional, weights_error
 class TimmBackbone(BaseModule):
     """Feature maps of a timm model: convolutional, ViT, DINOv2, a tower of CLIP.
 
-    Tokens of a transformer become a map of its patches, without class and register
-    tokens, after the model's last normalisation. Frames are expected as
-    ``AVDataPreprocessor`` gives them by default, normalised with ImageNet's mean and
-    deviation, and are converted to the model's own. Where the model allows it, frames
-    may have another size than it was trained with.
+    Tokens of a transformer become a map of patches, without class and register tokens,
+    after the model's last normalisation. Frames normalised with ImageNet's mean and
+    deviation, the default of ``AVDataPreprocessor``, are converted to the model's
+    normalisation. If the model allows it, frames may have another size than in its
+    training.
 
-    Weights are loaded by ``init_weights``, when a training starts, not when the model
-    is built: a trained checkpoint is tested without them. timm must be installed.
+    Weights are loaded by ``init_weights``, when a training starts: a trained checkpoint
+    is tested without them. timm must be installed.
 
     Args:
-        model_name (str): a name of timm's, with or without the tag of its weights,
+        model_name (str): name in timm, with or without the tag of its weights,
             such as 'resnet50' or 'vit_small_patch14_dinov2.lvd142m';
             'local-dir:FOLDER' for a folder with timm's ``config.json``.
-        pretrained (bool): whether training starts from the weights that timm has for
-            that name, which it downloads. Defaults to False.
-        checkpoint_path (str, optional): a file with weights of this model, as timm or
-            its authors publish them (safetensors, PyTorch, NumPy), from which training
-            starts. Its classification head is left out.
-        out_indices (Sequence[int]): which of the model's levels are returned, the
-            finest first; negative ones count from the last.
-            Defaults to (-1,).
-        init_cfg (dict, optional): how weights are initialised, for weights that this
-            backbone has saved; instead of the two above.
-        **kwargs: of the model, for ``timm.create_model``: ``img_size`` of one that
-            reads one size alone, ``drop_path_rate``, ``output_stride``,
-            ``in_chans`` (with other than 3, inputs are taken as they are) ...
+        pretrained (bool): whether training starts from timm's weights, which are
+            downloaded.
+        checkpoint_path (str, optional): file with published weights of this model
+            (safetensors, PyTorch, NumPy) from which training starts; the
+            classification head is left out.
+        out_indices (Sequence[int]): levels that are returned, the finest first;
+            negative ones count from the last.
+        init_cfg (dict, optional): how weights are initialised, instead of the two
+            above, for weights saved by this backbone.
+        **kwargs: arguments of ``timm.create_model``: ``img_size`` of a model that
+            reads one size only, ``drop_path_rate``, ``output_stride``, ``in_chans``
+            (unless it is 3, inputs are not converted) ...
 
     Raises:
         ImportError: If timm is not installed.
@@ -78,7 +77,7 @@ class TimmBackbone(BaseModule):
         self.strides = tuple(self.net.feature_info.reduction())
 
     def _create(self, **weights) -> nn.Module:
-        """Makes the network; with weights, if timm is told where they are."""
+        """Makes the network, with weights if timm's arguments name them."""
         timm = import_optional('timm')
         from timm.models._features import FeatureGetterNet
 
@@ -100,7 +99,7 @@ class TimmBackbone(BaseModule):
         """Loads the weights that training starts from.
 
         Raises:
-            PretrainedError: If they cannot be had, or if the file holds other weights.
+            PretrainedError: If they cannot be loaded or are of another model.
         """
         if self.pretrained or self.checkpoint_path:
             self._load()
@@ -127,8 +126,7 @@ class TimmBackbone(BaseModule):
             raise weights_error(
                 path or self.model_name, error, self._remedy()
             ) from error
-        # timm takes a file with other names in silence; what is not in the file is
-        # still as it was drawn
+        # timm ignores weights with other names: those missing in the file are as drawn
         same = [
             name
             for (name, drawn), loaded in zip(
@@ -147,7 +145,7 @@ class TimmBackbone(BaseModule):
         self.net.load_state_dict(net.state_dict())
 
     def _remedy(self) -> str:
-        """Says how weights are had."""
+        """Remedy if weights cannot be loaded."""
         if self.checkpoint_path is not None:
             return f'Give a file that holds the weights of {self.model_name}.'
         own = self.net.model.pretrained_cfg

@@ -1,4 +1,4 @@
-"""YAMNet, whose AudioSet weights come in a package of pip."""
+"""YAMNet, an audio encoder with AudioSet weights."""
 
 import torch
 import torch.nn.functional as F
@@ -36,18 +36,16 @@ class YAMNet(BaseModule):
     them, padded as TensorFlow does. ``tools/model_converters/pretrained.py`` makes a
     checkpoint of AudioSet weights for it.
 
-    It reads the waveform, so that weights and spectrogram cannot disagree. As in the
-    original, the sound is cut into patches of 0.96 s every 0.48 s, and silence is
-    appended until the last patch, or the only one, is full.
+    It reads the waveform. As in the original, the sound is cut into patches of 0.96 s
+    every 0.48 s, and the last patch is padded with silence.
 
     Args:
-        pool (str): how embeddings of patches become one: 'avg' or 'max'.
-            Defaults to 'avg'.
+        pool (str): 'avg' or 'max', pooling of the embeddings of the patches.
         init_cfg (dict, optional): how weights are initialised.
 
     Attributes:
-        reads_waveform (bool): that :meth:`forward` takes waveforms.
-        sample_rate (int): of the waveforms, in Hz.
+        reads_waveform (bool): True, :meth:`forward` takes waveforms.
+        sample_rate (int): sample rate of the waveforms, in Hz.
         out_channels (int): 1024.
     """
 
@@ -127,10 +125,10 @@ def missing(samples: int) -> int:
 
 
 def mel_weights() -> Tensor:
-    """Weights of the mel bands.
+    """Computes the weights of the mel bands.
 
-    As TensorFlow's ``linear_to_mel_weight_matrix``, and other than torchaudio's:
-    triangles are straight over mel, not over Hz, and the bin of 0 Hz counts nothing.
+    They are those of TensorFlow's ``linear_to_mel_weight_matrix``, unlike torchaudio's:
+    triangles are straight over mel, not over Hz, and the bin of 0 Hz has weight 0.
 
     Returns:
         Tensor: (257, 64), from bins to bands.

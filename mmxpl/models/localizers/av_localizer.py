@@ -1,4 +1,4 @@
-"""One audio-visual localizer: where in the frame is what is heard."""
+"""Audio-visual localizer."""
 
 import logging
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ ENCODERS = ('visual_backbone', 'audio_encoder')
 
 
 class Localization(NamedTuple):
-    """What a localizer computes of a batch.
+    """Output of a localizer for a batch.
 
     Attributes:
-        logits (Tensor): (B, h, w), log-odds that a cell sounds.
+        logits (Tensor): (B, h, w), log-odds that the sound comes from a cell.
         visual (Tensor): (B, D, h, w), embedding of every cell, of unit norm.
         audio (Tensor): (B, D), embedding of the sound, of unit norm.
     """
@@ -37,60 +37,52 @@ class Localization(NamedTuple):
 class AVLocalizer(BaseModule):
     """Cosine similarity between every cell of the frame and the sound.
 
-    The probability of a cell is ``sigmoid((cosine - threshold) / temperature)``.
-    That a sigmoid with an offset and a temperature turns the similarity into a
-    map follows the tri-map of LVS (Chen et al., CVPR 2021, eq. 4).
+    The probability of a cell is ``sigmoid((cosine - threshold) / temperature)``,
+    after the tri-map of LVS (Chen et al., CVPR 2021, eq. 4).
 
     Args:
         visual_backbone (dict): config of a backbone that reads (B, 3, H, W) and
-            returns a tuple of feature maps, the finest first: any of mmdet's, with
+            returns a tuple of feature maps, the finest first: one of mmdet's, with
             its scope, such as ``dict(type='mmdet.ResNet', ...)``, or one of
-            :mod:`mmxpl.models.encoders`. All of them are used (choose by
-            ``out_indices``); the first decides the size of the map. Channels are
-            found out.
+            :mod:`mmxpl.models.encoders`. All maps are used (see ``out_indices`` of
+            the backbone); the first one sets the size of the predicted map.
         audio_encoder (dict): config of an encoder that returns (B, C) and has
             ``out_channels``.
         audio_input (str, optional): name of the preprocessor's front end that it
-            reads. An encoder with a front end of its own (``reads_waveform``)
-            reads the waveform and takes none.
-        embed_dim (int): size D of the common space. Defaults to 512.
+            reads; left out for an encoder with its own front end
+            (``reads_waveform``).
+        embed_dim (int): size D of the common space.
         threshold (float): initial cosine at which the probability is 0.5.
-            Defaults to 0.1.
-        temperature (float): initial width of the sigmoid. Defaults to 0.1.
+        temperature (float): initial width of the sigmoid.
         learn_calibration (bool): whether threshold and temperature are
-            trained. Defaults to True.
+            trained.
         hidden_dim (int, optional): width of a hidden layer in the projections of
-            frame and sound. Defaults to none: they are linear.
+            frame and sound; without it they are linear.
         feature_norm (bool): whether features are standardised before the
             projections, see :class:`~.projection.VisualProjection`.
-            Defaults to False.
         visual_dropout (float): share of the visual features that training sets to
             0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
-            Defaults to 0.
         channel_dropout (float): share of the channels of frame and sound that
-            training sets to 0 before the projections. Defaults to 0.
-        frozen (bool | Sequence[str]): what is not trained: its weights have no
-            gradient, ``TrainableOptimWrapperConstructor`` leaves them out of the
-            optimizer, and it stays in evaluation mode, statistics of batch
-            normalisation included. True for both encoders, or dotted names of
-            modules, such as ``['audio_encoder', 'visual_backbone.layer1']``.
-            Defaults to False.
+            training sets to 0 before the projections.
+        frozen (bool | Sequence[str]): modules that are not trained: they have no
+            gradient, are not in the optimizer (see
+            ``TrainableOptimWrapperConstructor``) and stay in evaluation mode,
+            statistics of batch normalisation included. True for both encoders, or
+            dotted names, such as ``['audio_encoder', 'visual_backbone.layer1']``.
         deaf (bool): whether the sound is replaced by a constant, so that its
-            embedding is one learnt vector: the reference for what can be localized
-            without listening. Defaults to False.
-        amp_dtype (str, optional): 'float16' or 'bfloat16', which the networks
-            compute in, by autocast; weights stay in fp32, and so do the cosine
-            and all that follows it. ``AmpOptimWrapper`` and ``--amp`` set it.
-            Defaults to fp32, or to an autocast around the localizer.
-        channels_last (bool): whether inputs and the weights of convolutions lie
-            channels-last in memory, which most convolutions are faster on.
-            A network with strided 1x1 convolutions of fewer than 16 input
-            channels is left as it is, with a warning: their gradient is not
-            safe on the CPU. Defaults to True.
-        compile_cfg (dict, optional): arguments of ``torch.compile``, which the
-            forward then goes through, such as ``dict(mode='max-autotune')``; an
-            empty one for the defaults. Names of weights stay as they are.
-            Defaults to no compilation.
+            embedding is one learnt vector: the reference for localization without
+            listening.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for the networks, by
+            autocast; weights, the cosine and the logits stay in fp32.
+            ``AmpOptimWrapper`` and ``--amp`` set it. By default fp32, or the
+            autocast around the localizer.
+        channels_last (bool): whether inputs and weights of convolutions have the
+            channels-last memory format, which is faster for most convolutions. It is
+            ignored, with a warning, for networks with strided 1x1 convolutions of
+            fewer than 16 input channels, whose gradient is not safe on the CPU.
+        compile_cfg (dict, optional): arguments of ``torch.compile`` for the forward,
+            such as ``dict(mode='max-autotune')`` or ``dict()``. Names of weights do
+            not change. No compilation by default.
         init_cfg (dict, optional): how weights are initialised.
     """
 
@@ -168,7 +160,7 @@ class AVLocalizer(BaseModule):
             self.compile(**compile_cfg)
 
     def train(self, mode: bool = True) -> 'AVLocalizer':
-        """Sets the mode, but of what is frozen."""
+        """Sets the mode of all modules that are not frozen."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
@@ -200,14 +192,14 @@ class AVLocalizer(BaseModule):
         return self.audio_encoder(sound)
 
     def forward(self, inputs: dict[str, Tensor]) -> Localization:
-        """Localizes.
+        """Predicts maps.
 
         Args:
-            inputs (dict[str, Tensor]): ``img`` (B, 3, H, W), normalised, and
-                the front end's output under the name ``audio_input``, or the
-                waveform ``audio`` (B, T). Features that are there already,
-                ``visual.0``, ``visual.1`` ... of (B, C_k, h_k, w_k) and ``sound`` of
-                (B, C), are taken in place of the encoders'.
+            inputs (dict[str, Tensor]): ``img`` (B, 3, H, W), normalised, and the
+                output of the front end under the name ``audio_input``, or the
+                waveform ``audio`` (B, T). Cached features, ``visual.0``,
+                ``visual.1`` ... of (B, C_k, h_k, w_k) and ``sound`` of (B, C),
+                replace the encoders.
 
         Returns:
             Localization: log-odds and embeddings, in fp32.
@@ -246,28 +238,28 @@ class AVLocalizer(BaseModule):
         return [modules[name] for name in names]
 
     def _autocast(self, device: str) -> AbstractContextManager:
-        """Autocast to the localizer's own type; without one, whatever is on."""
+        """Autocast to ``amp_dtype``, if it is set."""
         if self.amp_dtype is None:
             return nullcontext()
         return torch.autocast(device, self.amp_dtype)
 
 
 def channels_of(backbone: nn.Module) -> list[int]:
-    """Finds out the channels of a backbone's feature maps.
+    """Finds the channels of a backbone's feature maps.
 
     Args:
-        backbone (nn.Module): reads (B, 3, H, W) and returns a sequence of maps. Its
-            ``out_channels`` are taken if it has a sequence of them; otherwise it is
-            run once, on a black frame of 64 pixels.
+        backbone (nn.Module): reads (B, 3, H, W) and returns a sequence of maps. If
+            it has no sequence ``out_channels``, it is run on a black frame of 64
+            pixels.
 
     Returns:
-        list[int]: One number per map.
+        list[int]: one number per map.
     """
     known = getattr(backbone, 'out_channels', None)
     if isinstance(known, Sequence):
         return list(known)
     training = backbone.training
-    backbone.eval()  # which of mmdet's backbones return None from
+    backbone.eval()  # returns None from mmdet's backbones
     with torch.no_grad():
         maps = backbone(torch.zeros(1, 3, 64, 64))
     backbone.train(training)
@@ -293,7 +285,7 @@ def _input_of(encoder: nn.Module, audio_input: str | None) -> str:
 
 
 def _is_stage(name: str) -> bool:
-    """Whether a dotted name is that of an encoder or of its direct parts."""
+    """Tells whether a dotted name is that of an encoder or a direct part of it."""
     return name.split('.')[0] in ENCODERS and name.count('.') <= 1
 
 

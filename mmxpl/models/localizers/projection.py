@@ -1,4 +1,4 @@
-"""Heads that bring the features of encoders into one common space."""
+"""Projections of the features of encoders into a common space."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,11 @@ class VisualProjection(BaseModule):
         in_channels (Sequence[int]): channels C_k of each map.
         embed_dim (int): channels D of the result.
         hidden_dim (int, optional): width of a hidden layer with ReLU after the
-            sum. Defaults to none: the projection is linear.
+            sum; without it the projection is linear.
         norm (bool): whether every channel is standardised first, by its mean and
             deviation over batches (batch normalisation without weights).
-            Defaults to False.
         dropout (float): share of the features that training sets to 0.
-            Defaults to 0.
         channel_dropout (float): share of whole channels that training sets to 0.
-            Defaults to 0.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class VisualProjection(BaseModule):
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Projects and fuses.
+        """Projects and fuses feature maps.
 
         Args:
             features (Sequence[Tensor]): (B, C_k, h_k, w_k), the finest first.
@@ -72,7 +69,7 @@ class VisualProjection(BaseModule):
 
 
 class AudioProjection(BaseModule):
-    """Projects the embedding of a sound, as :class:`VisualProjection` does maps.
+    """Projects the embedding of a sound, see :class:`VisualProjection`.
 
     Args:
         in_channels (int): size C of the embedding.
@@ -97,7 +94,7 @@ class AudioProjection(BaseModule):
         self.output = None if hidden_dim is None else nn.Linear(hidden_dim, embed_dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Projects.
+        """Projects embeddings.
 
         Args:
             features (Tensor): (B, C).

@@ -1,4 +1,4 @@
-"""Audio-visual contrastive losses."""
+"""Max-MIL contrastive loss, and similarities that contrastive losses share."""
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,8 @@ from mmxpl.utils.parallel import count_rows, gather_rows, own_rows
 class _GatherWithGrad(torch.autograd.Function):
     """Concatenation over ranks whose gradient is the sum over ranks.
 
-    PyTorch's own differentiable ``all_gather`` returns wrong gradients with gloo
-    where the incoming gradient is not contiguous (2.13), as it is here.
+    PyTorch's differentiable ``all_gather`` returns wrong gradients with gloo if the
+    incoming gradient is not contiguous (2.13), as here.
     """
 
     @staticmethod
@@ -31,7 +31,7 @@ class _GatherWithGrad(torch.autograd.Function):
 
 
 def gather_with_grad(tensor: Tensor) -> Tensor:
-    """Concatenates a tensor over all ranks, gradients included.
+    """Concatenates a tensor over all ranks, with gradients.
 
     Args:
         tensor (Tensor): (B, ...); B may differ between ranks.
@@ -77,16 +77,15 @@ def own_similarity(visual: Tensor, audio: Tensor) -> Tensor:
 class MaxMILContrastiveLoss(nn.Module):
     """Symmetric InfoNCE over the best cell of every image-sound pair.
 
-    The similarity of image i and sound j is the largest cosine over the cells
-    of i (multiple-instance learning). Pairs of the batch are positives, all
-    others negatives, in both directions: EZ-VSL (Mo & Morgado, ECCV 2022, eq.
-    3-4). Negatives come from all ranks, and each rank's loss is that of the
-    global batch; with gradients averaged over ranks, as in DDP, the result does
-    not depend on how the batch is divided.
+    The similarity of image i and sound j is the largest cosine over the cells of i
+    (multiple-instance learning). Pairs of the batch are positives, all others
+    negatives, in both directions: EZ-VSL (Mo & Morgado, ECCV 2022, eq. 3-4).
+    Negatives come from all ranks, and each rank's loss is that of the global batch,
+    so that with DDP the result does not depend on the number of ranks.
 
     Args:
-        temperature (float): divides the similarities. Defaults to 0.07.
-        loss_weight (float): factor of the loss. Defaults to 1.
+        temperature (float): divisor of the similarities.
+        loss_weight (float): factor of the loss.
     """
 
     def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0) -> None:
@@ -95,7 +94,7 @@ class MaxMILContrastiveLoss(nn.Module):
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Computes the loss in fp32, whatever autocast is on.
+        """Computes the loss, in fp32 also under autocast.
 
         Args:
             visual (Tensor): (B, D, h, w), cells of unit norm.

@@ -13,38 +13,36 @@ from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 
 @MODELS.register_module()
 class FNACLoss(nn.Module):
-    """Max-MIL InfoNCE that knows of false negatives.
+    """Max-MIL InfoNCE with false-negative suppression and true-negative enhancement.
 
-    Two clips of one class are no true negatives of each other. Which clips are
-    alike is read off affinities within a modality; after a softmax over the batch
-    they are compared, by their mean absolute difference, with
+    Clips of one class are no true negatives of each other. Affinities of clips within
+    a modality, after a softmax over the batch, are compared by their mean absolute
+    difference with
 
-    - the audio-visual similarities: false negatives, alike in sound (``audio``) or
-      in the mean of all cells (``image``), are suppressed (FNS);
-    - the affinities of the regions that sound, cells above ``foreground`` of the
-      map after its minimum and maximum are brought to 0 and 1: regions of clips
-      that sound different are to look different (``region``; true negative
-      enhancement, TNE).
+    - the audio-visual similarities: false negatives, with similar sounds (``audio``)
+      or similar mean features (``image``), are suppressed (FNS);
+    - the affinities of the sounding regions, cells above ``foreground`` of the map
+      rescaled to [0, 1]: regions of clips with different sounds should look different
+      (``region``; true negative enhancement, TNE).
 
     FNAC (Sun et al., CVPR 2023, "Learning Audio-Visual Source Localization via
     False Negative Aware Contrastive Learning"), as ``model.py`` and ``train.py`` of
-    github.com/OpenNLPLab/FNAC_AVL compute it. All is halved, as
-    :class:`~.contrastive_loss.MaxMILContrastiveLoss` is, so that the weights
-    relative to the contrast are FNAC's. Its visual dropout is ``visual_dropout`` of
+    github.com/OpenNLPLab/FNAC_AVL compute it, but halved as
+    :class:`~.contrastive_loss.MaxMILContrastiveLoss` is, so that the relative weights
+    are FNAC's. Its visual dropout is ``visual_dropout`` of
     :class:`mmxpl.models.AVLocalizer`.
 
     Each rank's loss is that of the global batch.
 
     Args:
-        temperature (float): divides similarities and affinities.
-            Defaults to 0.03.
-        audio (float): weight of FNS by sound. Defaults to 100.
-        image (float): weight of FNS by image. Defaults to 100.
-        region (float): weight of TNE. Defaults to 100.
-        foreground (float): in [0, 1]. Defaults to 0.6.
-        warmup_epochs (int): first epochs of a training by MMEngine's runner, in
-            which the contrast is alone. Defaults to 0.
-        loss_weight (float): factor of the loss. Defaults to 1.
+        temperature (float): divisor of similarities and affinities.
+        audio (float): weight of FNS by sound.
+        image (float): weight of FNS by image.
+        region (float): weight of TNE.
+        foreground (float): threshold of sounding regions, in [0, 1].
+        warmup_epochs (int): first epochs, of a training by MMEngine's runner, with the
+            contrast only.
+        loss_weight (float): factor of the loss.
     """
 
     def __init__(
@@ -91,7 +89,7 @@ class FNACLoss(nn.Module):
         return self.loss_weight * loss / 2
 
     def _sounding(self, own: Tensor) -> Tensor:
-        """Cells (B, h * w) that sound, by the map of image and own sound."""
+        """Finds the sounding cells in (B, h * w) maps of image and own sound."""
         low, high = own.amin(dim=1, keepdim=True), own.amax(dim=1, keepdim=True)
         return (own - low) > self.foreground * (high - low)
 

@@ -14,29 +14,28 @@ from .contrastive_loss import gather_with_grad, own_similarity, pair_similarity
 class LVSLoss(nn.Module):
     """InfoNCE with a tri-map: object, background as a hard negative, and neither.
 
-    For image i and its own sound, cells whose cosine is above ``object`` are the
-    object, those below ``background`` are background, softly, by a sigmoid of
-    width ``sharpness``; cells in between count for nothing. The positive is the
-    mean cosine of the object, the negatives are that of the background and the
-    mean over the object-like cells of i for every other sound of the batch.
+    For image i and its own sound, cells with a cosine above ``object`` are object,
+    those below ``background`` are background, both softly by a sigmoid of width
+    ``sharpness``; cells in between are ignored. The positive is the mean cosine of
+    the object; negatives are that of the background and, for every other sound of the
+    batch, the mean over the object-like cells of i.
 
     LVS (Chen et al., CVPR 2021, "Localizing Visual Sounds the Hard Way", section
     on the tri-map), as ``model.py`` of
-    github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way computes the logits;
-    how it was trained was not released. That code takes the pair itself out of
-    the negatives by a factor of -99, which fails where its similarity is
-    negative; here it is left out.
+    github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way computes the logits; its
+    training was not released. That code removes the pair itself from the negatives
+    by a factor of -99, which fails if its similarity is negative; here it is left
+    out.
 
     Each rank's loss is that of the global batch, see
     :class:`~.contrastive_loss.MaxMILContrastiveLoss`.
 
     Args:
-        object (float): cosine above which a cell is object. Defaults to 0.65.
+        object (float): cosine above which a cell is object.
         background (float): cosine below which a cell is background.
-            Defaults to 0.4.
-        sharpness (float): width of the sigmoids. Defaults to 0.03.
-        temperature (float): divides the similarities. Defaults to 0.07.
-        loss_weight (float): factor of the loss. Defaults to 1.
+        sharpness (float): width of the sigmoids.
+        temperature (float): divisor of the similarities.
+        loss_weight (float): factor of the loss.
     """
 
     def __init__(
@@ -76,6 +75,6 @@ class LVSLoss(nn.Module):
 def _mean_where(maps: Tensor, evidence: Tensor) -> Tensor:
     """Mean over the last dimension, weighted by ``sigmoid(evidence)``.
 
-    As a softmax, since the sigmoids of a map may all be too small for fp32.
+    Computed as a softmax, since all sigmoids of a map may underflow in fp32.
     """
     return (maps * F.logsigmoid(evidence).softmax(dim=-1)).sum(dim=-1)

@@ -1,4 +1,4 @@
-"""Losses between a predicted and a target localization map."""
+"""Loss between predicted and target maps."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,13 +8,12 @@ from mmxpl.registry import MODELS
 
 @MODELS.register_module()
 class MapBCELoss(nn.Module):
-    """Binary cross-entropy of a map against a soft target.
+    """Binary cross-entropy of maps against soft targets.
 
     Args:
-        pos_weight (float): weight of the foreground term relative to the
-            background's; above 1 it counters the shrinking of a foreground that
-            is in the minority. Defaults to 1.
-        loss_weight (float): factor of the loss. Defaults to 1.
+        pos_weight (float): weight of the foreground term relative to the background's;
+            above 1 it keeps a small foreground from shrinking.
+        loss_weight (float): factor of the loss.
     """
 
     def __init__(self, pos_weight: float = 1.0, loss_weight: float = 1.0) -> None:
@@ -24,13 +23,13 @@ class MapBCELoss(nn.Module):
     def forward(
         self, logits: Tensor, target: Tensor, weight: Tensor | None = None
     ) -> Tensor:
-        """Computes the loss in fp32, whatever autocast is on.
+        """Computes the loss, in fp32 also under autocast.
 
         Args:
             logits (Tensor): (B, h, w), log-odds of foreground.
             target (Tensor): (B, h, w) in [0, 1]; no gradient flows into it.
-            weight (Tensor, optional): (B,) factor of each sample. The mean is
-                over all samples, those of weight 0 too.
+            weight (Tensor, optional): (B,) factor of each sample; the mean is over
+                all samples, including those of weight 0.
 
         Returns:
             Tensor: scalar, the mean over cells and samples; 0, with a gradient

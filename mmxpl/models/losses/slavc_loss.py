@@ -14,30 +14,28 @@ from .contrastive_loss import gather_with_grad, pair_similarity
 class SLAVCLoss(nn.Module):
     """Localization times correspondence, against momentum targets.
 
-    For image i, sound j and cell x with cosine s, the probability that j is heard
-    at x among all sounds of the batch (correspondence, softmax over j) times the
-    probability that j is at x among all cells (localization, softmax over x),
-    summed over the cells, is how well j explains i. Its logarithm is the logit of
-    a cross-entropy whose target is the own sound. It is computed twice, once with
-    the sound and once with the image from the momentum encoders.
+    For image i, sound j and cell x, the softmax of cosines over all sounds
+    (correspondence) times the softmax over all cells (localization), summed over the
+    cells, is the match of i and j. Its logarithm is the logit of a cross-entropy
+    whose target is the own sound. It is computed twice, once with the sound and once
+    with the image from the momentum encoders.
 
     SLAVC (Mo & Morgado, NeurIPS 2022, "A Closer Look at Weakly-Supervised
     Audio-Visual Source Localization"), as ``model.py`` of
-    github.com/stoneMo/SLAVC computes it, halved. There each of the two factors has
-    projections of its own; a localizer here has one pair of projections, which
-    both share.
+    github.com/stoneMo/SLAVC computes it, but halved, and with one pair of projections
+    for both factors instead of two.
 
-    Momentum targets come with ``target_momentum`` of :class:`mmxpl.models.XPL`;
-    without it the embeddings themselves are the targets, with no gradient, which
-    is SLAVC with a momentum of 0. SLAVC's visual dropout is ``visual_dropout`` of
+    Momentum targets come from ``target_momentum`` of :class:`mmxpl.models.XPL`; without
+    it the embeddings themselves are the targets, without gradient, which is SLAVC with
+    a momentum of 0. SLAVC's visual dropout is ``visual_dropout`` of
     :class:`mmxpl.models.AVLocalizer`.
 
     Each rank's loss is that of the global batch, see
     :class:`~.contrastive_loss.MaxMILContrastiveLoss`.
 
     Args:
-        temperature (float): divides the cosines. Defaults to 0.03.
-        loss_weight (float): factor of the loss. Defaults to 1.
+        temperature (float): divisor of the cosines.
+        loss_weight (float): factor of the loss.
     """
 
     def __init__(self, temperature: float = 0.03, loss_weight: float = 1.0) -> None:
@@ -71,7 +69,7 @@ class SLAVCLoss(nn.Module):
         return self.loss_weight * loss / 2
 
     def _explain(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Cross-entropy of the own sound as the explanation of every image."""
+        """Cross-entropy of the own sound of every image."""
         maps = pair_similarity(visual, audio) / self.temperature
         both = maps.log_softmax(dim=1) + maps.log_softmax(dim=2)
         logits = gather_with_grad(both.logsumexp(dim=2))

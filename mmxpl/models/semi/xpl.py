@@ -1,4 +1,4 @@
-"""XPL: two localizers that learn from labels, from each other and from pairing."""
+"""XPL, the semi-supervised learner of several localizers."""
 
 from logging import FileHandler
 from typing import NamedTuple
@@ -22,37 +22,31 @@ from ..localizers.av_localizer import Localization
 class XPL(BaseModel):
     """Cross Pseudo-Labeling (Guo et al., ICASSP 2024, arXiv 2403.03095).
 
-    ``loss`` is a function of the batch alone: a localizer learns from ``gt_map``
-    where a data sample has one and is labeled, from its field of
-    ``pseudo_label`` where there is one, and from the pairing of frame and sound
-    everywhere. Who writes the pseudo-labels, when and from what is not its
-    concern (see :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`); the same
-    learner trains every baseline.
+    ``loss`` depends on the batch only: localizers learn from the ``gt_map`` of labeled
+    samples, from ``pseudo_label`` where a sample has one, and from the pairing of
+    frame and sound of all samples. Pseudo-labels are written by
+    :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`; baselines use the same learner.
 
     Args:
-        localizers (dict[str, dict | str]): name to config of each localizer, 'a'
-            and 'b' for XPL. They should differ, in the audio encoder at least; the
-            name of another localizer instead of a config makes one of the same
-            architecture, with weights of its own.
+        localizers (dict[str, dict | str]): config of each localizer by name, 'a' and
+            'b' for XPL. They should differ, at least in the audio encoder. The name of
+            another localizer instead of a config copies its architecture, not its
+            weights.
         loss_supervised (dict): config of the loss against ground truth.
         loss_pseudo (dict): config of the loss against pseudo-labels.
         loss_contrastive (dict, optional): config of the loss on pairing.
-            Defaults to none.
         target_momentum (float, optional): in (0, 1); the loss on pairing also gets
-            ``target_visual`` and ``target_audio``, the embeddings by a moving
-            average of the localizers' weights over training steps, as momentum
-            encoders give them (SLAVC; Mo & Morgado, NeurIPS 2022). Defaults to
-            none.
-        deaf (bool): whether no localizer hears, see
-            :class:`~mmxpl.models.AVLocalizer`: the reference for what can be
-            localized without listening. Defaults to False.
-        map_size (int, optional): side in pixels that predicted maps are resized to.
-            A map's cells are areas of the frame, each trained on what it covers,
-            so they are interpolated between their centres, as log-odds: which
-            pixels rank first then does not depend on the localizer's threshold.
-            Evaluators that take the outer cells' centres for the frame's corners
-            (EZ-VSL's, with ``align_corners=True``) would otherwise stretch a coarse
-            map by up to half a cell. Defaults to none, a number per cell.
+            ``target_visual`` and ``target_audio``, the embeddings of momentum encoders
+            (SLAVC; Mo & Morgado, NeurIPS 2022).
+        deaf (bool): whether localizers get no sound, see
+            :class:`~mmxpl.models.AVLocalizer`: the reference for localization without
+            listening.
+        map_size (int, optional): side in pixels that predicted maps are resized to,
+            with cells as areas of the frame, as log-odds, so that the order of pixels
+            does not depend on the localizer's threshold. Evaluators that align the
+            centres of outer cells with the corners of the frame (EZ-VSL's, with
+            ``align_corners=True``) would otherwise stretch a coarse map by up to half
+            a cell. By default maps are not resized.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
     """
@@ -70,12 +64,12 @@ class XPL(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         if isinstance(data_preprocessor, dict):
-            # by our registry, so that it is found outside of a runner too
+            # by our registry, so that it is also found without a runner
             data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor, init_cfg)
         if 'ens' in localizers:
             raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
-        # MMEngine's: init_weights does not enter PyTorch's containers
+        # MMEngine's, since init_weights skips PyTorch's containers
         self.localizers = ModuleDict()
         for name, cfg in localizers.items():
             cfg = localizers[cfg] if isinstance(cfg, str) else cfg
@@ -101,10 +95,10 @@ class XPL(BaseModel):
         return list(self.localizers)
 
     def init_weights(self) -> None:
-        """Initialises all parts, each as its ``init_cfg`` says.
+        """Initialises all parts by their ``init_cfg``.
 
         Raises:
-            PretrainedError: If pretrained weights cannot be loaded or fit nowhere.
+            PretrainedError: If pretrained weights cannot be loaded or do not fit.
         """
         try:
             super().init_weights()
@@ -116,7 +110,7 @@ class XPL(BaseModel):
             raise explain(self, error) from error
 
     def _dump_init_info(self) -> None:
-        """Checks what was loaded, before MMEngine forgets what it recorded."""
+        """Checks the loaded weights before MMEngine drops its record of them."""
         check_loaded(self, self._params_init_info)
         if any(
             isinstance(h, FileHandler) for h in MMLogger.get_current_instance().handlers
@@ -132,9 +126,9 @@ class XPL(BaseModel):
         """Runs the learner in one of MMEngine's three modes.
 
         Args:
-            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            inputs (dict[str, Tensor]): output of the data preprocessor.
             data_samples (list[AVDataSample], optional): one per input.
-            mode (str): 'loss', 'predict' or 'tensor'. Defaults to 'tensor'.
+            mode (str): 'loss', 'predict' or 'tensor'.
 
         Returns:
             dict | list[AVDataSample]: losses; data samples with ``pred_map``; or
@@ -154,7 +148,7 @@ class XPL(BaseModel):
         """Computes the joint objective of every localizer.
 
         Args:
-            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            inputs (dict[str, Tensor]): output of the data preprocessor.
             data_samples (list[AVDataSample]): one per input, with targets. If
                 ``writes_maps`` is set, each receives the prediction of its
                 augmented view as ``pred_map``, without gradient.
@@ -215,10 +209,10 @@ class XPL(BaseModel):
         return self.loss_contrastive(out.visual, out.audio, **targets)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Predicts the map of every localizer.
+        """Predicts the probability maps of every localizer.
 
         Args:
-            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            inputs (dict[str, Tensor]): output of the data preprocessor.
 
         Returns:
             dict[str, Tensor]: (B, h, w) float32 probabilities in [0, 1] by name.
@@ -233,7 +227,7 @@ class XPL(BaseModel):
         """Predicts the maps of every localizer and of their ensemble.
 
         Args:
-            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            inputs (dict[str, Tensor]): output of the data preprocessor.
             data_samples (list[AVDataSample], optional): one per input.
 
         Returns:
@@ -251,10 +245,10 @@ class XPL(BaseModel):
         return data_samples
 
     def log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Predicts the map of every localizer, before the sigmoid.
+        """Predicts the log-odds maps of every localizer.
 
         Args:
-            inputs (dict[str, Tensor]): what the data preprocessor gives.
+            inputs (dict[str, Tensor]): output of the data preprocessor.
 
         Returns:
             dict[str, Tensor]: (B, h, w) float32 log-odds by name.
@@ -273,7 +267,7 @@ class XPL(BaseModel):
 
 
 def _inputs_of(name: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs of one localizer: common ones, and cached features ``NAME.KEY`` of it."""
+    """Selects common inputs and the cached features ``NAME.KEY`` of a localizer."""
     own = f'{name}.'
     return {
         key.removeprefix(own): value
@@ -310,10 +304,10 @@ def _targets(
 
 
 def _rank_weights(labeled: int, pseudo: int, device: torch.device) -> Tensor:
-    """Weights that make the mean over ranks of their losses that over samples.
+    """Weights of this rank's losses, so that the mean over ranks is that over samples.
 
-    Each rank's loss is a mean over its own samples, and gradients are averaged
-    over ranks. Where ranks have as many samples each, the weights are 1.
+    Each rank's loss is a mean over its samples, and gradients are averaged over ranks.
+    The weights are 1 if all ranks have equal numbers of samples.
     """
     counts = torch.tensor([labeled, pseudo], dtype=torch.float32, device=device)
     mean = counts.clone()
