@@ -7,7 +7,8 @@ from sphinx import addnodes
 project = 'mmxpl'
 html_title = 'mmxpl'
 html_theme = 'furo'
-html_static_path = ['figures']
+html_static_path = ['figures', 'style.css']
+html_css_files = ['style.css']
 html_copy_source = False
 html_show_copyright = False
 html_math_renderer = 'mathml'  # MathJax would be loaded from the web
