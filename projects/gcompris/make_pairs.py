@@ -50,7 +50,7 @@ BOXES = {
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -166,7 +166,7 @@ def write(package: Path, out: Path) -> dict[str, int]:
 
 
 def main(argv=None) -> None:
-    """Write the data set and say what is in it."""
+    """Writes the data set and prints what is in it."""
     args = parse_args(argv)
     with one_clear_error():
         counts = write(args.package, args.out)

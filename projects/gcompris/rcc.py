@@ -1,4 +1,4 @@
-"""Reads Qt's binary resource files (.rcc)."""
+"""Reader of Qt's binary resource files (.rcc)."""
 
 import struct
 import zlib
@@ -42,7 +42,7 @@ def read_rcc(path: str | Path) -> dict[str, bytes]:
 
 
 class _Reader:
-    """The tree of one resource file."""
+    """Tree of a resource file."""
 
     def __init__(self, blob: bytes) -> None:
         if blob[:4] != b'qres':
@@ -55,7 +55,7 @@ class _Reader:
         self.node_size = 14 if version == 1 else 22
 
     def files(self) -> dict[str, bytes]:
-        """Contents of all files by path."""
+        """Returns the contents of all files by path."""
         found: dict[str, bytes] = {}
         self._walk(0, '', found)
         return found
@@ -74,19 +74,19 @@ class _Reader:
                 found[path] = self._content(offset, flags)
 
     def _node(self, index: int) -> tuple[int, int, int, int]:
-        """Name, flags, number of children and first child or offset of a node."""
+        """Reads name, flags, number of children and first child or offset of a node."""
         at = self.tree + index * self.node_size
         return struct.unpack_from('>IHII', self.blob, at)
 
     def _name(self, offset: int) -> str:
-        """A node's name."""
+        """Reads the name of a node."""
         at = self.names + offset
         (length,) = struct.unpack_from('>H', self.blob, at)
         # a hash stands between length and text
         return self._cut(at + 6, 2 * length).decode('utf-16-be')
 
     def _content(self, offset: int, flags: int) -> bytes:
-        """A file's content."""
+        """Reads the content of a file."""
         at = self.data + offset
         (length,) = struct.unpack_from('>I', self.blob, at)
         content = self._cut(at + 4, length)
@@ -96,7 +96,7 @@ class _Reader:
         return zlib.decompress(content[4:]) if flags & _ZLIB else content
 
     def _cut(self, start: int, length: int) -> bytes:
-        """A piece of the file, refused if the file ends before it does."""
+        """Slices the file; raises if it ends before."""
         if start + length > len(self.blob):
             raise ValueError('it is cut off')
         return self.blob[start : start + length]

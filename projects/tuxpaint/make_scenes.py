@@ -1,4 +1,4 @@
-"""Make a labeled audio-visual data set from Tux Paint's photo stamps.
+"""Makes a labeled audio-visual data set from Tux Paint's photo stamps.
 
 Scenes of two or three cut-outs on photographs; one of them (sometimes two) is
 heard, with its recording. See docs/data/tuxpaint.md.
@@ -20,12 +20,12 @@ from mmxpl.datasets.synthetic import write_folder
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 
-#: Raised whenever the same settings would give other files.
+#: Increased whenever the same settings give other files.
 VERSION = 1
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -72,7 +72,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def check_args(args: argparse.Namespace) -> dict[str, int]:
-    """Refuse values that give no data set.
+    """Checks the values of the command line.
 
     Args:
         args (argparse.Namespace): The command line.
@@ -107,7 +107,7 @@ def check_args(args: argparse.Namespace) -> dict[str, int]:
 
 
 def digest(files: list[Path]) -> str:
-    """Hash of names and contents: another release counts as another input."""
+    """Hashes names and contents of the files."""
     content = hashlib.sha256()
     for path in files:
         content.update(path.name.encode() + b'\0')
@@ -116,7 +116,7 @@ def digest(files: list[Path]) -> str:
 
 
 def print_inputs(stamps: Stamps, shares: dict[str, list[str]], dropped: dict) -> None:
-    """Say what was found and what was left out, and why."""
+    """Prints what was found and what was left out, with the reason."""
     photos = [p for kind in stamps.kinds for p in kind.photos]
     takes = [t for kind in stamps.kinds for t in kind.takes]
     stems = {t.name.split('[')[0] for t in takes}
@@ -144,7 +144,7 @@ def print_inputs(stamps: Stamps, shares: dict[str, list[str]], dropped: dict) ->
 
 
 def print_outputs(out: Path) -> None:
-    """Print counts, areas and reference rows of what is on disk."""
+    """Prints counts, areas and reference rows of what is on disk."""
     # Here, so that worker processes need not import it.
     from mmxpl.datasets.synthetic import (
         area_facts,
@@ -182,7 +182,7 @@ def print_outputs(out: Path) -> None:
 
 
 def main(argv=None) -> None:
-    """Make the data set, then say what it is like."""
+    """Makes the data set and prints its statistics."""
     args = parse_args(argv)
     with one_clear_error():
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Take frames and sounds out of a folder of videos: VGG-Sound, or one's own.
+"""Extracts frames and sounds from a folder of videos, such as VGG-Sound.
 
 Writes frames/ID.jpg, audio/ID.wav (16 kHz, mono), clips.json with the clips that
 are complete (an ann_file of AVJsonDataset, without labels), and failed.csv with
@@ -36,7 +36,7 @@ from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,7 +87,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def time(text: str) -> float | str:
-    """Parse seconds, or 'middle'."""
+    """Parses seconds, or 'middle'."""
     if text == MIDDLE:
         return text
     value = float(text)
@@ -97,7 +97,7 @@ def time(text: str) -> float | str:
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """Find the videos below a folder.
+    """Finds the videos below a folder.
 
     Args:
         folder (Path): The folder.
@@ -137,7 +137,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
 
 
 def write_clips(out: Path, ids: Sequence[str], times: dict[str, FrameTime]) -> None:
-    """Write complete clips as AVJsonDataset reads them, without labels."""
+    """Writes complete clips as AVJsonDataset reads them, without labels."""
     entries = [
         dict(
             sample_id=i,
@@ -152,7 +152,7 @@ def write_clips(out: Path, ids: Sequence[str], times: dict[str, FrameTime]) -> N
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert and report."""
+    """Converts the clips and reports."""
     args = parse_args(argv)
     with one_clear_error():
         import_av()  # before the first of many clips

@@ -1,4 +1,4 @@
-"""Bring Flickr-SoundNet, as it was distributed, into one folder.
+"""Converts Flickr-SoundNet as distributed into one folder.
 
 Frames (jpg or png), sounds (wav, mp3, flac, ogg) and XML annotations are looked
 for below the given folders by the clip's id, the file's name without ending.
@@ -31,7 +31,7 @@ from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Find files below a folder by their stem.
+    """Finds files below a folder by their stem.
 
     Args:
         folder (Path): The folder.
@@ -92,7 +92,7 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert and report."""
+    """Converts the clips and reports."""
     args = parse_args(argv)
     with one_clear_error():
         import_av()

@@ -1,4 +1,4 @@
-"""Add boxes and masks to a JSON list of clips.
+"""Adds boxes and masks to a JSON list of clips.
 
 They come from a COCO annotation file, or from a folder of mask pictures as AVSBench
 has them. Images and clips meet by name: the image's file name without folder and
@@ -22,7 +22,7 @@ from mmxpl.utils.ids import name_some
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,7 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Merge and report."""
+    """Merges the labels and reports."""
     args = parse_args(argv)
     with one_clear_error():
         others = args.unlabeled_list or args.list.with_name('without_labels.txt')

@@ -1,4 +1,4 @@
-"""Make the synthetic world: real JPEG and WAV files from a seed."""
+"""Makes the synthetic world: JPEG and WAV files from a seed."""
 
 import argparse
 import os
@@ -41,7 +41,7 @@ _KNOBS = {
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    """Read the command line; knobs that are not given keep the difficulty's value."""
+    """Parses the command line; omitted options have the value of the difficulty."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', default='data/synthetic', help='folder to write')
     parser.add_argument('--difficulty', choices=DIFFICULTIES, default='default')
@@ -59,7 +59,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def print_facts(root: str, config: WorldConfig) -> None:
-    """Print counts, areas and reference rows of a world on disk."""
+    """Prints counts, areas and reference rows of a world on disk."""
     splits = load_entries(root)
     print(
         '\nclips        ' + '  '.join(f'{s} {len(splits.get(s, []))}' for s in SPLITS)
@@ -89,7 +89,7 @@ def print_facts(root: str, config: WorldConfig) -> None:
 
 
 def main(argv=None) -> int:
-    """Make the world, then say what it is like."""
+    """Makes the world and prints its statistics."""
     args = vars(parse_args(argv))
     out, workers = args.pop('out'), args.pop('workers')
     try:

@@ -1,4 +1,4 @@
-"""Divide annotated clips into labeled, validation and test lists.
+"""Divides annotated clips into labeled, validation and test lists.
 
 Writes labeled.txt, val.txt, test.txt, where asked for unlabeled.txt, and
 splits.json with seed, counts and the fingerprint of each list: the one that the
@@ -21,7 +21,7 @@ from mmxpl.utils.cli import one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,7 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
-    """Read the class of each clip, and which clips have no usable box.
+    """Reads the class of each clip, and which clips have no usable box.
 
     Args:
         path (str, optional): ``vggss.json``.
@@ -86,7 +86,7 @@ def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
 
 
 def divide(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Make the parts.
+    """Divides the clips into the parts.
 
     Args:
         args (argparse.Namespace): The command line.
@@ -145,7 +145,7 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
 def write_lists(
     out: Path, parts: dict[str, list[str]], settings: dict, overwrite: bool = False
 ) -> None:
-    """Write lists and splits.json; over other ones only if told.
+    """Writes lists and splits.json; replaces others only with --overwrite.
 
     Args:
         out (Path): Folder.
@@ -180,7 +180,7 @@ def write_lists(
 
 
 def print_parts(parts: dict[str, list[str]], classes: dict[str, str]) -> None:
-    """Print count, fingerprint and classes of each part."""
+    """Prints number of clips, id hash and classes of each part."""
     for name, ids in parts.items():
         known = Counter(classes[i] for i in ids if i in classes)
         of_classes = f', {len(known)} classes' if known else ''
@@ -192,7 +192,7 @@ def print_parts(parts: dict[str, list[str]], classes: dict[str, str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Divide, write and report."""
+    """Divides the clips, writes the lists and reports."""
     args = parse_args(argv)
     with one_clear_error():
         parts = divide(args)

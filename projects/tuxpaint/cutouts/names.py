@@ -1,4 +1,4 @@
-"""What the Debian packages' files show, as far as no program can see it."""
+"""Names of files in the Debian packages by what they show, which was sorted by hand."""
 
 #: Folders of stamps that hold signs and drawings, no photographs.
 DRAWING_FOLDERS = ('symbols', 'cartoon')

@@ -1,4 +1,4 @@
-"""Photographs to put behind the cut-outs, and who may use which."""
+"""Photographs behind the cut-outs, and their division among the splits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHARES = {'val': 0.1, 'test': 0.2}
 
 
 def find_backgrounds(stamps: Path, folders: list[Path] | None) -> dict[str, Path]:
-    """List the photographs to use as backgrounds.
+    """Lists the photographs to use as backgrounds.
 
     Args:
         stamps (Path): The unpacked package(s), where known wallpapers are looked
@@ -51,7 +51,7 @@ def find_backgrounds(stamps: Path, folders: list[Path] | None) -> dict[str, Path
 def read_backgrounds(
     paths: dict[str, Path], keep: int
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read photographs, reduced to what frames can use.
+    """Reads photographs, reduced to what frames can use.
 
     Args:
         paths (dict[str, Path]): Name -> image file.
@@ -87,7 +87,7 @@ def read_backgrounds(
 
 
 def share_out(names: list[str], seed: int) -> dict[str, list[str]]:
-    """Give every split photographs of its own.
+    """Gives every split photographs of its own.
 
     Args:
         names (list[str]): Names of the photographs, at least three.

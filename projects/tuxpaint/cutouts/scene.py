@@ -1,4 +1,4 @@
-"""Scenes: cut-outs placed on a photograph, with exact masks of what is visible."""
+"""Scenes: cut-outs on a photograph with exact masks of the visible parts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAX_ENLARGE = 2.0
 
 @dataclass(frozen=True)
 class Patch:
-    """A cut-out at its final size.
+    """Cut-out at its final size.
 
     Args:
         kind (Kind): Its class.
@@ -49,13 +49,13 @@ class Patch:
 
     @property
     def mask(self) -> np.ndarray:
-        """Bool of shape (H, W): more of the object than of what is behind it."""
+        """np.ndarray: bool of shape (H, W), True where the object is mostly opaque."""
         return self.image[..., 3] > 127.5
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A finished frame.
+    """Finished frame.
 
     Args:
         image (np.ndarray): uint8 BGR of shape (size, size, 3).
@@ -75,7 +75,7 @@ def make_scene(
     size: int,
     rng: np.random.Generator,
 ) -> Scene:
-    """Compose a frame of two or three cut-outs of different classes.
+    """Composes a frame of two or three cut-outs of different classes.
 
     Nothing here knows which of them will sound.
 
@@ -134,7 +134,7 @@ def _resize(image, scale) -> np.ndarray:
 
 
 def _turn(image, angle) -> np.ndarray:
-    """Rotate on a canvas that holds the result, then trim to what is visible."""
+    """Rotates on a canvas that holds the result and trims it to what is visible."""
     height, width = image.shape[:2]
     out = np.ceil(_turned_size(width, height, angle)).astype(int) + 2
     matrix = cv2.getRotationMatrix2D((0, 0), np.rad2deg(angle), 1)
@@ -151,7 +151,7 @@ def _turn(image, angle) -> np.ndarray:
 
 
 def _place(patches, size, rng) -> list[tuple[int, int]] | None:
-    """Find corners at which enough of every cut-out is visible, or give up."""
+    """Finds corners at which enough of every cut-out is visible; None if none are."""
     totals = np.array([patch.mask.sum() for patch in patches])
     if totals.min() < 12:
         return None
@@ -194,7 +194,7 @@ def _visible(patches, corners, size) -> np.ndarray:
 
 
 def _paste(canvas, image, corner) -> None:
-    """Lay a patch over the canvas, in place."""
+    """Lays a patch over the canvas, in place."""
     frame, inside = _overlap(image.shape, corner, len(canvas))
     part = image[inside]
     canvas[frame] = part[..., :3] + canvas[frame] * (1 - part[..., 3:] / 255)
@@ -217,7 +217,7 @@ def _background(backgrounds, size, rng) -> np.ndarray:
 
 
 def _jitter(image, rng, strength) -> np.ndarray:
-    """Change brightness, contrast, saturation and white balance a little.
+    """Changes brightness, contrast, saturation and white balance a little.
 
     Args:
         image (np.ndarray): uint8 BGR of shape (H, W, 3).

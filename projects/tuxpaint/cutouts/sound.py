@@ -1,4 +1,4 @@
-"""Recordings: read, compare, cut into excerpts and mix."""
+"""Recordings: reading, comparison, excerpts and mixing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_GAP = 0.35
 
 
 def read_recording(path: Path) -> np.ndarray:
-    """Read a sound file as mono at :data:`RATE`, without its DC offset.
+    """Reads a sound file as mono at :data:`RATE`, without its DC offset.
 
     Args:
         path (Path): A file that libsndfile decodes (WAV, OGG, FLAC).
@@ -47,7 +47,7 @@ def read_recording(path: Path) -> np.ndarray:
 
 
 def stretch(wave: np.ndarray, factor: float) -> np.ndarray:
-    """Resample band-limited by a factor, through the Fourier transform.
+    """Resamples band-limited by a factor, through the Fourier transform.
 
     Played at the old rate the result lasts ``factor`` times as long and is lower
     by the same factor.
@@ -75,7 +75,7 @@ def rms(wave: np.ndarray) -> float:
 
 
 def trim(wave: np.ndarray, floor_db: float = -40.0) -> np.ndarray:
-    """Cut the silence before and after a sound.
+    """Cuts the silence before and after a sound.
 
     Args:
         wave (np.ndarray): Samples of shape (T,).
@@ -94,7 +94,7 @@ def trim(wave: np.ndarray, floor_db: float = -40.0) -> np.ndarray:
 
 
 def find_copies(waves: list[np.ndarray]) -> dict[int, int]:
-    """Find recordings that are an earlier one over again.
+    """Finds recordings that repeat an earlier one.
 
     Cross-correlation over all delays, so that cut, louder and re-encoded copies
     are found too.
@@ -123,7 +123,7 @@ def find_copies(waves: list[np.ndarray]) -> dict[int, int]:
 
 
 def excerpt(wave: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Cut a window from a long recording or repeat a short one with pauses.
+    """Cuts a window from a long recording or repeats a short one with pauses.
 
     Args:
         wave (np.ndarray): Recording of shape (T,).
@@ -160,7 +160,7 @@ def excerpt(wave: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarr
 def mix(
     sources: list[np.ndarray], length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[float]]:
-    """Play recordings at once, with jitter of speed, level and a low noise.
+    """Plays recordings at once, with jitter of speed, level and a low noise.
 
     Args:
         sources (list[np.ndarray]): One or more recordings at :data:`RATE`.

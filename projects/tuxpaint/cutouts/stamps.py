@@ -1,4 +1,4 @@
-"""Find the photo cut-outs that come with a recording, and sort out the rest."""
+"""Selection of the photo cut-outs that come with a recording."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALL = ('train', 'val', 'test')
 
 @dataclass(frozen=True)
 class Photo:
-    """A cut-out.
+    """Cut-out photograph.
 
     Args:
         name (str): Path below the folder of stamps.
@@ -48,7 +48,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Take:
-    """A recording or a part of one.
+    """Recording or a part of one.
 
     Args:
         name (str): Path below the folder of stamps, for a part with its seconds.
@@ -63,7 +63,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Kind:
-    """A class: what it looks like and how it sounds.
+    """Class of stamps with its photographs and recordings.
 
     Args:
         name (str): Name of the class.
@@ -78,7 +78,7 @@ class Kind:
 
 @dataclass
 class Stamps:
-    """What a folder of stamps gives.
+    """Usable stamps of a folder.
 
     Args:
         kinds (list[Kind]): Classes in the order of their names.
@@ -92,7 +92,17 @@ class Stamps:
 
 
 def find_stamps(root: Path) -> Path:
-    """Folder of stamps in an unpacked Debian package, or the folder itself."""
+    """Finds the folder of stamps in an unpacked Debian package.
+
+    Args:
+        root (Path): The unpacked package, or the folder of stamps itself.
+
+    Returns:
+        Path: The folder of stamps.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
     inside = root / 'usr' / 'share' / 'tuxpaint' / 'stamps'
     found = inside if inside.is_dir() else root
     if not found.is_dir():
@@ -104,7 +114,7 @@ def find_stamps(root: Path) -> Path:
 
 
 def read_stamps(root: Path) -> Stamps:
-    """Read every usable pair of cut-out and recording below a folder.
+    """Reads every usable pair of cut-out and recording below a folder.
 
     Args:
         root (Path): The unpacked package or its folder of stamps.
@@ -145,19 +155,28 @@ def read_stamps(root: Path) -> Stamps:
 
 
 def choose(items: tuple, split: str, rng: np.random.Generator) -> Photo | Take:
-    """Draw one of the photographs or recordings that a split may use."""
+    """Draws one of the photographs or recordings that a split may use.
+
+    Args:
+        items (tuple[Photo] | tuple[Take]): Photographs or recordings.
+        split (str): The split.
+        rng (np.random.Generator): Source of randomness.
+
+    Returns:
+        Photo | Take: One of ``items``.
+    """
     usable = [item for item in items if split in item.splits]
     return usable[rng.integers(len(usable))]
 
 
 def summarise(dropped: dict[str, str]) -> str:
-    """Reasons with their counts, the most frequent first."""
+    """Counts reasons, the most frequent first."""
     counts = Counter(reason.split(' (')[0] for reason in dropped.values())
     return ', '.join(f'{n} {reason}' for reason, n in counts.most_common()) or 'none'
 
 
 def read_cutout(path: Path) -> np.ndarray:
-    """Read a PNG with transparency and clean the colours along its outline.
+    """Reads a PNG with transparency and cleans the colours along its outline.
 
     Pixels at the outline carry colours of what was behind the object when it was
     cut out. They take the colour of the nearest opaque pixel instead, so that no
@@ -196,7 +215,7 @@ def read_cutout(path: Path) -> np.ndarray:
 
 
 def _continue_colours(image: np.ndarray) -> np.ndarray:
-    """Fill what is not opaque with the colour of the nearest opaque pixel."""
+    """Fills what is not opaque with the colour of the nearest opaque pixel."""
     outside = (image[..., 3] < 250).astype(np.uint8)
     if not outside.any() or outside.all():
         return image
@@ -246,7 +265,7 @@ def _read_sound(path: Path) -> np.ndarray:
 
 
 def _group(root, photos, waves, dropped) -> list[Kind]:
-    """Form classes; two classes never share a recording."""
+    """Forms classes; two classes never share a recording."""
     kind_of = {stem: kind for kind, stems in KINDS.items() for stem in stems}
     rank = {stem: i for stems in KINDS.values() for i, stem in enumerate(stems)}
     heard = sorted(waves)
