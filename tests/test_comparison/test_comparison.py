@@ -130,14 +130,15 @@ def value(cell, model, split):
     return 40 + lead + 10 * (split == 'val') + MODELS.index(model) + 100 * cell.labeled
 
 
-@pytest.fixture
-def written(tmp_path):
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    out = tmp_path_factory.mktemp('written')
     results = {}
     for labeled in FRACTIONS:
         for seed in SEEDS:
             for method in TITLES:
                 cell = Cell(method, labeled, seed)
-                log = cell.folder(tmp_path) / '2026/vis_data/scalars.json'
+                log = cell.folder(out) / '2026/vis_data/scalars.json'
                 log.parent.mkdir(parents=True)
                 log.write_text(
                     f'{{"a.loss_supervised": {seed}, "epoch": 1, "step": 9}}\n'
@@ -151,7 +152,7 @@ def written(tmp_path):
                         for row in REFERENCES:
                             scores[split][f'{row}/{key}'] = 12.5
                 results[cell] = (scores, 61.26)
-    return write_report(results, TITLES, ['test', 'val'], tmp_path), tmp_path
+    return write_report(results, TITLES, ['test', 'val'], out), out
 
 
 def test_a_row_for_every_method_seed_fraction_split_and_model(written):
