@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -81,7 +82,7 @@ def launch(
     """
     print(f'[{name}] python {shlex.join(command)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    last: list[str] = []
+    last: deque[str] = deque(maxlen=21)
     # this checkout, even where another one is installed
     paths = [str(_ROOT), os.environ.get('PYTHONPATH', '')]
     path = os.pathsep.join(p for p in paths if p)
@@ -92,7 +93,7 @@ def launch(
         for line in output:
             file.write(line)
             file.flush()
-            last = [*last[-20:], line]
+            last.append(line)
             if shown and shown in line:
                 text = line.split(' - ', 3)[-1].strip()
                 print(f'[{name}] {text[:150]}', flush=True)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ciou import GroundTruth, score_maps, upsample_maps
+from .ciou import GroundTruth, score_shared_map, upsample_maps
 from .segmentation import pixel_ap
 
 ASSIGNMENTS = ('class', 'permutation', 'shared')
@@ -40,7 +40,8 @@ def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
         Tensor: (P, K) float64 in [0, 1].
     """
     gt = GroundTruth(gt_maps)
-    rows = [score_maps(m.expand(len(gt), -1, -1), gt, [rule])[:, 0] for m in maps]
+    full = upsample_maps(maps.detach().cpu(), gt.size)
+    rows = [score_shared_map(one, gt, [rule])[:, 0] for one in full]
     return torch.stack(rows) if rows else torch.zeros(0, len(gt), dtype=torch.float64)
 
 
