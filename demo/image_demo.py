@@ -1,6 +1,6 @@
-"""Find in an image what one hears in a sound; or in many, or in videos.
+"""Localizes a sound in an image, in a folder of pairs, or in videos.
 
-Draws the heat map with boxes and writes the predictions.
+Draws heat maps with boxes and writes the predictions.
 """
 
 import argparse
@@ -10,11 +10,11 @@ from mmxpl.utils.cli import one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='With --out-dir DIR: DIR/vis/ID.png, DIR/preds/ID.json (boxes, scores '
-        'and confidence) and DIR/maps/ID.npy (the map as predicted, for '
+        'and confidence) and DIR/maps/ID.npy (the predicted map, for '
         'tools/analysis_tools/eval_maps.py).',
     )
     parser.add_argument(
@@ -23,22 +23,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'with frames/ID.jpg and audio/ID.wav',
     )
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--audio', help='sound of the image')
+    parser.add_argument('--audio', help='sound file of the image')
     parser.add_argument(
         '--config', help='config file (default: the one in the checkpoint)'
     )
     parser.add_argument(
-        '--out-dir', default='outputs', help='(default: outputs); never overwritten'
+        '--out-dir',
+        default='outputs',
+        help='(default: outputs); existing files stay',
     )
     parser.add_argument(
-        '--localizer', default='ens', help="'a', 'b' or 'ens', their mean (default)"
+        '--localizer', default='ens', help="'a', 'b' or 'ens', the ensemble (default)"
     )
     parser.add_argument(
         '--pred-score-thr',
         type=float,
         default=0.5,
         metavar='P',
-        help='boxes go around what reaches this probability (default: 0.5)',
+        help='draw boxes around regions of at least this probability (default: 0.5)',
     )
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
@@ -46,26 +48,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=1.0,
         metavar='SECONDS',
-        help='between the frames taken of a video (default: 1)',
+        help='time between the frames taken from a video (default: 1)',
     )
     parser.add_argument('--device', help='(default: a GPU if there is one)')
-    parser.add_argument('--show', action='store_true', help='in a window')
-    parser.add_argument('--no-save-vis', action='store_true', help='write no picture')
+    parser.add_argument('--show', action='store_true', help='show the pictures')
+    parser.add_argument('--no-save-vis', action='store_true', help='write no pictures')
     parser.add_argument(
         '--no-save-pred', action='store_true', help='write no predictions and maps'
     )
     parser.add_argument('--print-result', action='store_true', help='print predictions')
     args = parser.parse_args(argv)
     if not 0 <= args.pred_score_thr <= 1:
-        parser.error('--pred-score-thr is a probability')
+        parser.error('--pred-score-thr must be in [0, 1]')
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Predict and report."""
+    """Predicts and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that wrong arguments are reported at once
         from mmxpl.apis import XPLInferencer
 
         inferencer = XPLInferencer(args.config, args.checkpoint, args.device)

@@ -1,6 +1,6 @@
-"""Lay the heat map over a video: where in the picture is what one hears?
+"""Draws the heat map over a video, to show where its sound comes from.
 
-The sound is kept: copied as it is where the container takes it, else encoded anew.
+The sound is copied, or encoded again where the container does not support its codec.
 Memory does not grow with the length of the video.
 """
 
@@ -14,7 +14,7 @@ from mmxpl.utils.cli import one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('video', help='video file with sound')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -26,48 +26,48 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         metavar='FILE',
         help='video to write, .mp4, .mkv or .webm (default: VIDEO_heatmap.mp4 in the '
-        'working directory); is not overwritten',
+        'working directory); an existing file is not overwritten',
     )
     parser.add_argument(
-        '--localizer', default='ens', help="'a', 'b' or 'ens', their mean (default)"
+        '--localizer', default='ens', help="'a', 'b' or 'ens', the ensemble (default)"
     )
     parser.add_argument(
         '--every',
         type=float,
         default=0.2,
         metavar='SECONDS',
-        help='between maps; 0 for one per frame (default: 0.2)',
+        help='time between predictions; 0 predicts every frame (default: 0.2)',
     )
     parser.add_argument(
         '--smooth',
         type=float,
         default=0.0,
         metavar='SECONDS',
-        help='time constant of a moving average of the maps: they change less '
-        'abruptly and follow by about so much later (default: 0, none)',
+        help='time constant of a moving average of the maps, which reduces flicker '
+        'and delays changes (default: 0, none)',
     )
     parser.add_argument(
         '--pred-score-thr',
         type=float,
         metavar='P',
-        help='draw boxes around what reaches this probability (default: no boxes)',
+        help='draw boxes around regions of at least this probability (default: none)',
     )
     parser.add_argument('--device', help='(default: a GPU if there is one)')
     args = parser.parse_args(argv)
     if args.every < 0 or args.smooth < 0:
-        parser.error('--every and --smooth are seconds from 0 on')
+        parser.error('--every and --smooth must not be negative')
     if args.pred_score_thr is not None and not 0 <= args.pred_score_thr <= 1:
-        parser.error('--pred-score-thr is a probability')
+        parser.error('--pred-score-thr must be in [0, 1]')
     if args.out is None:
         args.out = Path(f'{Path(args.video).stem}_heatmap.mp4')
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw and report."""
+    """Draws and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that wrong arguments are reported at once
         from mmxpl.apis import XPLInferencer
         from mmxpl.apis.video_output import refuse_existing
         from mmxpl.apis.video_overlay import (
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 lambda time: progress.update(row, completed=time),
             )
             progress.update(row, completed=total)
-        sound = 'copied' if done['sound_copied'] else 'encoded anew'
+        sound = 'copied' if done['sound_copied'] else 'encoded again'
         print(
             f'{args.out}: {done["frames"]} frames, {done["maps"]} maps, sound {sound}'
         )

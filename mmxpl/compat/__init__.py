@@ -1,4 +1,4 @@
-"""Bridges over what an installation may lack."""
+"""Workarounds for missing or mismatched native libraries, and for yapf."""
 
 from .mmcv_ops import ensure_mmcv_ops, has_mmcv_ops
 from .torchaudio import has_native_torchaudio, torchaudio_transforms

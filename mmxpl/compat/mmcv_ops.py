@@ -1,4 +1,4 @@
-"""Lets mmdet be imported beside an MMCV that has no compiled operators."""
+"""Import of mmdet with an MMCV that has no compiled operators."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,7 @@ _MODULE = 'mmcv._ext'
 
 
 class _MissingOps(types.ModuleType):
-    """Stands in for ``mmcv._ext``: every operator exists and raises."""
+    """Replacement of ``mmcv._ext`` whose operators raise when they are called."""
 
     def __getattr__(self, name: str) -> Callable:
         if name.startswith('__'):
@@ -29,7 +29,7 @@ class _MissingOps(types.ModuleType):
 
 
 def has_mmcv_ops() -> bool:
-    """Tells whether MMCV's compiled operators are installed.
+    """Returns whether MMCV's compiled operators are installed.
 
     Returns:
         bool: True if the real ``mmcv._ext`` can be found.
@@ -41,14 +41,11 @@ def has_mmcv_ops() -> bool:
 
 
 def ensure_mmcv_ops() -> None:
-    """Makes ``mmcv.ops`` importable where the compiled operators are missing.
+    """Makes ``mmcv.ops`` importable without compiled operators.
 
-    ``mmdet.models`` imports the operators at its own import, although the
-    backbones call none of them. So ``mmcv.ops`` is imported here beside a
-    stand-in for ``mmcv._ext``: a call of an operator then raises a RuntimeError
-    that names it and the remedy. Only ``mmcv.ops`` keeps the stand-in; it does
-    not stay in ``sys.modules``, where MMEngine and others look to find out
-    whether there are operators.
+    ``mmdet.models`` imports the operators, although its backbones call none of them.
+    With the replacement an operator raises a RuntimeError when it is called. The
+    replacement does not stay in ``sys.modules``, where MMEngine looks for operators.
 
     Raises:
         ModuleNotFoundError: If MMCV is not installed.

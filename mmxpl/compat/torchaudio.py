@@ -1,9 +1,8 @@
-"""Imports torchaudio's transforms, or explains why they cannot be had.
+"""Import of torchaudio's transforms, with an error that names the remedy.
 
-The transforms are plain PyTorch, but ``import torchaudio`` first loads a native
-library that must match PyTorch's build: beside a PyTorch without CUDA it fails
-with an OSError, beside one of another CUDA version with a RuntimeError. Without
-the library's files the import succeeds and the transforms work the same.
+The transforms are plain PyTorch, but ``import torchaudio`` loads a native library that
+must match PyTorch's build. Otherwise it raises an OSError or RuntimeError. Without the
+library's files the import succeeds.
 """
 
 import importlib
@@ -16,8 +15,7 @@ def native_libraries() -> list[Path]:
     """Lists torchaudio's native library files without importing torchaudio.
 
     Returns:
-        list[Path]: The shared libraries, empty if there are none or if
-        torchaudio is not installed.
+        list[Path]: The shared libraries; empty if torchaudio is not installed.
     """
     spec = importlib.util.find_spec('torchaudio')
     if spec is None or spec.origin is None:
@@ -27,11 +25,10 @@ def native_libraries() -> list[Path]:
 
 
 def has_native_torchaudio() -> bool:
-    """Tells whether torchaudio's native library is there and loads.
+    """Returns whether torchaudio's native library exists and loads.
 
     Returns:
-        bool: True if it is. False means that the transforms may still work,
-        since they do not need it.
+        bool: False does not exclude that the transforms work, which do not need it.
     """
     try:
         importlib.import_module('torchaudio')
@@ -41,14 +38,14 @@ def has_native_torchaudio() -> bool:
 
 
 def torchaudio_transforms() -> ModuleType:
-    """Imports ``torchaudio.transforms`` when it is first needed.
+    """Imports ``torchaudio.transforms``.
 
     Returns:
         ModuleType: The module.
 
     Raises:
-        ImportError: If torchaudio is missing, or if its native library does
-            not fit PyTorch. The message says what to do.
+        ImportError: If torchaudio is missing or its native library does not match
+            PyTorch; with the remedy.
     """
     try:
         return importlib.import_module('torchaudio.transforms')
@@ -57,7 +54,7 @@ def torchaudio_transforms() -> ModuleType:
 
 
 def _remedy(error: Exception) -> str:
-    """Writes what to do about a failed import of torchaudio."""
+    """Returns the error message for a failed import of torchaudio."""
     if importlib.util.find_spec('torchaudio') is None:
         return (
             'torchaudio is not installed; its transforms turn waveforms into '

@@ -1,9 +1,8 @@
-"""Lets torchvision be imported beside a PyTorch that its native library does not fit.
+"""Import of torchvision without its native library.
 
-``import torchvision`` registers shapes for operators that its native library
-defines. Where that library cannot be loaded, as PyPI's, which links CUDA, cannot
-beside a PyTorch without CUDA, the import stops with "operator torchvision::nms does
-not exist", although timm and mmpretrain call none of the operators.
+``import torchvision`` needs operators that its native library defines. If this does not
+load, as PyPI's with a PyTorch without CUDA, the import fails with "operator
+torchvision::nms does not exist", although timm and mmpretrain call no operator.
 """
 
 import importlib
@@ -13,22 +12,21 @@ import sys
 from collections.abc import Callable
 
 _MISSING = re.compile(r'operator torchvision::\w+ does not exist')
-# those that the import needs
+# operators that the import needs
 _OPERATORS = ('nms', 'qnms')
 _SCHEMA = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
-_libraries: list = []  # definitions last as long as their library
+_libraries: list = []  # keeps the definitions alive
 
 
 def ensure_torchvision() -> None:
-    """Makes ``torchvision`` importable where its native library does not load.
+    """Makes ``torchvision`` importable if its native library does not load.
 
-    The operators that the import asks for are defined, and raise a RuntimeError
-    that names the remedy when they are called. Nothing is done where torchvision
-    is imported already, can be imported, or is not installed.
+    Defines the operators that the import needs; they raise a RuntimeError when they are
+    called. Does nothing if torchvision is not installed or can be imported.
 
     Raises:
-        ImportError: If torchvision is installed and cannot be imported for another
-            reason. The message gives the reason and says what to do.
+        ImportError: If torchvision cannot be imported for another reason; with the
+            reason and the remedy.
     """
     if 'torchvision' in sys.modules or importlib.util.find_spec('torchvision') is None:
         return
@@ -39,7 +37,7 @@ def ensure_torchvision() -> None:
     except (ImportError, OSError, RuntimeError) as error:
         if not _MISSING.search(str(error)):
             raise ImportError(_remedy(error)) from error
-    # what the attempt left is of a torchvision without operators
+    # remove the modules of the failed import
     for name in set(sys.modules) - before:
         if name.partition('.')[0] == 'torchvision':
             del sys.modules[name]
@@ -51,7 +49,7 @@ def ensure_torchvision() -> None:
 
 
 def _define_operators() -> None:
-    """Defines the operators that are not there."""
+    """Defines the missing operators."""
     import torch
 
     library = torch.library.Library('torchvision', 'FRAGMENT')
@@ -63,7 +61,7 @@ def _define_operators() -> None:
 
 
 def _missing_operator(name: str) -> Callable:
-    """Makes an operator that raises."""
+    """Returns an operator that raises."""
 
     def missing_operator(*args):
         raise RuntimeError(
@@ -75,7 +73,7 @@ def _missing_operator(name: str) -> Callable:
 
 
 def _pair() -> str:
-    """Says how a matching torchvision is had."""
+    """Returns how to install a matching torchvision."""
     import torch
 
     return (
@@ -85,7 +83,7 @@ def _pair() -> str:
 
 
 def _remedy(error: Exception) -> str:
-    """Writes what to do about a failed import of torchvision."""
+    """Returns the error message for a failed import of torchvision."""
     reason = str(error).strip().splitlines()
     return (
         f'torchvision is installed but cannot be imported ({type(error).__name__}: '

@@ -1,4 +1,4 @@
-"""yapf, with which MMEngine prints configs: imported safely, and called once a text."""
+"""Safe import and caching of yapf, with which MMEngine formats configs."""
 
 import importlib
 import pickle
@@ -10,19 +10,17 @@ _KEPT = 8
 
 
 def ensure_yapf(attempts: int = 20, wait: float = 0.25) -> None:
-    """Imports yapf, whose tables another process may be writing.
+    """Imports yapf, and tries again if its cache is incomplete.
 
-    At its first import in a new environment yapf writes its grammar into the
-    user's cache. A process that starts at the same time can find a file there
-    that is not complete, and stops with an EOFError: ranks of one run do, and
-    trainings that are started side by side.
+    The first import writes yapf's grammar into the user's cache. Processes that start
+    at the same time, such as the ranks of a run, can read an incomplete file.
 
     Args:
-        attempts (int): How often the import is tried. Defaults to 20.
-        wait (float): Seconds between two attempts. Defaults to 0.25.
+        attempts (int): Number of attempts.
+        wait (float): Seconds between two attempts.
 
     Raises:
-        EOFError | pickle.UnpicklingError: If the last attempt fails as well.
+        EOFError | pickle.UnpicklingError: If the last attempt fails.
     """
     for attempt in range(attempts):
         try:
@@ -35,10 +33,10 @@ def ensure_yapf(attempts: int = 20, wait: float = 0.25) -> None:
 
 
 def cache_yapf() -> None:
-    """Has yapf remember what it made of the last texts.
+    """Caches yapf's last results.
 
-    A run prints its config several times, and again with every checkpoint; yapf
-    takes 0.4 s for a config of this project.
+    A run formats its config several times and with every checkpoint, which takes yapf
+    0.4 s each.
     """
     from yapf.yapflib import yapf_api
 

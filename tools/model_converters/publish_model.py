@@ -1,7 +1,8 @@
-"""Make of a training checkpoint a file to give away.
+"""Makes a checkpoint to publish from one of a training.
 
-Keeps weights and config alone: no optimizer, pseudo-labels, teacher or log. The name
-gets the first eight digits of the file's SHA-256, by which PyTorch checks downloads.
+It has only weights and config, without optimizer, pseudo-labels, teacher and log. Its
+name includes the first eight digits of the file's SHA-256, with which PyTorch verifies
+downloads.
 """
 
 import argparse
@@ -15,18 +16,18 @@ from typing import Any
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 
-# of the meta information; the rest says when, where and by whom
+# kept meta information; the rest says when, where and by whom
 META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version', 'seed')
 # an absolute path, in quotes
 _PATH = re.compile(r"""['"]((?:/|~|[A-Za-z]:\\)[^'"\s]+)['"]""")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('in_file', help='checkpoint of training')
+    parser.add_argument('in_file', help='checkpoint of a training')
     parser.add_argument(
         'out_file',
         type=Path,
@@ -39,17 +40,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def published(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Take what others need.
+    """Returns the published part of a checkpoint.
 
     Args:
-        checkpoint (Mapping[str, Any]): What the file held.
-        name (str): The file, for messages.
+        checkpoint (Mapping[str, Any]): Content of the file.
+        name (str): Name of the file, for errors.
 
     Returns:
         dict: ``meta`` and ``state_dict``.
 
     Raises:
-        DataError: If it has no weights.
+        DataError: If the file has no weights.
     """
     weights = checkpoint.get('state_dict')
     if not isinstance(weights, Mapping) or not weights:
@@ -65,21 +66,21 @@ def published(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def write(checkpoint: Mapping[str, Any], path: Path) -> Path:
-    """Write a checkpoint under a name that tells its content.
+    """Writes a checkpoint and adds its hash to the name.
 
     Args:
         checkpoint (Mapping[str, Any]): The checkpoint.
-        path (Path): Name without hash.
+        path (Path): File name without hash.
 
     Returns:
         Path: The file.
 
     Raises:
-        DataError: If it exists or cannot be written.
+        DataError: If the file exists or cannot be written.
     """
     import torch
 
-    # by way of memory: a file would hold its own name, and so change the hash
+    # saved to memory: torch.save writes a file's name into it, which changes the hash
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     data = buffer.getvalue()
@@ -90,19 +91,17 @@ def write(checkpoint: Mapping[str, Any], path: Path) -> Path:
         with open(path, 'xb') as file:
             file.write(data)
     except FileExistsError as error:
-        raise DataError(
-            f'{path}: exists already, with the same content by its name.'
-        ) from error
+        raise DataError(f'{path}: exists already and is not overwritten.') from error
     except OSError as error:
         raise DataError(f'{path}: cannot be written ({error.strerror}).') from error
     return path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Publish and report."""
+    """Publishes and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        # imported late: a wrong argument is then answered at once
+        # imported late, so that wrong arguments are reported at once
         from mmxpl.utils.checkpoint import read_checkpoint
 
         checkpoint = read_checkpoint(args.in_file, 'cpu')
@@ -115,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'{", ".join(dropped) or "nothing"}'
         )
         if 'cfg' not in kept['meta']:
-            print('It carries no config: give the config file along with it.')
+            print('It has no config: publish the config file with it.')
         local = sorted(set(_PATH.findall(str(kept['meta'].get('cfg', '')))))
         if local:
             print(f'Its config names paths of this machine: {", ".join(local)}')
