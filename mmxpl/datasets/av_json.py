@@ -73,28 +73,13 @@ class AVJsonDataset(AVDataset):
         return {entry['sample_id']: entry for entry in entries}
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Lists all clips of the file.
-
-        Args:
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
-
-        Returns:
-            list[str]: Ids in the order of the file.
-        """
+        """Lists all clips of the file; see :meth:`AVDataset.default_ids`."""
         return list(annotations)
 
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
-        """Finds the files of the entries.
-
-        Args:
-            clips (Sequence[Clip]): The clips.
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
-
-        Returns:
-            tuple[dict, dict]: See :meth:`AVDataset.find_media`.
-        """
+        """Finds the files of the entries; see :meth:`AVDataset.find_media`."""
         paths = {
             c.sample_id: (
                 annotations[c.frame_id]['img_path'],
@@ -123,14 +108,7 @@ class AVJsonDataset(AVDataset):
         return media, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
-        """Returns ``frame_time`` of the entries.
-
-        Args:
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
-
-        Returns:
-            dict[str, float]: See :meth:`AVDataset.frame_times`.
-        """
+        """Returns ``frame_time`` of the entries; see :meth:`AVDataset.frame_times`."""
         return {
             i: entry['frame_time']
             for i, entry in annotations.items()

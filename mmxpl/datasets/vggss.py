@@ -65,29 +65,13 @@ class VGGSSDataset(AVDataset):
         return dict(parsed)
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Lists all clips that have a frame.
-
-        Args:
-            annotations (dict[str, dict]): Unused, so that a labeled and an unlabeled
-                set divide the same ids.
-
-        Returns:
-            list[str]: Sorted ids.
-        """
+        """Lists clips that have a frame, sorted; see :meth:`AVDataset.default_ids`."""
         return sorted(list_media(self.data_prefix['img'], FRAME_SUFFIXES))
 
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
-        """Finds frame and sound by the id.
-
-        Args:
-            clips (Sequence[Clip]): The clips.
-            annotations (dict[str, dict]): Unused.
-
-        Returns:
-            tuple[dict, dict]: See :meth:`AVDataset.find_media`.
-        """
+        """Finds frame and sound by the id; see :meth:`AVDataset.find_media`."""
         img_folder, audio_folder = self.data_prefix['img'], self.data_prefix['audio']
         frames = list_media(img_folder, FRAME_SUFFIXES)
         sounds = list_media(audio_folder, AUDIO_SUFFIXES)
@@ -110,17 +94,7 @@ class VGGSSDataset(AVDataset):
         return media, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
-        """Reads ``frame_times.csv``.
-
-        Args:
-            annotations (dict[str, dict]): Unused.
-
-        Returns:
-            dict[str, float]: See :meth:`AVDataset.frame_times`.
-
-        Raises:
-            DataError: If the file is malformed.
-        """
+        """Reads ``frame_times.csv``; see :meth:`AVDataset.frame_times`."""
         times = read_frame_times(osp.join(self.data_root, FRAME_TIMES))
         return {sample_id: time.seconds for sample_id, time in times.items()}
 
