@@ -298,19 +298,39 @@ def video_pairs(
     Raises:
         DataError: If the file cannot be read, or has no frames or no sound.
     """
-    if not 0 <= every < float('inf'):
-        raise DataError(f'every: must be seconds from 0 on, got {every!r}.')
     with (
         FrameReader(path, threaded=True) as frames,
         WindowReader(frames, window) as sounds,
     ):
-        due = 0.0
-        for time, frame in frames:
-            if time < due - _TOLERANCE:
-                continue
-            if every:
-                due = (np.floor((time + _TOLERANCE) / every) + 1) * every
-            yield time, frame_image(frame), sounds.around(time)
+        for time, frame, due in mark_due(frames, every):
+            if due:
+                yield time, frame_image(frame), sounds.around(time)
+
+
+def mark_due(
+    frames: Iterable[tuple[float, Any]], every: float
+) -> Iterator[tuple[float, Any, bool]]:
+    """Marks the frames of a video that are predicted.
+
+    Args:
+        frames (Iterable[tuple[float, Any]]): Time in seconds, from 0 on, and frame.
+        every (float): Seconds between predictions; 0 marks all.
+
+    Yields:
+        tuple[float, Any, bool]: Time, frame, and whether it is the first frame at or
+        after a multiple of ``every``.
+
+    Raises:
+        DataError: If ``every`` is negative or not finite.
+    """
+    if not 0 <= every < float('inf'):
+        raise DataError(f'every: must be seconds from 0 on, got {every!r}.')
+    next_due = 0.0
+    for time, frame in frames:
+        due = time >= next_due - _TOLERANCE
+        if due and every:
+            next_due = (np.floor((time + _TOLERANCE) / every) + 1) * every
+        yield time, frame, due
 
 
 def _is_path(part: Any) -> bool:

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
-from mmxpl.utils import DataError
 from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
 from mmxpl.visualization.panels import draw_boxes
 
-from .av_input import AVInput, WindowReader
+from .av_input import AVInput, WindowReader, mark_due
 from .inferencer import XPLInferencer
 from .prediction import choose_map
 from .video_output import VideoOutput, refuse_existing
@@ -115,22 +114,17 @@ def overlaid_frames(
     Raises:
         DataError: If the video cannot be read or has no sound.
     """
-    if not 0 <= options.every < float('inf'):
-        raise DataError(f'every: must be seconds from 0 on, got {options.every!r}.')
-    smoother, due, prob = MapSmoother(options.smooth), 0.0, None
+    smoother = MapSmoother(options.smooth)
     with (
         FrameReader(source, threaded=True) as frames,
         WindowReader(frames, inferencer.window) as sounds,
     ):
-        for time, frame in frames:
+        for time, frame, due in mark_due(frames, options.every):
             image = frame_image(frame)
-            predicted = prob is None or time >= due - 1e-3
-            if predicted:
+            if due:
                 pair = AVInput(Path(source).stem, image, sounds.around(time), time)
                 sample = next(inferencer.stream([pair], return_datasamples=True))
                 prob = choose_map(sample, options.localizer)
-                if options.every:
-                    due = (time + 1e-3) // options.every * options.every + options.every
             shown = smoother(prob, time)
             picture = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             picture = overlay_heatmap(picture, shown, options.opacity)
@@ -138,7 +132,7 @@ def overlaid_frames(
                 full = torch.from_numpy(upsample_map(shown, image.shape[:2]))
                 boxes = boxes_from_map(full, options.threshold).bboxes
                 picture = draw_boxes(picture, boxes.numpy())
-            yield OverlaidFrame(time, frame.pts, picture, predicted)
+            yield OverlaidFrame(time, frame.pts, picture, due)
 
 
 def overlay_video(

@@ -93,8 +93,12 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(b'no video at all' * 50)
     with pytest.raises(DataError, match=r'v\.mp4: the file is damaged or no video'):
         next(video_pairs(str(path), 1.0, WINDOW))
-    with pytest.raises(DataError, match='every'):
-        next(video_pairs(str(path), -1.0, WINDOW))
+
+
+@pytest.mark.parametrize('every', [-1.0, float('inf'), float('nan')])
+def test_the_interval_is_checked(video, every):
+    with pytest.raises(DataError, match='every: must be seconds'):
+        next(video_pairs(video, every, WINDOW))
 
 
 def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):
