@@ -108,35 +108,6 @@ def test_no_prefix_warning(caplog):
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def test_prefix_is_put_before_all_keys():
-    scores = evaluate(make_samples(2), prefix='heard')
-    assert all(key.startswith('heard/') for key in scores)
-
-
-@pytest.mark.parametrize('batch', [1, 4, 9])
-def test_batch_size_does_not_matter(batch):
-    samples = make_samples(9)
-    assert evaluate(samples, batch=batch) == evaluate(samples, batch=3)
-
-
-def test_two_processes(monkeypatch):
-    samples = make_samples(5)
-    expected = evaluate(samples)
-    # two ranks take turns and the second one repeats a sample to fill up
-    ranks = [samples[0::2], [*samples[1::2], samples[0]]]
-    metrics = [CIoUMetric(), CIoUMetric()]
-    for metric, own in zip(metrics, ranks, strict=True):
-        for sample in own:
-            metric.process(None, [sample.to_dict()])
-
-    def collect(results, size, device, tmpdir=None):
-        parts = [pickle.loads(pickle.dumps(m.results)) for m in metrics]
-        return [item for pair in zip(*parts, strict=True) for item in pair][:size]
-
-    monkeypatch.setattr('mmengine.evaluator.metric.collect_results', collect)
-    assert metrics[0].evaluate(5) == expected
-
-
 def test_just_below_the_threshold_is_below():
     cious = {'a': [0.5 - 1e-12, 0.5, 0.15, 0.0], 'ref/disc': [0.0] * 4}
     item = dict(sample_id='x', cious=cious, size=224)
@@ -152,36 +123,14 @@ def test_kept_results_are_small():
     assert len(pickle.dumps(metric.results[0])) < 1000
 
 
-def test_duplicates_are_named():
-    samples = make_samples(4)
-    with pytest.raises(DataError, match='clip_001'):
-        evaluate([*samples, samples[1]])
-
-
-def test_nothing_to_score():
-    with pytest.raises(DataError, match='no sample'):
-        evaluate([], size=0)
-
-
 @pytest.mark.parametrize('value', [math.nan, math.inf, -0.5, 1.5])
-@pytest.mark.parametrize('field', ['gt_map', 'b'])
-def test_bad_values_are_refused_with_the_id(field, value):
+def test_bad_ground_truth_is_refused_with_the_id(value):
     samples = make_samples(4)
-    bad = samples[2]
-    if field == 'gt_map':
-        bad.gt_map[1, 1] = value
-    else:
-        bad.pred_map.b = bad.pred_map.b.clone().index_fill_(1, torch.tensor(3), value)
-    with pytest.raises(DataError, match=rf'{field}.*clip_002'):
+    samples[2].gt_map[1, 1] = value
+    with pytest.raises(DataError, match='gt_map.*clip_002'):
         evaluate(samples)
-
-
-def test_missing_fields_are_refused_with_the_id():
-    samples = make_samples(3)
-    with pytest.raises(DataError, match=r"clip_000.*pred_map\.c.*\['a', 'b', 'ens'\]"):
-        evaluate(samples, models=['a', 'c'])
-    del samples[1].gt_map
-    with pytest.raises(DataError, match='clip_001.*no square gt_map'):
+    del samples[2].gt_map
+    with pytest.raises(DataError, match='clip_002.*no square gt_map'):
         evaluate(samples)
 
 
@@ -196,11 +145,8 @@ def test_maps_of_different_shape_are_refused():
         CIoUMetric().process(None, samples)
 
 
-def test_expected_count():
+def test_count_that_the_data_set_expects():
     samples = make_samples(4)
-    assert evaluate(samples)['n_expected'] == 4
-    assert evaluate(samples, size=7)['n_expected'] == 7
-    assert evaluate(samples, n_expected=9)['n_expected'] == 9
     metric = CIoUMetric()
     metric.dataset_meta = dict(n_expected=8)
     metric.process(None, [sample.to_dict() for sample in samples])

@@ -1,4 +1,4 @@
-"""What holds for every metric beyond single-source CIoU."""
+"""What holds for every metric."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import torch.multiprocessing as mp
 
 from mmxpl.evaluation import (
     BoxAPMetric,
+    CIoUMetric,
     ExtendedMetric,
     InteractiveMetric,
     MultiSourceMetric,
@@ -26,6 +27,7 @@ SIZE = 32
 MODELS = ('a', 'b')
 ALL = {
     BoxAPMetric: dict(size=SIZE),
+    CIoUMetric: dict(prefix='ciou'),  # it has none of its own
     ExtendedMetric: {},
     InteractiveMetric: {},
     MultiSourceMetric: dict(size=SIZE),
@@ -41,7 +43,12 @@ def make_samples(metric, count=9):
 
 
 def evaluate(metric, samples, *args, **kwargs):
-    return evaluate_samples(metric.__name__, samples, *args, **ALL[metric], **kwargs)
+    settings = {**ALL[metric], **kwargs}
+    return evaluate_samples(metric.__name__, samples, *args, **settings)
+
+
+def prefix_of(metric):
+    return ALL[metric].get('prefix', metric.default_prefix)
 
 
 every = pytest.mark.parametrize('metric', list(ALL))
@@ -83,7 +90,7 @@ def test_two_processes(metric):
         parts.append(pickle.loads(pickle.dumps(part.results)))
     gathered = [item for pair in zip(*parts, strict=True) for item in pair][:7]
     merged = metric(models=MODELS, **ALL[metric]).compute_metrics(gathered)
-    prefix = metric.default_prefix
+    prefix = prefix_of(metric)
     assert {f'{prefix}/{key}': value for key, value in merged.items()} == expected
 
 
@@ -127,10 +134,10 @@ def test_two_real_processes(tmp_path, warm_spawn):
 @every
 def test_keys_are_numbers_under_the_name_of_the_protocol(metric):
     scores = evaluate(metric, make_samples(metric))
-    assert all(key.startswith(f'{metric.default_prefix}/') for key in scores)
+    assert all(key.startswith(f'{prefix_of(metric)}/') for key in scores)
     assert all(type(value) is float for value in scores.values())
     assert any('/a/' in key for key in scores)
-    assert scores[f'{metric.default_prefix}/n_evaluated'] == 9
+    assert scores[f'{prefix_of(metric)}/n_evaluated'] == 9
     renamed = evaluate(metric, make_samples(metric), prefix='heard')
     assert all(key.startswith('heard/') for key in renamed)
 
@@ -148,7 +155,7 @@ def test_logged_card(metric, logged):
 @every
 def test_expected_count(metric):
     samples = make_samples(metric)
-    key = f'{metric.default_prefix}/n_expected'
+    key = f'{prefix_of(metric)}/n_expected'
     assert evaluate(metric, samples)[key] == 9
     assert evaluate(metric, samples, total=12)[key] == 12
     assert evaluate(metric, samples, n_expected=10)[key] == 10
