@@ -40,7 +40,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='checkpoint of training, not a published one, whose pseudo-labels to draw',
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/browse'), metavar='DIR'
+        '--out',
+        type=Path,
+        default=Path('work_dirs/browse'),
+        metavar='DIR',
+        help='folder to write to (default: work_dirs/browse)',
     )
     parser.add_argument(
         '--num', type=int, default=16, help='samples to draw (default: 16)'

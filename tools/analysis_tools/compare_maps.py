@@ -1,8 +1,8 @@
 """Tests whether one method's heat maps are better than another's.
 
-Both are folders of ID.npy files or .npz archives, as eval_maps.py takes them. The
-samples that both have are paired: 95 % bootstrap interval of the difference (A - B),
-sign-flip permutation test, and McNemar's exact test for CIoU@0.5.
+A and B are folders of ID.npy files or .npz archives, as for eval_maps.py. On the
+samples that both have, computes the 95 % bootstrap interval of the difference (A - B),
+a sign-flip permutation test, and McNemar's exact test for CIoU@0.5.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('first', metavar='A', help='maps of one method')
-    parser.add_argument('second', metavar='B', help='maps of the other')
+    parser.add_argument('second', metavar='B', help='maps of the other method')
     add_truth_arguments(parser)
     parser.add_argument(
         '--interpolation',
@@ -29,12 +29,20 @@ def parse_args() -> argparse.Namespace:
         help='how maps are resized to 224x224 (default: bilinear, aligned corners)',
     )
     parser.add_argument(
-        '--bootstrap', type=int, default=2000, metavar='N', help='resamples'
+        '--bootstrap',
+        type=int,
+        default=2000,
+        metavar='N',
+        help='bootstrap resamples (default: %(default)s)',
     )
     parser.add_argument(
-        '--permutations', type=int, default=10000, metavar='N', help='sign flips'
+        '--permutations',
+        type=int,
+        default=10000,
+        metavar='N',
+        help='sign flips (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of both')
+    parser.add_argument('--seed', type=int, default=0, help='seed of both')
     parser.add_argument('--json', metavar='OUT', help='write the result to this file')
     args = parser.parse_args()
     if min(args.bootstrap, args.permutations) < 1:

@@ -2,7 +2,7 @@
 
 MAPS is a folder of ID.npy files or an .npz archive of id to map; each map is
 two-dimensional, of any size, with values in [0, 1]. Prints a Markdown page with
-CIoU and AUC under every threshold rule, what a guess would score beside them, and
+CIoU and AUC under every threshold rule, reference rows such as a centred disc, and
 the protocol.
 """
 
@@ -37,22 +37,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--interpolation',
         choices=list(INTERPOLATIONS),
-        help='how maps are resized to 224x224 (default: bilinear, that is with aligned '
-        'corners, or what the preset does)',
+        help='how maps are resized to 224x224 (default: as the preset does, else '
+        'bilinear with aligned corners)',
     )
     parser.add_argument(
         '--group',
         action='append',
         default=[],
         metavar='NAME=LIST',
-        help='score the ids of a list apart, for example heard=vggss_heard_test.csv; '
+        help='also score the ids of a list, for example heard=vggss_heard_test.csv; '
         'may be repeated',
     )
     parser.add_argument(
         '--prior',
         metavar='FILE',
-        help='adds the mean-GT row: a map .npy, or a list of training ids that the '
-        'annotations have',
+        help='add the row of a prior: a map .npy, or a list of annotated training ids '
+        'whose mean is taken',
     )
     parser.add_argument(
         '--bootstrap',
@@ -61,13 +61,13 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='resamples for 95%% intervals, 0 for none (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the resampling')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the resampling')
     parser.add_argument(
         '--missing',
         choices=['report', 'error'],
         default='report',
-        help='score the maps that are there and count the missing ones, or refuse '
-        '(default: report)',
+        help='score the maps that exist and count missing ones, or stop (default: '
+        'report)',
     )
     parser.add_argument(
         '--per-class', action='store_true', help='also print a table of the classes'
@@ -121,7 +121,7 @@ def main() -> None:
         )
         if args.missing == 'error':
             raise DataError(
-                f'{notice}. Make these maps, or name a --list of what you have.'
+                f'{notice}. Make these maps, or name a --list of those you have.'
             )
         print(f'warning: {notice}', file=sys.stderr)
     prior = read_prior(args.prior, truth, ids) if args.prior else None

@@ -33,7 +33,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='checkpoint of training, not a published one',
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/curriculum'), metavar='DIR'
+        '--out',
+        type=Path,
+        default=Path('work_dirs/curriculum'),
+        metavar='DIR',
+        help='folder to write to (default: work_dirs/curriculum)',
     )
     parser.add_argument(
         '--num', type=int, default=6, help='number of clips on each side (default: 6)'
