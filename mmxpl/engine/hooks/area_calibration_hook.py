@@ -61,9 +61,6 @@ class AreaCalibrationHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Measures the area of the annotations.
 
-        Args:
-            runner (Runner): the runner.
-
         Raises:
             TypeError: If a localizer has no threshold, if the labeled set's pipeline
                 draws no annotations, or if there are no validation clips.

@@ -30,9 +30,6 @@ class DataLeakHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Checks and logs.
 
-        Args:
-            runner (Runner): the runner.
-
         Raises:
             DataError: If two parts share clips.
         """
@@ -65,9 +62,6 @@ class EncoderInputHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Checks the training's data.
-
-        Args:
-            runner (Runner): the runner.
 
         Raises:
             DataError: If the data are of another rate, or features of other encoders.

@@ -100,14 +100,7 @@ class LocalizationVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[AVDataSample] = (),
     ) -> None:
-        """Sends chosen samples of the batch to the backends.
-
-        Args:
-            runner (Runner): the runner.
-            batch_idx (int): index of the batch.
-            data_batch (dict, optional): the batch.
-            outputs (Sequence[AVDataSample]): samples with their predictions.
-        """
+        """Sends chosen samples of the batch to the backends."""
         self._to_backends(runner, 'val', outputs)
 
     def after_test_iter(
@@ -117,14 +110,7 @@ class LocalizationVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[AVDataSample] = (),
     ) -> None:
-        """Writes chosen samples of the batch, or sends them to the backends.
-
-        Args:
-            runner (Runner): the runner.
-            batch_idx (int): index of the batch.
-            data_batch (dict, optional): the batch.
-            outputs (Sequence[AVDataSample]): samples with their predictions.
-        """
+        """Writes chosen samples of the batch, or sends them to the backends."""
         if self.show_dir is None:
             self._to_backends(runner, 'test', outputs)
             return
@@ -136,12 +122,7 @@ class LocalizationVisualizationHook(Hook):
                 self._sheet.append(picture)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Writes the contact sheet.
-
-        Args:
-            runner (Runner): the runner.
-            metrics (dict, optional): scores of the test.
-        """
+        """Writes the contact sheet."""
         if self._sheet and is_main_process():
             path = osp.join(self.show_dir, f'{SHEET_NAME}.png')
             write_picture(contact_sheet(self._sheet, padding=4), path)

@@ -47,10 +47,6 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compares a checkpoint with the model that is about to load it.
 
-        Args:
-            runner (Runner): the runner.
-            checkpoint (dict): content of the file.
-
         Raises:
             DataError: If the checkpoint does not fit.
         """

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .pretrained import import_optional, load_weights, read_config, weights_error
+from .pretrained import HFModule, import_optional, read_config, weights_error
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin
@@ -173,7 +172,7 @@ _EXTRACTORS = {
 
 
 @MODELS.register_module()
-class HFAudioEncoder(BaseModule):
+class HFAudioEncoder(HFModule):
     """AST, CLAP's sound tower, HuBERT, wav2vec 2.0 or WavLM, and its own front end.
 
     It reads the waveform: the front end is the model's own feature extractor, computed
@@ -218,11 +217,7 @@ class HFAudioEncoder(BaseModule):
         pool: str = 'avg',
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        if pretrained and init_cfg:
-            raise ValueError(
-                'pretrained and init_cfg each say where weights come from: give one.'
-            )
+        super().__init__(pretrained, config, init_cfg)
         read = read_config(pretrained, config)
         read = getattr(read, 'audio_config', read)  # of CLAP
         self._model_type = read.model_type
@@ -238,13 +233,11 @@ class HFAudioEncoder(BaseModule):
                 "pool must be 'avg', 'max' or, of AST and CLAP, 'model'; got "
                 f"'{pool}' for {self._model_type}."
             )
-        self.pretrained, self.pool = pretrained, pool
+        self.pool = pool
         self.net = _create(read).float()
         # so that MMEngine does not draw its weights anew
         self.net.is_init = True
         self._settings = dict(front_end or {})
-        # read from the pretrained folder only where the config is
-        self._reads_settings = 'model_type' not in (config or {})
         settings = self._extractor(pretrained if self._reads_settings else None)
         self.front_end = self._front_end(settings)
         self.sample_rate = sample_rate
@@ -306,19 +299,6 @@ class HFAudioEncoder(BaseModule):
                 f'the model says {wanted}: set them in front_end.'
             )
         return front_end
-
-    def init_weights(self) -> None:
-        """Loads the weights that training starts from.
-
-        Raises:
-            PretrainedError: If they cannot be loaded, are incomplete, or expect another
-                front end than the config has.
-        """
-        if self.pretrained:
-            load_weights(self.net, self.pretrained)
-            if not self._reads_settings:
-                self._check_settings()
-        super().init_weights()
 
     def _check_settings(self) -> None:
         """Compares the front end of the config with that of the folder."""

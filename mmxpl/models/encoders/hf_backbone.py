@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.models.init import PretrainedError
@@ -15,15 +14,15 @@ from mmxpl.registry import MODELS
 from .pretrained import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    HFModule,
     Renormalize,
     import_optional,
-    load_weights,
     read_config,
 )
 
 
 @MODELS.register_module()
-class HFVisionBackbone(BaseModule):
+class HFVisionBackbone(HFModule):
     """Feature maps of DINOv2, DINOv3, CLIP's or SigLIP's vision tower, ViT, Swin ...
 
     The model is built by transformers' ``AutoBackbone`` if it has one, otherwise by
@@ -66,17 +65,13 @@ class HFVisionBackbone(BaseModule):
         std: Sequence[float] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        if pretrained and init_cfg:
-            raise ValueError(
-                'pretrained and init_cfg each say where weights come from: give one.'
-            )
+        super().__init__(pretrained, config, init_cfg)
         if (mean is None) != (std is None):
             raise ValueError('Give mean and std, or neither.')
         read = read_config(pretrained, config)
         # the vision tower of CLIP and similar models
         read = getattr(read, 'vision_config', read)
-        self.pretrained, self.out_indices = pretrained, tuple(out_indices)
+        self.out_indices = tuple(out_indices)
         self.net = self._create(read).float()
         if self.net.main_input_name != 'pixel_values':
             raise ValueError(
@@ -84,9 +79,8 @@ class HFVisionBackbone(BaseModule):
             )
         # so that MMEngine does not draw its weights anew
         self.net.is_init = True
-        # read from the pretrained folder only where the config is
-        self._reads_norm = mean is None and 'model_type' not in (config or {})
-        if self._reads_norm and pretrained:
+        self._reads_settings = self._reads_settings and mean is None
+        if self._reads_settings and pretrained:
             mean, std = image_normalization(pretrained)
         self.normalize = Renormalize(mean or IMAGENET_MEAN, std or IMAGENET_STD)
         self._probe()
@@ -120,20 +114,7 @@ class HFVisionBackbone(BaseModule):
         self.out_channels = tuple(x.shape[1] for x in maps)
         self.strides = tuple(size // x.shape[2] for x in maps)
 
-    def init_weights(self) -> None:
-        """Loads the weights that training starts from.
-
-        Raises:
-            PretrainedError: If they cannot be loaded, are incomplete, or expect another
-                normalisation than the config has.
-        """
-        if self.pretrained:
-            load_weights(self.net, self.pretrained)
-            if not self._reads_norm:
-                self._check_norm()
-        super().init_weights()
-
-    def _check_norm(self) -> None:
+    def _check_settings(self) -> None:
         """Compares the normalisation of the config with that of the folder."""
         mean, std = image_normalization(self.pretrained)
         own = self.normalize

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmxpl.compat import ensure_torchvision
@@ -184,6 +185,51 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
             f"as '{min(missing)}'."
         )
     net.load_state_dict({key: weights[key] for key in wanted})
+
+
+class HFModule(BaseModule):
+    """A model of transformers that loads pretrained weights when training starts.
+
+    Args:
+        pretrained (str, optional): folder or name on the hub.
+        config (dict, optional): see :func:`read_config`.
+        init_cfg (dict, optional): how weights are initialised, instead of
+            ``pretrained``.
+
+    Raises:
+        ValueError: If both ``pretrained`` and ``init_cfg`` are given.
+    """
+
+    net: nn.Module
+
+    def __init__(
+        self, pretrained: str | None, config: dict | None, init_cfg: dict | None
+    ) -> None:
+        super().__init__(init_cfg)
+        if pretrained and init_cfg:
+            raise ValueError(
+                'pretrained and init_cfg each say where weights come from: give one.'
+            )
+        self.pretrained = pretrained
+        # settings of the input are read from the pretrained folder if the config is
+        self._reads_settings = 'model_type' not in (config or {})
+
+    def init_weights(self) -> None:
+        """Loads the weights that training starts from.
+
+        Raises:
+            PretrainedError: If they cannot be loaded, are incomplete, or expect other
+                settings of the input than the config has.
+        """
+        if self.pretrained:
+            load_weights(self.net, self.pretrained)
+            if not self._reads_settings:
+                self._check_settings()
+        super().init_weights()
+
+    def _check_settings(self) -> None:
+        """Compares the settings of the input with those of the folder."""
+        raise NotImplementedError
 
 
 @contextlib.contextmanager
