@@ -4,13 +4,12 @@ import datetime
 import os
 import time
 
-import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_dist_info
 from mmengine.model import MMDistributedDataParallel
-from torch import Tensor, nn
+from torch import nn
 
 from mmxpl.registry import MODEL_WRAPPERS
 from mmxpl.utils.errors import DataError
@@ -152,23 +151,6 @@ def _silent_ranks() -> list[int]:
 
 def _key(rank: int) -> str:
     return f'mmxpl/rank {rank} has lost another'
-
-
-def own_share(of_ranks: Tensor) -> Tensor:
-    """Selects this rank's part of a sum that was saved in parts.
-
-    Args:
-        of_ranks (Tensor): (W, ...) parts of the W ranks of a former run.
-
-    Returns:
-        Tensor: (...), this rank's part; if the number of ranks differs, the whole sum
-        on the first rank and 0 on the others.
-    """
-    rank, world_size = get_dist_info()
-    if len(of_ranks) == world_size:
-        return of_ranks[rank].clone()
-    total = of_ranks.sum(dim=0)
-    return total if rank == 0 else torch.zeros_like(total)
 
 
 def close_dist() -> None:

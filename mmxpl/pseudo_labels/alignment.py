@@ -1,9 +1,12 @@
 """Alignment of the area of pseudo-labels with that of annotations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from mmengine.dist import all_gather, all_reduce
 from torch import Tensor
+
+from mmxpl.utils.parallel import own_share
 
 
 def shift_logits(maps: Tensor, shift: Tensor) -> Tensor:
@@ -77,22 +80,34 @@ class AreaAlignment:
         self.momentum = momentum
         self.shift = torch.zeros(num_localizers)
         self.updates = 0
-        # sum of the annotated areas and their number
+        # sum of the annotated areas and their number, of all ranks
         self.annotated = torch.zeros(2, dtype=torch.float64)
+        # the same of this rank in this epoch, and of every rank, (W, 2), when saved
+        self._this_epoch = torch.zeros(2, dtype=torch.float64)
+        self._of_ranks: Tensor | None = None
 
     @property
     def area(self) -> float:
         """float: mean area of the annotated maps in [0, 1]."""
         return float(self.annotated[0] / self.annotated[1])
 
-    def count(self, annotated: Tensor) -> None:
-        """Adds annotated maps.
+    def observe(self, areas: Sequence[float]) -> None:
+        """Adds annotated maps of this rank, which count from the end of the epoch.
 
         Args:
-            annotated (Tensor): (2,) sum of the areas of some maps, each in [0, 1],
-                and the number of these maps.
+            areas (Sequence[float]): their areas in [0, 1].
         """
-        self.annotated += annotated.to(self.annotated)
+        self._this_epoch += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
+
+    def end_epoch(self) -> None:
+        """Sums the annotated areas of all ranks; every rank calls it."""
+        all_reduce(self._this_epoch)
+        self.annotated += self._this_epoch
+        self._this_epoch = torch.zeros(2, dtype=torch.float64)
+
+    def gather(self) -> None:
+        """Collects this epoch's areas for :meth:`state_dict`; every rank calls it."""
+        self._of_ranks = torch.stack(all_gather(self._this_epoch))
 
     def __call__(
         self,
@@ -129,7 +144,12 @@ class AreaAlignment:
         Returns:
             dict: tensors and plain values.
         """
-        return dict(shift=self.shift, updates=self.updates, annotated=self.annotated)
+        return dict(
+            shift=self.shift,
+            updates=self.updates,
+            annotated=self.annotated,
+            this_epoch=self._of_ranks,
+        )
 
     def load_state_dict(self, state: dict) -> None:
         """Restores what :meth:`state_dict` gave.
@@ -140,3 +160,5 @@ class AreaAlignment:
         self.shift = state['shift'].cpu().clone()
         self.updates = state['updates']
         self.annotated = state['annotated'].cpu().clone()
+        if state.get('this_epoch') is not None:
+            self._this_epoch = own_share(state['this_epoch'].cpu())

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
-from mmengine.dist import all_gather, get_rank, get_world_size
+from mmengine.dist import all_gather, get_dist_info, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
@@ -73,6 +73,23 @@ def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
 
 Job = TypeVar('Job')
 Result = TypeVar('Result')
+
+
+def own_share(of_ranks: Tensor) -> Tensor:
+    """Selects this rank's part of a sum that was saved in parts.
+
+    Args:
+        of_ranks (Tensor): (W, ...) parts of the W ranks of a former run.
+
+    Returns:
+        Tensor: (...), this rank's part; if the number of ranks differs, the whole sum
+        on the first rank and 0 on the others.
+    """
+    rank, world_size = get_dist_info()
+    if len(of_ranks) == world_size:
+        return of_ranks[rank].clone()
+    total = of_ranks.sum(dim=0)
+    return total if rank == 0 else torch.zeros_like(total)
 
 
 def map_in_threads(

@@ -20,8 +20,9 @@ def random_maps(batch=16, seed=0):
     return torch.rand(batch, 2, 7, 7, generator=torch.Generator().manual_seed(seed))
 
 
-def annotated(area):
-    return torch.tensor([3 * area, 3.0])
+def observe(alignment, area):
+    alignment.observe([area] * 3)
+    alignment.end_epoch()
 
 
 def test_shift_moves_the_odds():
@@ -53,8 +54,8 @@ def test_cells_that_were_not_seen_do_not_count():
 
 def test_average_of_the_shifts_by_hand():
     alignment = AreaAlignment(2, momentum=0.5)
-    alignment.count(annotated(0.2))
-    alignment.count(annotated(0.4))
+    observe(alignment, 0.2)
+    observe(alignment, 0.4)
     assert alignment.area == pytest.approx(0.3)
     expected = torch.zeros(2)
     for visit, weight in enumerate((1, 0.5, 0.5)):
@@ -68,7 +69,7 @@ def test_average_of_the_shifts_by_hand():
 
 def test_order_of_cells_stays():
     alignment = AreaAlignment(2)
-    alignment.count(annotated(0.1))
+    observe(alignment, 0.1)
     maps = random_maps(batch=1)
     labels = alignment(maps, SOFT)
     assert torch.equal(
@@ -78,7 +79,7 @@ def test_order_of_cells_stays():
 
 def test_state_goes_on_where_it_was():
     one = AreaAlignment(2, momentum=0.9)
-    one.count(annotated(0.3))
+    observe(one, 0.3)
     one(random_maps(), SOFT)
     other = AreaAlignment(2, momentum=0.9)
     other.load_state_dict(one.state_dict())
@@ -89,7 +90,7 @@ def test_state_goes_on_where_it_was():
 
 def test_a_map_that_is_no_number_does_not_move_the_others():
     alignment = AreaAlignment(2)
-    alignment.count(torch.tensor([3.0, 10.0]))
+    observe(alignment, 0.3)
     maps = torch.rand(4, 2, 5, 5)
     maps[2, 1, 0, 0] = float('nan')
     with pytest.raises(ValueError, match=r'maps \[2\] of the batch are NaN'):

@@ -5,7 +5,6 @@ import os.path as osp
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_gather, all_reduce
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
@@ -28,7 +27,6 @@ from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.parallel import count_rows, gather_rows, unwrap
 
-from ..dist import own_share
 from ..ordered_pass import ordered_pass
 from ..resume.checkpoint_hook import checkpoint_folder
 from ..resume.newest_checkpoint import named_files
@@ -136,10 +134,6 @@ class CrossPseudoLabelHook(Hook):
             temperature = 0.5
         self.labeler = PseudoLabeler(soft, temperature, align_area, teacher_momentum)
         self.bank: PseudoLabelBank | None = None
-        # sum of this epoch's annotated areas on this rank, and their number
-        self._annotated = torch.zeros(2, dtype=torch.float64)
-        # the same of every rank, (W, 2), when a checkpoint is written
-        self._annotated_of_ranks: Tensor | None = None
         self._resumed: dict | None = None
 
     @property
@@ -189,10 +183,6 @@ class CrossPseudoLabelHook(Hook):
                 self._resumed[self.CHECKPOINT_KEY], *named, runner.work_dir
             )
             self.labeler.load_state_dict(self._resumed)
-            if self.align_area:
-                state = self._resumed[PseudoLabeler.ALIGNMENT_KEY]
-                if state.get('this_epoch') is not None:
-                    self._annotated = own_share(state['this_epoch'].cpu())
             if self.bank.is_complete:  # though the training may be longer now
                 self.warmup_epochs = min(self.warmup_epochs, runner.epoch)
             self._resumed = None
@@ -244,7 +234,8 @@ class CrossPseudoLabelHook(Hook):
     ) -> None:
         """Writes pseudo-labels into the unlabeled samples of the batch."""
         if self.align_area:
-            self._count_annotated(data_batch['data_samples'])
+            labeled = [s for s in data_batch['data_samples'] if s.is_labeled]
+            self.alignment.observe([float(s.gt_map.mean()) for s in labeled])
         if runner.epoch < self.warmup_epochs:
             return
         # prepared here once; train_step finds it done
@@ -298,23 +289,18 @@ class CrossPseudoLabelHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Sums the annotated areas of all ranks."""
         if self.align_area:
-            all_reduce(self._annotated)
-            self.alignment.count(self._annotated)
-            self._annotated = torch.zeros(2, dtype=torch.float64)
+            self.alignment.end_epoch()
 
     def gather_before_save(self, runner: Runner) -> None:
         """Collects the annotated areas of each rank; every rank calls it."""
         if self.align_area:
-            self._annotated_of_ranks = torch.stack(all_gather(self._annotated))
+            self.alignment.gather()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds bank and teacher, on rank 0 only and without communication."""
         if self.bank is not None:
             checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
             checkpoint.update(self.labeler.state_dict())
-            if self.align_area:
-                state = checkpoint[PseudoLabeler.ALIGNMENT_KEY]
-                state['this_epoch'] = self._annotated_of_ranks
 
     def _save_bank(self, runner: Runner, checkpoint: dict) -> dict:
         """Makes the bank's entry; a copy of a file goes beside the checkpoint."""
@@ -339,11 +325,6 @@ class CrossPseudoLabelHook(Hook):
             )
         self.labeler.check_state(checkpoint)
         self._resumed = checkpoint
-
-    def _count_annotated(self, samples: Sequence[AVDataSample]) -> None:
-        """Adds the areas of the labeled clips' maps, in [0, 1]."""
-        areas = [float(s.gt_map.mean()) for s in samples if s.is_labeled]
-        self._annotated += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None

@@ -73,9 +73,6 @@ class PseudoLabelMonitorHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Reads the hidden annotations.
 
-        Args:
-            runner (Runner): the runner.
-
         Raises:
             DataError: If ``truth`` has none of the unlabeled clips.
             TypeError: If the runner's visualizer cannot draw samples.
@@ -105,13 +102,13 @@ class PseudoLabelMonitorHook(Hook):
         """Writes numbers and pictures, once every clip has a label."""
         if runner.iter != runner.epoch * len(runner.train_dataloader):
             return  # resumed or stopped within an epoch
-        labeler = _find_labeler(runner)
-        bank = labeler.bank
+        hook = _find_hook(runner, self)
+        bank = hook.bank
         if not bank.is_complete:
             return
         selected = torch.zeros(len(bank), dtype=torch.bool)
-        selected[labeler.sampler.selected()] = True
-        reliability = bank.reliability(labeler.reliability)
+        selected[hook.sampler.selected()] = True
+        reliability = bank.reliability(hook.reliability)
         facts = _in_chunks(bank.labels, bank.names)
         scalars = _means({**facts, 'reliability': reliability}, selected)
         scalars['pseudo_label/selected_fraction'] = float(selected.float().mean())
@@ -151,13 +148,13 @@ class PseudoLabelMonitorHook(Hook):
         return contact_sheet(rows, padding=4)
 
 
-def _find_labeler(runner: Runner) -> CrossPseudoLabelHook:
-    """Finds the hook that makes the labels."""
+def _find_hook(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
+    """Finds the hook that makes the labels for one that reads them."""
     for hook in runner.hooks:
         if isinstance(hook, CrossPseudoLabelHook):
             return hook
     raise TypeError(
-        'PseudoLabelMonitorHook logs what CrossPseudoLabelHook remembers: add that '
+        f'{type(reader).__name__} reads the bank of CrossPseudoLabelHook: add that '
         'hook as default_hooks.pseudo_label, or remove this one.'
     )
 
@@ -200,7 +197,7 @@ class PseudoLabelStripHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Keeps the labels of the epoch and draws the strips."""
-        bank = _find_bank(runner)
+        bank = _find_hook(runner, self).bank
         if bank.labels is None:
             return
         count = min(self.num_clips, len(bank))
@@ -239,14 +236,3 @@ class PseudoLabelStripHook(Hook):
             state = checkpoint[self.CHECKPOINT_KEY]
             self.visits = list(state['visits'])
             self.labels = [labels.cpu() for labels in state['labels']]
-
-
-def _find_bank(runner: Runner):
-    """Finds the bank of the run."""
-    for hook in runner.hooks:
-        if isinstance(hook, CrossPseudoLabelHook):
-            return hook.bank
-    raise TypeError(
-        'PseudoLabelStripHook draws what CrossPseudoLabelHook remembers: add that '
-        'hook as default_hooks.pseudo_label, or remove this one.'
-    )
