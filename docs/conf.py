@@ -24,6 +24,7 @@ myst_heading_anchors = 4
 autodoc_default_options = {
     'members': True,
     'member-order': 'bysource',
+    'special-members': '__call__',
     'show-inheritance': True,
 }
 autodoc_typehints = 'none'  # the docstrings state types, with shapes and units
