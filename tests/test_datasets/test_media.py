@@ -2,7 +2,10 @@ import os
 
 import pytest
 
+from mmxpl.datasets.audio_io import read_waveform
+from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import existing_paths, list_media, path_inside
+from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError
 
 
@@ -52,3 +55,15 @@ def test_path_inside_refuses_to_leave(tmp_path, path):
 def test_path_inside_refuses_what_is_no_path(tmp_path, path):
     with pytest.raises(DataError, match="f must be a file's path"):
         path_inside(str(tmp_path), path, 'f')
+
+
+def test_pipes_and_devices_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'a.pipe')
+    for path in (tmp_path / 'a.pipe', '/dev/zero', tmp_path):
+        for read in (
+            decode_frame,
+            lambda name: read_waveform(name, 16000, 0.5),
+            lambda name: read_video_clip(name, 8000),
+        ):
+            with pytest.raises(DataError, match='it is a folder, pipe or device'):
+                read(str(path))

@@ -1,3 +1,4 @@
+import shutil
 import struct
 import sys
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmxpl.datasets.video_io import read_video_frame, upright
-from mmxpl.datasets.video_sound import read_video_sound
+from mmxpl.datasets.video_sound import read_video_clip, read_video_sound
 from mmxpl.utils import DataError
 
 av = pytest.importorskip('av', reason='videos are read with PyAV')
@@ -134,3 +135,22 @@ def test_without_pyav_the_remedy_is_said(lossless, monkeypatch):
     monkeypatch.setitem(sys.modules, 'av', None)
     with pytest.raises(DataError, match='pip install "av>=14"'):
         read_video_frame(lossless)
+
+
+def test_clips_of_too_many_pixels_are_not_decoded(make_video, tmp_path, monkeypatch):
+    path = str(make_video(tmp_path / 'a.mkv', 0.5, size=64))
+    read_video_clip(path, 8000)
+    monkeypatch.setattr('mmxpl.datasets.media.MAX_PIXELS', 64 * 63)
+    with pytest.raises(
+        DataError, match=r'picture of 64 x 64 exceeds the limit of 4032'
+    ):
+        read_video_clip(path, 8000)
+
+
+def test_opening_does_not_depend_on_the_ending(make_video, tmp_path):
+    path = make_video(tmp_path / 'a.mkv', 0.5)
+    shutil.copy(path, tmp_path / 'b.mp4')
+    np.testing.assert_array_equal(
+        read_video_clip(str(path), 8000).wave,
+        read_video_clip(str(tmp_path / 'b.mp4'), 8000).wave,
+    )

@@ -1,4 +1,4 @@
-"""Computes once what trainings read in every epoch: decoded media, or features.
+"""Builds caches of decoded media, or of the features of frozen encoders.
 
 Fills the folders that a config's LoadFrame, LoadAudio and LoadFeatures name as
 cache=DIR; the project's configs take them from the environment (MMXPL_CACHE=DIR).
@@ -58,13 +58,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 @dataclass
 class Job:
-    """One cache to be built.
+    """Cache to build.
 
     Args:
-        cache (MediaCache): Where to.
-        what (Any): What makes the values; two configs may share a cache if it is equal.
-        decode (Callable): Gives what the files hold, see ``build_cache``.
-        infos (dict[str, dict]): Files, each with the entry of a clip that it is of.
+        cache (MediaCache): The cache.
+        what (Any): Transform that makes the values; configs with equal ones may share a
+            cache.
+        decode (Callable): Decodes files, see ``build_cache``.
+        infos (dict[str, dict]): Entry of a clip by file.
     """
 
     cache: Any
@@ -167,7 +168,7 @@ class Encoders:
             job.decode = partial(self._decode, name, kind, job)
 
     def write_manifest(self) -> None:
-        """Says whose features are where.
+        """Writes which localizer uses which cache.
 
         Raises:
             DataError: If the folder is of another model.
@@ -235,14 +236,14 @@ class Encoders:
 
 
 def build(job: Job, args: argparse.Namespace) -> str:
-    """Builds one cache, unless it is there.
+    """Builds a cache unless it exists.
 
     Args:
         job (Job): What to build.
         args (argparse.Namespace): The command line.
 
     Returns:
-        str: What became of it.
+        str: Line for the report.
 
     Raises:
         DataError: If it cannot be built.
@@ -278,7 +279,7 @@ def build(job: Job, args: argparse.Namespace) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Builds and reports."""
+    """Builds the caches and reports."""
     args = parse_args(argv)
     with one_clear_error():
         # imported late: a wrong argument is then answered at once
