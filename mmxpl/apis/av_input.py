@@ -266,11 +266,11 @@ def _folder_pairs(path: Path) -> Iterator[AVInput]:
     sounds = list_media(str(path / 'audio'), AUDIO_SUFFIXES)
     both = sorted(frames.keys() & sounds.keys())
     if not both:
-        raise DataError(f'{path}: no file in frames/ has a namesake in audio/.')
+        raise DataError(f'{path}: frames/ and audio/ have no files of the same name.')
     alone = sorted(frames.keys() ^ sounds.keys())
     if alone:
         print_log(
-            f'{path}: {len(alone)} clips lack frame or sound and are left out '
+            f'{path}: {len(alone)} clips lack frame or sound and are skipped '
             f'({name_some(alone)}).',
             logger='current',
             level=logging.WARNING,

@@ -82,10 +82,10 @@ def test_a_folder_of_pairs_says_what_it_leaves_out(tmp_path, logged):
     found = pairs(tmp_path)
     assert [p.sample_id for p in found] == ['a', 'b']
     assert np.array_equal(found[0].picture(), FRAME[..., ::-1])
-    assert '1 clips lack frame or sound and are left out (alone)' in logged()
+    assert '1 clips lack frame or sound and are skipped (alone)' in logged()
     for path in (tmp_path / 'audio').iterdir():
         path.unlink()
-    with pytest.raises(DataError, match='has a namesake'):
+    with pytest.raises(DataError, match='have no files of the same name'):
         pairs(tmp_path)
 
 
