@@ -72,9 +72,6 @@ class Comparison:
         jobs = max(min(self.jobs, len(cells)), 1)
         threads = max((os.cpu_count() or 1) // (jobs * self.processes), 1)
         env = {'OMP_NUM_THREADS': str(threads), **self.env}
-        # threads of several processes that wait by spinning keep each other from work;
-        # read when the server of the trainings loads OpenMP
-        os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         plans = {cell: self._plan(cell) for cell in cells}
         lenders: dict[Cell, Cell] = {}
         if self.share_warmup:

@@ -17,6 +17,11 @@ from .errors import DataError, explain
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
 
+# Threads that wait by spinning keep other processes from work: on busy cores a step
+# takes ten times as long. OpenMP reads the variable when PyTorch is imported, which
+# this module and what it imports leave to the tools.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
 
 # eleven characters of YouTube, and perhaps the second that a clip begins at
 _VIDEO_ID = re.compile(r'[\w-]{11}(_\d{6})?')

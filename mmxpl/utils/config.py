@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
 
 from .errors import DataError
 
@@ -128,6 +127,9 @@ def _check_key(cfg: Config, key: str) -> None:
 
 def _read_keys() -> set[str]:
     """Names the top-level keys of a config that a Runner reads."""
+    # imports PyTorch, which a tool that refuses its arguments does without
+    from mmengine.runner import Runner
+
     arguments = set(inspect.signature(Runner.__init__).parameters)
     return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
 

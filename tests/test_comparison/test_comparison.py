@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,6 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
         assert settings['default_hooks.pseudo_label.soft'] is True  # no option
         assert options['train_dataloader.dataset.labeled_fraction'] == 0.05
         assert int(env['OMP_NUM_THREADS']) >= 1
-        assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'
         read.add((overlay, env['OTHER']))
         trained.append((cell, options['randomness.seed'], kwargs['warm_start']))
         return 60.0

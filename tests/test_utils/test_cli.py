@@ -1,4 +1,8 @@
 import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +23,8 @@ from mmxpl.utils.cli import (
     one_clear_error,
     set_work_dir,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -266,3 +272,18 @@ def test_faults_of_the_program_keep_their_traceback(error):
 def test_other_errors_keep_their_traceback():
     with pytest.raises(KeyError), one_clear_error():
         raise KeyError('x')
+
+
+@pytest.mark.parametrize(('given', 'kept'), [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
+def test_threads_wait_passively_before_pytorch_is_imported(given, kept):
+    code = (
+        'import os, sys, mmxpl.utils.cli; '
+        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    env = {k: v for k, v in os.environ.items() if k != 'OMP_WAIT_POLICY'}
+    if given:
+        env['OMP_WAIT_POLICY'] = given
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=env, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.split() == [kept, 'False'], done.stderr
