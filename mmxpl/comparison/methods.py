@@ -212,7 +212,8 @@ def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]
     Returns:
         dict[Hashable, Hashable]: Borrower to lender.
     """
-    # a training that aligns areas can lend to those that do not, too
+    # a training that aligns areas keeps a state that others do not have, so it can
+    # lend to them and not borrow from them
     order = sorted(configs, key=lambda name: not _aligns(configs[name]))
     lenders: dict[Hashable, Hashable] = {}
     for k, name in enumerate(order):
@@ -224,11 +225,9 @@ def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]
 
 
 def _can_lend(lender: Config, borrower: Config) -> bool:
-    """Whether a training's warm-up can serve another."""
+    """Whether one training's warm-up can serve the other."""
     begins = warm_up_epochs(lender)
     if begins >= lender.train_cfg.max_epochs or begins > warm_up_epochs(borrower):
-        return False
-    if _aligns(borrower) and not _aligns(lender):
         return False
     return _beginning(lender) == _beginning(borrower)
 

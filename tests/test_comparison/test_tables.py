@@ -87,6 +87,12 @@ def test_a_seed_that_only_one_method_has_is_not_paired():
     assert cells(table, TITLES['supcon'], 'ensemble')[0] == '+0.0 ± 1.4 (1/2)'
 
 
+def test_an_equal_score_is_no_lead():
+    rows = rows_of('xpl', [60.0, 61.0]) + rows_of('supcon', [60.0, 60.0])
+    table = paired_differences(rows, 'xpl', TITLES, 0.05)
+    assert cells(table, TITLES['supcon'], 'ensemble')[0] == '+0.5 ± 0.7 (1/2)'
+
+
 @pytest.mark.parametrize('labeled', [0.1, None])
 def test_another_fraction_does_not_leak_in(labeled):
     rows = ROWS + [row('xpl', 9, m, 1.0, labeled) for m in ('a', 'b', 'ens')]

@@ -175,12 +175,13 @@ def test_the_torn_last_line_of_a_killed_run_is_dropped(tmp_path):
 
 
 def test_logs_of_a_work_directory_are_joined_oldest_first(tmp_path):
-    for start in ('20260102', '20260101'):
+    for start in ('20260103', '20260101', '20260102'):
         path = tmp_path / start / 'vis_data' / 'scalars.json'
         write_scalars(path, [{'step': 1, 'start': start}, {'model': 'no step'}])
     assert [record['start'] for record in read_run(tmp_path)] == [
         '20260101',
         '20260102',
+        '20260103',
     ]
     empty = tmp_path / 'empty'
     empty.mkdir()

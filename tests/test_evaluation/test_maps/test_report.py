@@ -114,6 +114,8 @@ def test_report_and_page(truth, maps):
     assert heard['n'] == 1
     cious = score_files({'m': maps}, truth, ['a']).cious['m'][0]
     assert heard['scores']['adaptive']['mean_CIoU'] == pytest.approx(100 * cious[2])
+    disc = score_files({'m': maps}, truth, ['a']).cious['ref/disc'][0]
+    assert heard['disc']['adaptive']['mean_CIoU'] == pytest.approx(100 * disc[2])
     low, high = report['intervals']['median']['AUC']
     assert low <= report['scores']['median']['AUC'] <= high
     page = format_markdown(report, classes=True)

@@ -185,6 +185,20 @@ def test_bad_prior_is_refused(tmp_path, array, message):
         evaluate(make_samples(2), prior=str(path))
 
 
+def test_groups_are_scored_and_counted_but_not_in_the_table(logged):
+    samples = make_samples(6)
+    for i, sample in enumerate(samples):
+        sample.set_metainfo(dict(category='dog' if i < 4 else 'cat'))
+    scores = evaluate(samples, group_by=['category'])
+    assert (scores['n/category=dog'], scores['n/category=cat']) == (4, 2)
+    dogs = evaluate(samples[:4])
+    for key, value in dogs.items():
+        if '/' in key:
+            row, name = key.rsplit('/', 1)
+            assert scores[f'{row}/category=dog/{name}'] == value
+    assert 'category' not in logged()
+
+
 def test_logged_table(caplog):
     samples = make_samples(4)
     logger = MMLogger.get_current_instance()
