@@ -12,6 +12,18 @@ from mmxpl.datasets.synthetic import (
     visible_masks,
 )
 
+pytestmark = pytest.mark.xdist_group('layouts')  # they are drawn once
+
+
+@pytest.fixture(scope='module')
+def entries():
+    """Annotations of 300 layouts that are never painted."""
+    config = preset('default')
+    return [
+        describe(clip_layout(config, 'test', i), f'test_{i:05d}', 128)
+        for i in range(300)
+    ]
+
 
 def test_every_frame_has_a_silent_object_of_another_class(entries):
     for entry in entries:
