@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
-from mmxpl.utils.config import merge_options
+from mmxpl.utils.config_overrides import merge_options
 
 from .cells import Cell, score_cell, train_cell
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves

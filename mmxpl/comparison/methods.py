@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmxpl.engine.schedules import count_warmup_epochs
-from mmxpl.utils import config as config_files
+from mmxpl.utils import config_overrides as config_files
 from mmxpl.utils.cli import add_config_options, load_config
 from mmxpl.utils.errors import DataError
 
@@ -39,7 +39,7 @@ class Method:
 
     Args:
         overlay (str): Name or file of a method, see
-            :func:`mmxpl.utils.config.apply_method`.
+            :func:`mmxpl.utils.config_overrides.apply_method`.
         options (Mapping[str, Any]): Keys of ``--cfg-options`` that change it.
         changes (tuple[str, ...]): The same, as they were written.
         full (bool): Whether every training clip is labeled, at any labeled

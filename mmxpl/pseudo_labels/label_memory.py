@@ -40,7 +40,7 @@ class LabelMemory:
             )
         try:
             self.bank = PseudoLabelBank(ids, state['names'])
-            # a bank that lived in a file has its copy beside the checkpoint
+            # the copy of a bank in a file is in the folder of the checkpoint
             self.bank.load_state_dict(state, Path(path).parent)
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from .config import apply_method, merge_options, refuse_inert_keys
+from .config_overrides import apply_method, merge_options, refuse_inert_keys
 from .errors import DataError, explain
 
 # shows tracebacks of all errors
@@ -97,8 +97,8 @@ def load_config(
     Args:
         path (str): the config file.
         options (dict, optional): parsed ``--cfg-options``.
-        method (str, optional): a method, see :func:`mmxpl.utils.config.apply_method`;
-            options come after it. Defaults to the config's own.
+        method (str, optional): a method, merged before the options; see
+            :func:`~.config_overrides.apply_method`.
 
     Returns:
         Config: the config, with ``mmxpl`` as default scope if it sets none.

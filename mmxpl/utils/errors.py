@@ -72,7 +72,7 @@ def _explain_name(error: UnicodeEncodeError) -> str | None:
     text = error.object
     if not '\ud800' <= text[error.start] <= '\udfff':
         return None
-    # the rest of the text may be long: the name lies between quotes or white space
+    # the name is between quotes or white space
     before = re.split(r'[\s\'"]', text[: error.start])[-1]
     after = re.split(r'[\s\'"]', text[error.start :])[0]
     return f"'{before}{after}': this name of a file is not UTF-8. Rename the file."
@@ -107,7 +107,7 @@ def _text(name: str | bytes | int) -> str:
 def _refusal(error: BaseException) -> str | None:
     """Returns the message of a setting that a class of mmxpl refuses."""
     inner = error.__context__
-    # a registry raises the error of a class anew, with the name of the class before it
+    # a registry re-raises the error of a class, prefixed by the name of the class
     while type(inner) is type(error) and str(error).endswith(str(inner)):
         error, inner = inner, inner.__context__
     frames = traceback.extract_tb(error.__traceback__)

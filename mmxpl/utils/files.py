@@ -64,7 +64,7 @@ def _sync(path: str | Path) -> None:
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Writes a file such that nobody ever finds half of it.
+    """Writes a file atomically.
 
     Args:
         path (str | Path): the file; its folder exists.
@@ -101,7 +101,7 @@ def remove_drafts(folder: str | Path) -> None:
     """Removes the drafts of writers that were killed.
 
     Args:
-        folder (str | Path): a folder that nobody is writing to.
+        folder (str | Path): a folder that no process is writing to.
     """
     for draft in Path(folder).glob(f'{PREFIX}*'):
         draft.unlink()

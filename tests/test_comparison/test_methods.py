@@ -12,7 +12,7 @@ from mmxpl.comparison import (
     warm_up_epochs,
 )
 from mmxpl.datasets.dataset_wrappers import config_leaves
-from mmxpl.utils.config import merge_options, method_names
+from mmxpl.utils.config_overrides import merge_options, method_names
 from mmxpl.utils.errors import DataError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

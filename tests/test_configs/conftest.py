@@ -11,7 +11,7 @@ from mmengine.visualization import Visualizer
 
 from mmxpl.engine.runner import drop_hooks
 from mmxpl.utils.cli import load_config
-from mmxpl.utils.config import apply_method
+from mmxpl.utils.config_overrides import apply_method
 
 SMALL = {
     'train_dataloader.num_workers': 0,

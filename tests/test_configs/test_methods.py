@@ -13,9 +13,9 @@ import mmxpl.engine  # noqa: F401
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.runner import drop_hooks
 from mmxpl.registry import DATASETS, HOOKS, MODELS
-from mmxpl.utils import config as module
+from mmxpl.utils import config_overrides as module
 from mmxpl.utils.cli import add_config_options, load_config
-from mmxpl.utils.config import apply_method, method_names
+from mmxpl.utils.config_overrides import apply_method, method_names
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'

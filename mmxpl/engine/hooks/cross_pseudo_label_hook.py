@@ -80,8 +80,8 @@ class CrossPseudoLabelHook(Hook):
             ``NAME.util_ratio``. By default all labels have weight 1.
         bank_dir (str, optional): folder of a local disk for the labels, which are
             then a memory-mapped file that the processes of a machine share, for
-            sets too large for the memory. Each checkpoint names a copy of it beside
-            itself, which is removed with the checkpoint. By default labels are in
+            sets too large for the memory. Each checkpoint has a copy of it in its
+            folder, which is removed after the checkpoint. By default labels are in
             memory.
     """
 
@@ -303,7 +303,7 @@ class CrossPseudoLabelHook(Hook):
             checkpoint.update(self.labeler.state_dict())
 
     def _save_bank(self, runner: Runner, checkpoint: dict) -> dict:
-        """Makes the bank's entry; a copy of a file goes beside the checkpoint."""
+        """Makes the bank's entry and, if need be, a copy of its file."""
         folder = checkpoint_folder(runner)
         state = self.bank.state_dict(folder or runner.work_dir)
         if 'file' in state:

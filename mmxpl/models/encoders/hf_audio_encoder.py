@@ -235,7 +235,7 @@ class HFAudioEncoder(HFModule):
             )
         self.pool = pool
         self.net = _create(read).float()
-        # so that MMEngine does not draw its weights anew
+        # so that MMEngine does not initialise its weights
         self.net.is_init = True
         self._settings = dict(front_end or {})
         settings = self._extractor(pretrained if self._reads_settings else None)
@@ -277,7 +277,7 @@ class HFAudioEncoder(HFModule):
             raise weights_error(
                 pretrained,
                 error,
-                'Its preprocessor_config.json says how the model hears: copy that file '
+                'Its preprocessor_config.json sets the front end: copy that file '
                 'into the folder too.',
             ) from error
 

@@ -77,7 +77,7 @@ class HFVisionBackbone(HFModule):
             raise ValueError(
                 f'{type(self.net).__name__} does not read images: name a vision model.'
             )
-        # so that MMEngine does not draw its weights anew
+        # so that MMEngine does not initialise its weights
         self.net.is_init = True
         self._reads_settings = self._reads_settings and mean is None
         if self._reads_settings and pretrained:

@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from .errors import DataError
 
-# What a run reads beside the arguments of Runner.
+# keys that a run reads besides the arguments of Runner
 _READ_BY_RUNNER = {
     'activation_checkpointing',
     'compile',
@@ -66,7 +66,7 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
             unknown = sorted(set(cfg[key] or ()) - below) if below else []
             if unknown:
                 raise DataError(
-                    f"config '{path}': '{key}.{unknown[0]}' is read by nobody, only "
+                    f"config '{path}': '{key}.{unknown[0]}' is not read, only "
                     f'{", ".join(sorted(below))} are. Correct or remove it.'
                 )
             continue
@@ -77,7 +77,7 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
             value == cfg[key] for _, value in _read_paths(cfg)
         ):
             raise DataError(
-                f"config '{path}': '{key}' is read by nobody. Did you mean {meant}? "
+                f"config '{path}': '{key}' is not read. Did you mean {meant}? "
                 'Rename or remove it.'
             )
 

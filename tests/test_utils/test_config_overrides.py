@@ -2,7 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.utils import DataError
-from mmxpl.utils.config import merge_options, refuse_inert_keys
+from mmxpl.utils.config_overrides import merge_options, refuse_inert_keys
 
 
 @pytest.fixture
