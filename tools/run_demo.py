@@ -104,7 +104,7 @@ def run_tool(tool: str, *arguments: str | Path) -> None:
         DataError: If it is missing or fails.
     """
     if not (ROOT / tool).is_file():
-        raise DataError(f'{tool}: not there. Run this from a clone of the repository.')
+        raise DataError(f'{tool}: is missing. Run this from a clone of the repository.')
     command = [sys.executable, str(ROOT / tool), *map(str, arguments)]
     if subprocess.run(command, cwd=ROOT).returncode:
         raise DataError(f'{tool} failed, see above.')
