@@ -8,6 +8,7 @@ temporary folder, which is deleted at the end. Scripts can call ``/localize`` an
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
@@ -83,7 +84,9 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
         try:
             return function(*args)
         except DataError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from error
+            # without the temporary folder of the upload
+            text = re.sub(rf'{folder}\S*/', '', str(error))
+            raise gr.Error(text, duration=None, print_exception=False) from error
 
     def show(scene: Any, threshold: float) -> tuple:
         return answer(view.draw_scene, scene, threshold)
@@ -128,12 +131,13 @@ def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
                         first_image,
                         label='Image',
                         type='filepath',
-                        image_mode=None,  # the file as it was uploaded
                         sources=['upload'],
                         buttons=[],
                         height=280,
                         elem_id='image-file',
                     )
+                    # Gradio's own opens the file before check_upload has seen it
+                    image.preprocess = lambda file: file.path if file else None
                     sound = gr.Audio(
                         first_sound,
                         label='Sound',

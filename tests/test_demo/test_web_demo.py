@@ -204,6 +204,12 @@ def test_scripts_call_it_and_others_do_not(server, tiny_world, make_video, tmp_p
     with pytest.raises(Exception, match='No sound is given'):
         calls.predict(image=image, sound=None, threshold=0.5, api_name='/localize')
 
+    damaged = tmp_path / 'damaged.png'
+    damaged.write_bytes(b'no picture')
+    damaged = client.handle_file(str(damaged))
+    with pytest.raises(Exception, match=r'^damaged\.png: the frame is truncated'):
+        calls.predict(image=damaged, sound=sound, threshold=0.5, api_name='/localize')
+
     port = int(address.rstrip('/').rsplit(':', 1)[1])
     for host, status in (('127.0.0.1', 200), ('localhost', 200), ('evil.example', 400)):
         connection = http.client.HTTPConnection('127.0.0.1', port)
