@@ -125,7 +125,7 @@ def export_localizer(
         clips = clips[0], model.front_end(clips[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     write = _write_onnx if path.suffix == '.onnx' else _write_torch
-    with atomic_path(path) as draft:
+    with atomic_path(path, keep_suffix=True) as draft:
         with torch.no_grad(), _quiet():
             run = write(
                 model, tuple(c[:_TRACED] for c in clips), draft, _about(cfg, model)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmxpl.datasets.video_io import import_av, open_video
 from mmxpl.utils import DataError
-from mmxpl.utils.files import PREFIX, publish
+from mmxpl.utils.files import draft_of, publish
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -46,7 +46,7 @@ class VideoOutput:
         refuse_existing(self.path)
         if min(size) < 2:
             raise DataError(f'{source}: frames of {size} are too small for a video.')
-        self._draft = self.path.with_name(f'{PREFIX}{self.path.name}')
+        self._draft = draft_of(self.path, keep_suffix=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         try:

@@ -15,7 +15,7 @@ from mmengine.dist import barrier, get_rank
 from torch import Tensor
 
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.files import PREFIX, publish
+from mmxpl.utils.files import draft_of, publish
 
 _CHUNK = 16 << 20  # bytes
 
@@ -137,7 +137,7 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
         DataError: If there is no room.
     """
     # what killed writers leave is removed at the next start
-    draft = Path(folder, f'{PREFIX}pseudo_labels.bin')
+    draft = draft_of(Path(folder, 'pseudo_labels.bin'))
     try:
         with open(source, 'rb') as reader, open(draft, 'wb') as writer:
             size = os.fstat(reader.fileno()).st_size

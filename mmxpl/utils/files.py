@@ -7,11 +7,29 @@ from pathlib import Path
 
 from .errors import DataError
 
-PREFIX = '.tmp.'
+SUFFIX = '.tmp'
+
+
+def draft_of(path: str | Path, keep_suffix: bool = False) -> Path:
+    """Names the hidden draft of a file.
+
+    Args:
+        path (str | Path): the file.
+        keep_suffix (bool): whether the draft has the suffix of the file, for writers
+            that choose a format by it. Searches by suffix then find the draft, too.
+
+    Returns:
+        Path: a file in the same folder.
+    """
+    path = Path(path)
+    end = path.suffix if keep_suffix else ''
+    return path.with_name(f'.{path.name}{SUFFIX}{end}')
 
 
 @contextmanager
-def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
+def atomic_path(
+    path: str | Path, durable: bool = True, keep_suffix: bool = False
+) -> Iterator[Path]:
     """Yields a hidden draft beside a file, which replaces the file at the end.
 
     If the block raises, the draft is removed and a former file stays as it was.
@@ -19,15 +37,15 @@ def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
     Args:
         path (str | Path): the file; its folder exists.
         durable (bool): see :func:`publish`.
+        keep_suffix (bool): see :func:`draft_of`.
 
     Yields:
-        Path: the draft, with the file's suffix.
+        Path: the draft.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to.
     """
-    path = Path(path)
-    draft = path.with_name(f'{PREFIX}{path.name}')
+    draft = draft_of(path, keep_suffix)
     try:
         yield draft
         publish(draft, path, durable)
@@ -103,5 +121,5 @@ def remove_drafts(folder: str | Path) -> None:
     Args:
         folder (str | Path): a folder that no process is writing to.
     """
-    for draft in Path(folder).glob(f'{PREFIX}*'):
+    for draft in Path(folder).glob(f'.*{SUFFIX}'):
         draft.unlink()

@@ -4,6 +4,7 @@ import torch
 from mmxpl.engine.resume.newest_checkpoint import find_newest, named_files, number_run
 from mmxpl.pseudo_labels.bank_file import copy_file, copy_name
 from mmxpl.utils import DataError
+from mmxpl.utils.files import draft_of
 
 
 def write(path, run, iteration, **meta):
@@ -90,3 +91,8 @@ def test_what_belongs_to_a_checkpoint_must_be_whole(tmp_path):
     assert named_files(tmp_path) == {'copy.bin'}
     copy.write_bytes(b'labelz')
     assert find_newest(tmp_path) == (older, [newest])
+
+
+def test_the_draft_of_a_killed_writer_is_no_checkpoint(tmp_path):
+    write(draft_of(tmp_path / 'epoch_1.pth'), run=1, iteration=4)
+    assert find_newest(tmp_path) == (None, [])

@@ -135,7 +135,7 @@ def test_a_full_disk(train, whole_run, same_results, tmp_path, fault, place):
     assert os.strerror(28) in message
     assert str(tmp_path) in message
     assert f"last good checkpoint is '{tmp_path}/epoch_1.pth'" in message
-    assert not list(tmp_path.glob('.tmp.*'))
+    assert not list(tmp_path.glob('.*.tmp'))
     resumed = train(tmp_path, resume=True)
     assert resumed.code == 0, resumed.text
     same_results(whole, resumed, (folder, tmp_path))
@@ -156,7 +156,7 @@ def test_a_limit_of_the_system(train, tmp_path, fault):
     message = train(tmp_path, max_file_size=200_000).message
     assert os.strerror(27) in message
     assert 'No checkpoint was written yet' in message
-    assert not list(tmp_path.glob('.tmp.*'))
+    assert not list(tmp_path.glob('.*.tmp'))
     assert not list(tmp_path.glob('*.pth'))
     assert Path(tmp_path, '.train.lock').exists()
 
@@ -186,7 +186,7 @@ def test_a_drive_that_is_really_full(
     message = train(work_dir).message
     assert os.strerror(28) in message
     assert 'last good checkpoint is' in message
-    assert not list(work_dir.glob('.tmp.*'))
+    assert not list(work_dir.glob('.*.tmp'))
     assert enlarge()
     resumed = train(work_dir, resume=True)
     assert resumed.code == 0, resumed.text

@@ -30,7 +30,7 @@ def test_a_failure_leaves_the_former_file(tmp_path, monkeypatch, call):
 
 
 def test_drafts_of_killed_writers_are_removed(tmp_path):
-    for name in ('.tmp.epoch_1.pth', 'epoch_1.pth', '.hidden', 'own.tmp'):
+    for name in ('.epoch_1.pth.tmp', 'epoch_1.pth', '.hidden', 'own.tmp'):
         (tmp_path / name).touch()
     remove_drafts(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
