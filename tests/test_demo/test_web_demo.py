@@ -107,8 +107,14 @@ def test_upload_to_result(server, browser, tiny_world, make_video, tmp_path):
     browser.get(address)
     upload(browser, 'image', tiny_world / 'frames/clip-01.jpg')
     upload(browser, 'sound', tiny_world / 'audio/clip-01.wav')
+    example = captions(browser)
     find(browser, '#pair')[0].click()
-    shown = captions(browser)
+    for _ in range(WAIT):
+        if (shown := captions(browser)) != example:
+            break
+        time.sleep(1)
+    else:
+        pytest.fail('the result of the upload is not shown')
     assert [c.strip().split(',')[0] for c in shown[:4]] == [
         'Frame',
         'Localizer A',
