@@ -81,17 +81,18 @@ def _sync(path: str | Path) -> None:
         os.close(handle)
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
+def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> None:
     """Writes a file atomically.
 
     Args:
         path (str | Path): the file; its folder exists.
         content (bytes): what is written.
+        durable (bool): see :func:`publish`.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to.
     """
-    with atomic_path(path) as draft, open(draft, 'wb') as file:
+    with atomic_path(path, durable) as draft, open(draft, 'wb') as file:
         file.write(content)
 
 

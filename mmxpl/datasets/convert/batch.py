@@ -186,7 +186,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+        # thousands of small files: do not wait for the disk at each
+        write_atomically(path, content, durable=False)
     except OSError as error:
         raise DataError(
             f'{path}: could not be written ({error}). Is the disk full, or the folder '

@@ -3,7 +3,7 @@
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmxpl.pseudo_labels.bank_file import is_whole
 from mmxpl.utils.checkpoint import damaged_part, read_meta
@@ -29,18 +29,6 @@ class Candidate(NamedTuple):
         )
 
 
-def progress_of(path: Path, meta: dict[str, Any]) -> Candidate:
-    """Makes a candidate of a checkpoint's ``meta``."""
-    return Candidate(
-        run=meta.get('run', 0),
-        iter=meta['iter'],
-        epoch=meta['epoch'],
-        validated=meta.get('validated', False),
-        path=path,
-        files=meta.get('files', {}),
-    )
-
-
 def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
     """Reads the progress of the checkpoints of a folder.
 
@@ -56,7 +44,16 @@ def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
         try:
             meta, resumable = read_meta(path)
             if resumable:
-                candidates.append(progress_of(path, meta))
+                candidates.append(
+                    Candidate(
+                        run=meta.get('run', 0),
+                        iter=meta['iter'],
+                        epoch=meta['epoch'],
+                        validated=meta.get('validated', False),
+                        path=path,
+                        files=meta.get('files', {}),
+                    )
+                )
         except (DataError, KeyError):  # without a position it is not ours
             damaged.append(path)
     return sorted(candidates, reverse=True), damaged
