@@ -104,8 +104,8 @@ def is_damaged(data: bytes, jpeg: Jpeg, strict: bool = False) -> bool:
             the package simplejpeg and has no effect without it.
 
     Returns:
-        bool: True if damage was found. Overwritten bytes that form valid codes of as
-        many samples cannot be found.
+        bool: True if damage was found. Overwritten bytes that are valid codes of as
+        many samples are not.
     """
     if strict and _first_warning(data[: jpeg.end + 2]).startswith(_DAMAGE):
         return True
