@@ -94,7 +94,11 @@ def test_a_script_runs_in_a_fork_as_in_an_interpreter(tmp_path):
 
 def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
     source = tmp_path / 'epoch_6.pth'
-    torch.save(dict(state_dict=dict(w=torch.ones(2)), meta=dict(epoch=6)), source)
+    key = 'localizers.a.calibration'
+    weights = {'w': torch.ones(2), key: torch.tensor([0.9, 4.0])}
+    # it was saved with another threshold than that of the training
+    calibrated = dict(area_calibration={'a': 0.2}, meta=dict(epoch=6))
+    torch.save(dict(state_dict=weights, **calibrated), source)
     folder = tmp_path / 'cell'
     share_warm_start(source, folder)
     target = Path((folder / 'last_checkpoint').read_text())
@@ -102,6 +106,8 @@ def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
     assert target.parent == folder
     assert torch.equal(state['state_dict']['w'], torch.ones(2))
     assert state['teacher'] is None
+    torch.testing.assert_close(state['state_dict'][key], torch.tensor([0.2, 4.0]))
+    assert 'area_calibration' not in state
     (folder / 'last_checkpoint').write_text('epoch_9.pth')
     share_warm_start(source, folder)
     assert (folder / 'last_checkpoint').read_text() == 'epoch_9.pth'

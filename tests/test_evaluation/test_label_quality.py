@@ -88,6 +88,14 @@ def test_judging_does_not_depend_on_the_chunk(truth_cfg):
         assert torch.equal(whole[key], parts[key])
 
 
+def test_labels_of_clips_without_truth_are_left_out(truth_cfg):
+    truth = HiddenTruth(truth_cfg, ['unknown', 'clip-05', 'clip-02'])
+    labels = torch.rand(3, 1, 6, 6)
+    expected = label_quality(labels[1:], truth.maps(0, 2), ['a'])
+    judged = truth.judge(labels, ['a'])
+    assert all(torch.equal(judged[key], expected[key]) for key in expected)
+
+
 def test_truth_without_annotations_is_refused(truth_cfg):
     with pytest.raises(DataError, match='set labeled=True'):
         HiddenTruth({**truth_cfg, 'labeled': False}, ['clip-02'])

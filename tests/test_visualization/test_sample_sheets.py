@@ -62,6 +62,16 @@ def test_a_region_without_box_and_its_view_are_outlined(value):
     assert last.min() == pytest.approx(12 + 112, abs=3)
 
 
+def test_a_consensus_is_outlined_at_half_of_its_highest_value():
+    sample = _sample()
+    sample.gt_map = torch.zeros(224, 224)
+    sample.gt_map[:, 60:160] = 0.3
+    sample.gt_map[:, 100:120] = 0.8
+    picture = sample_sheet(FRAME, sample, {})
+    marked = _marked(picture[:, : 12 + 224]) - 12
+    assert (marked.min(), marked.max()) == pytest.approx((100, 119), abs=2)
+
+
 def test_an_empty_ground_truth_has_no_outline():
     sample = _sample(is_sounding=False)
     sample.gt_map = torch.zeros(16, 16)

@@ -29,3 +29,13 @@ def test_box_ap_scores():
     assert scores['coco/a/bbox_mAP_l'] == -100  # no frame of 32 px has such a box
     reverse = evaluate(samples[::-1], box_cfg=options)
     assert reverse == scores
+
+
+def test_ties_of_scores_do_not_depend_on_the_order():
+    samples = scored_samples()
+    for sample in samples:
+        # every box has the same score, and every third is a hit
+        sample.pred_map.a = (sample.pred_map.a >= 0.4).float()
+        if int(sample.sample_id[-1]) % 3:
+            sample.pred_map.a = sample.pred_map.a.flip(1, 2)
+    assert evaluate(samples[::-1]) == evaluate(samples)

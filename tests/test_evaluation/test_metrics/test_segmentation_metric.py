@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.structures import PixelData
 
 from mmxpl.evaluation.functional import (
     f_scores,
@@ -34,6 +35,15 @@ def test_segmentation_scores(logged):
     cover = gt.mean((1, 2))
     whole = torch.where(cover > 0, cover, 0.0).mean().item()
     assert scores['segmentation/ref/whole/mIoU'] == pytest.approx(100 * whole)
+
+
+def test_a_pixel_must_exceed_the_threshold():
+    samples = scored_samples()
+    for sample in samples:
+        sample.pred_map = PixelData(a=torch.full((1, SIZE, SIZE), 0.5))
+    assert evaluate(samples)['segmentation/a/mIoU'] == 0
+    below = evaluate(samples, threshold=0.49)
+    assert below['segmentation/a/mIoU'] == below['segmentation/ref/whole/mIoU'] > 0
 
 
 def test_segmentation_refuses_what_is_no_mask():
