@@ -31,9 +31,9 @@ def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
     encoder = getattr(learner.localizers[name], KINDS[kind])
     if any(p.requires_grad for p in encoder.parameters()):
         raise DataError(
-            f'model.localizers.{name}.{KINDS[kind]} is trained, and features of what '
-            'changes cannot be cached: set frozen=True in the localizer, or cache=None '
-            'in LoadFeatures.'
+            f'model.localizers.{name}.{KINDS[kind]} is trained, so that its '
+            'features cannot be cached: set frozen=True in the localizer, or '
+            'cache=None in LoadFeatures.'
         )
     return encoder
 

@@ -84,7 +84,7 @@ def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
         os.close(descriptor)
         path.unlink(missing_ok=True)
         raise DataError(
-            f"pseudo-labels '{path}' need {size / 1e9:.1f} GB that cannot be had "
+            f"pseudo-labels '{path}' need {size / 1e9:.1f} GB that are not available "
             f'({error.strerror}). Make room or name another bank_dir.'
         ) from error
     return descriptor

@@ -49,7 +49,7 @@ class LabelMemory:
             ) from error
         except ValueError as error:
             raise DataError(
-                f'--checkpoint {path}: {error} Here that is the config and its lists.'
+                f'--checkpoint {path}: {error} Give the config of that run.'
             ) from error
         if self.bank.labels is None:
             raise DataError(

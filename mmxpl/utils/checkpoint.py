@@ -75,7 +75,7 @@ def read_checkpoint(
     if damaged:
         raise DataError(
             f"checkpoint '{filename}' is damaged: the checksum of '{damaged}' inside "
-            'it is wrong. Use another one, or copy it again from where it is whole.'
+            'it is wrong. Use another one, or copy it again.'
         )
     try:
         with _safe_globals():
@@ -273,8 +273,8 @@ def refuse_unregistered(cfg: Any, source: str) -> None:
     for name in _types(cfg):
         if not _is_registered(name):
             raise DataError(
-                f"the config in checkpoint '{source}' asks for {name!r}, which is no "
-                f'registered model or transform. {_REMEDY}'
+                f"the config in checkpoint '{source}' has the type {name!r}, which is "
+                f'no registered model or transform. {_REMEDY}'
             )
 
 

@@ -149,8 +149,8 @@ def check_output(path: str, option: str) -> None:
     folder = next(p for p in Path(path).absolute().parents if p.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise DataError(
-            f"{option}: '{path}' cannot be written, '{folder}' is no folder that one "
-            'may write to. Name another.'
+            f"{option}: '{path}' cannot be written, '{folder}' is not a writable "
+            'folder. Name another.'
         )
 
 

@@ -315,7 +315,9 @@ def _folder() -> Path:
     for folder in _FOLDERS:
         if folder.is_dir():
             return folder
-    raise DataError(f'{_FOLDERS[0]}: no such folder, mmxpl is not whole.')
+    raise DataError(
+        f'{_FOLDERS[0]}: no such folder: mmxpl is incomplete, install it again.'
+    )
 
 
 def _expand(overlay: dict[str, Any], node: Any) -> dict[str, Any]:

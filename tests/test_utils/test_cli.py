@@ -197,7 +197,7 @@ def localizer(**settings):
         (pseudo_label_hook(reliability=['x']), 'error: reliability is some of'),
         (
             lambda: HOOKS.build(dict(type='PreemptionHook', signals=['SIGFOO'])),
-            'error: signals: there is no SIGFOO here.',
+            'error: signals: this system has no SIGFOO.',
         ),
         (
             lambda: MODELS.build(dict(type='MaxMILContrastiveLoss', temperature=0)),

@@ -64,7 +64,7 @@ class AreaCalibrationHook(Hook):
         Raises:
             TypeError: If a localizer has no threshold, if the labeled set's pipeline
                 draws no annotations, or if there are no validation clips.
-            DataError: If the wanted area is no share of a frame.
+            DataError: If the wanted area is not in (0, 1).
         """
         if not self.enable:
             return

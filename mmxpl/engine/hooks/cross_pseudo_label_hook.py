@@ -154,8 +154,8 @@ class CrossPseudoLabelHook(Hook):
             )
         if not self.sampler.unlabeled_per_batch:
             raise ValueError(
-                'CrossPseudoLabelHook labels unlabeled clips, and the sampler '
-                'composes batches without any: raise unlabeled_per_batch, or leave '
+                'CrossPseudoLabelHook labels unlabeled clips, but the batches of the '
+                'sampler have none: raise unlabeled_per_batch, or leave '
                 'the hook out.'
             )
         self._read_schedule(runner.train_loop)
@@ -170,10 +170,10 @@ class CrossPseudoLabelHook(Hook):
         self.labeler.bind(self.learner)
         if len(self.learner.names) == 1 and self.exchange != 'self':
             print_log(
-                f"CrossPseudoLabelHook: exchange='{self.exchange}' of one localizer "
-                'gives it its own labels (self-training), whose agreement is 1 for '
-                "every clip. Say so with exchange='self' and reliability=['confidence'"
-                "], or add a second localizer: model.localizers=dict(b='a').",
+                f"CrossPseudoLabelHook: with one localizer, exchange='{self.exchange}' "
+                'is self-training, and the agreement of every clip is 1. Set '
+                "exchange='self' and reliability=['confidence'], or add a second "
+                "localizer: model.localizers=dict(b='a').",
                 logger='current',
                 level=logging.WARNING,
             )

@@ -122,7 +122,7 @@ def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
                 raise DataError(
                     f"{folder}: the features of localizer '{name}' ({kind}) were "
                     'computed with other weights than its encoder has. Compute them '
-                    f'again ({_BUILD}), or load the weights that they are of.'
+                    f'again ({_BUILD}), or load those weights.'
                 )
 
 

@@ -257,7 +257,7 @@ class AtomicCheckpointHook(CheckpointHook):
             super()._publish_model(runner, ckpt_path)
             return
         if not osp.isfile(ckpt_path):
-            runner.logger.warning(f"'{ckpt_path}' is not here and not published.")
+            runner.logger.warning(f"'{ckpt_path}' does not exist and is not published.")
             return
         checkpoint = _load_checkpoint(ckpt_path)
         kept = {k: v for k, v in checkpoint.items() if k in self.published_keys}

@@ -99,8 +99,8 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
     if damaged:
         names = ', '.join(f"'{path}'" for path in damaged)
         raise DataError(
-            f'no checkpoint to resume from is whole: {names}. Remove what is damaged '
-            'to start from the beginning.'
+            f'all checkpoints to resume from are damaged: {names}. Remove them to '
+            'start from the beginning.'
         )
     return None, []
 
@@ -126,15 +126,15 @@ def choose_newest(
         return None
     for path in damaged:
         logger.warning(
-            f"Checkpoint '{path}' is damaged and left out; resuming from '{newest}'."
+            f"Checkpoint '{path}' is damaged and ignored; resuming from '{newest}'."
         )
     if not pointer.is_file():
         return str(newest)
     named = pointer.read_text(encoding='utf-8', errors='replace').strip()
     if Path(named).name != newest.name:
         logger.warning(
-            f"'{pointer}' names '{named}', the newest whole checkpoint is '{newest}', "
-            'which counts. To take another one, give its path.'
+            f"'{pointer}' names '{named}', but the newest whole checkpoint, which is "
+            f"used, is '{newest}'. To use another one, give its path."
         )
     return str(newest)
 

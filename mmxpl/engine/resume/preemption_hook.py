@@ -111,7 +111,7 @@ class PreemptionHook(Hook):
         check_positive(interval=1 if interval is None else interval)
         unknown = sorted(set(signals) - set(signal.Signals.__members__))
         if unknown:
-            raise ValueError(f'signals: there is no {", ".join(unknown)} here.')
+            raise ValueError(f'signals: this system has no {", ".join(unknown)}.')
         self.signals = [signal.Signals[name] for name in signals]
         self.interval = interval
         self.received: int = 0
@@ -129,7 +129,10 @@ class PreemptionHook(Hook):
                 'default_hooks.checkpoint, or remove this hook.'
             )
         if threading.current_thread() is not threading.main_thread():
-            runner.logger.warning('Signals end this run: it is not in the main thread.')
+            runner.logger.warning(
+                'Signals end this run without a checkpoint, since it is not in the '
+                'main thread.'
+            )
             return
         if self.interval is None:
             self.interval = 1 if runner.world_size == 1 else 10

@@ -53,7 +53,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         )
         if augment_audio is not None and not self.audio:
             raise ValueError(
-                'augment_audio turns and masks the spectrograms of `audio`, and there '
+                'augment_audio shifts and masks the spectrograms of `audio`, and there '
                 'are none: leave it out.'
             )
         for name, value in (('mean', mean), ('std', std)):

@@ -230,7 +230,7 @@ class HFAudioEncoder(HFModule):
             pool == 'model' and not self._has_pooled_output
         ):
             raise ValueError(
-                "pool must be 'avg', 'max' or, of AST and CLAP, 'model'; got "
+                "pool must be 'avg', 'max' or, for AST and CLAP, 'model'; got "
                 f"'{pool}' for {self._model_type}."
             )
         self.pool = pool

@@ -156,7 +156,7 @@ class HFVisionBackbone(HFModule):
         if not 0 < count <= tokens.shape[1]:
             raise ValueError(
                 f'{type(self.net).__name__} gives {tokens.shape[1]} tokens for a frame '
-                f'of {size[0]} x {size[1]} pixels, which is no map of its patches.'
+                f'of {size[0]} x {size[1]} pixels, which do not form a map of patches.'
             )
         tokens = tokens[:, tokens.shape[1] - count :].transpose(1, 2)
         return tokens.reshape(len(tokens), -1, rows, columns)

@@ -68,7 +68,7 @@ class XPL(BaseModel):
             data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor, init_cfg)
         if 'ens' in localizers:
-            raise ValueError("'ens' names the ensemble: call the localizer otherwise.")
+            raise ValueError("'ens' is the name of the ensemble: rename the localizer.")
         # MMEngine's, since init_weights skips PyTorch's containers
         self.localizers = ModuleDict()
         for name, cfg in localizers.items():
