@@ -1,6 +1,6 @@
 """Priors over places: a map from a file, and objects of the image (OGL)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,6 +16,57 @@ _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _SIZE = 224  # of the images that ImageNet's weights were trained on
 
 
+def read_map(load: Callable[[], np.ndarray], where: str) -> Tensor:
+    """Reads and checks one map of probabilities.
+
+    Args:
+        load (Callable): Returns the array as it is stored.
+        where (str): Name of the map in errors, such as its file.
+
+    Returns:
+        Tensor: (h, w) float32 in [0, 1].
+
+    Raises:
+        DataError: If it cannot be read, is not two-dimensional, is not finite, or
+            leaves [0, 1].
+    """
+    try:
+        array = load()
+    except Exception as error:  # whatever damage leads to, MemoryError as well
+        raise DataError(
+            f'{where} cannot be read ({error}). Write it anew with numpy.save or '
+            'numpy.savez.'
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(
+            f'{where} is no array but {type(array).__name__}: write it with '
+            'numpy.save or numpy.savez.'
+        )
+    if array.ndim != 2 or array.size == 0:
+        raise DataError(
+            f'{where} has the shape {array.shape}: it must be two-dimensional, '
+            '(height, width). Drop axes of length 1, choose one channel.'
+        )
+    if array.dtype.kind not in 'fbiu':
+        raise DataError(
+            f'{where} holds {array.dtype} values: store real numbers in [0, 1].'
+        )
+    one = torch.from_numpy(array.astype(np.float32))
+    low, high = (float(v) for v in one.aminmax())
+    # a comparison with NaN is false, so NaN is caught as well
+    if not (low >= 0 and high <= 1):
+        bad = int((~one.isfinite()).sum())
+        raise DataError(
+            f'{where} holds {bad} values that are NaN or infinite: find the cause '
+            'where the maps were made.'
+            if bad
+            else f'{where} is not in [0, 1] but in [{low:g}, {high:g}]: bring all '
+            'maps there by one and the same function, such as (x + 1) / 2 for '
+            'cosines or x / 255 for bytes.'
+        )
+    return one
+
+
 def load_prior(path: str) -> Tensor:
     """Reads a prior map, see :func:`mmxpl.evaluation.functional.mean_gt_map`.
 
@@ -26,21 +77,9 @@ def load_prior(path: str) -> Tensor:
         Tensor: (S, S) float32 in [0, 1].
 
     Raises:
-        DataError: If the file cannot be read or holds anything else.
+        DataError: See :func:`read_map`.
     """
-    try:
-        prior = np.load(path, allow_pickle=False)
-    except Exception as error:  # whatever damage leads to, MemoryError as well
-        raise DataError(
-            f'The prior {path} cannot be read as .npy ({error}): write it with '
-            'numpy.save.'
-        ) from error
-    if prior.ndim != 2 or not ((prior >= 0) & (prior <= 1)).all():
-        raise DataError(
-            f'The prior {path} must be a map (S, S) of values in [0, 1], but has the '
-            f'shape {prior.shape}: write the mean of the training ground truth.'
-        )
-    return torch.from_numpy(prior).float()
+    return read_map(lambda: np.load(path, allow_pickle=False), f'The prior {path}')
 
 
 def mix_object_map(maps: Tensor, objects: Tensor, alpha: float, size: int) -> Tensor:

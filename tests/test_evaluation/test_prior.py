@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import mmxpl.models  # noqa: F401
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.evaluation.functional import rasterize_boxes
-from mmxpl.evaluation.prior import ObjectPrior, mix_object_map
+from mmxpl.evaluation.prior import ObjectPrior, load_prior, mix_object_map
 from mmxpl.registry import MODELS
 from mmxpl.utils import DataError
 
@@ -103,3 +103,9 @@ def test_wrong_weights_are_named(tmp_path, weights):
         torch.save(wrong, tmp_path / f'{name}.pth')
         with pytest.raises(DataError, match='is no ResNet-18'):
             ObjectPrior(str(tmp_path / f'{name}.pth'))
+
+
+def test_an_archive_is_no_prior(tmp_path):
+    np.savez(tmp_path / 'prior.npz', prior=np.ones((4, 4)))
+    with pytest.raises(DataError, match=r'prior\.npz is no array but NpzFile'):
+        load_prior(str(tmp_path / 'prior.npz'))

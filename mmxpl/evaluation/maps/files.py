@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmxpl.datasets.annotations import looks_like_pixels
@@ -23,7 +22,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
 
 from ..functional import mean_gt_map
-from ..prior import load_prior
+from ..prior import load_prior, read_map
 
 
 @dataclass(frozen=True)
@@ -50,45 +49,10 @@ class MapFiles:
             Tensor: (h, w) float32 in [0, 1].
 
         Raises:
-            DataError: If it cannot be read, is not two-dimensional, is not
-                finite, or leaves [0, 1].
+            DataError: See :func:`mmxpl.evaluation.prior.read_map`.
         """
         where = f"{self.source}: the map of '{sample_id}'"
-        try:
-            array = self.load(sample_id)
-        except Exception as error:  # whatever damage leads to, MemoryError as well
-            raise DataError(
-                f'{where} cannot be read ({error}). Write it anew with numpy.save or '
-                'numpy.savez.'
-            ) from error
-        if not isinstance(array, np.ndarray):
-            raise DataError(
-                f'{where} is no array but {type(array).__name__}: write it with '
-                'numpy.save or numpy.savez.'
-            )
-        if array.ndim != 2 or array.size == 0:
-            raise DataError(
-                f'{where} has the shape {array.shape}: it must be two-dimensional, '
-                '(height, width). Drop axes of length 1, choose one channel.'
-            )
-        if array.dtype.kind not in 'fbiu':
-            raise DataError(
-                f'{where} holds {array.dtype} values: store real numbers in [0, 1].'
-            )
-        one = torch.from_numpy(array.astype(np.float32))
-        low, high = (float(v) for v in one.aminmax())
-        # a comparison with NaN is false, so NaN is caught as well
-        if not (low >= 0 and high <= 1):
-            bad = int((~one.isfinite()).sum())
-            raise DataError(
-                f'{where} holds {bad} values that are NaN or infinite: find the cause '
-                'where the maps were made.'
-                if bad
-                else f'{where} is not in [0, 1] but in [{low:g}, {high:g}]: bring all '
-                'maps there by one and the same function, such as (x + 1) / 2 for '
-                'cosines or x / 255 for bytes.'
-            )
-        return one
+        return read_map(lambda: self.load(sample_id), where)
 
 
 def open_maps(path: str) -> MapFiles:

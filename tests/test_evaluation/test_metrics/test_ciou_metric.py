@@ -173,7 +173,9 @@ def test_prior_adds_a_row(tmp_path):
     [
         (None, 'cannot be read'),
         (np.ones((3, 4, 4)), r'\(3, 4, 4\)'),
-        (np.full((SIZE, SIZE), np.nan), r'in \[0, 1\]'),
+        (np.full((SIZE, SIZE), np.nan), 'holds 1024 values that are NaN'),
+        (np.full((SIZE, SIZE), 2.0), r'not in \[0, 1\] but in \[2, 2\]'),
+        (np.full((SIZE, SIZE), 0j), 'store real numbers'),
         (np.ones((7, 7)), r'The prior has the shape \(7, 7\)'),
     ],
 )
