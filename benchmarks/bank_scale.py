@@ -118,15 +118,16 @@ def training_step(config: str, size: int, batch: int) -> float:
 
 
 def epoch(bank: PseudoLabelBank, num: int) -> None:
-    """What the curriculum asks for at the start of an epoch."""
+    """Measures the ranking at the start of an epoch."""
     parts = [range(1000), range(num)]
     sampler = CurriculumSampler(
         SimpleNamespace(datasets=parts),
         8,
         56,
-        curriculum=dict(start=0.5, begin=0, until=10),
+        curriculum=dict(start=0.5),
         seed=0,
     )
+    sampler.set_schedule(0, 10)
     scores = seconds('epoch: reliability of all clips', bank.reliability)
     sampler.set_reliability(scores)
     seconds('epoch: choice of the best half', sampler.selected)
@@ -182,7 +183,7 @@ def main() -> None:
         full = (time.process_time() - start) * args.num / part.n
         print(f'a pass over all labels instead (from {part.n}): {full:.0f} s')
 
-        state = seconds('checkpoint: copy', lambda: bank.state_dict(folder, 'copy.bin'))
+        state = seconds('checkpoint: copy', lambda: bank.state_dict(folder))
         bank = None  # gives up its lock
         bank = PseudoLabelBank(ids, ['a', 'b'], path=path)
         seconds(
