@@ -89,7 +89,7 @@ def test_with_no_whole_checkpoint_nothing_is_started(train, interrupted, fault):
     message = train(work_dir, resume=True).message
     assert 'epoch_1.pth' in message
     assert 'epoch_2.pth' in message
-    assert 'Remove what is damaged' in message
+    assert 'Remove them to start from the beginning' in message
 
 
 def test_an_older_run_in_the_folder_does_not_count(train, whole_run, tmp_path, fault):

@@ -221,7 +221,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path, fault):
         (dict(config=dict(hidden_size=3)), 'Which model'),
         (dict(config=DINO, mean=(0, 0, 0)), 'Give mean and std'),
         (dict(pretrained='x', init_cfg=dict(type='Pretrained')), 'give one'),
-        (dict(config=dict(VIT, model_type='vit_mae')), 'which is no map'),
+        (dict(config=dict(VIT, model_type='vit_mae')), 'do not form a map'),
         (dict(config=dict(TINY, model_type='hubert')), 'does not read images'),
     ],
 )

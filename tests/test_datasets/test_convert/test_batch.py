@@ -69,10 +69,10 @@ def test_other_settings_are_not_mixed_in(batch):
 
 
 def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
-    def full(file):
+    def full(*files):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(os, 'fsync', full)
+    monkeypatch.setattr(os, 'replace', full)
     with pytest.raises(DataError, match=r'a\.wav: could not be written.*No space'):
         write_wav(tmp_path / 'audio' / 'a.wav', np.zeros(3, np.int16), 16000)
     assert not list((tmp_path / 'audio').iterdir())
