@@ -71,7 +71,8 @@ def main() -> None:
     """Tests."""
     args = parse_args()
     export_local_rank(args)
-    cfg = load_config(args.config, args.cfg_options, args.method)
+    needs = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    cfg = load_config(args.config, args.cfg_options, args.method, needs)
     cfg.launcher = args.launcher
     set_work_dir(cfg, args.config, args.work_dir)
     cfg.load_from = args.checkpoint

@@ -90,7 +90,8 @@ def main() -> None:
     """Trains."""
     args = parse_args()
     export_local_rank(args)
-    cfg = load_config(args.config, args.cfg_options, args.method)
+    needs = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    cfg = load_config(args.config, args.cfg_options, args.method, needs)
     cfg.launcher = args.launcher
     set_work_dir(cfg, args.config, args.work_dir)
     if args.amp:

@@ -4,14 +4,19 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from .config_overrides import apply_method, merge_options, refuse_inert_keys
+from .config_overrides import (
+    apply_method,
+    merge_options,
+    method_names,
+    refuse_inert_keys,
+)
 from .errors import DataError, explain
 
 # shows tracebacks of all errors
@@ -90,7 +95,10 @@ def export_local_rank(args: Namespace) -> None:
 
 
 def load_config(
-    path: str, options: dict[str, Any] | None = None, method: str | None = None
+    path: str,
+    options: dict[str, Any] | None = None,
+    method: str | None = None,
+    needs: Sequence[str] = (),
 ) -> Config:
     """Reads a config and merges a method and options from the command line.
 
@@ -99,17 +107,30 @@ def load_config(
         options (dict, optional): parsed ``--cfg-options``.
         method (str, optional): a method, merged before the options; see
             :func:`~.config_overrides.apply_method`.
+        needs (Sequence[str]): top-level keys that the tool reads.
 
     Returns:
         Config: the config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
-        DataError: If the file does not exist, a method or an option is unknown, or a
-            key of the file looks like a setting and is none.
+        DataError: If the file does not exist, is a method, or lacks a key; if a method
+            or an option is unknown; or if a key of the file looks like a setting and
+            is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
     cfg = Config.fromfile(path)
+    if 'method' in cfg and 'type' not in (cfg.get('model') or {}):
+        name = Path(path).stem if Path(path).stem in method_names() else path
+        raise DataError(
+            f"'{path}' is a method, not a config: give a config and --method {name}."
+        )
+    lacking = [key for key in needs if not cfg.get(key)]
+    if lacking:
+        raise DataError(
+            f"config '{path}' lacks {' and '.join(lacking)}: give a whole config, or "
+            'one with such a config as _base_.'
+        )
     refuse_inert_keys(cfg, path)
     cfg.setdefault('default_scope', 'mmxpl')
     if method:

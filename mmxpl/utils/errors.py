@@ -27,15 +27,16 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, DataError):
         return _without_worker_traceback(str(error))
+    message = None
     if isinstance(error, UnicodeEncodeError):
         return _explain_name(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
     if isinstance(error, RuntimeError):
-        return explain_worker_death(str(error)) or _explain_channels(str(error))
+        message = explain_worker_death(str(error)) or _explain_channels(str(error))
     if isinstance(error, TypeError | ValueError):
-        return _refusal(error)
-    return None
+        message = _refusal(error)
+    return message or _explain_building(error)
 
 
 def explain_worker_death(text: str) -> str | None:
@@ -98,6 +99,29 @@ def _explain_os_error(error: OSError) -> str:
     if error.filename2 is not None:
         names += f" and '{_text(error.filename2)}'"
     return f'{names}: {error.strerror}.'
+
+
+def _explain_building(error: BaseException) -> str | None:
+    """Explains an error of building what a config describes.
+
+    A class of PyTorch or MMDetection refuses a value by any kind of error, and a
+    registry a type that it does not have.
+    """
+    kind = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        # MMEngine's function, through which every registry builds
+        if frame.f_code.co_name == 'build_from_cfg':
+            cfg = frame.f_locals.get('cfg')
+            has_type = isinstance(cfg, dict) and 'type' in cfg
+            kind = str(cfg['type'] if has_type else cfg)
+    if kind is None:
+        return None
+    # the text of a KeyError is its argument's repr
+    words = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return (
+        f"'{kind}' of the config cannot be built: {type(error).__name__}: {words} "
+        '(MMXPL_DEBUG=1 shows the traceback)'
+    )
 
 
 def _text(name: str | bytes | int) -> str:

@@ -126,3 +126,16 @@ def test_the_death_of_a_worker_is_one_clear_error(tmp_path, monkeypatch):
     )
     with pytest.raises(RuntimeError, match='other'):
         loop.run()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(max_epochs=0), r'train_cfg\.max_epochs .* 1 or more, got 0'),
+        (dict(max_epochs=-2, warmup_epochs=0.5), r'train_cfg\.max_epochs .* got -2'),
+        (dict(max_epochs=2, val_interval=0), r'train_cfg\.val_interval .* got 0'),
+    ],
+)
+def test_a_wrong_number_of_epochs_is_named(settings, words):
+    with pytest.raises(DataError, match=words):
+        ResumableTrainLoop(None, None, **settings)

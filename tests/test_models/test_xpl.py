@@ -4,6 +4,7 @@ import torch
 from mmxpl.evaluation.functional import upsample_maps
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
+from mmxpl.utils.errors import DataError
 
 
 @pytest.fixture
@@ -185,3 +186,18 @@ def test_a_deaf_learner_hears_nothing_in_any_localizer():
         assert torch.equal(maps, deaf(other)[name])
     hearing = MODELS.build(tiny_model_cfg()).eval()
     assert not torch.equal(hearing(data)['a'], hearing(other)['a'])
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(map_size=-3), 'model.map_size is a number of pixels or None, got -3'),
+        (dict(map_size=0), 'got 0'),
+        (dict(localizers={}), 'model.localizers is empty'),
+        (dict(localizers=dict(b=None)), r'localizers\.b .* got None.*_delete_=True'),
+        (dict(localizers=dict(b='c')), "localizers.b .* another localizer, got 'c'"),
+    ],
+)
+def test_wrong_settings_are_named(settings, words):
+    with pytest.raises(DataError, match=words):
+        MODELS.build(dict(tiny_model_cfg(), **settings))

@@ -87,6 +87,18 @@ def test_missing_config_is_named(tmp_path):
         load_config(str(tmp_path / 'nowhere.py'))
 
 
+def test_a_method_or_a_part_of_a_config_is_told(config_file, tmp_path):
+    with pytest.raises(DataError, match='not a config: give a config and --method dmt'):
+        load_config(str(ROOT / 'configs/methods/dmt.py'))
+    own = tmp_path / 'own_method.py'
+    own.write_text("method = 'own'\nmodel = dict(deaf=True)\n")
+    with pytest.raises(DataError, match=r'--method \S+own_method\.py'):
+        load_config(str(own))
+    load_config(config_file, needs=['model'])
+    with pytest.raises(DataError, match='lacks train_dataloader and train_cfg'):
+        load_config(config_file, needs=['model', 'train_dataloader', 'train_cfg'])
+
+
 def test_work_dir_order():
     cfg = Config({})
     set_work_dir(cfg, 'configs/xpl/tiny.py', None)
@@ -267,6 +279,35 @@ def test_a_variable_shows_the_traceback(monkeypatch):
 def test_faults_of_the_program_keep_their_traceback(error):
     with pytest.raises(type(error)), one_clear_error():
         raise error
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'words'),
+    [
+        (dict(type='nn.Sigmoidd'), "'nn.Sigmoidd' of the config cannot be built: KeyE"),
+        (dict(type='CrossPseudoLabelHook', temperature='x'), "'CrossPseudoLabelHook' "),
+        (dict(type='AVLocalizer'), "'AVLocalizer' of the config cannot be built: Type"),
+        (None, "'None' of the config cannot be built: TypeError: cfg should be a dict"),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_one_message(capsys, cfg, words):
+    registry = HOOKS if cfg and 'Hook' in cfg['type'] else MODELS
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        registry.build(cfg)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'error: {words}')
+    assert 'MMXPL_DEBUG=1' in line
+
+
+def test_the_innermost_part_that_cannot_be_built_is_named(capsys):
+    cfg = tiny_model_cfg()
+    cfg['localizers']['a']['visual_backbone'] = dict(type='mmdet.ResNet', depth=17)
+    with pytest.raises(SystemExit), one_clear_error():
+        MODELS.build(cfg)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'mmdet.ResNet' of the config" in line
+    assert 'invalid depth 17 for resnet' in line
 
 
 def test_other_errors_keep_their_traceback():

@@ -66,6 +66,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             :func:`mmxpl.engine.schedules.count_warmup_epochs`.
         **kwargs: further arguments of
             :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Raises:
+        DataError: If ``max_epochs`` or ``val_interval`` is not a positive integer.
     """
 
     def __init__(
@@ -76,6 +79,14 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         warmup_epochs: int | float = 0,
         **kwargs,
     ) -> None:
+        numbers = dict(
+            max_epochs=max_epochs, val_interval=kwargs.get('val_interval', 1)
+        )
+        for name, value in numbers.items():
+            if not isinstance(value, int) or value < 1:
+                raise DataError(
+                    f'train_cfg.{name} is a number of epochs, 1 or more, got {value!r}.'
+                )
         self.warmup_epochs = count_warmup_epochs(warmup_epochs, max_epochs)
         if isinstance(dataloader, dict):
             set_batch_size(dataloader)

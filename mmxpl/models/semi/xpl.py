@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.errors import DataError
 
 from ..init import PretrainedError, check_loaded, explain, pretrained_parts
 from ..localizers.av_localizer import Localization
@@ -49,6 +50,10 @@ class XPL(BaseModel):
             a cell. By default maps are not resized.
         data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
+
+    Raises:
+        DataError: If ``map_size`` is not a positive integer, or a localizer is neither
+            a config nor the name of one.
     """
 
     def __init__(
@@ -67,6 +72,20 @@ class XPL(BaseModel):
             # by our registry, so that it is also found without a runner
             data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor, init_cfg)
+        if map_size is not None and (not isinstance(map_size, int) or map_size < 1):
+            raise DataError(
+                f'model.map_size is a number of pixels or None, got {map_size!r}.'
+            )
+        if not localizers:
+            raise DataError('model.localizers is empty: it needs one at least.')
+        for name, cfg in localizers.items():
+            other = localizers.get(cfg) if isinstance(cfg, str) else cfg
+            if not isinstance(other, dict):
+                raise DataError(
+                    f'model.localizers.{name} is a config or the name of another '
+                    f'localizer, got {cfg!r}. To leave it out, write '
+                    'localizers=dict(_delete_=True, ...) with the others.'
+                )
         if 'ens' in localizers:
             raise ValueError("'ens' is the name of the ensemble: rename the localizer.")
         # MMEngine's, since init_weights skips PyTorch's containers
