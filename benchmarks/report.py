@@ -1,0 +1,275 @@
+"""Tables and charts of docs/benchmark.md, from the results in benchmarks/results/.
+
+Each JSON file there holds the rows of a ``results.json`` of tools/compare_methods.py,
+with the scores that are shown: clean.json of configs/xpl/xpl_pretrained.py, wild.json
+of configs/xpl/xpl_pretrained_wild.py. ``--take NAME FILE ...`` makes such a file.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / 'benchmarks/results'
+SCORES = {
+    'CIoU@0.5_adaptive': 'CIoU adaptive',
+    'AUC_adaptive': 'AUC adaptive',
+    'CIoU@0.5_fixed': 'CIoU at 0.5',
+}
+TITLES = {
+    'xpl': 'XPL',
+    'soft': 'soft self-training',
+    'mean_teacher': 'mean teacher',
+    'dmt': 'DMT',
+    'supcon': 'supervised + contrastive',
+    'supervised': 'supervised',
+    'deaf': 'trained deaf',
+    'full': '100 % labels',
+    'xpl-no_cross': 'each its own labels',
+    'xpl-no_curriculum': 'no curriculum',
+    'xpl-no_sharpening': 'no sharpening',
+    'xpl-no_ema': 'no PL-EMA',
+}
+MODELS = ('single', 'ens')
+# training clips, of which a share is labeled
+CLIPS = 2800
+KEYS = ('method', 'seed', 'labeled', 'split', 'model', *SCORES)
+
+
+def take(name: str, files: Sequence[str]) -> None:
+    """Copies what is shown of some results.
+
+    Args:
+        name (str): Name of the file below benchmarks/results/, without ending.
+        files (Sequence[str]): Files ``results.json``.
+    """
+    rows = [row for file in files for row in json.loads(Path(file).read_text())]
+    kept = [{key: row[key] for key in KEYS} for row in rows]
+    # a setting that all methods share is no other method
+    for row in kept:
+        row['method'] = row['method'].split('+')[0]
+    RESULTS.mkdir(exist_ok=True)
+    lines = ',\n'.join(json.dumps(row) for row in kept)
+    (RESULTS / f'{name}.json').write_text(f'[\n{lines}\n]\n')
+
+
+def scores(rows: Sequence[dict], model: str, score: str, **where) -> dict[int, float]:
+    """Collects a score by seed.
+
+    Args:
+        rows (Sequence[dict]): Rows of a file of results.
+        model (str): 'ens', or 'single' for the mean of the single nets.
+        score (str): Key of :data:`SCORES`.
+        **where: Values of other keys that a row must have.
+
+    Returns:
+        dict[int, float]: Scores in per cent by seed.
+    """
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if all(row[key] == value for key, value in where.items()) and (
+            (row['model'] == 'ens') == (model == 'ens')
+        ):
+            found.setdefault(row['seed'], []).append(row[score])
+    return {seed: statistics.fmean(values) for seed, values in found.items()}
+
+
+def mean_and_std(values: Sequence[float], sign: str = '') -> str:
+    """Formats mean and standard deviation of the sample."""
+    values = list(values)
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.fmean(values):{sign}.1f}{spread}'
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Standard deviation of the sample, 0 of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def lead(rows: Sequence[dict], method: str, model: str, **where) -> str:
+    """Formats what XPL has above a method, and with how many seeds it is above."""
+    key = 'CIoU@0.5_adaptive'
+    ours = scores(rows, model, key, method='xpl', **where)
+    other = scores(rows, model, key, method=method, **where)
+    found = [ours[seed] - other[seed] for seed in other if seed in ours]
+    if not found or method == 'xpl':
+        return ''
+    wins = sum(one > 0 for one in found)
+    return f'{mean_and_std(found, "+")} ({wins}/{len(found)})'
+
+
+def line(rows: Sequence[dict], method: str, *first: str, **where) -> list[str]:
+    """Formats a line of :func:`table`; an empty one where nothing was measured."""
+    found = [
+        scores(rows, model, key, method=method, **where).values()
+        for key in ('CIoU@0.5_adaptive', 'CIoU@0.5_fixed')
+        for model in MODELS
+    ]
+    if not found[0]:
+        return []
+    cells = [*first, TITLES[method], str(len(found[0]))]
+    cells += [mean_and_std(one) for one in found]
+    cells += [lead(rows, method, model, **where) for model in MODELS]
+    return [f'| {" | ".join(cells)} |']
+
+
+def table(rows: Sequence[dict], methods: Sequence[str], **where) -> str:
+    """Formats a table of methods, and what XPL has above each with the same seeds.
+
+    Args:
+        rows (Sequence[dict]): Rows of a file of results.
+        methods (Sequence[str]): Methods, in the order of the lines.
+        **where: ``split``, and ``labeled``; without it a line for each share.
+
+    Returns:
+        str: Markdown.
+    """
+    head = ['method', 'seeds', 'single nets', 'ensemble', 'at 0.5: single nets']
+    head += ['ensemble', 'XPL above: single nets', 'ensemble']
+    if 'labeled' in where:
+        lines = [one for method in methods for one in line(rows, method, **where)]
+    else:
+        head.insert(0, 'labeled')
+        lines = [
+            one
+            for share in sorted({row['labeled'] for row in rows})
+            for method in methods
+            for one in line(
+                rows,
+                method,
+                f'{100 * share:g} %, {round(CLIPS * share)}',
+                labeled=share,
+                **where,
+            )
+        ]
+    rule = ' --- |' if 'labeled' in where else ' --- | --- |'
+    rule += ' ---: |' * (7)
+    return '\n'.join([f'| {" | ".join(head)} |', f'|{rule}', *lines])
+
+
+def draw_shares(rows: Sequence[dict], path: Path) -> None:
+    """Draws CIoU over the share of labeled clips, clean clips.
+
+    Args:
+        rows (Sequence[dict]): Rows of clean.json.
+        path (Path): PNG to write.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
+    shares = sorted({row['labeled'] for row in rows if row['method'] == 'xpl'})
+    for axis, model in zip(axes, MODELS, strict=True):
+        for place, method in enumerate(('xpl', 'supcon')):
+            found = [
+                list(
+                    scores(
+                        rows,
+                        model,
+                        'CIoU@0.5_adaptive',
+                        method=method,
+                        labeled=share,
+                        split='test',
+                    ).values()
+                )
+                for share in shares
+            ]
+            x = [100 * s for s, f in zip(shares, found, strict=True) if f]
+            found = [one for one in found if one]
+            mean = [statistics.fmean(one) for one in found]
+            spread = [deviation(one) for one in found]
+            axis.plot(x, mean, marker='o', color=f'C{place}', label=TITLES[method])
+            low = [m - s for m, s in zip(mean, spread, strict=True)]
+            high = [m + s for m, s in zip(mean, spread, strict=True)]
+            axis.fill_between(x, low, high, color=f'C{place}', alpha=0.2)
+        full = scores(rows, model, 'CIoU@0.5_adaptive', method='full', split='test')
+        axis.axhline(
+            statistics.fmean(full.values()), color='0.3', ls='--', label=TITLES['full']
+        )
+        axis.set_xscale('log')
+        axis.set_xticks([100 * share for share in shares])
+        axis.set_xticklabels([f'{100 * share:g}' for share in shares])
+        axis.minorticks_off()
+        axis.set_xlabel('labeled clips (%)')
+        axis.set_title('single nets' if model == 'single' else 'ensemble')
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel('CIoU@0.5, adaptive (%)')
+    axes[0].legend(loc='lower right')
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def draw_wild(clean: Sequence[dict], wild: Sequence[dict], path: Path) -> None:
+    """Draws each method with clean and with wild unlabeled clips, 5 % labels.
+
+    Args:
+        clean (Sequence[dict]): Rows of clean.json.
+        wild (Sequence[dict]): Rows of wild.json.
+        path (Path): PNG to write.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
+    methods = ('xpl', 'soft', 'dmt', 'mean_teacher', 'supcon')
+    names = [TITLES[method].replace(' ', '\n', 1) for method in methods]
+    where = dict(labeled=0.05, split='test')
+    for axis, model in zip(axes, MODELS, strict=True):
+        for place, method in enumerate(methods):
+            for rows, color in ((clean, '0.5'), (wild, 'C0')):
+                found = scores(rows, model, 'CIoU@0.5_adaptive', method=method, **where)
+                if found:
+                    values = list(found.values())
+                    axis.errorbar(
+                        place,
+                        statistics.fmean(values),
+                        deviation(values),
+                        fmt='o',
+                        capsize=4,
+                        color=color,
+                    )
+        axis.set_xticks(range(len(methods)))
+        axis.set_xticklabels(names, fontsize=8)
+        axis.set_xlim(-0.5, len(methods) - 0.5)
+        axis.set_title('single nets' if model == 'single' else 'ensemble')
+        axis.grid(alpha=0.3, axis='y')
+    axes[0].set_ylabel('CIoU@0.5, adaptive (%)')
+    share = 'of the unlabeled clips with another sound'
+    for color, label in (('0.5', f'0 % {share}'), ('C0', f'40 % {share}')):
+        axes[0].errorbar([], [], [], fmt='o', capsize=4, color=color, label=label)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.legend(loc='lower center', ncols=2, fontsize=9, frameon=False)
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Prints the tables and draws the charts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--take', nargs='+', metavar='NAME', help='see above')
+    args = parser.parse_args()
+    if args.take:
+        take(args.take[0], args.take[1:])
+        return
+    clean, wild = (
+        json.loads((RESULTS / f'{name}.json').read_text()) for name in ('clean', 'wild')
+    )
+    methods = [name for name in TITLES if not name.startswith('xpl-')]
+    parts = [name for name in TITLES if name.startswith('xpl')]
+    five = dict(labeled=0.05, split='test')
+    for title, text in (
+        ('wild unlabeled clips', table(wild, methods, **five)),
+        ('parts, wild unlabeled clips', table(wild, parts, **five)),
+        ('clean', table(clean, methods, **five)),
+        ('shares of labels', table(clean, ['xpl', 'supcon'], split='test')),
+        ('swapped', table(clean, methods, labeled=0.05, split='swapped')),
+    ):
+        print(f'{title}\n\n{text}\n')
+    draw_shares(clean, ROOT / 'docs/figures/label_efficiency.png')
+    draw_wild(clean, wild, ROOT / 'docs/figures/wild.png')
+
+
+if __name__ == '__main__':
+    main()
