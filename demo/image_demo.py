@@ -5,8 +5,10 @@ Draws heat maps with boxes and writes the predictions.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
+from mmxpl.utils.errors import DataError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,15 +39,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pred-score-thr',
-        type=float,
+        type=number_in(0, 1, float),
         default=0.5,
         metavar='P',
         help='draw boxes around regions of at least this probability (default: 0.5)',
     )
-    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument(
+        '--batch-size',
+        type=number_in(1),
+        default=1,
+        help='pairs predicted together (default: 1)',
+    )
     parser.add_argument(
         '--every',
-        type=float,
+        type=number_in(0, kind=float),
         default=1.0,
         metavar='SECONDS',
         help='time between the frames taken from a video (default: 1)',
@@ -57,10 +64,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--no-save-pred', action='store_true', help='write no predictions and maps'
     )
     parser.add_argument('--print-result', action='store_true', help='print predictions')
-    args = parser.parse_args(argv)
-    if not 0 <= args.pred_score_thr <= 1:
-        parser.error('--pred-score-thr must be in [0, 1]')
-    return args
+    return parser.parse_args(argv)
+
+
+def check_inputs(inputs: str, audio: str | None) -> None:
+    """Checks the inputs before the model is loaded.
+
+    Args:
+        inputs (str): Image, video or folder.
+        audio (str, optional): Sound of the image.
+
+    Raises:
+        DataError: If a file is missing, or an image has no sound.
+    """
+    from mmxpl.datasets.media import check_regular
+    from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
+
+    if audio is not None:
+        check_regular(inputs, 'frame')
+        check_regular(audio, 'sound')
+    elif not Path(inputs).exists():
+        raise DataError(f'{inputs}: does not exist. Name an image, video or folder.')
+    elif Path(inputs).suffix.lower() in FRAME_SUFFIXES + AUDIO_SUFFIXES:
+        raise DataError(
+            f'{inputs}: an image needs its sound. Give it as IMAGE --audio FILE.'
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -70,6 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # imported late, so that wrong arguments are reported at once
         from mmxpl.apis import XPLInferencer
 
+        check_inputs(args.inputs, args.audio)
+        if not (args.no_save_vis and args.no_save_pred):
+            make_folder(args.out_dir, '--out-dir')
         inferencer = XPLInferencer(args.config, args.checkpoint, args.device)
         predictions = inferencer(
             (args.inputs, args.audio) if args.audio else args.inputs,

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
+
+# containers that are written
+ENDINGS = ('.mp4', '.mkv', '.webm')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,14 +36,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--every',
-        type=float,
+        type=number_in(0, kind=float),
         default=0.2,
         metavar='SECONDS',
         help='time between predictions; 0 predicts every frame (default: 0.2)',
     )
     parser.add_argument(
         '--smooth',
-        type=float,
+        type=number_in(0, kind=float),
         default=0.0,
         metavar='SECONDS',
         help='time constant of a moving average of the maps, which reduces flicker '
@@ -48,16 +51,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pred-score-thr',
-        type=float,
+        type=number_in(0, 1, float),
         metavar='P',
         help='draw boxes around regions of at least this probability (default: none)',
     )
     parser.add_argument('--device', help='(default: a GPU if there is one)')
     args = parser.parse_args(argv)
-    if args.every < 0 or args.smooth < 0:
-        parser.error('--every and --smooth must not be negative')
-    if args.pred_score_thr is not None and not 0 <= args.pred_score_thr <= 1:
-        parser.error('--pred-score-thr must be in [0, 1]')
+    if args.out is not None and args.out.suffix.lower() not in ENDINGS:
+        parser.error(f"--out: '{args.out}' must end in .mp4, .mkv or .webm")
     if args.out is None:
         args.out = Path(f'{Path(args.video).stem}_heatmap.mp4')
     return args
@@ -88,16 +89,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             TextColumn('{task.completed:.1f} s of video'),
             TimeRemainingColumn(),
         )
-        with Progress(*columns) as progress:
-            row = progress.add_task(Path(args.video).name, total=total)
-            done = overlay_video(
-                inferencer,
-                args.video,
-                args.out,
-                options,
-                lambda time: progress.update(row, completed=time),
-            )
+        progress = Progress(*columns)
+        row = progress.add_task(Path(args.video).name, total=total)
+
+        def show(time: float) -> None:
+            progress.start()  # with the first frame: no bar beside an error before it
+            progress.update(row, completed=time)
+
+        try:
+            done = overlay_video(inferencer, args.video, args.out, options, show)
             progress.update(row, completed=total)
+        finally:
+            if progress.live.is_started:
+                progress.stop()
         sound = 'copied' if done['sound_copied'] else 'encoded again'
         print(
             f'{args.out}: {done["frames"]} frames, {done["maps"]} maps, sound {sound}'

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
 
 TITLE = 'mmxpl: where in the picture does the sound come from?'
 THRESHOLD = 0.5
@@ -35,7 +35,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--config', help='config file (default: the one in the checkpoint)'
     )
     parser.add_argument('--device', help='(default: a GPU if there is one)')
-    parser.add_argument('--port', type=int, default=7860, help='(default: 7860)')
+    parser.add_argument(
+        '--port', type=number_in(0, 65535), default=7860, help='(default: 7860)'
+    )
     return parser.parse_args(argv)
 
 

@@ -20,9 +20,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import (
+    load_config,
+    make_folder,
+    number_in,
+    one_clear_error,
+    refuse_doubles,
+)
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,13 +67,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--seeds',
-        type=int,
+        type=number_in(0, 2**32 - 1),
         nargs='+',
         default=[0],
         help='each chooses the labeled clips, the weights and the batches',
     )
     parser.add_argument(
-        '--epochs', type=int, help="budget of every training (default: the config's)"
+        '--epochs',
+        type=number_in(1),
+        help="budget of every training (default: the config's)",
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='runs and results')
     parser.add_argument(
@@ -79,11 +87,11 @@ def parse_args() -> argparse.Namespace:
         "another list beside the config's, such as test_unheard (default: test)",
     )
     parser.add_argument(
-        '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
+        '--jobs', type=number_in(1), default=os.cpu_count(), help='trainings at a time'
     )
     parser.add_argument(
         '--nproc-per-node',
-        type=int,
+        type=number_in(1),
         default=1,
         help='processes of each training, by torchrun; a batch is divided by them',
     )
@@ -108,6 +116,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if any(f is not None and not 0 < f <= 1 for f in args.labeled):
         parser.error(f'--labeled: fractions in (0, 1], got {args.labeled}')
+    for name in ('methods', 'labeled', 'seeds', 'splits'):
+        refuse_doubles(parser, f'--{name}', getattr(args, name))
     if bool(args.config) == args.synthetic:
         parser.error('name either --config CONFIG or --synthetic')
     if args.synthetic and args.data_root:
@@ -133,6 +143,7 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
         env['MMXPL_CACHE'] = str(Path(args.cache).resolve())
     # read when the config is
     os.environ.update(env)
+    check_splits(args)
     if args.cache:
         script = ROOT / 'tools/dataset_converters/build_cache.py'
         with tempfile.TemporaryDirectory() as temporary:
@@ -141,12 +152,33 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
     return env
 
 
+def check_splits(args: argparse.Namespace) -> None:
+    """Checks that the lists of --splits are there.
+
+    Args:
+        args (argparse.Namespace): The command line.
+
+    Raises:
+        DataError: If one is not.
+    """
+    from mmxpl.comparison import list_of_split
+
+    cfg = load_config(str(args.config))
+    for split in args.splits:
+        path = list_of_split(cfg, split)
+        if path is not None and not path.is_file():
+            raise DataError(
+                f"--splits {split}: there is no list '{path}'. Name 'test', 'val', "
+                "'swapped' or a list beside the config's test list."
+            )
+
+
 def configs_of_lists(args: argparse.Namespace, folder: str) -> Iterator[Path]:
     """Writes configs that read the lists scored in addition to the config's."""
     from mmxpl.comparison import split_options
 
     for split in set(args.splits) - {'val', 'test', 'swapped'}:
-        cfg = Config.fromfile(args.config)
+        cfg = load_config(str(args.config))
         cfg.merge_from_dict(split_options(cfg, split))
         written = Path(folder) / f'{args.config.stem}_{split}.py'
         cfg.dump(written)
@@ -189,7 +221,7 @@ def main() -> None:
         for method in args.methods
     ]
     out = Path(args.out).resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, '--out')
     comparison = Comparison(
         out,
         args.config.resolve(),

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,12 +83,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='runs and results (default: work_dirs/NAME)')
     parser.add_argument(
         '--seed',
-        type=int,
+        type=number_in(0, 2**32 - 1),
         default=0,
         help='chooses the labeled clips, the weights and the batches',
     )
     parser.add_argument(
-        '--jobs', type=int, default=os.cpu_count(), help='trainings at a time'
+        '--jobs', type=number_in(1), default=os.cpu_count(), help='trainings at a time'
     )
     return parser.parse_args()
 
@@ -231,7 +231,7 @@ def main() -> None:
 
     # the data's place is read when a config is
     os.environ.update(env)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, '--out')
     methods = {m: find_method(m) for m in demo.methods}
     cells = {m: Cell(m, LABELED, args.seed) for m in demo.methods}
     results = Comparison(out, config, methods, env=env, jobs=args.jobs).run(

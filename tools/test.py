@@ -1,6 +1,7 @@
 """Tests a checkpoint as a config describes it."""
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -11,6 +12,7 @@ from mmxpl.utils.cli import (
     check_output,
     export_local_rank,
     load_config,
+    make_folder,
     one_clear_error,
     set_work_dir,
 )
@@ -80,6 +82,9 @@ def main() -> None:
     if args.show_dir:
         enable_drawing(cfg, args.show_dir)
 
+    make_folder(cfg.work_dir, '--work-dir')
+    if args.show_dir:
+        make_folder(Path(args.show_dir).expanduser(), '--show-dir')
     if args.out:
         check_output(args.out, '--out')
 
@@ -92,6 +97,8 @@ def main() -> None:
 
     # before any work: a folder with other maps in it is refused
     dumper = MapDumper(args.dump_maps) if args.dump_maps else None
+    if dumper:
+        make_folder(args.dump_maps, '--dump-maps')
     runner = build_runner(cfg)
     if args.out:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))

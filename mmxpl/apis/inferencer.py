@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +116,17 @@ class XPLInferencer(BaseInferencer):
             DataError: If an input cannot be used or a file would be overwritten.
         """
         predictions, pictures = [], []
-        pairs = self._run(inputs, batch_size, every)
+        results = (
+            (pair, sample, self._describe(pair, sample, localizer, threshold))
+            for pair, sample in self._run(inputs, batch_size, every)
+        )
         if self.show_progress:
-            pairs = track(pairs, description='Inference')
+            # the first before the bar is drawn: most errors are its, and shown alone
+            first = list(islice(results, 1))
+            results = track(chain(first, results), description='Inference')
         writer = ResultWriter(out_dir)
         write_vis = bool(out_dir) and not no_save_vis
-        for pair, sample in pairs:
-            result = self._describe(pair, sample, localizer, threshold)
+        for pair, sample, result in results:
             if return_vis or show or write_vis:
                 picture = self.visualize([pair], [result], show, wait_time)[0]
                 if return_vis:

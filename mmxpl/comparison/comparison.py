@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
 from mmxpl.utils.config_overrides import merge_options
+from mmxpl.utils.errors import DataError
 
 from .cells import Cell, score_cell, train_cell
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
@@ -165,6 +166,32 @@ def split_options(cfg: Config, split: str) -> dict[str, Any]:
         of_test = PurePosixPath(cfg.test_dataloader.dataset.id_list)
         options[f'{key}.id_list'] = str(of_test.with_name(f'{split}.txt'))
     return options
+
+
+def list_of_split(cfg: Config, split: str) -> Path | None:
+    """Finds the id list of a split that a config does not have.
+
+    Args:
+        cfg (Config): The config.
+        split (str): See :func:`split_options`.
+
+    Returns:
+        Path | None: The file, beside the list of 'test', which may be missing; None
+        for 'test', 'val' and 'swapped'.
+
+    Raises:
+        DataError: If the config has no list of 'test', or the name is a path.
+    """
+    if split in ('test', 'val', SWAPPED):
+        return None
+    dataset = cfg.test_dataloader.dataset
+    id_list = dataset.get('id_list')
+    if not isinstance(id_list, str) or not split or Path(split).name != split:
+        raise DataError(
+            f"--splits {split}: must be 'test', 'val', '{SWAPPED}', or the bare name "
+            f'of a list beside test_dataloader.dataset.id_list, {id_list!r}.'
+        )
+    return Path(dataset.get('data_root', ''), id_list).with_name(f'{split}.txt')
 
 
 def choose_threshold(val: Mapping[str, float], row: str) -> str:

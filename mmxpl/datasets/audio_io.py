@@ -16,7 +16,7 @@ from torch import nn
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.utils import DataError
 
-from .media import check_regular
+from .media import REMEDY, check_regular
 from .truncation import (
     Shortfall,
     flac_facts,
@@ -269,9 +269,7 @@ def _read_finite(
 
 def _error(path: str, what: str) -> DataError:
     """Makes the error about an unusable sound."""
-    return DataError(
-        f'{path}: the sound {what}. Restore the file or take its id out of the list.'
-    )
+    return DataError(f'{path}: the sound {what}. {REMEDY}')
 
 
 @lru_cache(maxsize=32)

@@ -107,8 +107,8 @@ def read_clip_list(path: str | Path) -> list[Clip]:
         text = path.read_bytes().decode('utf-8-sig')
     except OSError as error:
         raise DataError(
-            f'{path}: the id list cannot be read ({error.strerror}). Set id_list to '
-            'a text file with one id a line, absolute or below data_root.'
+            f'{path}: the id list cannot be read ({error.strerror}). Name a text file '
+            'with one id a line; id_list in a config is absolute or below data_root.'
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(

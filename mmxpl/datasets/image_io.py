@@ -9,7 +9,7 @@ from PIL import Image
 from mmxpl.utils import DataError
 
 from .jpeg import PAD, Jpeg, is_damaged, scan_jpeg
-from .media import check_pixels, check_regular
+from .media import REMEDY, check_pixels, check_regular
 
 _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -117,14 +117,10 @@ def read_media_bytes(path: str, what: str) -> bytearray:
             del data[file.readinto(data) :]
     except OSError as error:
         raise DataError(
-            f'{path}: the {what} cannot be read ({error.strerror}). Restore the file '
-            'or take its id out of the list.'
+            f'{path}: the {what} cannot be read ({error.strerror}). {REMEDY}'
         ) from error
     if not data:
-        raise DataError(
-            f'{path}: the {what} has zero bytes. Restore the file or take its id out '
-            'of the list.'
-        )
+        raise DataError(f'{path}: the {what} has zero bytes. {REMEDY}')
     return data
 
 
@@ -243,8 +239,7 @@ def _look(path: str, data: bytearray, what: str, jpeg: Jpeg | None) -> int:
 
 def _no_image(path: str, what: str) -> DataError:
     return DataError(
-        f'{path}: the {what} is truncated, corrupt or not an image. Restore the '
-        'file or take its id out of the list.'
+        f'{path}: the {what} is truncated, corrupt or not an image. {REMEDY}'
     )
 
 

@@ -15,6 +15,10 @@ MAX_PIXELS = 2**25
 """int: most pixels of an image or of a frame of a video; 7680 x 4320 are fewer."""
 
 
+REMEDY = 'Restore the file or name another; if a list of clips has its id, take it out.'
+"""str: end of the errors about files that cannot be used."""
+
+
 def check_regular(path: str, what: str) -> int:
     """Refuses pipes and devices, from which reading may never end.
 
@@ -36,10 +40,7 @@ def check_regular(path: str, what: str) -> int:
         if stat.S_ISREG(found.st_mode):
             return found.st_size
         reason = 'it is a folder, pipe or device'
-    raise DataError(
-        f'{path}: the {what} cannot be read ({reason}). Restore the file or take its '
-        'id out of the list.'
-    )
+    raise DataError(f'{path}: the {what} cannot be read ({reason}). {REMEDY}')
 
 
 def check_pixels(path: str, height: int, width: int, what: str) -> None:

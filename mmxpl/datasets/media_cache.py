@@ -16,7 +16,7 @@ import numpy as np
 from mmxpl.utils import DataError
 from mmxpl.utils.parallel import map_in_threads
 
-from .media import split_time
+from .media import REMEDY, split_time
 
 DATA, INDEX, FACTS, JOURNAL = 'data.npy', 'index.npy', 'settings.json', 'journal'
 # increased when read_frame or read_waveform give other values for the same file
@@ -171,8 +171,7 @@ def stamp(path: str) -> tuple[int, int]:
         found = os.stat(split_time(path)[0])
     except OSError as error:
         raise DataError(
-            f'{path}: the file cannot be read ({error.strerror}). Restore it or take '
-            'its id out of the list.'
+            f'{path}: the file cannot be read ({error.strerror}). {REMEDY}'
         ) from error
     return found.st_size, found.st_mtime_ns
 

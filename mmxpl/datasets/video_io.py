@@ -16,7 +16,7 @@ import numpy as np
 
 from mmxpl.utils import DataError
 
-from .media import MAX_PIXELS, check_pixels, check_regular
+from .media import MAX_PIXELS, REMEDY, check_pixels, check_regular
 from .truncation import container_shortfall
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def video_error(path: str, what: str) -> DataError:
     Returns:
         DataError: Error with path and remedy.
     """
-    return DataError(f'{path}: the file {what}. Fetch it anew or leave it out.')
+    return DataError(f'{path}: the file {what}. {REMEDY}')
 
 
 def time_stamp(frame: VideoFrame | AudioFrame) -> Fraction | None:

@@ -1,10 +1,12 @@
 """Arguments, configs and errors of the command-line tools."""
 
+import errno
+import math
 import os
 import re
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ DEBUG = 'MMXPL_DEBUG'
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 
+_CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+
 # eleven characters of YouTube, and perhaps the second that a clip begins at
 _VIDEO_ID = re.compile(r'[\w-]{11}(_\d{6})?')
 
@@ -47,6 +51,48 @@ class OptionAction(DictAction):
             if '=' not in value:
                 parser.error(f"--cfg-options: '{value}' is not KEY=VALUE")
         super().__call__(parser, namespace, values, option_string)
+
+
+def number_in(
+    low: float, high: float = math.inf, kind: type[int] | type[float] = int
+) -> Callable[[str], float]:
+    """Makes the ``type`` of an argument that is a number of a range.
+
+    Args:
+        low (float): smallest value.
+        high (float): largest value, by default none.
+        kind (type): int or float.
+
+    Returns:
+        Callable[[str], int | float]: parses the argument; other values end the tool
+        with an error of the parser, which names option, range and value.
+    """
+    span = f'at least {low}' if high == math.inf else f'from {low} to {high}'
+    span = f'a {"whole " if kind is int else ""}number, {span}'
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or value == math.inf:
+            raise ArgumentTypeError(f"must be {span}, got '{text}'")
+        return value
+
+    return parse
+
+
+def refuse_doubles(parser: ArgumentParser, option: str, values: Sequence[Any]) -> None:
+    """Ends a tool whose argument was given the same value twice.
+
+    Args:
+        parser (ArgumentParser): parser of the tool.
+        option (str): name of the argument.
+        values (Sequence): its values.
+    """
+    for n, value in enumerate(values):
+        if value in values[:n]:
+            parser.error(f'{option}: {value} is given twice')
 
 
 def add_config_options(parser: ArgumentParser) -> None:
@@ -113,12 +159,17 @@ def load_config(
         Config: the config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
-        DataError: If the file does not exist, is a method, or lacks a key; if a method
-            or an option is unknown; or if a key of the file looks like a setting and
-            is none.
+        DataError: If the file does not exist, is no config or a method, or lacks a
+            key; if a method or an option is unknown; or if a key of the file looks
+            like a setting and is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
+    if Path(path).suffix not in _CONFIG_SUFFIXES:
+        raise DataError(
+            f"'{path}' is no config: {', '.join(_CONFIG_SUFFIXES[:-1])} or "
+            f'{_CONFIG_SUFFIXES[-1]}.'
+        )
     cfg = Config.fromfile(path)
     if 'method' in cfg and 'type' not in (cfg.get('model') or {}):
         name = Path(path).stem if Path(path).stem in method_names() else path
@@ -173,6 +224,27 @@ def check_output(path: str, option: str) -> None:
             f"{option}: '{path}' cannot be written, '{folder}' is not a writable "
             'folder. Name another.'
         )
+
+
+def make_folder(path: str | Path, option: str) -> None:
+    """Makes an output folder, before any work.
+
+    Args:
+        path (str | Path): the folder; one that is there stays as it is.
+        option (str): argument that names it.
+
+    Raises:
+        DataError: If it cannot be made or written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise DataError(
+            f"{option}: '{path}' cannot be written to ({error.strerror}). Give another "
+            f'{option}.'
+        ) from error
 
 
 class IdParser(ArgumentParser):

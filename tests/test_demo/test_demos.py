@@ -1,4 +1,5 @@
 import os
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,53 @@ def run(python, *command):
         capture_output=True,
         text=True,
     )
+
+
+@pytest.mark.parametrize(
+    ('demo', 'arguments', 'words'),
+    [
+        ('video', 'v.mp4 x.pth --out x.gif', "'x.gif' must end in .mp4, .mkv or .webm"),
+        ('video', 'v.mp4 x.pth --smooth -1', 'argument --smooth: must be a number'),
+        ('video', 'nope.mp4 x.pth', 'Restore the file or name another; if a list'),
+        (
+            'image',
+            'f.jpg x.pth --batch-size 0',
+            'argument --batch-size: must be a whole',
+        ),
+        ('image', 'demo x.pth --every nan', 'argument --every: must be a number'),
+        (
+            'image',
+            '{} x.pth',
+            'an image needs its sound. Give it as IMAGE --audio FILE',
+        ),
+        ('image', '{} x.pth --audio nope.wav', 'nope.wav: the sound cannot be read'),
+        ('image', 'nope x.pth', 'nope: does not exist. Name an image, video or folder'),
+    ],
+)
+def test_wrong_arguments_are_refused_before_the_model_is_loaded(
+    tiny_world, tmp_path, monkeypatch, capsys, demo, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(ROOT / f'demo/{demo}_demo.py'))['main']
+    with pytest.raises(SystemExit) as caught:
+        main(arguments.format(tiny_world / 'frames/clip-01.jpg').split())
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('demo', ['image', 'video'])
+def test_an_unknown_localizer_is_refused_without_a_progress_bar(
+    make_video, tiny_checkpoint, tmp_path, capsys, demo
+):
+    video = make_video(tmp_path / 'v.mp4', seconds=1.0, codec='mpeg4')
+    main = runpy.run_path(str(ROOT / f'demo/{demo}_demo.py'))['main']
+    out = ['--out-dir', tmp_path] if demo == 'image' else ['--out', tmp_path / 'o.mp4']
+    with pytest.raises(SystemExit):
+        main([*map(str, (video, tiny_checkpoint, *out)), '--localizer', 'zz'])
+    printed = capsys.readouterr()
+    assert "localizer: must be one of ['a', 'b', 'ens'], got 'zz'" in printed.err
+    assert printed.out == ''
 
 
 @pytest.mark.slow

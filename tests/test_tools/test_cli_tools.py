@@ -39,6 +39,8 @@ def config(tmp_path):
     (tmp_path / 'base.py').write_text(
         "model = dict(type='M', depth=18)\n"
         "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=0.1))\n"
+        'train_dataloader = test_dataloader = dict(batch_size=1)\n'
+        'train_cfg = test_cfg = test_evaluator = dict(type="T")\n'
     )
     path = tmp_path / 'leaf.py'
     path.write_text("_base_ = './base.py'\nmodel = dict(depth=34)\n")
@@ -86,6 +88,70 @@ def test_unknown_option_is_one_clear_error(refusal, tool, config):
 def test_missing_config_is_one_clear_error(refusal, tmp_path):
     path = tmp_path / 'none.py'
     assert refusal('train.py', path) == f"error: config '{path}' does not exist."
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (
+            '--epochs -1',
+            "argument --epochs: must be a whole number, at least 1, got '-1'",
+        ),
+        ('--jobs 0', "argument --jobs: must be a whole number, at least 1, got '0'"),
+        ('--nproc-per-node 0', 'argument --nproc-per-node: must be a whole number'),
+        ('--methods xpl xpl', '--methods: xpl is given twice'),
+        ('--seeds 0 1 0', '--seeds: 0 is given twice'),
+        ('--labeled 0.05 0.050', '--labeled: 0.05 is given twice'),
+        ('--splits val val', '--splits: val is given twice'),
+        ('--splits nope', "--splits nope: there is no list '{}/nope.txt'"),
+        ('--splits ../nope', '--splits ../nope: must be'),
+        ('--config README.md', "'README.md' is no config"),
+    ],
+)
+def test_a_comparison_is_refused_before_any_training(
+    refusal, monkeypatch, tmp_path, arguments, words
+):
+    monkeypatch.setenv('MMXPL_DATA_ROOT', str(tmp_path))  # undone at the end
+    root = TOOLS.parent
+    monkeypatch.chdir(root)
+    config = ['--config', 'configs/xpl/xpl_synthetic.py', '--data-root', tmp_path]
+    out = tmp_path / 'out'
+    line = refusal('compare_methods.py', *config, '--out', out, *arguments.split())
+    assert words.format(tmp_path) in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize('option', ['--work-dir', '--show-dir', '--dump-maps'])
+def test_a_test_s_folders_are_tried_before_the_model(refusal, config, tmp_path, option):
+    with open(config, 'a') as file:
+        file.write('default_hooks = dict(visualization=dict())\n')
+    folder = config / 'inside'
+    options = dict.fromkeys(['--work-dir'], tmp_path / 'run') | {option: folder}
+    line = refusal('test.py', config, 'x.pth', *(x for o in options.items() for x in o))
+    assert f"{option}: '{folder}' cannot be written to (" in line
+    assert line.endswith(f'Give another {option}.')
+
+
+def test_a_world_of_impossible_numbers_is_refused_by_the_parser(refusal):
+    tool = 'dataset_converters/make_synthetic.py'
+    for text, words in (
+        (
+            '--train -3',
+            "argument --train: must be a whole number, at least 0, got '-3'",
+        ),
+        ('--size 7', 'argument --size: must be a whole number, from 48 to 1024'),
+        ('--snr 99', 'argument --snr: must be a number, from -20 to 60'),
+        ('--objects 0 0 0', '--objects: one of the weights must be more than 0'),
+        ('--workers 0', 'argument --workers: must be a whole number, at least 1'),
+    ):
+        assert words in refusal(tool, *text.split())
+
+
+def test_a_folder_of_videos_that_is_not_there_is_named(refusal, tmp_path):
+    tool = 'dataset_converters/extract_videos.py'
+    line = refusal(tool, '--videos', tmp_path / 'nope', '--out', tmp_path / 'out')
+    assert line.startswith(f'error: --videos {tmp_path}/nope: is no folder.')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_predictions_need_a_pickle(refusal, config):

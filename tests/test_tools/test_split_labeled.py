@@ -92,6 +92,18 @@ def test_the_score_table_s_hash_is_the_list_s(split, spoilable_world):
         assert dataset.metainfo['n_expected'] == wanted['count'] == len(dataset)
 
 
+def test_a_list_that_is_not_there_and_a_folder_that_cannot_be_made(
+    split, annotated, capsys
+):
+    arguments = ['--ids', annotated / 'ids.csv', '--labeled', 6, '--val', 3]
+    with pytest.raises(SystemExit):
+        split(*arguments, '--out', annotated / 'o', '--unlabeled-list', 'nope.txt')
+    assert 'Name a text file with one id a line' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        split(*arguments, '--out', annotated / 'ids.csv/inside')
+    assert 'Give another --out.' in capsys.readouterr().err
+
+
 def test_a_published_test_list_stays_as_it_is(split, annotated, capsys):
     (annotated / 'test.csv').write_bytes(b't1,4\r\nt2,5\r\n')
     arguments = ['--ids', annotated / 'ids.csv', '--test-list', annotated / 'test.csv']

@@ -1,4 +1,5 @@
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from mmxpl.utils.cli import (
     check_output,
     export_local_rank,
     load_config,
+    make_folder,
+    number_in,
     one_clear_error,
+    refuse_doubles,
     set_work_dir,
 )
 
@@ -171,6 +175,51 @@ def test_an_output_is_looked_at_before_the_work(tmp_path):
         check_output(str(tmp_path / 'file/out.pkl'), '--out')
     with pytest.raises(DataError, match='--out: .*is a folder'):
         check_output(str(tmp_path), '--out')
+
+
+def test_an_output_folder_is_made_before_the_work(tmp_path):
+    make_folder(tmp_path / 'new/folder', '--out')
+    make_folder(tmp_path / 'new/folder', '--out')
+    assert (tmp_path / 'new/folder').is_dir()
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match='--out: .* Give another --out') as caught:
+        make_folder(tmp_path / 'file/inside', '--out')
+    assert f"'{tmp_path}/file/inside' cannot be written to (" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('limits', 'text', 'words'),
+    [
+        ((1,), '0', "must be a whole number, at least 1, got '0'"),
+        ((1,), '1.5', "got '1.5'"),
+        ((0, 1, float), 'nan', "must be a number, from 0 to 1, got 'nan'"),
+        ((0, math.inf, float), 'inf', "must be a number, at least 0, got 'inf'"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_the_parser(capsys, limits, text, words):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--jobs', type=number_in(*limits))
+    assert parser.parse_args(['--jobs', '1']).jobs == 1
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--jobs', text])
+    error = capsys.readouterr().err
+    assert 'argument --jobs: ' in error
+    assert words in error
+
+
+def test_a_value_given_twice_is_refused(capsys):
+    refuse_doubles(argparse.ArgumentParser(), '--seeds', [0, 1])
+    with pytest.raises(SystemExit):
+        refuse_doubles(argparse.ArgumentParser(), '--seeds', [0, 1, 0])
+    assert '--seeds: 0 is given twice' in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_config_is_named(tmp_path):
+    (tmp_path / 'README.md').touch()
+    with pytest.raises(
+        DataError, match=r"README\.md' is no config: \.py, .* or \.json"
+    ):
+        load_config(str(tmp_path / 'README.md'))
 
 
 def pseudo_label_hook(**settings):

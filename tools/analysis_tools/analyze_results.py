@@ -15,7 +15,12 @@ from rich.progress import track
 
 from mmxpl.datasets.dataset_wrappers import PARTS, annotations_only, dataset_config
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    load_config,
+    make_folder,
+    one_clear_error,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -143,6 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{args.maps}: none of its {len(have)} maps is of a clip in --part '
                 f'{args.part} of the config. Name the part that was tested.'
             )
+        make_folder(args.show_dir, 'show_dir')
         rows, silent = {}, 0
         for sample_id in track(ids, description='score'):
             sample = dataset[places[sample_id]]

@@ -21,6 +21,7 @@ from mmxpl.utils.cli import (
     IdParser,
     add_config_options,
     load_config,
+    make_folder,
     one_clear_error,
 )
 
@@ -151,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset = DATASETS.build(chosen)
         preprocessor = MODELS.build(cfg.model.data_preprocessor)
         indices = choose(dataset.sample_ids, args)
+        make_folder(args.out, '--out')
         memory = None
         if args.checkpoint:
             memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)

@@ -27,7 +27,7 @@ from mmxpl.datasets.inspection import (
     read_lists,
 )
 from mmxpl.datasets.inspection.lists import ClipList
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, one_clear_error
 from mmxpl.utils.files import write_result
 
 
@@ -181,6 +181,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         lists = read_lists(
             dict(train=args.train_list, val=args.val_list, test=args.test_list)
         )
+        if args.write_clean:
+            make_folder(args.write_clean, '--write-clean')
         report = examine(args, lists)
         report['problems'] = count_problems(report)
         print(format_report(report))

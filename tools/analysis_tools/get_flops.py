@@ -10,7 +10,12 @@ from collections.abc import Sequence
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    load_config,
+    number_in,
+    one_clear_error,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -19,7 +24,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--shape',
-        type=int,
+        type=number_in(1),
         nargs='+',
         metavar='SIDE',
         help="frame's height and width, or its side (default: the config's)",

@@ -19,6 +19,7 @@ from mmxpl.utils.cli import (
     add_config_options,
     add_method,
     load_config,
+    make_folder,
     one_clear_error,
 )
 
@@ -219,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = load_config(args.config, args.cfg_options, args.method)
         num_epochs, warmup = cfg.train_cfg.max_epochs, warmup_epochs(cfg)
         shares = schedule(cfg, num_epochs)
+        make_folder(args.out, '--out')
         draw_schedule(shares, warmup, args.out / 'schedule.png')
         print(
             f'{args.out}: {num_epochs} epochs, {warmup} without pseudo-labels; rho '

@@ -31,7 +31,7 @@ from mmxpl.datasets.video_io import (
 )
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, one_clear_error
 from mmxpl.utils.ids import name_some
 
 
@@ -109,6 +109,8 @@ def find_videos(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: If there is none, or if a name is no id.
     """
+    if not folder.is_dir():
+        raise DataError(f'--videos {folder}: is no folder. Name that of the videos.')
     found: dict[str, Path] = {}
     doubles: list[Path] = []
     for path in sorted(folder.rglob('*')):
@@ -165,6 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         annotated = set(
             read_id_list(args.annotated_list) if args.annotated_list else ()
         )
+        make_folder(args.out, '--out')
 
         def outputs(sample_id: str) -> tuple[Path, Path]:
             return (

@@ -26,7 +26,7 @@ from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import import_av
 from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, one_clear_error
 from mmxpl.utils.ids import name_some
 
 
@@ -104,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ids = list(
                 dict.fromkeys(i for path in args.ids for i in read_id_list(path))
             )
+        make_folder(args.out, '--out')
 
         def outputs(sample_id: str) -> list[Path]:
             suffix = frames[sample_id].suffix.lower() if sample_id in frames else '.jpg'

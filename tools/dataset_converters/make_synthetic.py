@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from mmxpl.datasets.synthetic import (
     DIFFICULTIES,
+    RANGES,
     RULES,
     SPLITS,
     WorldConfig,
@@ -19,6 +20,7 @@ from mmxpl.datasets.synthetic import (
     write_world,
 )
 from mmxpl.utils import DataError
+from mmxpl.utils.cli import number_in
 
 _KNOBS = {
     'seed': 'seed of all randomness',
@@ -45,17 +47,21 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', default='data/synthetic', help='folder to write')
     parser.add_argument('--difficulty', choices=DIFFICULTIES, default='default')
-    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    parser.add_argument('--workers', type=number_in(1), default=os.cpu_count())
     for field in fields(WorldConfig):
         several = dict(nargs=3) if field.name == 'objects' else {}
+        kind = int if isinstance(field.default, int) else float
         parser.add_argument(
             '--' + field.name.replace('_', '-'),
-            type=int if isinstance(field.default, int) else float,
+            type=number_in(*RANGES.get(field.name, (0,)), kind=kind),
             default=argparse.SUPPRESS,
             help=f'{_KNOBS[field.name]} (default: {field.default})',
             **several,
         )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if 'objects' in args and not any(args.objects):
+        parser.error('--objects: one of the weights must be more than 0')
+    return args
 
 
 def print_facts(root: str, config: WorldConfig) -> None:

@@ -17,7 +17,7 @@ from mmxpl.datasets.annotations import clip_boxes
 from mmxpl.datasets.id_list import name_list
 from mmxpl.datasets.splits import choose_stratified
 from mmxpl.utils import DataError, hash_ids
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import make_folder, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -154,7 +154,7 @@ def write_lists(
         overwrite (bool): Whether other lists are replaced.
 
     Raises:
-        DataError: If the folder holds other lists.
+        DataError: If the folder holds other lists or cannot be written to.
     """
     facts = {
         name: dict(
@@ -172,7 +172,7 @@ def write_lists(
                 f'{path}: exists already with other content. Choose another --out, or '
                 'replace all lists there with --overwrite.'
             )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, '--out')
     if overwrite and 'unlabeled' not in parts:
         (out / 'unlabeled.txt').unlink(missing_ok=True)  # of the former call
     for name, text in texts.items():

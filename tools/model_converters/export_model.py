@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--tolerance',
-        type=float,
+        type=number_in(0, kind=float),
         default=1e-4,
         metavar='P',
         help='largest difference of a probability (default: 1e-4)',

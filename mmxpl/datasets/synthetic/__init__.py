@@ -6,7 +6,7 @@ A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``SPLIT_heard.txt`` and ``SPLIT_unheard.txt``) and ``world.json`` (settings).
 """
 
-from .config import CLASSES, DIFFICULTIES, SPLITS, WorldConfig, preset
+from .config import CLASSES, DIFFICULTIES, RANGES, SPLITS, WorldConfig, preset
 from .folder import GeneratedClip, clip_id, write_folder
 from .layout import visible_masks
 from .statistics import RULES, area_facts, box_areas, load_entries, reference_rows
@@ -15,6 +15,7 @@ from .world import clip_layout, describe, make_clip, unheard_classes, write_worl
 __all__ = [
     'CLASSES',
     'DIFFICULTIES',
+    'RANGES',
     'RULES',
     'SPLITS',
     'GeneratedClip',

@@ -8,6 +8,7 @@ share their kind of sound.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from math import inf
 
 from mmxpl.utils import DataError
 
@@ -84,6 +85,26 @@ WORLD_VERSION = 1
 SPLITS = ('train', 'val', 'test')
 
 
+#: Smallest and largest value of the numbers of :class:`WorldConfig`.
+RANGES = {
+    'seed': (0, inf),
+    'train': (0, inf),
+    'val': (0, inf),
+    'test': (0, inf),
+    'size': (48, 1024),
+    'quality': (1, 100),
+    'sample_rate': (4000, 96000),
+    'duration': (0.5, 60),
+    'two_sounding': (0, 1),
+    'lookalikes': (0, 1),
+    'clutter': (0, 3),
+    'jitter': (0, 2),
+    'snr': (-20, 60),
+    'offscreen': (0, 1),
+    'unheard': (0, NUM_CLASSES - 1),
+}
+
+
 @dataclass(frozen=True)
 class WorldConfig:
     """Settings that decide how a synthetic world looks and sounds.
@@ -131,34 +152,19 @@ class WorldConfig:
 
     def __post_init__(self) -> None:
         """Refuses settings out of range."""
-        rules = {
-            'seed': self.seed >= 0,
-            'train': self.train >= 0,
-            'val': self.val >= 0,
-            'test': self.test >= 0,
-            'size': 48 <= self.size <= 1024,
-            'quality': 1 <= self.quality <= 100,
-            'sample_rate': 4000 <= self.sample_rate <= 96000,
-            'duration': 0.5 <= self.duration <= 60,
-            'objects': (
-                len(self.objects) == 3
-                and min(self.objects) >= 0
-                and sum(self.objects) > 0
-            ),
-            'two_sounding': 0 <= self.two_sounding <= 1,
-            'lookalikes': 0 <= self.lookalikes <= 1,
-            'clutter': 0 <= self.clutter <= 3,
-            'jitter': 0 <= self.jitter <= 2,
-            'snr': -20 <= self.snr <= 60,
-            'offscreen': 0 <= self.offscreen <= 1,
-            'unheard': 0 <= self.unheard < len(CLASSES),
-        }
-        for name, holds in rules.items():
-            if not holds:
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
                 raise DataError(
-                    f'synthetic world: {name}={getattr(self, name)!r} is out of '
-                    'range; see mmxpl.datasets.synthetic.WorldConfig'
+                    f'synthetic world: {name}={value!r} is out of range; must be from '
+                    f'{low} to {high}.'
                 )
+        weights = self.objects
+        if len(weights) != 3 or not min(weights) >= 0 or not 0 < sum(weights) < inf:
+            raise DataError(
+                f'synthetic world: objects={weights!r} must be three weights from 0 '
+                'on, one of them more than 0.'
+            )
 
     def count(self, split: str) -> int:
         """Returns the number of clips of a split."""

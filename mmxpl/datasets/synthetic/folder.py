@@ -106,14 +106,20 @@ def write_folder(
         bool: True if the folder was written, False if it was there.
 
     Raises:
-        DataError: If ``root`` holds something else, or not all of this.
+        DataError: If ``root`` holds something else, or not all of this, or cannot be
+            written to.
     """
     root = Path(root).absolute()
     groups = groups or {}
     if _is_written(root, _file_names(counts, groups), settings):
         return False
-    root.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f'.{root.name}.', dir=root.parent))
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f'.{root.name}.', dir=root.parent))
+    except OSError as error:
+        raise DataError(
+            f'{root}: cannot be written to ({error.strerror}). Name another folder.'
+        ) from error
     try:
         (work / 'frames').mkdir()
         (work / 'audio').mkdir()

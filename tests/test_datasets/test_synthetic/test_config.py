@@ -21,7 +21,9 @@ def test_no_two_classes_share_more_than_one_of_shape_texture_and_colour():
 def test_bad_settings_name_the_field():
     with pytest.raises(DataError, match='unheard=24'):
         WorldConfig(unheard=24)
-    with pytest.raises(DataError, match='size=7'):
+    with pytest.raises(
+        DataError, match='size=7 is out of range; must be from 48 to 1024'
+    ):
         WorldConfig(size=7)
     with pytest.raises(DataError, match="difficulty='brutal'"):
         preset('brutal')
