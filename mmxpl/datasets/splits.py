@@ -71,8 +71,9 @@ def check_subset(subset: str, fraction: float | None) -> None:
     numeric = isinstance(fraction, int | float) and not isinstance(fraction, bool)
     if not numeric or not 0 < fraction <= 1:
         raise ValueError(
-            f"subset='{subset}' needs a fraction in (0, 1], the share of labeled "
-            f'clips, got {fraction!r}.'
+            f"subset='{subset}' needs a fraction (labeled_fraction of a "
+            'SplitDataset) in (0, 1], the share of labeled clips, got '
+            f'{fraction!r}.'
         )
 
 

@@ -14,11 +14,12 @@ from torch import nn
 from mmxpl.compat import cache_yapf, ensure_torchvision, ensure_yapf
 from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.parallel import unwrap
 from mmxpl.utils.setup_env import register_all_modules
 
 from .dist import explain_lost_rank, use_cpu_dist
 from .optim_wrappers import use_amp_everywhere
-from .training_summary import describe_training
+from .training_summary import describe_result, describe_training
 
 # of MMEngine's own, which it drops itself where they are None
 _OWN_HOOKS = {
@@ -74,8 +75,8 @@ class CheckedRunner(Runner):
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Calls the hooks, and logs what belongs to that point.
 
-        That is the description of the training before it, and the config with the
-        first iteration.
+        That is the description of the training before it and of its result after it,
+        and the config with the first iteration.
 
         Args:
             fn_name (str): Name of the point in the run.
@@ -88,9 +89,13 @@ class CheckedRunner(Runner):
         )
         if fn_name in first:
             self._write_config()
+        if fn_name == 'before_run':
+            self._check_metrics()
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_train':
             print_log(describe_training(self), logger='current')
+        if fn_name == 'after_train' and (result := describe_result(self)):
+            print_log(result, logger='current')
 
     def train(self) -> nn.Module:
         """Trains.
@@ -122,6 +127,24 @@ class CheckedRunner(Runner):
         """
         with _lost_ranks_named():
             return super().test()
+
+    def _check_metrics(self) -> None:
+        """Refuses metrics of models that the learner does not predict."""
+        known = getattr(unwrap(self.model), 'names', None)
+        if known is None:
+            return
+        known = [*known, 'ens']
+        for kind, loop in (('val', self._val_loop), ('test', self._test_loop)):
+            evaluator = getattr(loop, 'evaluator', None)
+            for metric in getattr(evaluator, 'metrics', ()):
+                models = getattr(metric, 'models', None) or ()
+                unknown = sorted(set(models) - {*known})
+                if unknown:
+                    raise DataError(
+                        f'{kind}_evaluator: models of {type(metric).__name__} has '
+                        f'{", ".join(unknown)}, and the model predicts '
+                        f'{", ".join(known)}. Choose out of these.'
+                    )
 
     def _write_config(self) -> None:
         if not self._config_is_written:

@@ -1,6 +1,8 @@
-"""Descriptions of a training before it begins: what is learnt from what."""
+"""Descriptions of a training: what is learnt from what, and what it leaves."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from mmengine.optim.scheduler.param_scheduler import (
     ConstantParamScheduler,
@@ -9,6 +11,8 @@ from mmengine.optim.scheduler.param_scheduler import (
 from mmengine.runner import Runner
 
 from mmxpl.datasets.samplers import CurriculumSampler
+
+_AGREEMENT = ('agreement',)
 
 
 def short_schedules(runner: Runner) -> Iterator[str]:
@@ -66,6 +70,41 @@ def describe_training(runner: Runner) -> str:
     return '\n  '.join(lines)
 
 
+def describe_result(runner: Runner) -> str:
+    """Describes what a training that has ended leaves.
+
+    Args:
+        runner (Runner): after its training.
+
+    Returns:
+        str: the best score with its checkpoint, the last checkpoint, and the command
+        that tests one; empty if no checkpoint was written.
+    """
+    info = runner.message_hub.runtime_info
+    best = {
+        key.removeprefix('best_ckpt'): path
+        for key, path in info.items()
+        if key.startswith('best_ckpt') and path
+    }
+    lines = ['This training has ended:']
+    for name, path in best.items():
+        what = re.match('best_(.*)_(epoch|iter)_', Path(path).name)
+        what = name.removeprefix('_') or (what[1] if what else 'score')
+        lines.append(f'Best {what}: {float(info[f"best_score{name}"]):.4g}, {path}')
+    last = info.get('last_ckpt')
+    if last:
+        lines.append(f'Last checkpoint: {last}')
+    checkpoint = next(iter(best.values()), last)
+    if checkpoint is None:
+        return ''
+    config = runner.cfg.filename
+    written = Path(runner.work_dir, Path(config or '').name)  # with all options
+    if config and runner.cfg.get('test_dataloader'):
+        config = written if written.is_file() else config
+        lines.append(f'To test: python tools/test.py {config} {checkpoint}')
+    return '\n  '.join(lines)
+
+
 def _steps(runner: Runner) -> str:
     """Epochs and their steps in words."""
     processes = f' on {runner.world_size} processes' if runner.world_size > 1 else ''
@@ -108,8 +147,13 @@ def _sources(runner: Runner, sampler: CurriculumSampler) -> Iterator[str]:
         kind = 'soft' if labels.get('soft', True) else 'hard'
         start, end = sampler.curriculum
         share = '' if start == 1 else f', the most reliable {start:.0%} to {end:.0%}'
+        source = f'exchange: {labels.get("exchange", "cross")}'
+        if len(cfg.model.get('localizers', ())) == 1:
+            source = 'its own labels'
+            if tuple(labels.get('reliability', _AGREEMENT)) == _AGREEMENT:
+                share = ''  # one localizer agrees with itself on every clip
+        # a resumed run keeps the warm-up that it has had
         yield (
-            f'Learnt from: {kind} pseudo-labels (exchange: '
-            f'{labels.get("exchange", "cross")}) of unlabeled clips{share}, from epoch '
-            f'{runner.train_loop.warmup_epochs + 1} on.'
+            f'Learnt from: {kind} pseudo-labels ({source}) of unlabeled clips{share}, '
+            f'from epoch {sampler.schedule[0] + 1} on.'
         )

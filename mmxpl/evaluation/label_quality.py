@@ -106,8 +106,9 @@ class HiddenTruth:
         self.rows = torch.tensor(rows)
         print_log(
             f'Pseudo-labels are judged on {len(rows)} of {len(sample_ids)} unlabeled '
-            f'clips; {len(self.dataset) - len(rows)} annotated clips are not among '
-            'them. These annotations are never trained on.',
+            'clips by annotations that the training does not see. '
+            f'{len(self.dataset) - len(rows)} more annotated clips are not among '
+            'them: labeled clips of this training, or clips that it leaves out.',
             logger='current',
         )
 

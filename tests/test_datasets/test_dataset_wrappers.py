@@ -28,6 +28,12 @@ def test_halves_are_disjoint_and_whole(tiny_world, fraction, labeled):
     assert len(built) == 8
 
 
+@pytest.mark.parametrize('fraction', [0, 1.5])
+def test_a_wrong_share_is_named_as_it_is_set(tiny_world, fraction):
+    with pytest.raises(ValueError, match=rf'labeled_fraction .* got {fraction}\.'):
+        DATASETS.build(config(tiny_world, fraction))
+
+
 def test_the_seed_chooses_for_both(tiny_world):
     one, other = (
         [

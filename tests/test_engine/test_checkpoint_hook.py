@@ -21,3 +21,13 @@ def test_removals_are_put_off(tmp_path):
     write_atomically(replaced, b'new')
     later.carry_out()
     assert [p.name for p in tmp_path.iterdir()] == ['replaced']
+
+
+def test_a_former_best_goes_with_its_published_copy(tmp_path):
+    names = ['best_x_2.pth', 'best_x_2-0a1b2c3d.pth', 'best_x_22-0a1b2c3d.pth']
+    for name in names:
+        (tmp_path / name).touch()
+    later = DeferredRemoval()
+    later.remove(str(tmp_path / names[0]))
+    later.carry_out()
+    assert [path.name for path in tmp_path.iterdir()] == [names[2]]

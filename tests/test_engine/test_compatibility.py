@@ -132,10 +132,9 @@ def config(**changes):
 
 def test_the_same_settings_are_not_spoken_of():
     assert compare_settings(config(), config()) == []
-    # a longer schedule, another place or speed are no other training
+    # another place or speed is no other training
     now = config(
         work_dir='there',
-        train_cfg__max_epochs=9,
         train_dataloader__num_workers=4,
         train_dataloader__dataset__data_root='moved',
     )
@@ -170,6 +169,12 @@ def test_what_the_checkpoint_overrides_is_told(change):
     (line,) = compare_settings(config(), config(**change))
     assert line.startswith('Without effect in a resumed run')
     assert next(iter(change)).rsplit('__')[-1] in line
+
+
+def test_another_number_of_epochs_is_told():
+    (line,) = compare_settings(config(), config(train_cfg__max_epochs=9))
+    assert line.startswith('The run was started with train_cfg.max_epochs 3 -> 9.')
+    assert 'warm-up' in line
 
 
 def test_of_many_changes_the_first_are_named():

@@ -6,7 +6,11 @@ from mmengine.config import ConfigDict
 from mmengine.optim import CosineAnnealingLR, LinearLR
 
 from mmxpl.datasets.samplers import CurriculumSampler
-from mmxpl.engine.training_summary import describe_training, short_schedules
+from mmxpl.engine.training_summary import (
+    describe_result,
+    describe_training,
+    short_schedules,
+)
 
 
 class Loader(SimpleNamespace):
@@ -51,7 +55,9 @@ def test_an_epoch_of_one_step_is_told():
     assert 'num_batches' in line
 
 
-def description(sampler, model=None, hooks=None, val=None, processes=1):
+def description(sampler, model=None, hooks=None, val=None, processes=1, warmup=1):
+    if isinstance(sampler, CurriculumSampler):
+        sampler.set_schedule(warmup, 4)  # as the hook does, which knows of a resume
     loader = Loader(steps=5, sampler=sampler, dataset=range(40))
     runner = SimpleNamespace(
         train_dataloader=loader,
@@ -84,6 +90,47 @@ def test_clips_steps_and_sources_are_said():
     assert 'pairing of frame and sound' in text
     assert 'soft pseudo-labels (exchange: self)' in text
     assert 'the most reliable 50% to 80%, from epoch 2 on' in text
+
+
+def test_a_resumed_run_says_the_warm_up_that_it_had():
+    hooks = dict(pseudo_label=dict(type='CrossPseudoLabelHook'))
+    assert 'from epoch 4 on' in description(curriculum(), None, hooks, warmup=3)
+
+
+def test_one_localizer_learns_from_its_own_labels():
+    model = dict(localizers=dict(a=dict(type='X')))
+    sampler = curriculum(curriculum=dict(start=0.5, end=0.8))
+    hook = dict(type='CrossPseudoLabelHook')
+    text = description(sampler, model, dict(pseudo_label=hook))
+    assert 'pseudo-labels (its own labels) of unlabeled clips, from epoch' in text
+    hook['reliability'] = ['confidence']
+    text = description(sampler, model, dict(pseudo_label=hook))
+    assert 'the most reliable 50% to 80%' in text
+
+
+def result(tmp_path, **info):
+    runner = SimpleNamespace(
+        message_hub=SimpleNamespace(runtime_info=info),
+        cfg=SimpleNamespace(
+            filename='configs/tiny.py', get=dict(test_dataloader=True).get
+        ),
+        work_dir=str(tmp_path),
+    )
+    return describe_result(runner)
+
+
+def test_what_a_training_leaves_is_said(tmp_path):
+    assert result(tmp_path) == ''
+    text = result(tmp_path, last_ckpt='w/epoch_3.pth')
+    assert text.endswith('python tools/test.py configs/tiny.py w/epoch_3.pth')
+    (tmp_path / 'tiny.py').touch()
+    best = 'w/best_ens_x_epoch_2.pth'
+    text = result(tmp_path, last_ckpt='l', best_score=61.25, best_ckpt=best)
+    assert 'Best ens_x: 61.25, w/best' in text
+    assert 'Last checkpoint: l\n' in text
+    assert text.endswith(f'tools/test.py {tmp_path}/tiny.py {best}')
+    two = dict(best_score_a=1.0, best_ckpt_a='a.pth')
+    assert 'Best a: 1, a.pth' in result(tmp_path, last_ckpt='l', **two)
 
 
 def test_what_is_not_learnt_from_is_not_said():

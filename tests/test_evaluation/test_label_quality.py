@@ -72,7 +72,8 @@ def test_truth_follows_the_ids_and_its_own_rasterizer(truth_cfg, tiny_world, log
     ids = ['clip-05', 'unknown', 'clip-02', 'clip-07']
     truth = HiddenTruth(truth_cfg, ids)
     assert truth.rows.tolist() == [0, 2, 3]
-    assert '3 of 4 unlabeled clips; 5 annotated' in logged()
+    assert '3 of 4 unlabeled clips by annotations' in logged()
+    assert '5 more annotated clips' in logged()
     single = HiddenTruth(truth_cfg, ['clip-02'])
     assert torch.equal(truth.maps(1, 2), single.maps(0, 1))
     assert truth.maps(0, 3).shape == (3, 64, 64)

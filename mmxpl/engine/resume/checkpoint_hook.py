@@ -4,6 +4,7 @@ import hashlib
 import os
 import os.path as osp
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,11 +41,29 @@ class DeferredRemoval:
         self._files.append((path, os.stat(path).st_ino))
 
     def carry_out(self) -> None:
-        """Removes the marked files, except those that were replaced since."""
+        """Removes the marked files with their published copies.
+
+        A file that was replaced since is kept.
+        """
         while self._files:
             path, number = self._files.pop()
             if osp.isfile(path) and os.stat(path).st_ino == number:
                 os.unlink(path)
+                for copy in published_copies(path):
+                    copy.unlink()
+
+
+def published_copies(path: str) -> list[Path]:
+    """Finds the published copies of a checkpoint.
+
+    Args:
+        path (str): the checkpoint, ``FOLDER/NAME.pth``.
+
+    Returns:
+        list[Path]: files ``FOLDER/NAME-HASH.pth`` with eight hexadecimal digits.
+    """
+    name = re.compile(re.escape(Path(path).stem) + r'-[0-9a-f]{8}\.pth')
+    return [p for p in Path(path).parent.iterdir() if name.fullmatch(p.name)]
 
 
 @register_backend('atomic_local', force=True)

@@ -21,11 +21,13 @@ _READ = (
     'model',
     'optim_wrapper',
     'param_scheduler',
+    'train_cfg',
     'train_dataloader',
 )
 # speed, places and what is written; batches and lists, which are compared themselves
 _FREE = re.compile(
     r'default_hooks\.(checkpoint|logger|timer|visualization|preemption)\b'
+    r'|train_cfg\.(val_interval|val_begin)\b'
     r'|train_dataloader\.(batch_size|num_workers|persistent_workers|pin_memory'
     r'|prefetch_factor|sampler\.(un)?label+ed_per_batch)\b'
     r'|.*\.(data_root|cache|bank_dir|init_cfg|interval)\b'
@@ -34,6 +36,8 @@ _FREE = re.compile(
 _RESTORED = re.compile(
     r'(optim_wrapper\.(optimizer|paramwise_cfg|constructor)|param_scheduler)\b'
 )
+
+_EPOCHS = 'train_cfg.max_epochs'
 
 
 class Mismatch(NamedTuple):
@@ -267,8 +271,9 @@ def compare_settings(former: Config, now: Config) -> list[str]:
         now (Config): config of the run.
 
     Returns:
-        list[str]: lines for the log: changed settings without effect, and changed
-        settings that apply from here on; empty if nothing differs.
+        list[str]: lines for the log: another number of epochs, changed settings
+        without effect, and changed settings that apply from here on; empty if nothing
+        differs.
     """
     before, here = (dict(_flatten(_dict_of(cfg))) for cfg in (former, now))
     changed = [
@@ -276,9 +281,17 @@ def compare_settings(former: Config, now: Config) -> list[str]:
         for key in sorted({*before, *here})
         if before.get(key) != here.get(key) and not _FREE.match(key)
     ]
+    lines = []
+    if _EPOCHS in changed:
+        changed.remove(_EPOCHS)
+        lines.append(
+            f'The run was started with {_name([_EPOCHS], before, here)}. The '
+            'curriculum follows the new number, and so does a warm-up given as a share '
+            'of it, unless pseudo-labels have begun. The learning rate keeps the '
+            'schedule of the checkpoint.'
+        )
     restored = [key for key in changed if _RESTORED.match(key)]
     others = [key for key in changed if not _RESTORED.match(key)]
-    lines = []
     if restored:
         lines.append(
             'Without effect in a resumed run, which goes on with the optimizer and the '

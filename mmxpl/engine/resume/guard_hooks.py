@@ -107,6 +107,7 @@ class RunStateHook(Hook):
     def __init__(self) -> None:
         self._run: dict | None = None
         self._resumed: dict | None = None
+        self._changed: list[str] = []
         self._buffers: list[dict] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -116,8 +117,7 @@ class RunStateHook(Hook):
         # MMEngine writes no config that cannot be read, but a file may be another's
         with suppress(DataError):
             former = embedded_config(checkpoint, str(runner._load_from))
-            for line in compare_settings(former, runner.cfg):
-                runner.logger.warning(line)
+            self._changed = compare_settings(former, runner.cfg)
         self._resumed = checkpoint.get(self.KEY)
         if self._resumed is None:
             runner.logger.warning(
@@ -135,11 +135,14 @@ class RunStateHook(Hook):
         for line in short_schedules(runner):
             runner.logger.warning(line)
         self._run = describe_run(runner.train_dataloader, runner.world_size)
+        converted = None
+        if self._resumed is not None:
+            converted = compare_runs(self._resumed['run'], self._run)
+        # of a run that is refused, no setting goes on
+        for line in filter(None, [*self._changed, converted]):
+            runner.logger.warning(line)
         if self._resumed is None:
             return
-        converted = compare_runs(self._resumed['run'], self._run)
-        if converted:
-            runner.logger.warning(converted)
         if self._resumed['sampler'] is not None:
             runner.train_dataloader.sampler.load_state_dict(self._resumed['sampler'])
         if self._resumed['buffers'] and not converted:

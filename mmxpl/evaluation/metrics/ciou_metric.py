@@ -173,9 +173,20 @@ class CIoUMetric(MapMetric):
         return rows, card
 
     def format_rows(self, rows: Mapping[str, Mapping[str, float]]) -> str:
-        """Formats CIoU@0.5 and AUC of all samples under each rule."""
+        """Formats CIoU@0.5 and AUC of all samples under each rule.
+
+        The ensemble of one localizer, which is that localizer, is left out.
+        """
         key = f'AUC_{self.rules[0]}'
         names = [row for row in rows if key in rows[row] and '=' not in row]
+        localizers = [name for name in self.models or () if name != 'ens']
+        if len(localizers) == 1:
+            names = [
+                row
+                for row in names
+                if row.split('+')[0] != 'ens'
+                or rows[row] != rows.get(row.replace('ens', localizers[0], 1))
+            ]
         return format_table(flatten(rows), names, self.rules)
 
 

@@ -15,7 +15,7 @@ from mmengine.structures import PixelData
 from torch.utils.data import Dataset
 
 from mmxpl.evaluation import CIoUMetric
-from mmxpl.evaluation.functional import rasterize_boxes
+from mmxpl.evaluation.functional import rasterize_boxes, summarise_row
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError, hash_ids
 
@@ -215,6 +215,15 @@ def test_logged_table(caplog):
     places = [table.index(f'\n{name} ') for name in ('a', 'b', 'ens')]
     places += [table.index(name) for name in ('centred disc', 'whole', 'oracle')]
     assert places == sorted(places)
+
+
+def test_the_ensemble_of_one_localizer_is_not_a_row_of_the_table():
+    metric = CIoUMetric()
+    for names, shown in ((('a', 'ens'), False), (('a', 'b', 'ens'), True)):
+        metric.models = names
+        one = summarise_row(torch.tensor([[0.6] * 4, [0.3] * 4]), metric.rules, (0.5,))
+        rows = dict.fromkeys((*names, 'ref/disc', 'ref/whole', 'ref/oracle'), one)
+        assert ('\nens ' in metric.format_rows(rows)) == shown
 
 
 class _Clips(Dataset):
