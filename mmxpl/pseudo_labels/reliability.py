@@ -83,7 +83,7 @@ def score_labels(
             visit, in [0, 1].
         measures (Sequence[str]): measures that are multiplied, see
             :func:`~.reliability.reliability`.
-        mode (str): see :func:`~.exchange.exchange`.
+        mode (str): see :func:`~.pseudo_labeler.exchange`.
 
     Returns:
         Tensor: (B, M) in [0, 1].
