@@ -24,10 +24,11 @@ from .errors import DataError, explain
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
 
-# Threads that wait by spinning keep other processes from work: on busy cores a step
-# takes ten times as long. OpenMP reads the variable when PyTorch is imported, which
-# this module and what it imports leave to the tools.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# Threads that spin for long while they wait keep other processes from work: on busy
+# cores a step took ten times as long; this costs about 5 % on idle ones. libgomp reads
+# the variable when PyTorch is imported, which this module leaves to the tools.
+if not {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'
 
 
 _CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')

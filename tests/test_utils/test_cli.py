@@ -29,6 +29,7 @@ from mmxpl.utils.cli import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+SPIN = 'GOMP_SPINCOUNT'
 
 
 @pytest.fixture
@@ -364,15 +365,17 @@ def test_other_errors_keep_their_traceback():
         raise KeyError('x')
 
 
-@pytest.mark.parametrize(('given', 'kept'), [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
-def test_threads_wait_passively_before_pytorch_is_imported(given, kept):
+@pytest.mark.parametrize(
+    ('given', 'kept'),
+    [({}, '1000'), ({'OMP_WAIT_POLICY': 'ACTIVE'}, 'None'), ({SPIN: '7'}, '7')],
+)
+def test_threads_spin_briefly_and_pytorch_is_imported_later(given, kept):
     code = (
         'import os, sys, mmxpl.utils.cli; '
-        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+        f"print(os.environ.get('{SPIN}'), 'torch' in sys.modules)"
     )
-    env = {k: v for k, v in os.environ.items() if k != 'OMP_WAIT_POLICY'}
-    if given:
-        env['OMP_WAIT_POLICY'] = given
+    unset = ('OMP_WAIT_POLICY', SPIN)
+    env = {k: v for k, v in os.environ.items() if k not in unset} | given
     done = subprocess.run(
         [sys.executable, '-c', code], env=env, capture_output=True, text=True, cwd=ROOT
     )

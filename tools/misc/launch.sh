@@ -21,8 +21,6 @@ launch() {
     fi
     # each process computes on its own device; on the CPU they share the cores
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-    # threads that wait by spinning keep other processes from work
-    export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     exec "${PYTHON:-python}" -m torch.distributed.run \
         "${where[@]}" --nproc-per-node "$processes" "$@"
 }
