@@ -161,9 +161,14 @@ class AVLocalizer(BaseModule):
 
     def train(self, mode: bool = True) -> 'AVLocalizer':
         """Sets the mode of all modules that are not frozen."""
-        super().train(mode)
+        self.training = mode
+        for child in self.children():
+            # frozen encoders have hundreds of modules, which stay as they are
+            if child not in self._frozen:
+                child.train(mode)
         for module in self._frozen:
-            module.eval()
+            if module.training:
+                module.eval()
         return self
 
     def encode_visual(self, img: Tensor) -> Sequence[Tensor]:
