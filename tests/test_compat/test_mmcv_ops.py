@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-import mmxpl.compat.mmcv_ops as mmcv_ops
+from mmxpl import compat
 
 
 def in_new_process(code):
@@ -15,7 +15,7 @@ def in_new_process(code):
     return result.stdout.split()
 
 
-@pytest.mark.skipif(mmcv_ops.has_mmcv_ops(), reason='MMCV has its operators')
+@pytest.mark.skipif(compat.has_mmcv_ops(), reason='MMCV has its operators')
 def test_mmdet_imports_and_a_called_operator_names_itself():
     out = in_new_process(
         'from mmxpl.compat import ensure_mmcv_ops, has_mmcv_ops\n'
@@ -35,7 +35,7 @@ def test_mmdet_imports_and_a_called_operator_names_itself():
     assert 'pip install' in message
 
 
-@pytest.mark.skipif(mmcv_ops.has_mmcv_ops(), reason='MMCV has its operators')
+@pytest.mark.skipif(compat.has_mmcv_ops(), reason='MMCV has its operators')
 @pytest.mark.parametrize(
     'cfg',
     [
@@ -53,7 +53,7 @@ def test_mmdet_imports_and_a_called_operator_names_itself():
     ids=['resnet', 'swin', 'mobilenetv2', 'pvtv2', 'regnet'],
 )
 def test_plain_backbones_call_no_operator(cfg):
-    mmcv_ops.ensure_mmcv_ops()
+    compat.ensure_mmcv_ops()
     import mmdet.models  # noqa: F401
     import torch
     from mmdet.registry import MODELS
@@ -66,15 +66,15 @@ def test_plain_backbones_call_no_operator(cfg):
 
 
 def test_real_operators_are_left_alone(monkeypatch):
-    monkeypatch.setattr(mmcv_ops, 'has_mmcv_ops', lambda: True)
+    monkeypatch.setattr(compat, 'has_mmcv_ops', lambda: True)
     monkeypatch.delitem(sys.modules, 'mmcv.ops', raising=False)
-    mmcv_ops.ensure_mmcv_ops()
+    compat.ensure_mmcv_ops()
     assert 'mmcv._ext' not in sys.modules
     assert 'mmcv.ops' not in sys.modules
 
 
 def test_python_looks_for_no_special_attribute_in_the_stand_in():
-    stand_in = mmcv_ops._MissingOps('mmcv._ext')
+    stand_in = compat._MissingOps('mmcv._ext')
     assert not hasattr(stand_in, '__path__')
     with pytest.raises(RuntimeError, match='roi_align_forward'):
         stand_in.roi_align_forward(1, k=2)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-import mmxpl.compat.torchaudio as bridge
+import mmxpl.compat as bridge
 
 
 @pytest.fixture

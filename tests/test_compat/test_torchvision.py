@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-import mmxpl.compat.torchvision as bridge
+import mmxpl.compat as bridge
 
 # a torchvision whose native library does not load, as far as its import goes
 PACKAGE = """
