@@ -128,6 +128,33 @@ def test_prior_of_training_labels(run, refusal, vggss, tiny_world, tmp_path):
     assert 'fitted to the test' in refusal(*vggss, '--prior', train)
 
 
+def test_vision_only_maps_are_a_reference(run, refusal, vggss, tmp_path):
+    deaf = tmp_path / 'deaf'
+    deaf.mkdir()
+    for path in (tmp_path / 'maps').iterdir():
+        np.save(deaf / path.name, 1 - np.load(path))
+    options = ['--bootstrap', 0, '--json', tmp_path / 'out.json']
+    page = run(*vggss, '--vision-only', deaf, *options)
+    report = json.loads((tmp_path / 'out.json').read_text())
+    run('eval_maps.py', deaf, *vggss[2:], *options)
+    alone = json.loads((tmp_path / 'out.json').read_text())
+    assert report['reference']['vision'] == alone['scores']
+    assert report['protocol']['vision-only maps'] == str(deaf)
+    below = {
+        f'{rule}/{measure}'
+        for rule, values in report['scores'].items()
+        for measure, value in values.items()
+        if measure != 'mean_CIoU' and value < alone['scores'][rule][measure]
+    }
+    assert set(report['below_vision']) == below
+    assert below
+    assert page.count('†') == len(report['below_vision']) + 1
+    assert 'vision only |' in page
+    (deaf / 'clip-03.npy').unlink()
+    line = refusal(*vggss, '--vision-only', deaf)
+    assert '1 of 12 scored clips have no map (clip-03)' in line
+
+
 @pytest.mark.parametrize(
     ('array', 'said'),
     [

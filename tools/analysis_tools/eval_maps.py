@@ -55,6 +55,11 @@ def parse_args() -> argparse.Namespace:
         'whose mean is taken',
     )
     parser.add_argument(
+        '--vision-only',
+        metavar='MAPS',
+        help='add the row of maps that were made without sound, of all the clips',
+    )
+    parser.add_argument(
         '--bootstrap',
         type=int,
         default=1000,
@@ -126,12 +131,23 @@ def main() -> None:
         print(f'warning: {notice}', file=sys.stderr)
     prior = read_prior(args.prior, truth, ids) if args.prior else None
     rules = dict.fromkeys((*STANDARD, *(preset.rules if preset else ()), *SWEEP))
-    scores = score_files({'maps': maps}, truth, ids, tuple(rules), interpolation, prior)
+    rows = {'maps': maps}
+    source = {'maps': args.maps}
+    if args.vision_only:
+        rows['ref/vision'] = open_maps(args.vision_only)
+        lacking = sorted(set(ids) - rows['ref/vision'].ids)
+        if lacking:
+            raise DataError(
+                f'--vision-only {args.vision_only}: {len(lacking)} of {len(ids)} '
+                f'scored clips have no map ({name_some(lacking)}). Make these maps.'
+            )
+        source['vision-only maps'] = args.vision_only
+    scores = score_files(rows, truth, ids, tuple(rules), interpolation, prior)
     report = build_report(
         scores,
         expected,
         {
-            'maps': args.maps,
+            **source,
             'annotations': f'{args.ann} ({args.ann_format}, {args.target})',
             'list': args.list or 'all annotated ids',
         },

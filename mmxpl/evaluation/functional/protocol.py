@@ -11,6 +11,7 @@ REFERENCE_NAMES = {
     'ref/disc': 'centred disc',
     'ref/whole': 'whole image',
     'ref/prior': 'mean-GT prior',
+    'ref/vision': 'vision only',
     'ref/oracle': 'oracle',
 }
 """dict[str, str]: names of the reference rows in tables."""

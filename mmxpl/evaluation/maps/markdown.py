@@ -7,10 +7,11 @@ from mmxpl.utils.ids import name_some
 from ..functional import ALL_RULES, REFERENCE_NAMES, markdown_table
 from .report import MEASURES
 
-REFERENCES = ('disc', 'whole', 'prior', 'oracle')
+REFERENCES = ('disc', 'whole', 'prior', 'vision', 'oracle')
 """tuple[str]: reference rows in the order of the table."""
 
 _FOOTNOTE = '\\* below the centred disc, which neither looks nor listens.'
+_DEAF_FOOTNOTE = '† below the vision-only maps, which do not listen.'
 
 
 def format_markdown(report: Mapping, classes: bool = False) -> str:
@@ -22,9 +23,11 @@ def format_markdown(report: Mapping, classes: bool = False) -> str:
 
     Returns:
         str: A Markdown page. A score below the centred disc's under the same
-        rule, on the same samples, is marked.
+        rule, on the same samples, is marked, and one below that of vision-only maps.
     """
     parts = [_main_table(report), _FOOTNOTE]
+    if 'vision' in report['reference']:
+        parts.append(_DEAF_FOOTNOTE)
     if 'sweep' in report:
         parts.append(_sweep_line(report))
     if 'preset' in report:
@@ -48,6 +51,8 @@ def _main_table(report: Mapping) -> str:
         cells = [f'{rule} ({ALL_RULES[rule].sign})']
         for measure in MEASURES:
             cell = _score(values[measure], disc[measure])
+            if f'{rule}/{measure}' in report.get('below_vision', ()):
+                cell += '†'
             if measure in intervals:
                 low, high = intervals[measure]
                 cell += f' [{low:.1f}, {high:.1f}]'
@@ -75,7 +80,7 @@ def _sweep_line(report: Mapping) -> str:
     found = [
         f'{name} {row["CIoU@0.5"]:.2f} / {row["AUC"]:.2f} at {row["threshold"]:.2f}'
         for name, row in ((n, b['by_CIoU@0.5']) for n, b in best.items())
-        if name in ('maps', 'disc')
+        if name in ('maps', 'disc', 'vision')
     ]
     return (
         'Best of 19 fixed thresholds 0.05 ... 0.95, **chosen on the evaluated set '

@@ -182,7 +182,8 @@ def build_report(
     """Gathers scores, references, groups and protocol as plain data.
 
     Args:
-        scores (MapScores): Of a single model, named 'maps', and the references.
+        scores (MapScores): Of a single model, named 'maps', and the references, among
+        them perhaps vision-only maps, named 'ref/vision'.
         expected (Collection[str]): Ids that the protocol's list has.
         source (Mapping[str, str]): Further lines of the protocol.
         interpolation (str): How maps were resized, a key of ``INTERPOLATIONS``.
@@ -195,8 +196,8 @@ def build_report(
 
     Returns:
         dict: ``scores`` by rule and ``reference`` by row and rule, in per cent;
-        ``below_disc``, ``intervals``, ``sweep``, ``groups``, ``preset`` and
-        ``protocol``.
+        ``below_disc``, ``below_vision``, ``intervals``, ``sweep``, ``groups``,
+        ``preset`` and ``protocol``.
     """
     rules = [rule for rule in scores.rules if rule not in SWEEP]
     rows = {
@@ -221,12 +222,13 @@ def build_report(
     }
     maps = rows.pop('maps')
     report = {'scores': maps, 'reference': rows, 'protocol': protocol}
-    report['below_disc'] = [
-        f'{rule}/{measure}'
-        for rule, values in maps.items()
-        for measure in MEASURES
-        if values[measure] < rows['disc'][rule][measure]
-    ]
+    for reference in [name for name in ('disc', 'vision') if name in rows]:
+        report[f'below_{reference}'] = [
+            f'{rule}/{measure}'
+            for rule, values in maps.items()
+            for measure in MEASURES
+            if values[measure] < rows[reference][rule][measure]
+        ]
     if resamples:
         report['intervals'] = _intervals(scores, rules, resamples, seed)
         protocol['intervals'] = (
