@@ -2,13 +2,12 @@
 
 from .av_dataset import AVDataset
 from .av_json import AVJsonDataset
+from .clip_pairing import DuetDataset, NegativeAudioDataset
 from .dataset_wrappers import ConcatDataset, SplitDataset
-from .duet import DuetDataset
 from .flickr_soundnet import FlickrSoundNetDataset
 from .id_list import read_clip_list, read_id_list
-from .negative_audio import NegativeAudioDataset
 from .samplers import CurriculumSampler
-from .splits import check_disjoint, collect_config_ids, collect_ids, select_subset
+from .splits import check_disjoint, collect_ids, select_subset
 from .transforms import (
     LoadAudio,
     LoadFeatures,
@@ -36,7 +35,6 @@ __all__ = [
     'VGGSSDataset',
     'av_collate',
     'check_disjoint',
-    'collect_config_ids',
     'collect_ids',
     'read_clip_list',
     'read_id_list',

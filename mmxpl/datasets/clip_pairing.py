@@ -1,15 +1,27 @@
-"""Choice of another clip for each clip, and exchange of sounds between clips.
+"""Clips with the sounds or beside the frames of other clips.
 
 Every choice depends on a seed and on ids alone.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch.utils.data import Dataset
 
+from mmxpl.registry import DATASETS
+from mmxpl.structures import ORIGINAL, rasterize_boxes
 from mmxpl.utils import DataError
+
+from .transforms.formatting import require_media
+
+if TYPE_CHECKING:
+    from .av_dataset import AVDataset
+
+AUDIO_KINDS = (ORIGINAL, 'silence', 'noise', 'shuffled', 'offscreen')
 
 
 class ClipClasses(NamedTuple):
@@ -20,14 +32,11 @@ class ClipClasses(NamedTuple):
 
 
 def clip_classes(info: dict) -> ClipClasses:
-    """Collects the classes that the annotation of a clip names.
+    """Collects the classes of a clip: its category and those of its objects.
 
     Args:
         info (dict): Entry of the clip with ``category`` and optionally ``objects``,
             each with ``category`` and ``sounding``.
-
-    Returns:
-        ClipClasses: Shown and heard classes, both with the category.
 
     Raises:
         DataError: If the clip has no category.
@@ -45,16 +54,7 @@ def clip_classes(info: dict) -> ClipClasses:
 
 
 def rng_of(sample_id: str, purpose: str, seed: int) -> np.random.Generator:
-    """Creates the random generator of one clip, independent of all other clips.
-
-    Args:
-        sample_id (str): Id of the clip.
-        purpose (str): Purpose; generators for different purposes differ.
-        seed (int): Seed.
-
-    Returns:
-        np.random.Generator: Freshly seeded generator.
-    """
+    """Creates the random generator of one clip for one purpose."""
     digest = hashlib.sha256(f'{seed}\n{purpose}\n{sample_id}'.encode()).digest()
     return np.random.default_rng(int.from_bytes(digest, 'little'))
 
@@ -125,3 +125,247 @@ def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
     for i, sound in zip(chosen, sounds[1:] + sounds[:1], strict=True):
         entries[i]['audio_path'], entries[i]['frame_time'] = sound
     return len(chosen)
+
+
+class _PairedDataset(Dataset):
+    """Base class of test sets that combine the clips of a labeled set."""
+
+    def __init__(self, dataset: 'dict | AVDataset', seed: int) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        if not self.dataset.labeled:
+            raise DataError(
+                f'{type(self).__name__} needs a labeled data set: set labeled=True in '
+                'the inner config.'
+            )
+        self.seed = seed
+
+    @property
+    def metainfo(self) -> dict:
+        """dict: meta information of the inner set."""
+        info = dict(self.dataset.metainfo)
+        # the hash is that of the clips, not of these samples
+        info.pop('id_list_hash', None)
+        return info
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """list[str]: ids of the clips, each once."""
+        return self.dataset.sample_ids
+
+    def __len__(self) -> int:
+        self.dataset.full_init()
+        return len(self.dataset)
+
+    def _check_index(self, idx: int) -> None:
+        if not 0 <= idx < len(self):
+            raise IndexError(f'index {idx} is out of range for {len(self)} samples')
+
+    def _classes(self) -> list[ClipClasses]:
+        count = len(self.dataset)
+        return [clip_classes(self.dataset.get_data_info(i)) for i in range(count)]
+
+    def _choose(self, purpose: str, suits: Callable[[int, int], bool]) -> list[int]:
+        return choose_partners(self.sample_ids, suits, purpose, self.seed)
+
+
+@DATASETS.register_module()
+class NegativeAudioDataset(_PairedDataset):
+    """Every clip of a labeled data set with each of several kinds of sound.
+
+    - 'original': the sound of the clip.
+    - 'silence': zeros.
+    - 'noise': white Gaussian noise.
+    - 'shuffled': the sound of any other clip.
+    - 'offscreen': the sound of another clip none of whose sounding classes is in the
+      frame. Classes are the ``category`` of the clip and those of its ``objects`` (with
+      ``category`` and ``sounding``), if the annotation has them.
+
+    The kinds are those of vssl_eval (Juanola et al., ICASSP 2025, arXiv 2410.01020)
+    except 'shuffled', which may add a sound whose source is in the frame. Sounds are
+    chosen by ``seed`` and the ids alone.
+
+    The samples of a clip follow each other. A negative one has the id ``<id>@<kind>``,
+    the meta information ``audio_kind``, an empty ``gt_map`` and no box.
+
+    Args:
+        dataset (dict | AVDataset): Labeled :class:`AVDataset` or its config; its
+            pipeline ends with ``PackAVInputs``.
+        kinds (Sequence[str]): Kinds of sound, a selection of :data:`AUDIO_KINDS`.
+        seed (int): Seed of the noise and of the choice of sounds.
+        noise_std (float): Standard deviation of the noise, which is not clipped; sounds
+            are in [-1, 1]. The default is that of vssl_eval.
+    """
+
+    def __init__(
+        self,
+        dataset: 'dict | AVDataset',
+        kinds: Sequence[str] = (ORIGINAL, 'silence', 'noise', 'offscreen'),
+        seed: int = 0,
+        noise_std: float = 1.0,
+    ) -> None:
+        unknown = set(kinds) - set(AUDIO_KINDS)
+        if unknown or not kinds or len(set(kinds)) < len(kinds):
+            raise ValueError(
+                f'kinds must be different ones out of {AUDIO_KINDS}, got {kinds!r}.'
+            )
+        if not noise_std > 0:
+            raise ValueError(f'noise_std must be positive, got {noise_std!r}.')
+        super().__init__(dataset, seed)
+        self.kinds = tuple(kinds)
+        self.noise_std = noise_std
+        self._partners: dict[str, list[int]] = {}
+
+    @property
+    def metainfo(self) -> dict:
+        """dict: meta information of the inner set, ``n_expected`` for all kinds."""
+        info = super().metainfo
+        if 'n_expected' in info:
+            info['n_expected'] *= len(self.kinds)
+        return info
+
+    def full_init(self) -> None:
+        """Reads the inner set and chooses the sounds of other clips.
+
+        Raises:
+            DataError: If there is no sound for a clip.
+        """
+        self.dataset.full_init()
+        if 'shuffled' in self.kinds and 'shuffled' not in self._partners:
+            self._partners['shuffled'] = self._choose('shuffled', lambda i, j: True)
+        if 'offscreen' in self.kinds and 'offscreen' not in self._partners:
+            classes = self._classes()
+            self._partners['offscreen'] = self._choose(
+                'offscreen', lambda i, j: not classes[i].shown & classes[j].heard
+            )
+
+    def __len__(self) -> int:
+        return super().__len__() * len(self.kinds)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Makes the entry of a clip with the id and sound of a sample."""
+        self.full_init()
+        self._check_index(idx)
+        clip, number = divmod(idx, len(self.kinds))
+        kind = self.kinds[number]
+        info = self.dataset.get_data_info(clip)
+        if kind in self._partners:
+            partner = self.dataset.get_data_info(self._partners[kind][clip])
+            for key in ('audio_path', 'frame_time'):
+                info[key] = partner[key]
+        if kind != ORIGINAL:
+            info['sample_id'] += f'@{kind}'
+        return dict(info, sample_idx=idx, audio_kind=kind)
+
+    def __getitem__(self, idx: int) -> dict:
+        """Loads and packs one sample, see :class:`PackAVInputs`.
+
+        Raises:
+            DataError: If a file cannot be used or the pipeline draws no ground truth.
+        """
+        info = self.get_data_info(idx)
+        kind, sample_id = info['audio_kind'], info['sample_id']
+        if kind == ORIGINAL:
+            packed = self.dataset[idx // len(self.kinds)]
+            packed['data_samples'].set_metainfo(dict(audio_kind=kind))
+            return packed
+        packed = self.dataset.pipeline(info)
+        if packed is None or 'gt_map' not in packed['data_samples']:
+            raise DataError(
+                f"The pipeline gave '{sample_id}' no ground truth: it must have "
+                'RasterizeTargets and end with PackAVInputs.'
+            )
+        sample = packed['data_samples']
+        sample.set_metainfo(dict(audio_kind=kind))
+        sample.gt_map = torch.zeros_like(sample.gt_map)
+        sample.gt_instances = InstanceData(bboxes=torch.zeros(0, 4))
+        if kind in ('silence', 'noise'):
+            inputs = require_media(packed, f"NegativeAudioDataset's {kind}")['inputs']
+            sound = torch.zeros_like(inputs['audio'])
+            if kind == 'noise':
+                rng = rng_of(sample_id, 'noise', self.seed)
+                noise = rng.standard_normal(sound.shape, np.float32)
+                sound = torch.from_numpy(noise * np.float32(self.noise_std))
+            inputs['audio'] = sound
+        return packed
+
+
+@DATASETS.register_module()
+class DuetDataset(_PairedDataset):
+    """Every clip beside a clip of other classes, with both sounds mixed.
+
+    Follows VGGSound-Duet (Mo & Tian, Audio-Visual Grouping Network, CVPR 2023; code
+    stoneMo/AVGN): the two frames are joined from left to right and the waveforms are
+    added. The right clip is chosen by ``seed`` and the ids such that no class sounds in
+    both; the public list of pairs is not read.
+
+    A sample has the id ``<left>+<right>``, an image twice as wide, the boxes of both
+    clips in the joined frame with ``source_ids`` 0 (left) and 1 (right) in
+    ``gt_instances``, and their union as ``gt_map``.
+    :class:`mmxpl.evaluation.MultiSourceMetric` scores it.
+
+    Args:
+        dataset (dict | AVDataset): Labeled :class:`AVDataset` with boxes or its config;
+            its pipeline ends with ``PackAVInputs``.
+        seed (int): Seed of the choice of the right clips.
+    """
+
+    def __init__(self, dataset: 'dict | AVDataset', seed: int = 0) -> None:
+        super().__init__(dataset, seed)
+        self._right: list[int] | None = None
+
+    def full_init(self) -> None:
+        """Reads the inner set and chooses the right clips.
+
+        Raises:
+            DataError: If there is none for a clip.
+        """
+        if self._right is not None:
+            return
+        self.dataset.full_init()
+        classes = self._classes()
+        self._right = self._choose(
+            'duet', lambda i, j: not classes[i].heard & classes[j].heard
+        )
+
+    def __getitem__(self, idx: int) -> dict:
+        """Loads and joins the clip of an index and its right neighbour.
+
+        Raises:
+            DataError: If a file cannot be used or a clip has no boxes.
+        """
+        self._check_index(idx)
+        self.full_init()
+        pair = [
+            require_media(self.dataset[i], 'DuetDataset')
+            for i in (idx, self._right[idx])
+        ]
+        sample, other = (packed['data_samples'] for packed in pair)
+        boxes = []
+        for part, shift in ((sample, 0.0), (other, 0.5)):
+            if 'gt_instances' not in part or 'gt_map' not in part:
+                raise DataError(
+                    f"'{part.sample_id}' has no boxes or no gt_map: DuetDataset needs "
+                    'annotated boxes and RasterizeTargets in the pipeline.'
+                )
+            box = part.gt_instances.bboxes.clone()
+            box[:, 0::2] = box[:, 0::2] / 2 + shift
+            boxes.append(box)
+        height, width = sample.img_shape
+        sample.set_metainfo(
+            dict(
+                sample_id=f'{sample.sample_id}+{other.sample_id}',
+                img_shape=(height, 2 * width),
+            )
+        )
+        joined = torch.cat(boxes)
+        sample.gt_instances = InstanceData(
+            bboxes=joined,
+            source_ids=torch.tensor([0] * len(boxes[0]) + [1] * len(boxes[1])),
+        )
+        # rounding to single precision must not lose a pixel
+        sample.gt_map = rasterize_boxes(joined.double() + 1e-7, len(sample.gt_map))
+        inputs = {
+            'img': torch.cat([packed['inputs']['img'] for packed in pair], dim=2),
+            'audio': sum(packed['inputs']['audio'] for packed in pair),
+        }
+        return {'inputs': inputs, 'data_samples': sample}

@@ -179,19 +179,6 @@ def collect_ids(
     return parts
 
 
-def collect_config_ids(cfg: Mapping) -> dict[str, list[str]]:
-    """Collects the ids of every part of the data that a config names.
-
-    Args:
-        cfg (Mapping): Config with ``train_dataloader``, ``val_dataloader`` and
-            ``test_dataloader``, each optional.
-
-    Returns:
-        dict[str, list[str]]: See :func:`collect_ids`.
-    """
-    return collect_ids(**{split: cfg.get(f'{split}_dataloader') for split in SPLITS})
-
-
 def _leaves(data: Any) -> Iterator[Any]:
     """Walks through loaders, configs and wrappers to the data sets themselves."""
     if data is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmxpl.datasets import check_disjoint, collect_config_ids
+from mmxpl.datasets import check_disjoint, collect_ids
 from mmxpl.engine.schedules import count_warmup_epochs
 from mmxpl.registry import DATASETS
 from mmxpl.utils.cli import load_config
@@ -32,7 +32,7 @@ def test_every_config_of_real_data_is_tested():
 def test_lists_and_targets(data, name):
     folder, source = LISTS[name]
     cfg = Config.fromfile(ROOT / name)
-    parts = collect_config_ids(cfg)
+    parts = collect_ids(cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
     check_disjoint(parts)
     labeled, unlabeled, val, test = parts.values()
     assert labeled == ['clip-00', 'clip-01']

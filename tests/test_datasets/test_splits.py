@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, Dataset
 from mmxpl.datasets import (
     VGGSSDataset,
     check_disjoint,
-    collect_config_ids,
     collect_ids,
     read_id_list,
 )
@@ -161,6 +160,11 @@ def _cfg(root, **changes):
             'test_dataloader': {'dataset': parts['test']},
         }
     )
+
+
+def collect_config_ids(cfg):
+    names = ('train', 'val', 'test')
+    return collect_ids(**{name: cfg.get(f'{name}_dataloader') for name in names})
 
 
 def test_ids_of_a_config(tiny_world):

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from mmengine.config import Config
 
-from mmxpl.datasets import check_disjoint, collect_config_ids
+from mmxpl.datasets import check_disjoint, collect_ids
 from mmxpl.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,9 @@ def test_s4_is_semi_supervised_by_its_masks(convert, tmp_path, monkeypatch, caps
     assert len(read_list(root, 'unlabeled')) == 8
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(root))
     cfg = Config.fromfile(ROOT / 'configs/xpl/xpl_avs_s4.py')
-    check_disjoint(collect_config_ids(cfg))
+    check_disjoint(
+        collect_ids(cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    )
     train = DATASETS.build(cfg.train_dataloader.dataset)
     labeled, unlabeled = train.datasets
     assert [len(labeled), len(unlabeled)] == [2, 8]
