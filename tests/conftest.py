@@ -366,8 +366,7 @@ def write_checkpoint(path: Path, cfg: Config) -> Path:
     """Writes weights that are not those of a fresh learner, as training does."""
     import torch
 
-    from mmxpl.registry import MODELS
-    from mmxpl.utils.setup_env import register_all_modules
+    from mmxpl.registry import MODELS, register_all_modules
 
     register_all_modules(init_default_scope=False)
     torch.manual_seed(3)

@@ -225,7 +225,7 @@ def warm_up():
     import importlib
 
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
-    from mmxpl.utils.setup_env import register_all_modules
+    from mmxpl.registry import register_all_modules
 
     register_all_modules(init_default_scope=False)
     for name in MODULES:

@@ -104,7 +104,7 @@ def main() -> None:
 
     # imported late: a wrong argument is then answered at once
     from mmxpl.engine.dist import close_dist
-    from mmxpl.engine.resume.work_dir_lock import lock_work_dir
+    from mmxpl.engine.resume.work_dir import lock_work_dir
     from mmxpl.engine.runner import build_runner
 
     with lock_work_dir(cfg.work_dir):

@@ -11,12 +11,11 @@ from mmengine.device import get_device
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.resume.compatibility import compare_weights
-from mmxpl.models.init import without_init_cfg
-from mmxpl.registry import MODELS, TRANSFORMS
+from mmxpl.models.pretrained import without_init_cfg
+from mmxpl.registry import MODELS, TRANSFORMS, register_all_modules
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import embedded_config, read_checkpoint, refuse_unregistered
 from mmxpl.utils.cli import load_config
-from mmxpl.utils.setup_env import register_all_modules
 
 
 def load_learner(

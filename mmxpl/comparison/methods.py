@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.engine.optim import count_warmup_epochs
 from mmxpl.utils import config_overrides as config_files
 from mmxpl.utils.cli import add_config_options, load_config
 from mmxpl.utils.errors import DataError

@@ -11,7 +11,7 @@ from .hooks import (
     PseudoLabelMonitorHook,
     PseudoLabelStripHook,
 )
-from .optim_wrappers import AmpOptimWrapper, TrainableOptimWrapperConstructor
+from .optim import AmpOptimWrapper, ShortWarmupLR, TrainableOptimWrapperConstructor
 from .resume import (
     AtomicCheckpointHook,
     CheckpointGuardHook,
@@ -19,7 +19,6 @@ from .resume import (
     ResumableTrainLoop,
     RunStateHook,
 )
-from .schedules import ShortWarmupLR
 
 __all__ = [
     'AmpOptimWrapper',

@@ -12,13 +12,13 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmxpl.compat import cache_yapf, ensure_torchvision, ensure_yapf
+from mmxpl.registry import register_all_modules
 from mmxpl.utils.checkpoint import load_weights_only
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.parallel import unwrap
-from mmxpl.utils.setup_env import register_all_modules
 
 from .dist import explain_lost_rank, use_cpu_dist
-from .optim_wrappers import use_amp_everywhere
+from .optim import use_amp_everywhere
 from .training_summary import describe_result, describe_training
 
 # of MMEngine's own, which it drops itself where they are None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmxpl.utils import DataError
 
-from .init import without_init_cfg
+from .pretrained import without_init_cfg
 
 KINDS = dict(visual='visual_backbone', sound='audio_encoder')
 

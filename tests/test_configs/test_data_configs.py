@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.datasets import check_disjoint, collect_ids
-from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.engine.optim import count_warmup_epochs
 from mmxpl.registry import DATASETS
 from mmxpl.utils.cli import load_config
 

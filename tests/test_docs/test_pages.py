@@ -8,7 +8,7 @@ import pytest
 from mmengine.utils import get_object_from_string
 
 from mmxpl import registry
-from mmxpl.utils.setup_env import register_all_modules
+from mmxpl.registry import register_all_modules
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'

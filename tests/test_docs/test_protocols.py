@@ -9,8 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.datasets.synthetic import preset, write_world
-from mmxpl.registry import DATASETS, METRICS
-from mmxpl.utils.setup_env import register_all_modules
+from mmxpl.registry import DATASETS, METRICS, register_all_modules
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'docs' / 'protocols.md').read_text(encoding='utf-8')

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmxpl.engine.resume.newest_checkpoint import find_newest
+from mmxpl.engine.resume.work_dir import find_newest
 from mmxpl.utils.checkpoint import read_checkpoint
 from tests.test_engine.tiny_training import (
     NUM_UNLABELED,

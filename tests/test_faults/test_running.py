@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from mmxpl.engine.resume.work_dir_lock import lock_work_dir
+from mmxpl.engine.resume.work_dir import lock_work_dir
 
 pytestmark = pytest.mark.slow
 

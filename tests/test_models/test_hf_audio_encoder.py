@@ -11,7 +11,7 @@ from mmxpl.models.encoders.hf_audio_encoder import (
     FbankFrontend,
     WaveformFrontend,
 )
-from mmxpl.models.encoders.pretrained import import_optional
+from mmxpl.models.pretrained import import_optional
 from mmxpl.registry import MODELS
 from mmxpl.utils.errors import DataError
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmxpl.models import HFVisionBackbone
-from mmxpl.models.encoders.pretrained import Renormalize, import_optional
+from mmxpl.models.pretrained import Renormalize, import_optional
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils.errors import DataError

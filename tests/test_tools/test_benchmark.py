@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmxpl.datasets.samplers import set_batch_size
-from mmxpl.registry import MODELS
-from mmxpl.utils.setup_env import register_all_modules
+from mmxpl.registry import MODELS, register_all_modules
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_synthetic.py'

@@ -11,7 +11,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from mmxpl.models.init import without_init_cfg
+from mmxpl.models.pretrained import without_init_cfg
+from mmxpl.registry import register_all_modules
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import (
     embedded_config,
@@ -20,7 +21,6 @@ from mmxpl.utils.checkpoint import (
     read_meta,
     refuse_unregistered,
 )
-from mmxpl.utils.setup_env import register_all_modules
 
 
 class Payload:

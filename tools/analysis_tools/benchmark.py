@@ -167,8 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from mmengine.device import get_device
 
         from mmxpl.datasets.samplers import set_batch_size
-        from mmxpl.registry import MODELS
-        from mmxpl.utils.setup_env import register_all_modules
+        from mmxpl.registry import MODELS, register_all_modules
 
         register_all_modules()
         set_batch_size(cfg.train_dataloader)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mmxpl.datasets.dataset_wrappers import dataset_config
-from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.engine.optim import count_warmup_epochs
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     add_config_options,

@@ -29,7 +29,7 @@ from mmxpl.utils.parallel import count_rows, gather_rows, unwrap
 
 from ..ordered_pass import ordered_pass
 from ..resume.checkpoint_hook import checkpoint_folder
-from ..resume.newest_checkpoint import named_files
+from ..resume.work_dir import named_files
 
 VIEWS = ('canonical', 'train')
 

@@ -19,7 +19,7 @@ from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import remove_drafts, write_atomically
 
-from .newest_checkpoint import choose_newest, number_run
+from .work_dir import choose_newest, number_run
 
 PREEMPTED = 'preempted.pth'
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmxpl.datasets.samplers import set_batch_size
-from mmxpl.engine.schedules import count_warmup_epochs
+from mmxpl.engine.optim import count_warmup_epochs
 from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError, explain_worker_death
 
@@ -63,7 +63,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         max_epochs (int): number of epochs.
         warmup_epochs (int | float): epochs without pseudo-labels or, below 1, their
             share of ``max_epochs``; see
-            :func:`mmxpl.engine.schedules.count_warmup_epochs`.
+            :func:`mmxpl.engine.optim.count_warmup_epochs`.
         **kwargs: further arguments of
             :class:`mmengine.runner.EpochBasedTrainLoop`.
 

@@ -16,16 +16,24 @@ from .ciou import (
     success_rate,
     upsample_maps,
 )
-from .extended import (
+from .multi_source import (
+    ASSIGNMENTS,
+    assigned_scores,
+    pairwise_ap,
+    pairwise_ciou,
+    worst_of_group,
+)
+from .negatives import (
+    active_area,
+    area_auc,
     extended_ap,
+    harmonic_mean,
     localization_accuracy,
     map_confidence,
     max_f1,
     precision_recall,
+    universal_threshold,
 )
-from .interactive import worst_of_group
-from .multi_source import ASSIGNMENTS, assigned_scores, pairwise_ap, pairwise_ciou
-from .negative_audio import active_area, area_auc, harmonic_mean, universal_threshold
 from .protocol import (
     REFERENCE_NAMES,
     describe_rules,

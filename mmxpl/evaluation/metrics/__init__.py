@@ -2,12 +2,10 @@
 
 from .box_ap_metric import BoxAPMetric
 from .ciou_metric import CIoUMetric
-from .extended_metric import ExtendedMetric
-from .interactive_metric import InteractiveMetric
 from .map_dumper import MapDumper
 from .map_metric import MapMetric
-from .multi_source_metric import MultiSourceMetric
-from .negative_audio_metric import NegativeAudioMetric
+from .multi_source_metric import InteractiveMetric, MultiSourceMetric
+from .negatives_metric import ExtendedMetric, NegativeAudioMetric
 from .segmentation_metric import SegmentationMetric
 
 __all__ = [

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmxpl.registry import MODELS
 
-from .pretrained import Renormalize
+from ..pretrained import Renormalize
 
 # width and depth, as multiples of lite0's
 ARCHS = {

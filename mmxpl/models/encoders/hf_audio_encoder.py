@@ -7,10 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.compat import torchaudio_transforms
-from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .pretrained import HFModule, import_optional, read_config, weights_error
+from ..pretrained import (
+    HFModule,
+    PretrainedError,
+    import_optional,
+    read_config,
+    weights_error,
+)
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin

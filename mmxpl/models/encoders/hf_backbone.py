@@ -8,13 +8,13 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .pretrained import (
+from ..pretrained import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     HFModule,
+    PretrainedError,
     Renormalize,
     import_optional,
     read_config,

@@ -7,10 +7,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmxpl.models.init import PretrainedError
 from mmxpl.registry import MODELS
 
-from .pretrained import Renormalize, import_optional, weights_error
+from ..pretrained import PretrainedError, Renormalize, import_optional, weights_error
 
 
 @MODELS.register_module()

@@ -15,8 +15,8 @@ from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
 from mmxpl.utils.errors import DataError
 
-from ..init import PretrainedError, check_loaded, explain, pretrained_parts
 from ..localizers.av_localizer import Localization
+from ..pretrained import PretrainedError, check_loaded, explain, pretrained_parts
 
 
 @MODELS.register_module()

@@ -4,12 +4,16 @@ import torch
 from mmengine.structures import PixelData
 from torch.nn import functional as F
 
+from mmxpl.evaluation import InteractiveMetric
 from mmxpl.evaluation.functional import (
+    auc,
+    evaluate_maps,
     pixel_ap,
     rasterize_boxes,
+    success_rate,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
 
 SIZE = 32
@@ -86,3 +90,30 @@ def test_source_without_a_pixel():
     samples[2].gt_instances.bboxes = torch.tensor([[0.5, 0.5, 0.501, 0.9]])
     with pytest.raises(DataError, match='clip_002.*covers no pixel'):
         evaluate(samples)
+
+
+def interactive_scores(samples, **settings):
+    return evaluate_samples('InteractiveMetric', samples, **settings)
+
+
+def test_interactive_scores(logged):
+    samples = scored_samples()  # the last image has one sound
+    scores = interactive_scores(samples)
+    for i, rule in enumerate(('median_strict', 'adaptive')):
+        maps, gt = stack_maps(samples, 'b')
+        cious = evaluate_maps({'b': maps}, gt, ['median_strict', 'adaptive'])
+        worst = torch.stack([c.min(0).values for c in cious['b'].split(2)])[:, i]
+        expected = 100 * success_rate(worst).item()
+        assert scores[f'interactive/b/IIoU_{rule}'] == expected
+        assert scores[f'interactive/b/IAUC_{rule}'] == 100 * auc(worst).item()
+    assert 'interactive/ref/oracle/IIoU_adaptive' in scores
+    assert 'images: 1 of 1 sounds, 4 of 2 sounds' in logged()
+
+
+def test_interactive_needs_groups():
+    with pytest.raises(DataError, match=r"more than one sound.*'sample_id'"):
+        interactive_scores(scored_samples(), group_by='sample_id')
+    with pytest.raises(DataError, match="clip_000.*'scene'.*group_by"):
+        interactive_scores(scored_samples(), group_by='scene')
+    with pytest.raises(ValueError, match='rules must be out of'):
+        InteractiveMetric(rules=['best'])

@@ -1,8 +1,10 @@
-"""Checks of the data before training."""
+"""Checks of the data before training, and of losses and weights during it."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
@@ -12,7 +14,10 @@ from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
 from mmxpl.models.features import encoder_of, weights_digest
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.checks import nonfinite_entries
 from mmxpl.utils.parallel import unwrap
+
+from ..resume.checkpoint_hook import last_good
 
 
 @HOOKS.register_module()
@@ -133,3 +138,61 @@ def _steps(dataset: Any) -> Iterator[Any]:
     if hasattr(dataset, 'dataset'):
         yield from _steps(dataset.dataset)
     yield from getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+
+
+_REMEDY = 'Look at these clips, lower the learning rate, and go on with --resume.'
+
+
+@HOOKS.register_module()
+class InvalidLossHook(Hook):
+    """Raises at the first loss that is NaN or infinite and names the clips.
+
+    Weights and states of the optimizer, which can be NaN after a finite loss, are
+    checked before they are saved, so that the last checkpoint is always usable.
+    """
+
+    # before anything is logged or saved
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._batch = ''
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Checks every value that the learner returns.
+
+        Raises:
+            DataError: If one is NaN or infinite.
+        """
+        samples = (data_batch or {}).get('data_samples', ())
+        self._batch = ', '.join(sample.sample_id for sample in samples)
+        values = {k: float(torch.as_tensor(v).detach()) for k, v in outputs.items()}
+        bad = [f'{k} is {v}' for k, v in values.items() if not math.isfinite(v)]
+        if bad:
+            raise DataError(
+                f'Iteration {runner.iter + 1}: {", ".join(bad)}. The batch '
+                f'was {self._batch}. {last_good(runner)} {_REMEDY}'
+            )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Checks weights and optimizer.
+
+        Raises:
+            DataError: If a value is NaN or infinite.
+        """
+        bad = [
+            name
+            for key in ('state_dict', 'optimizer')
+            for name in nonfinite_entries(checkpoint.get(key), key)
+        ]
+        if bad:
+            raise DataError(
+                f'Iteration {checkpoint["meta"]["iter"]}: {len(bad)} tensors, such as '
+                f'{bad[0]}, are NaN or infinite, and are not saved. The last '
+                f'batch was {self._batch}. {last_good(runner)} {_REMEDY}'
+            )

@@ -8,7 +8,12 @@ from mmxpl.evaluation.functional import (
     active_area,
     area_auc,
     auc,
+    evaluate_maps,
+    extended_ap,
     harmonic_mean,
+    localization_accuracy,
+    map_confidence,
+    max_f1,
     success_rate,
     upsample_maps,
 )
@@ -91,3 +96,31 @@ def test_negative_audio_needs_both_kinds():
     del sample['audio_kind']
     with pytest.raises(DataError, match='clip_001.*no audio_kind'):
         NegativeAudioMetric(models=['a']).process(None, [sample])
+
+
+def extended_scores(samples, **settings):
+    return evaluate_samples('ExtendedMetric', samples, **settings)
+
+
+def test_extended_scores():
+    samples = scored_samples(12, negative=True)
+    scores = extended_scores(samples)
+    for model in ('a', 'b'):
+        maps, gt = stack_maps(samples, model)
+        visible = gt.flatten(1).any(1)
+        assert visible.sum() == 8
+        rows = evaluate_maps({'a': maps}, gt, ['median'])
+        case = (map_confidence(maps, SIZE), rows['a'][:, 0], visible)
+        assert scores[f'extended/{model}/AP'] == 100 * extended_ap(*case).item()
+        assert scores[f'extended/{model}/max-F1'] == 100 * max_f1(*case).item()
+        accuracy = 100 * localization_accuracy(rows['a'][:, 0], visible).item()
+        assert scores[f'extended/{model}/LocAcc'] == accuracy
+    disc = 100 * localization_accuracy(rows['ref/disc'][:, 0], visible).item()
+    assert scores['extended/ref/disc/LocAcc'] == disc
+    assert 'extended/ref/disc/AP' not in scores
+
+
+def test_extended_set_without_a_source():
+    samples = [s for s in scored_samples(negative=True) if not s.gt_map.any()]
+    with pytest.raises(DataError, match='no sample with a visible source'):
+        extended_scores(samples)

@@ -5,7 +5,7 @@ import sys
 def test_scope_and_registries_in_a_new_process():
     code = (
         'from mmengine.registry import DefaultScope\n'
-        'from mmxpl.utils.setup_env import register_all_modules\n'
+        'from mmxpl.registry import register_all_modules\n'
         'register_all_modules(init_default_scope=False)\n'
         'assert DefaultScope.get_current_instance() is None\n'
         "DefaultScope.get_instance('other', scope_name='mmdet')\n"

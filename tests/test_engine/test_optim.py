@@ -1,16 +1,18 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_WRAPPERS
 from mmengine.registry import DefaultScope
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
-from mmxpl.engine import optim_wrappers
-from mmxpl.registry import MODELS, OPTIM_WRAPPERS
+from mmxpl.engine import optim
+from mmxpl.engine.optim import count_warmup_epochs
+from mmxpl.registry import MODELS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils import DataError
 
@@ -21,7 +23,7 @@ needs_gpu = pytest.mark.skipif(
 
 @pytest.fixture
 def cpu(monkeypatch):
-    monkeypatch.setattr(optim_wrappers, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(optim, 'get_device', lambda: 'cpu')
 
 
 def build(dtype=None, device='cpu'):
@@ -30,7 +32,7 @@ def build(dtype=None, device='cpu'):
     cfg = Config(dict(model=tiny_model_cfg(norm='GN')))
     if dtype is not None:
         cfg.optim_wrapper = dict(type='AmpOptimWrapper', dtype=dtype)
-        optim_wrappers.use_amp_everywhere(cfg)
+        optim.use_amp_everywhere(cfg)
     return MODELS.build(cfg.model).to(device)
 
 
@@ -137,9 +139,9 @@ def test_labels_and_predictions_are_made_in_the_precision_of_training(cpu):
 
 def test_a_config_without_the_wrapper_is_left_alone(cpu):
     cfg = Config(dict(model=tiny_model_cfg(), optim_wrapper=dict(type='OptimWrapper')))
-    optim_wrappers.use_amp_everywhere(cfg)
+    optim.use_amp_everywhere(cfg)
     assert 'amp_dtype' not in cfg.model.localizers.a
-    optim_wrappers.use_amp_everywhere(Config(dict(model=tiny_model_cfg())))
+    optim.use_amp_everywhere(Config(dict(model=tiny_model_cfg())))
 
 
 def test_a_localizers_own_type_stays(cpu):
@@ -147,7 +149,7 @@ def test_a_localizers_own_type_stays(cpu):
         dict(model=tiny_model_cfg(), optim_wrapper=dict(type='AmpOptimWrapper'))
     )
     cfg.model.localizers.a.amp_dtype = 'float16'
-    optim_wrappers.use_amp_everywhere(cfg)
+    optim.use_amp_everywhere(cfg)
     assert cfg.model.localizers.a.amp_dtype == 'float16'
     assert cfg.model.localizers.b.amp_dtype == 'bfloat16'
 
@@ -168,11 +170,9 @@ def test_a_cpu_that_only_emulates_bfloat16_is_named(
         torch.cpu, 'get_capabilities', lambda: capabilities, raising=False
     )
     said = []
-    monkeypatch.setattr(
-        optim_wrappers, 'print_log', lambda text, **kwargs: said.append(text)
-    )
+    monkeypatch.setattr(optim, 'print_log', lambda text, **kwargs: said.append(text))
     optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
-    optim_wrappers.AmpOptimWrapper(optimizer=optimizer)
+    optim.AmpOptimWrapper(optimizer=optimizer)
     assert any('slower than fp32' in text for text in said) == warned
 
 
@@ -181,22 +181,22 @@ def test_what_the_cpu_cannot_do_is_refused(cpu, dtype):
     cfg = Config(dict(model=tiny_model_cfg()))
     cfg.optim_wrapper = dict(type='AmpOptimWrapper', dtype=dtype)
     with pytest.raises(DataError, match=dtype):
-        optim_wrappers.use_amp_everywhere(cfg)
+        optim.use_amp_everywhere(cfg)
     optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
     with pytest.raises(DataError, match=dtype):
-        optim_wrappers.AmpOptimWrapper(optimizer=optimizer, dtype=dtype)
+        optim.AmpOptimWrapper(optimizer=optimizer, dtype=dtype)
 
 
 def test_float16_is_the_default_of_a_gpu():
-    assert optim_wrappers.amp_dtype(None, 'cuda') == 'float16'
-    assert optim_wrappers.amp_dtype('bfloat16', 'cuda') == 'bfloat16'
+    assert optim.amp_dtype(None, 'cuda') == 'float16'
+    assert optim.amp_dtype('bfloat16', 'cuda') == 'bfloat16'
 
 
 def test_runners_of_this_scope_find_the_wrapper(cpu):
     optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
     with DefaultScope.overwrite_default_scope('mmxpl'):
         wrapper = ROOT_WRAPPERS.build(dict(type='AmpOptimWrapper', optimizer=optimizer))
-    assert isinstance(wrapper, optim_wrappers.AmpOptimWrapper)
+    assert isinstance(wrapper, optim.AmpOptimWrapper)
 
 
 def test_the_wrappers_state_survives_a_checkpoint(cpu):
@@ -283,3 +283,62 @@ def test_what_is_frozen_is_in_no_optimizer(paramwise_cfg):
     encoder = [r for n, r in rates.items() if 'b.audio_encoder' in n]
     assert encoder
     assert set(encoder) == {slow}
+
+
+SCHEDULE = (
+    Path(__file__).resolve().parents[2] / 'configs/_base_/schedules/adamw_cosine.py'
+)
+
+
+def rates(epochs, steps):
+    """Learning rate of each step, as the runner builds the schedule."""
+    net = torch.nn.Linear(1, 1)
+    wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=1.0))
+    built = []
+    for cfg in Config.fromfile(SCHEDULE).param_scheduler:
+        total = epochs if cfg.get('by_epoch', True) else epochs * steps
+        args = dict(optimizer=wrapper, epoch_length=steps)
+        built.append(PARAM_SCHEDULERS.build({'end': total, **cfg}, default_args=args))
+    values = []
+    for _ in range(epochs * steps):
+        values.append(wrapper.get_lr()['lr'][0])
+        net(torch.ones(1, 1)).sum().backward()
+        wrapper.step()
+        for scheduler in built:
+            scheduler.step()
+    return values
+
+
+@pytest.mark.parametrize(
+    ('epochs', 'steps', 'warmup'), [(16, 50, 50), (4, 50, 20), (12, 5, 6), (2, 4, 0)]
+)
+def test_warm_up_is_a_tenth_at_most_and_the_end_is_near_zero(epochs, steps, warmup):
+    values = rates(epochs, steps)
+    peak = max(range(len(values)), key=values.__getitem__)
+    assert peak == max(warmup - 1, 0)
+    assert values[0] == pytest.approx(0.1 if warmup else 1.0)
+    assert values[peak] > 0.85
+    assert values[-1] < 0.25 if epochs * steps < 20 else values[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ('warmup', 'epochs', 'expected'),
+    [
+        (0, 4, 0),
+        (9, 16, 9),
+        (1, 1, 1),
+        (0.55, 16, 9),
+        (0.55, 12, 7),
+        (0.55, 4, 2),
+        (0.1, 20, 2),
+        (0.1, 4, 1),  # a share is one epoch at least
+    ],
+)
+def test_a_number_or_a_share(warmup, epochs, expected):
+    assert count_warmup_epochs(warmup, epochs) == expected
+
+
+@pytest.mark.parametrize('warmup', [-1, 1.5])
+def test_others_are_named(warmup):
+    with pytest.raises(ValueError, match=r'train_cfg\.warmup_epochs is a number'):
+        count_warmup_epochs(warmup, 10)
