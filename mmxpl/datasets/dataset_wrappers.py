@@ -1,13 +1,17 @@
 """Wrappers of data sets, and the data sets that a config wraps."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.dataset import ConcatDataset as EngineConcatDataset
+from torch.utils.data import DataLoader
 
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
+
+from .splits import SPLITS
 
 PARTS = ('labeled', 'unlabeled', 'val', 'test')
 
@@ -160,3 +164,79 @@ def annotations_only(cfg: Mapping) -> Any:
             'none: set labeled=True in its config.'
         )
     return dataset
+
+
+def collect_ids(
+    train: Any = None, val: Any = None, test: Any = None
+) -> dict[str, list[str]]:
+    """Collects the ids of every part of the data.
+
+    Args:
+        train (Any): Data set or data loader of the training split, or the config of
+            one; a ``ConcatDataset`` gives one part per data set. None for no such
+            split.
+        val (Any): The same of the validation split.
+        test (Any): The same of the test split.
+
+    Returns:
+        dict[str, list[str]]: Ids by a name such as ``train labeled (FILE)``, as the
+        data sets ask for them; media files are not looked for.
+
+    Raises:
+        DataError: If lists or annotations cannot be read.
+    """
+    parts: dict[str, list[str]] = {}
+    seen: Counter[str] = Counter()
+    for split, data in zip(SPLITS, (train, val, test), strict=True):
+        for dataset in _leaves(data):
+            name = _name(dataset, split)
+            seen[name] += 1
+            number = f' #{seen[name]}' if seen[name] > 1 else ''
+            parts[name + number] = _ids(dataset)
+    return parts
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    """Walks through loaders, configs and wrappers to the data sets themselves."""
+    if data is None:
+        return
+    if isinstance(data, list | tuple):
+        for part in data:
+            yield from _leaves(part)
+    elif isinstance(data, Mapping):
+        for leaf in config_leaves(data):
+            # ids need neither media nor pipeline
+            yield DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
+    elif isinstance(data, DataLoader):
+        yield from _leaves(data.dataset)
+    elif isinstance(data, BaseDataset):
+        yield data
+    elif hasattr(data, 'datasets'):
+        yield from _leaves(list(data.datasets))
+    elif hasattr(data, 'dataset'):
+        yield from _leaves(data.dataset)
+    else:
+        yield data
+
+
+def _ids(dataset: Any) -> list[str]:
+    """Ids of one data set, without looking for its files where possible."""
+    lazy = not getattr(dataset, '_fully_initialized', True)
+    if lazy and hasattr(dataset, 'list_ids') and dataset._indices is None:
+        return dataset.list_ids()
+    if not hasattr(dataset, 'sample_ids'):
+        raise DataError(
+            f"{type(dataset).__name__} has no attribute 'sample_ids', so its clips "
+            'cannot be compared with those of other splits. Add the attribute, or '
+            'leave DataLeakHook out.'
+        )
+    return list(dataset.sample_ids)
+
+
+def _name(dataset: Any, split: str) -> str:
+    """Names a part of the data by its role and its source."""
+    role = split
+    if split == 'train':
+        role += ' labeled' if getattr(dataset, 'labeled', False) else ' unlabeled'
+    source = getattr(dataset, 'source', type(dataset).__name__)
+    return f'{role} ({source})'

@@ -2,18 +2,15 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from pathlib import Path
 
-from mmengine.dataset import BaseDataset
-from torch.utils.data import DataLoader
-
-from mmxpl.registry import DATASETS
-from mmxpl.utils import DataError
+from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.ids import name_some
 
-from .dataset_wrappers import config_leaves
+from .id_list import Clip, read_clip_list
 
 SUBSETS = ('all', 'labeled', 'unlabeled')
 SPLITS = ('train', 'val', 'test')
@@ -54,16 +51,7 @@ def select_subset(
 
 
 def check_subset(subset: str, fraction: float | None) -> None:
-    """Validates the arguments of :func:`select_subset`.
-
-    Args:
-        subset (str): 'all', 'labeled' or 'unlabeled'.
-        fraction (float, optional): Share of labeled ids.
-
-    Raises:
-        ValueError: If ``subset`` is unknown, or ``fraction`` is not in (0, 1] where it
-            is needed.
-    """
+    """Validates the arguments of :func:`select_subset`."""
     if subset not in SUBSETS:
         raise ValueError(f"subset must be one of {SUBSETS}, got '{subset}'.")
     if subset == 'all':
@@ -149,77 +137,182 @@ def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def collect_ids(
-    train: Any = None, val: Any = None, test: Any = None
-) -> dict[str, list[str]]:
-    """Collects the ids of every part of the data.
+@dataclass(frozen=True)
+class ClipList:
+    """List of clips of a split.
 
     Args:
-        train (Any): Data set or data loader of the training split, or the config of
-            one; a ``ConcatDataset`` gives one part per data set. None for no such
-            split.
-        val (Any): The same of the validation split.
-        test (Any): The same of the test split.
+        path (str): The file.
+        split (str): 'train', 'val' or 'test'.
+        clips (Sequence[Clip]): Its lines, possibly with duplicates.
+    """
 
-    Returns:
-        dict[str, list[str]]: Ids by a name such as ``train labeled (FILE)``, as the
-        data sets ask for them; media files are not looked for.
+    path: str
+    split: str
+    clips: Sequence[Clip]
+
+    @property
+    def used_ids(self) -> set[str]:
+        """set[str]: ids of clips whose frame or sound is used."""
+        return {i for clip in self.clips for i in (clip.frame_id, clip.audio_id)}
+
+
+def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
+    """Reads the lists of each split, in the order of train, val and test.
 
     Raises:
-        DataError: If lists or annotations cannot be read.
+        DataError: If one cannot be read.
     """
-    parts: dict[str, list[str]] = {}
-    seen: Counter[str] = Counter()
-    for split, data in zip(SPLITS, (train, val, test), strict=True):
-        for dataset in _leaves(data):
-            name = _name(dataset, split)
-            seen[name] += 1
-            number = f' #{seen[name]}' if seen[name] > 1 else ''
-            parts[name + number] = _ids(dataset)
-    return parts
+    return [
+        ClipList(str(path), split, read_clip_list(path))
+        for split in SPLITS
+        for path in paths.get(split) or ()
+    ]
 
 
-def _leaves(data: Any) -> Iterator[Any]:
-    """Walks through loaders, configs and wrappers to the data sets themselves."""
-    if data is None:
-        return
-    if isinstance(data, list | tuple):
-        for part in data:
-            yield from _leaves(part)
-    elif isinstance(data, Mapping):
-        for leaf in config_leaves(data):
-            # ids need neither media nor pipeline
-            yield DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
-    elif isinstance(data, DataLoader):
-        yield from _leaves(data.dataset)
-    elif isinstance(data, BaseDataset):
-        yield data
-    elif hasattr(data, 'datasets'):
-        yield from _leaves(list(data.datasets))
-    elif hasattr(data, 'dataset'):
-        yield from _leaves(data.dataset)
-    else:
-        yield data
+def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]:
+    """Finds ids that occur twice in a list or in two splits.
 
+    Two lists of the training split, such as labeled and unlabeled clips, must not share
+    clips either. Two lists of the validation or the test split may, because extended
+    sets use the clips of the plain ones.
 
-def _ids(dataset: Any) -> list[str]:
-    """Ids of one data set, without looking for its files where possible."""
-    lazy = not getattr(dataset, '_fully_initialized', True)
-    if lazy and hasattr(dataset, 'list_ids') and dataset._indices is None:
-        return dataset.list_ids()
-    if not hasattr(dataset, 'sample_ids'):
-        raise DataError(
-            f"{type(dataset).__name__} has no attribute 'sample_ids', so its clips "
-            'cannot be compared with those of other splits. Add the attribute, or '
-            'leave DataLeakHook out.'
+    Returns:
+        tuple[list[dict], dict[str, dict]]: For each list ``path``, ``split``, ``count``
+        of different clips, ``id_list_hash`` and ``duplicates``; and for each pair of
+        given splits (``train_test``, ...) the ``count`` and the sorted ``ids`` that
+        both use.
+    """
+    facts = []
+    for one in lists:
+        counts = Counter(clip.sample_id for clip in one.clips)
+        facts.append(
+            dict(
+                path=one.path,
+                split=one.split,
+                count=len(counts),
+                id_list_hash=hash_ids(counts),
+                duplicates=sorted(i for i, n in counts.items() if n > 1),
+            )
         )
-    return list(dataset.sample_ids)
+    leaks = {}
+    for left, right in combinations_with_replacement(SPLITS, 2):
+        if left == right != 'train':
+            continue
+        shared = _shared(lists, left, right)
+        if shared is not None:
+            leaks[f'{left}_{right}'] = dict(count=len(shared), ids=sorted(shared))
+    return facts, leaks
 
 
-def _name(dataset: Any, split: str) -> str:
-    """Names a part of the data by its role and its source."""
-    role = split
-    if split == 'train':
-        role += ' labeled' if getattr(dataset, 'labeled', False) else ' unlabeled'
-    source = getattr(dataset, 'source', type(dataset).__name__)
-    return f'{role} ({source})'
+def check_contents(
+    lists: Sequence[ClipList], groups: Iterable[Sequence[str]]
+) -> dict[str, list[list[str]]]:
+    """Finds files of the same content that are used in two splits.
+
+    Args:
+        lists (Sequence[ClipList]): The lists.
+        groups (Iterable[Sequence[str]]): ``sample_id`` of clips that share the content
+            of their frame, or of their sound.
+
+    Returns:
+        dict[str, list[list[str]]]: Groups with clips in both splits, by pair of given
+        splits (``train_test``, ...).
+    """
+    ids = {
+        split: {c.sample_id for one in lists if one.split == split for c in one.clips}
+        for split in SPLITS
+    }
+    groups = list(groups)
+    return {
+        f'{left}_{right}': [
+            list(group)
+            for group in groups
+            if not ids[left].isdisjoint(group) and not ids[right].isdisjoint(group)
+        ]
+        for left, right in combinations(SPLITS, 2)
+        if ids[left] and ids[right]
+    }
+
+
+def clean_lists(
+    lists: Sequence[ClipList],
+    unusable: Collection[str],
+    folder: str | Path,
+    groups: Iterable[Sequence[str]] = (),
+) -> list[tuple[str, int, int]]:
+    """Writes the lists without duplicates, unusable clips and leaks.
+
+    A training clip that is evaluated is removed from training, a validation clip that
+    is tested on from validation, and of two training lists the first keeps a clip. The
+    order of lines is kept; of plain lists only the ids are written.
+
+    Args:
+        lists (Sequence[ClipList]): The lists.
+        unusable (Collection[str]): ``sample_id`` of clips that cannot be used.
+        folder (str | Path): Folder to write to; the lists keep their names.
+        groups (Iterable[Sequence[str]]): Clips that share the content of a file; if one
+            is evaluated, the others are removed from training.
+
+    Returns:
+        list[tuple[str, int, int]]: For each list the new file and its number of lines
+        after and before.
+
+    Raises:
+        DataError: If two lists have the same name, a file exists already, or a list
+            would be empty.
+    """
+    folder = Path(folder)
+    groups = list(groups)
+    # test clips stay; what comes later in this order gives way
+    order = sorted(lists, key=lambda one: -SPLITS.index(one.split))
+    unusable, taken, texts = set(unusable), {split: set() for split in SPLITS}, {}
+    for one in order:
+        later = SPLITS[SPLITS.index(one.split) + 1 :]
+        barred = set().union(*(taken[split] for split in later))
+        barred.update(*(group for group in groups if not barred.isdisjoint(group)))
+        if one.split == 'train':
+            barred |= taken['train']
+        kept = [
+            clip
+            for clip in dict.fromkeys(one.clips)
+            if clip.sample_id not in unusable and barred.isdisjoint(clip)
+        ]
+        if not kept:
+            raise DataError(f'{one.path}: no clip would be left. Look at the report.')
+        taken[one.split] |= {i for clip in kept for i in clip[:3]}
+        target = folder / Path(one.path).name
+        if target in texts or target.exists():
+            raise DataError(
+                f'{target}: exists already, or two lists have this name. Name an '
+                'empty folder, or rename a list.'
+            )
+        texts[target] = (_format_list(kept), len(kept), len(one.clips))
+    folder.mkdir(parents=True, exist_ok=True)
+    for target, (text, _, _) in texts.items():
+        target.write_text(text)
+    return [(str(target), new, old) for target, (_, new, old) in texts.items()]
+
+
+def _shared(lists: Sequence[ClipList], left: str, right: str) -> set[str] | None:
+    """Ids used by lists of both splits; None if there are no two such lists."""
+    pairs = [
+        (a, b)
+        for n, a in enumerate(lists)
+        for m, b in enumerate(lists)
+        if a.split == left and b.split == right and (left != right or n < m)
+    ]
+    if not pairs:
+        return None
+    return set().union(*(a.used_ids & b.used_ids for a, b in pairs))
+
+
+def _format_list(clips: Sequence[Clip]) -> str:
+    """Writes ids, or pairs if there is one that does not sound."""
+    if all(clip.is_sounding for clip in clips):
+        return ''.join(f'{clip.sample_id}\n' for clip in clips)
+    rows = (
+        f'{c.frame_id},{c.audio_id},{"" if c.is_sounding else "non-"}sounding\n'
+        for c in clips
+    )
+    return 'video,audio,label\n' + ''.join(rows)

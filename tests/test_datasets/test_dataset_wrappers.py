@@ -2,10 +2,11 @@ import pytest
 
 from mmxpl.datasets.dataset_wrappers import (
     annotations_only,
+    collect_ids,
     config_leaves,
     dataset_config,
 )
-from mmxpl.datasets.splits import check_disjoint, collect_ids
+from mmxpl.datasets.splits import check_disjoint
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 

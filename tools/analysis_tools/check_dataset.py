@@ -17,16 +17,18 @@ from mmxpl.datasets.av_dataset import AVDataset
 from mmxpl.datasets.id_list import Clip, plain_clip
 from mmxpl.datasets.inspection import (
     check_annotations,
-    check_contents,
-    check_lists,
     check_media,
     check_shapes,
-    clean_lists,
     count_problems,
     format_report,
+)
+from mmxpl.datasets.splits import (
+    ClipList,
+    check_contents,
+    check_lists,
+    clean_lists,
     read_lists,
 )
-from mmxpl.datasets.inspection.lists import ClipList
 from mmxpl.utils.cli import make_folder, one_clear_error
 from mmxpl.utils.files import write_result
 
@@ -165,7 +167,7 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
                 c.frame_id: media[c.sample_id][0] for c in clips if c.sample_id in media
             }
             other, unreadable = check_shapes(annotations, frames)
-            report['annotations']['other_shape'] = other
+            report['annotations']['other_shape'] = list(other)
             for sample_id, reason in unreadable.items():
                 report['media']['unreadable'].setdefault(sample_id, reason)
         if args.deep and lists:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mmxpl.datasets.splits import check_disjoint, collect_ids
+from mmxpl.datasets import check_disjoint, collect_ids
 from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
 from mmxpl.models.features import encoder_of, weights_digest
 from mmxpl.registry import HOOKS

@@ -1,18 +1,31 @@
-"""Labels of other formats: COCO instance files and folders of mask images."""
+"""Conversion of raw media and of labels in other formats into the supported layouts.
 
+All writers here write a file completely or not at all, and raise a DataError if it
+cannot be written.
+"""
+
+import csv
+import io
+import json
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
+import soundfile
 from pycocotools import mask as coco_mask
+from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import write_atomically
+from mmxpl.utils.parallel import map_in_threads
 
-from ..annotations import (
+from .annotations import (
     check_rle,
     decode_rle,
     encode_rle,
@@ -20,9 +33,145 @@ from ..annotations import (
     parse_boxes,
     read_json,
 )
-from ..id_list import refuse_duplicates, same_id
-from ..image_io import decode_image, image_size, read_media_bytes, same_shape
-from ..media import MAX_PIXELS
+from .id_list import refuse_duplicates, same_id
+from .image_io import decode_image, read_media_bytes
+from .inspection import check_shapes
+from .media import MAX_PIXELS
+
+SETTINGS, FAILED = 'convert.json', 'failed.csv'
+
+
+@dataclass
+class BatchResult:
+    """Result of a conversion.
+
+    Args:
+        done (list[str]): Ids that are complete now, in the order given.
+        already (int): How many of them were complete before.
+        failed (dict[str, str]): Reason by id of the others.
+    """
+
+    done: list[str] = field(default_factory=list)
+    already: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return (
+            f'{len(self.done) + len(self.failed)} clips: {len(self.done)} complete '
+            f'({self.already} of them from an earlier run), {len(self.failed)} failed'
+        )
+
+
+def convert_batch(
+    out: Path,
+    ids: Sequence[str],
+    is_complete: Callable[[str], bool],
+    convert: Callable[[str], None],
+    settings: Mapping,
+    workers: int = 1,
+) -> BatchResult:
+    """Converts clips into a folder and lists those that cannot be converted.
+
+    Complete clips are skipped, so an interrupted run continues where it stopped.
+    ``failed.csv`` holds the ids and reasons of the last run, ``convert.json`` the
+    settings, which must stay the same.
+
+    Args:
+        out (Path): The folder.
+        ids (Sequence[str]): The clips.
+        is_complete (Callable): Tells whether all files of a clip are there.
+        convert (Callable): Writes the files of a clip; raises a DataError if it cannot
+            be converted.
+        settings (Mapping): Settings that decide the files, as plain JSON values.
+        workers (int): Number of threads.
+
+    Raises:
+        DataError: If the folder was converted with other settings.
+    """
+    _check_settings(out / SETTINGS, dict(settings))
+    open_ids = [i for i in ids if not is_complete(i)]
+    result = BatchResult(already=len(ids) - len(open_ids))
+
+    def attempt(sample_id: str) -> tuple[str, str]:
+        try:
+            convert(sample_id)
+        except DataError as error:
+            return sample_id, str(error)
+        return sample_id, ''
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
+        row = progress.add_task(str(out), total=len(ids), completed=result.already)
+        for sample_id, reason in map_in_threads(attempt, open_ids, workers):
+            progress.advance(row)
+            if reason:
+                result.failed[sample_id] = reason
+    result.done = [i for i in ids if i not in result.failed]
+    table = io.StringIO()
+    csv.writer(table, lineterminator='\n').writerows(result.failed.items())
+    write_text(out / FAILED, table.getvalue())
+    return result
+
+
+def _check_settings(path: Path, settings: dict) -> None:
+    """Writes the settings, or refuses to change those that are there."""
+    text = json.dumps(settings, indent=2, sort_keys=True) + '\n'
+    try:
+        found = path.read_text(encoding='utf-8', errors='replace')
+    except FileNotFoundError:
+        write_text(path, text)
+        return
+    if found != text:
+        raise DataError(
+            f'{path}: the folder was converted with other settings ({found.strip()}). '
+            'Use them again, choose another folder or remove this one.'
+        )
+
+
+def write_image(path: Path, image: np.ndarray, quality: int = 95) -> None:
+    """Writes a JPEG of an image, uint8 (H, W, 3), BGR; ``quality`` is 1 to 100."""
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    write_bytes(path, data.tobytes())
+
+
+def write_wav(path: Path, wave: np.ndarray, sample_rate: int) -> None:
+    """Writes a 16-bit WAV of a sound, int16 or floats in [-1, 1] of shape (T,)."""
+    content = io.BytesIO()
+    soundfile.write(content, wave, sample_rate, subtype='PCM_16', format='WAV')
+    write_bytes(path, content.getvalue())
+
+
+def copy_bytes(path: Path, source: Path) -> None:
+    """Copies a file.
+
+    Raises:
+        DataError: If the source cannot be read.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f'{source}: the file cannot be read ({error.strerror}).'
+        ) from error
+    write_bytes(path, content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file, and its folder if needed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # thousands of small files: do not wait for the disk at each
+        write_atomically(path, content, durable=False)
+    except OSError as error:
+        raise DataError(
+            f'{path}: could not be written ({error}). Is the disk full, or the folder '
+            'protected?'
+        ) from error
 
 
 def coco_labels(path: str) -> dict[str, dict]:
@@ -116,11 +265,7 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
 def check_sizes(
     labels: Mapping[str, dict], frames: Mapping[str, str], source: str
 ) -> None:
-    """Checks that the annotated images have the proportions of the frames.
-
-    Boxes are normalised, so the image may be a smaller or larger copy of the frame, but
-    not a rotated one (as with editors that treat EXIF rotation differently) or one with
-    bars.
+    """Refuses annotated images of other proportions than the frames.
 
     Args:
         labels (Mapping[str, dict]): Result of :func:`coco_labels`.
@@ -128,23 +273,17 @@ def check_sizes(
         source (str): Annotation file, for the message.
 
     Raises:
-        DataError: If the sizes of a frame and of its image differ in proportion, or a
-            frame cannot be read.
+        DataError: If there are any, such as rotated ones (of editors that treat EXIF
+            rotation differently) or ones with bars, or if a frame cannot be read.
     """
-    wrong = []
-    for sample_id, label in labels.items():
-        annotated = (label['height'], label['width'])
-        shown = image_size(frames[sample_id])
-        if not same_shape(annotated, shown):
-            wrong.append(
-                f"'{sample_id}' was annotated at {annotated[1]} x {annotated[0]}, its "
-                f'frame is {shown[1]} x {shown[0]}'
-            )
+    wrong, unreadable = check_shapes(labels, frames)
+    if unreadable:
+        raise DataError(next(iter(unreadable.values())))
     if wrong:
+        named = '; '.join(list(wrong.values())[:3])
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise DataError(
-            f'{source}: {"; ".join(wrong[:3])}{more}. Annotate the frames as they are '
-            'displayed.'
+            f'{source}: {named}{more}. Annotate the frames as they are displayed.'
         )
 
 
@@ -191,10 +330,9 @@ def _key(value: Mapping, field: str, where: str) -> int | str:
 
 
 def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
-    """Reads mask images, such as those of AVSBench.
+    """Reads mask images, such as those of AVSBench, with :func:`read_mask`.
 
-    Pixels that are not black sound, whatever their colour; transparency is ignored. The
-    id is the name of the file without ending.
+    The id is the name of the file without ending.
 
     Args:
         folder (Path): Folder that is searched in depth for PNG files.
@@ -230,10 +368,7 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Reads a mask.
-
-    Args:
-        path (Path): PNG file; a pixel that is not black sounds.
+    """Reads a PNG of which pixels that are not black sound; transparency is ignored.
 
     Returns:
         np.ndarray: uint8 of shape (H, W) in {0, 1}.

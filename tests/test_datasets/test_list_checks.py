@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.inspection import (
+from mmxpl.datasets.splits import (
     check_contents,
     check_lists,
     clean_lists,
@@ -11,7 +11,7 @@ from mmxpl.datasets.inspection import (
 )
 from mmxpl.utils import DataError, hash_ids
 
-METADATA = Path(__file__).parents[3].parent / 'shared' / 'metadata'
+METADATA = Path(__file__).parents[2].parent / 'shared' / 'metadata'
 
 
 @pytest.fixture

@@ -1,18 +1,26 @@
-"""Checks of annotations, and of the frames and sounds of clips."""
+"""Checks of the annotations, frames and sounds of a data set."""
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from mmxpl.utils import DataError
+from mmxpl.utils.ids import name_some
 from mmxpl.utils.parallel import map_in_threads
 
-from ..annotations import clip_boxes, decode_rle
-from ..audio_io import read_sound, sound_header
-from ..image_io import decode_frame, image_size, same_shape
+from .annotations import clip_boxes, decode_rle
+from .audio_io import read_sound, sound_header
+from .image_io import decode_frame, image_size, same_shape
+
+# below this peak (-60 dB of full scale) a sound counts as silent
+SILENT_PEAK = 1e-3
+# below this share of the loudest channel (-20 dB) the mix of all has lost the sound
+CANCELLED = 0.1
+# upper edges of the histogram of durations, in seconds
+DURATIONS = (1, 3, 5, 9.5, 10.5, 30, 60)
 
 
 def check_annotations(
@@ -58,8 +66,11 @@ def check_annotations(
 
 def check_shapes(
     annotations: Mapping[str, dict], frames: Mapping[str, str]
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """Compares the proportions of the annotated images with those of the frames.
+
+    Boxes are normalised, so an image may be a smaller or larger copy of the frame, but
+    not a rotated one or one with bars.
 
     Args:
         annotations (Mapping[str, dict]): Annotations by id; the size of the image is
@@ -67,10 +78,10 @@ def check_shapes(
         frames (Mapping[str, str]): Frame file by id.
 
     Returns:
-        tuple[list[str], dict[str, str]]: Ids of clips whose image was rotated or has
-        bars; and reasons by id where a frame cannot be read.
+        tuple[dict[str, str], dict[str, str]]: By id both sizes of clips whose
+        proportions differ, and the reasons why other frames cannot be read.
     """
-    other, unreadable = [], {}
+    other, unreadable = {}, {}
     for sample_id, annotation in annotations.items():
         size = (annotation.get('height'), annotation.get('width'))
         if not all(type(side) is int and side > 0 for side in size):
@@ -78,10 +89,15 @@ def check_shapes(
         if len(size) != 2 or sample_id not in frames:
             continue
         try:
-            if not same_shape(size, image_size(frames[sample_id])):
-                other.append(sample_id)
+            shown = image_size(frames[sample_id])
         except DataError as error:
             unreadable[sample_id] = str(error)
+            continue
+        if not same_shape(size, shown):
+            other[sample_id] = (
+                f"'{sample_id}' was annotated at {size[1]} x {size[0]}, its frame is "
+                f'{shown[1]} x {shown[0]}'
+            )
     return other, unreadable
 
 
@@ -93,24 +109,16 @@ def _covers_something(mask: dict, sample_id: str) -> bool:
         return False
 
 
-# below this peak (-60 dB of full scale) a sound counts as silent
-SILENT_PEAK = 1e-3
-# below this share of the loudest channel (-20 dB) the mix of all has lost the sound
-CANCELLED = 0.1
-# upper edges of the histogram of durations, in seconds
-DURATIONS = (1, 3, 5, 9.5, 10.5, 30, 60)
-
-
 class SoundFacts(NamedTuple):
-    """Properties of a sound.
+    """Properties of a sound; ``peak`` and ``digest`` are None if it was not decoded.
 
     Attributes:
         rate (int): Samples per second.
         duration (float): Seconds.
-        peak (float, optional): Greatest absolute value; None if not decoded.
+        peak (float, optional): Greatest absolute value.
         cancels (bool): Whether its channels have opposite phase, so that hardly
             anything is left when they are mixed to one.
-        digest (str, optional): Hash of the samples; None if not decoded.
+        digest (str, optional): Hash of the samples.
     """
 
     rate: int
@@ -158,7 +166,7 @@ def check_media(
         try:
             if is_sound:
                 return path, is_sound, _hear(path, deep)
-            return path, is_sound, _see(path)
+            return path, is_sound, _digest(decode_frame(path, strict=True))
         except DataError as error:
             return path, is_sound, error
 
@@ -215,11 +223,6 @@ def _hear(path: str, deep: bool) -> SoundFacts:
     return SoundFacts(rate, duration, peak, cancels, _digest(wave))
 
 
-def _see(path: str) -> str:
-    """Hashes the pixels of a frame."""
-    return _digest(decode_frame(path, strict=True))
-
-
 def _digest(values: np.ndarray) -> str:
     """Hashes shape and content."""
     content = hashlib.blake2b(repr(values.shape).encode(), digest_size=16)
@@ -248,3 +251,74 @@ def _histogram(durations: Iterable[float]) -> dict[str, int]:
     names.append(f'over {DURATIONS[-1]:g} s')
     places = Counter(int(np.searchsorted(DURATIONS, value)) for value in durations)
     return {names[place]: places[place] for place in sorted(places)}
+
+
+def count_problems(report: Mapping) -> dict[str, int]:
+    """Counts the cases of each kind of problem that occurs.
+
+    Args:
+        report (Mapping): Results of the checks, ``lists``, ``leaks``, ``annotations``,
+            ``missing``, ``media`` and ``content_leaks``, each optional.
+    """
+    return {name: len(ids) for name, ids in _problems(report) if ids}
+
+
+def format_report(report: Mapping) -> str:
+    """Formats a report, see :func:`count_problems`, as several lines of text."""
+    lines = [
+        f'{one["split"]:<6} {one["count"]:>7} clips, id hash {one["id_list_hash"]}, '
+        f'{one["path"]}'
+        for one in report.get('lists', ())
+    ]
+    if 'annotations' in report:
+        facts = report['annotations']
+        lines.append(f'annotations: {facts["count"]} clips, {facts["boxes"]} boxes')
+    if 'media' in report:
+        facts = report['media']
+        lines.append(f'media: {facts["count"]} clips with frame and sound')
+        rates = (f'{rate} Hz: {n}' for rate, n in facts['rates'].items())
+        lines.append('  sample rates  ' + ', '.join(rates))
+        lengths = (f'{name}: {n}' for name, n in facts['durations'].items())
+        lines.append('  durations     ' + ', '.join(lengths))
+    problems = {name: ids for name, ids in _problems(report) if ids}
+    lines.append('problems:' if problems else 'no problem found')
+    for name, ids in problems.items():
+        lines.append(f'  {name}: {len(ids)} ({name_some([str(i) for i in ids])})')
+    return '\n'.join(lines)
+
+
+def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
+    """Yields every kind of problem with its cases, possibly none."""
+    for one in report.get('lists', ()):
+        yield f'twice in {one["path"]}', one['duplicates']
+    for name, leak in report.get('leaks', {}).items():
+        left, right = name.split('_')
+        both = 'two train lists' if left == right else f'{left} and {right}'
+        yield f'ids in {both}', leak['ids']
+    yield from report.get('missing', {}).items()
+    wordings = dict(
+        out_of_range='clips with boxes that reach out of the frame',
+        without_area='clips with boxes without area within the frame',
+        empty='clips with no box left within the frame',
+        bad_mask='clips with a mask that is damaged or empty',
+        other_shape='clips annotated in a picture of other proportions than the frame',
+        unannotated='evaluated clips without annotation',
+    )
+    for key, wording in wordings.items():
+        yield wording, report.get('annotations', {}).get(key, [])
+    media = report.get('media', {})
+    unreadable = media.get('unreadable', {})
+    yield 'unreadable clips', [f'{i}: {reason}' for i, reason in unreadable.items()]
+    wordings = dict(
+        silent='silent sounds',
+        cancelling='sounds whose channels cancel each other when mixed to one',
+        unheard='clips whose frame is shown while no sound is stored',
+    )
+    for key, wording in wordings.items():
+        yield wording, media.get(key, [])
+    for key, wording in (('same_frame', 'frames'), ('same_sound', 'sounds')):
+        groups = [' = '.join(group) for group in media.get(key, [])]
+        yield f'groups of files with the same {wording}', groups
+    for name, groups in report.get('content_leaks', {}).items():
+        left, right = name.split('_')
+        yield f'contents in {left} and {right}', [' = '.join(g) for g in groups]
