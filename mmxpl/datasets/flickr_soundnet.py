@@ -8,15 +8,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from mmxpl.registry import DATASETS
+from mmxpl.structures.geometry import FRAME
 from mmxpl.utils import DataError
 
 from .annotations import Box
 from .id_list import read_clip_list
 from .media import list_media
 from .vggss import VGGSSDataset
-
-FRAME = 256
-"""int: side of the square frame, in pixels, in which the boxes were drawn."""
 
 
 @DATASETS.register_module()

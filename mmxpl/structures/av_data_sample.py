@@ -7,6 +7,17 @@ ORIGINAL = 'original'
 """str: ``audio_kind`` of samples with their own sound."""
 
 
+def _field(name: str, dtype: type, doc: str) -> property:
+    """Makes a data field of one type."""
+    key = f'_{name}'
+    return property(
+        lambda self: getattr(self, key),
+        lambda self, value: self.set_field(value, key, dtype=dtype),
+        lambda self: delattr(self, key),
+        f'{dtype.__name__}: {doc}.',
+    )
+
+
 class AVDataSample(BaseDataElement):
     """Annotations, pseudo-labels and predictions of one frame and its sound.
 
@@ -49,54 +60,7 @@ class AVDataSample(BaseDataElement):
       the predicted probability, (1, h, w) in [0, 1].
     """
 
-    @property
-    def gt_instances(self) -> InstanceData:
-        """InstanceData: boxes of the sounding objects."""
-        return self._gt_instances
-
-    @gt_instances.setter
-    def gt_instances(self, value: InstanceData) -> None:
-        self.set_field(value, '_gt_instances', dtype=InstanceData)
-
-    @gt_instances.deleter
-    def gt_instances(self) -> None:
-        del self._gt_instances
-
-    @property
-    def gt_map(self) -> Tensor:
-        """Tensor: ground-truth map of shape (S, S) in [0, 1]."""
-        return self._gt_map
-
-    @gt_map.setter
-    def gt_map(self, value: Tensor) -> None:
-        self.set_field(value, '_gt_map', dtype=Tensor)
-
-    @gt_map.deleter
-    def gt_map(self) -> None:
-        del self._gt_map
-
-    @property
-    def pseudo_label(self) -> Tensor:
-        """Tensor: soft targets of M localizers, (M, h, w) in [0, 1]."""
-        return self._pseudo_label
-
-    @pseudo_label.setter
-    def pseudo_label(self, value: Tensor) -> None:
-        self.set_field(value, '_pseudo_label', dtype=Tensor)
-
-    @pseudo_label.deleter
-    def pseudo_label(self) -> None:
-        del self._pseudo_label
-
-    @property
-    def pred_map(self) -> PixelData:
-        """PixelData: predicted probability maps, (1, h, w) in [0, 1]."""
-        return self._pred_map
-
-    @pred_map.setter
-    def pred_map(self, value: PixelData) -> None:
-        self.set_field(value, '_pred_map', dtype=PixelData)
-
-    @pred_map.deleter
-    def pred_map(self) -> None:
-        del self._pred_map
+    gt_instances = _field('gt_instances', InstanceData, 'boxes of the sounding objects')
+    gt_map = _field('gt_map', Tensor, 'ground truth of shape (S, S) in [0, 1]')
+    pseudo_label = _field('pseudo_label', Tensor, 'soft targets (M, h, w) in [0, 1]')
+    pred_map = _field('pred_map', PixelData, 'predicted maps (1, h, w) in [0, 1]')

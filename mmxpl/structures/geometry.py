@@ -1,0 +1,150 @@
+"""Affine transforms of views, and maps of boxes.
+
+One affine per sample warps image, ground truth and pseudo-label alike. It maps
+coordinates of the augmented view to coordinates of the canonical frame, both
+normalised to [-1, 1] over the whole frame (``align_corners=False``), so the
+same numbers serve a 224-pixel image and a 14-cell map.
+
+Boxes are rasterized pixel for pixel as in the public evaluators.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmxpl.utils import DataError
+
+Boxes = Tensor | np.ndarray | Sequence
+
+FRAME = 256
+"""int: side of the square frame, in pixels, in which Flickr-SoundNet is annotated."""
+
+
+def compose_affine(center: Tensor, scale: Tensor, flip: Tensor) -> Tensor:
+    """Builds the affine of a crop with an optional horizontal flip.
+
+    Args:
+        center (Tensor): (B, 2), x and y of the crop's centre in [-1, 1].
+        scale (Tensor): (B, 2), width and height of the crop as a share of the
+            frame's, in (0, 1].
+        flip (Tensor): (B,) bool, whether the view is mirrored left to right.
+
+    Returns:
+        Tensor: (B, 2, 3), augmented to canonical coordinates.
+    """
+    theta = scale.new_zeros(len(scale), 2, 3)
+    theta[:, 0, 0] = torch.where(flip, -scale[:, 0], scale[:, 0])
+    theta[:, 1, 1] = scale[:, 1]
+    theta[:, :, 2] = center
+    return theta
+
+
+def invert_affine(theta: Tensor) -> Tensor:
+    """Inverts affines of shape (B, 2, 3)."""
+    linear = torch.linalg.inv(theta[:, :, :2])
+    return torch.cat([linear, -linear @ theta[:, :, 2:]], dim=2)
+
+
+def warp(images: Tensor, theta: Tensor) -> Tensor:
+    """Resamples images or maps bilinearly under one affine each.
+
+    Args:
+        images (Tensor): (B, C, H, W).
+        theta (Tensor): (B, 2, 3), output to input coordinates.
+
+    Returns:
+        Tensor: (B, C, H, W). Outside the input its border is repeated.
+    """
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(
+        images, grid.to(images), padding_mode='border', align_corners=False
+    )
+
+
+def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """Finds the cells of the output of :func:`warp` whose centre lies inside its input.
+
+    Args:
+        theta (Tensor): (B, 2, 3), output to input coordinates.
+        size (tuple[int, int]): Height and width of the output.
+
+    Returns:
+        Tensor: (B, h, w) bool.
+    """
+    grid = F.affine_grid(theta, [len(theta), 1, *size], align_corners=False)
+    return (grid.abs() <= 1).all(dim=-1)
+
+
+def rasterize_boxes(boxes: Boxes, size: int = 224) -> Tensor:
+    """Rasterizes the union of normalised boxes.
+
+    Coordinates are clipped to [0, 1] and become ``int(size * v)``; a box covers
+    the pixels from its first corner up to, not including, its second one. This
+    is the ground truth of VGG-SS in EZ-VSL, SLAVC, FNAC and SSLalignment. A box
+    that is empty after clipping covers nothing.
+
+    Args:
+        boxes (Tensor | ndarray | Sequence): (N, 4) x1 y1 x2 y2, nominally in
+            [0, 1]; N may be 0.
+        size (int): Side of the map in pixels.
+
+    Returns:
+        Tensor: (size, size) float32, 0 or 1.
+
+    Raises:
+        DataError: If the shape is not (N, 4) or a coordinate is NaN.
+    """
+    gt_map = torch.zeros(size, size)
+    for x1, y1, x2, y2 in (_as_corners(boxes).clamp(0, 1) * size).long().tolist():
+        gt_map[y1:y2, x1:x2] = 1
+    return gt_map
+
+
+def rasterize_consensus(annotators: Sequence[Boxes], size: int = 224) -> Tensor:
+    """Rasterizes the consensus of several annotators (Flickr-SoundNet).
+
+    Coordinates become ``int(size * v / FRAME)``. Every box adds one half and the
+    sum is clipped to 1: a pixel counts fully where two boxes meet and half where
+    there is one (Senocak et al. 2018; the boxes of one annotator are added like
+    those of several, as EZ-VSL and SLAVC do).
+
+    Args:
+        annotators (Sequence): For each annotator the boxes, (K, 4) or one box
+            (4,), x1 y1 x2 y2 in pixels of a frame of side :data:`FRAME`; may be empty.
+        size (int): Side of the map in pixels.
+
+    Returns:
+        Tensor: (size, size) float32, one of 0, 0.5 and 1.
+
+    Raises:
+        DataError: If boxes are not (K, 4) or a coordinate is NaN.
+    """
+    gt_map = torch.zeros(size, size)
+    for boxes in annotators:
+        corners = (size * _as_corners(boxes) / FRAME).clamp(0, size)
+        for x1, y1, x2, y2 in corners.long().tolist():
+            gt_map[y1:y2, x1:x2] += 0.5
+    return gt_map.clamp_(max=1)
+
+
+def _as_corners(boxes: Boxes) -> Tensor:
+    """Converts boxes to (N, 4) float64, in which the public code truncates."""
+    corners = torch.as_tensor(boxes, dtype=torch.float64)
+    if corners.numel() == 0:
+        return corners.reshape(0, 4)
+    if corners.ndim == 1:
+        corners = corners[None]
+    if corners.ndim != 2 or corners.shape[1] != 4:
+        raise DataError(
+            f'Boxes must be (N, 4), x1 y1 x2 y2, but have the shape '
+            f'{tuple(corners.shape)}: check the field that holds them.'
+        )
+    if corners.isnan().any():
+        raise DataError(
+            f'A box has a coordinate that is no number ({corners.tolist()}): '
+            'correct or remove it in the annotations.'
+        )
+    return corners
