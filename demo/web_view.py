@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmxpl.apis import XPLInferencer
 from mmxpl.apis.av_input import AVInput, WindowReader, as_pair
-from mmxpl.apis.prediction import describe_map, without_map
+from mmxpl.apis.inference import describe_map, without_map
 from mmxpl.apis.video_overlay import video_seconds
 from mmxpl.datasets.audio_io import sound_header
 from mmxpl.datasets.image_io import check_image
@@ -166,7 +166,7 @@ def describe_scene(scene: Scene, threshold: float) -> list[dict]:
 
     Returns:
         list[dict]: For each model ``model``, and the keys of
-        :func:`mmxpl.apis.prediction.describe_map` but ``map``.
+        :func:`mmxpl.apis.inference.describe_map` but ``map``.
     """
     return [
         {'model': name, **without_map(describe_map(prob, scene.size, threshold))}

@@ -1,6 +1,6 @@
 """Inference with trained models, and their export."""
 
+from .inference import load_learner
 from .inferencer import XPLInferencer
-from .loading import load_learner
 
 __all__ = ['XPLInferencer', 'load_learner']

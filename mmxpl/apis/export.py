@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mmxpl.utils import DataError
 from mmxpl.utils.files import atomic_path
 
-from .loading import build_steps, clip_pipeline
+from .inference import build_steps, clip_pipeline
 
 FORMATS = ('.onnx', '.pt2')
 _BATCHES = (1, 3)  # sizes that are checked; the graph is traced with another

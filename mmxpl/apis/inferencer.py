@@ -1,13 +1,14 @@
 """Inference with a trained learner."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
 from rich.progress import track
 
@@ -20,8 +21,15 @@ from mmxpl.visualization.heatmap import overlay_heatmap
 from mmxpl.visualization.panels import draw_boxes
 
 from .av_input import AVInput, SoundWindow, iter_inputs
-from .loading import build_steps, clip_pipeline, load_learner
-from .prediction import ResultWriter, choose_map, describe_map, without_map
+from .inference import (
+    ResultWriter,
+    build_steps,
+    choose_map,
+    clip_pipeline,
+    describe_map,
+    load_learner,
+    without_map,
+)
 
 
 class XPLInferencer(BaseInferencer):
@@ -109,7 +117,7 @@ class XPLInferencer(BaseInferencer):
             dict[str, list]: ``predictions``: for each pair an :class:`AVDataSample`
             with ``pred_map`` (and ``time`` for a frame of a video), or a dict of
             ``sample_id``, ``time``, ``localizer``, ``threshold`` and the keys of
-            :func:`mmxpl.apis.prediction.describe_map`. ``visualization``: RGB uint8
+            :func:`mmxpl.apis.inference.describe_map`. ``visualization``: RGB uint8
             (H, W, 3) pictures of the frames' sizes, empty without ``return_vis``.
 
         Raises:
@@ -174,7 +182,9 @@ class XPLInferencer(BaseInferencer):
     @property
     def window(self) -> SoundWindow:
         """SoundWindow: length and sample rate of the sound that the model reads."""
-        step = next((s for s in self.pipeline.steps if isinstance(s, LoadAudio)), None)
+        step = next(
+            (s for s in self.pipeline.transforms if isinstance(s, LoadAudio)), None
+        )
         if step is None:
             raise DataError('test_dataloader: the pipeline has no LoadAudio.')
         return SoundWindow(step.sample_rate, step.duration)
@@ -284,18 +294,6 @@ class XPLInferencer(BaseInferencer):
             **describe_map(prob, sample.ori_shape, threshold),
         )
 
-    def _init_pipeline(self, cfg: Any) -> Callable:
+    def _init_pipeline(self, cfg: Any) -> Compose:
         """Builds the test pipeline."""
-        return _Pipeline(build_steps(clip_pipeline(cfg)))
-
-
-class _Pipeline:
-    """Transforms in sequence; MMEngine's ``Compose`` builds from its own registry."""
-
-    def __init__(self, steps: Iterable[Callable]) -> None:
-        self.steps = list(steps)
-
-    def __call__(self, results: dict) -> dict:
-        for step in self.steps:
-            results = step(results)
-        return results
+        return Compose(build_steps(clip_pipeline(cfg)))

@@ -17,8 +17,8 @@ from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
 from mmxpl.visualization.panels import draw_boxes
 
 from .av_input import AVInput, WindowReader, mark_due
+from .inference import choose_map
 from .inferencer import XPLInferencer
-from .prediction import choose_map
 from .video_output import VideoOutput, refuse_existing
 
 

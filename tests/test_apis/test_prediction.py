@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmxpl.apis.prediction import ResultWriter, describe_map, without_map
+from mmxpl.apis.inference import ResultWriter, describe_map, without_map
 from mmxpl.utils import DataError
 
 RESULT = dict(sample_id='a b', bboxes=[[0, 0, 1, 1]], map=np.zeros((2, 2)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxpl.apis.loading import build_steps, clip_pipeline
+from mmxpl.apis.inference import build_steps, clip_pipeline
 from mmxpl.datasets import DuetDataset, NegativeAudioDataset, VGGSSDataset, av_collate
 from mmxpl.datasets.feature_cache import FeatureCache
 from mmxpl.engine import EncoderInputHook

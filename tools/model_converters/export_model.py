@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_clear_error():
         # imported late, so that wrong arguments are reported at once
         from mmxpl.apis.export import export_localizer
-        from mmxpl.apis.loading import load_learner
+        from mmxpl.apis.inference import load_learner
 
         learner, cfg = load_learner(args.checkpoint, args.config, 'cpu')
         found = export_localizer(

@@ -1,8 +1,7 @@
 """Steps of a data pipeline, and the collate function."""
 
-from .formatting import PackAVInputs, av_collate
+from .formatting import PackAVInputs, RasterizeTargets, av_collate
 from .loading import LoadAudio, LoadFeatures, LoadFrame
-from .targets import RasterizeTargets
 
 __all__ = [
     'LoadAudio',

@@ -1,4 +1,4 @@
-"""Packing of clips into model inputs, and of clips into batches."""
+"""Ground-truth maps, packing of clips into model inputs, and of clips into batches."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,85 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from mmxpl.registry import FUNCTIONS, TRANSFORMS
-from mmxpl.structures import AVDataSample
+from mmxpl.structures import AVDataSample, rasterize_boxes, rasterize_consensus
 from mmxpl.utils import DataError
+
+from ..annotations import decode_rle
+
+# keys that hold what is drawn
+SOURCES = {'boxes': 'bboxes', 'mask': 'mask', 'consensus': 'annotators'}
+
+
+@TRANSFORMS.register_module()
+class RasterizeTargets(BaseTransform):
+    """Draws the ground truth of a labeled clip as a map.
+
+    Boxes give their union, as in the evaluation of VGG-SS. A mask is resized by area
+    and set where at least half of a cell is covered. The consensus of several
+    annotators is that of Flickr-SoundNet
+    (:func:`mmxpl.structures.rasterize_consensus`). The map of a clip that does not
+    sound is empty. Unlabeled clips pass unchanged.
+
+    Required keys: ``is_labeled``, ``sample_id``, and ``bboxes``, ``mask`` or
+    ``annotators``. Optional key: ``is_sounding``. Added key: ``gt_map``, a float32
+    tensor of shape (size, size) in {0, 1}, or in {0, 0.5, 1} for a consensus.
+
+    Args:
+        size (int): Side of the map; the default is that of the protocols.
+        source (str): 'boxes', 'mask' or 'consensus'.
+    """
+
+    def __init__(self, size: int = 224, source: str = 'boxes') -> None:
+        if source not in SOURCES:
+            raise ValueError(f"source must be one of {tuple(SOURCES)}, got '{source}'.")
+        self.size = size
+        self.source = source
+
+    def transform(self, results: dict) -> dict:
+        """Draws the map of a clip.
+
+        Raises:
+            DataError: If a labeled clip lacks what is to be drawn.
+        """
+        if not results['is_labeled']:
+            return results
+        if results.get('is_sounding') is False:
+            results['gt_map'] = torch.zeros(self.size, self.size)
+            return results
+        key = SOURCES[self.source]
+        label = results.get(key)
+        if label is None:
+            raise DataError(
+                f"'{results['sample_id']}' has no {key}, which "
+                f"RasterizeTargets(source='{self.source}') draws. Add them to the "
+                'annotation file or choose another source.'
+            )
+        if self.source == 'boxes':
+            # in float64: int(size * v) must truncate as in the protocol
+            results['gt_map'] = rasterize_boxes(label, self.size)
+        elif self.source == 'consensus':
+            results['gt_map'] = rasterize_consensus(label, self.size)
+        else:
+            mask = decode_rle(label, f"mask of '{results['sample_id']}'")
+            results['gt_map'] = _resize_mask(mask, self.size)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size}, source={self.source!r})'
+
+
+def _resize_mask(mask: np.ndarray, size: int) -> Tensor:
+    """Resizes a binary uint8 mask by area to float32 (size, size) in {0, 1}."""
+    cover = cv2.resize(
+        mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA
+    )
+    # half-covered cells must not depend on rounding
+    return torch.from_numpy((cover >= 0.5 - 1e-6).astype(np.float32))
+
 
 META_KEYS = (
     'sample_id',
@@ -46,9 +120,6 @@ class PackAVInputs(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Packs a clip.
 
-        Args:
-            results (dict): Entry with the required keys.
-
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
             ``audio``, float32 (T,), or the features as they are; and
@@ -65,19 +136,15 @@ class PackAVInputs(BaseTransform):
         return {'inputs': _pack_inputs(results), 'data_samples': sample}
 
     def __repr__(self) -> str:
-        """Formats the transform as it is built."""
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
 
 
 def require_media(packed: dict, user: str) -> dict:
-    """Refuses packed features where frame and sound are needed.
+    """Returns a result of :class:`PackAVInputs` if it has frame and sound.
 
     Args:
-        packed (dict): Result of :class:`PackAVInputs`.
+        packed (dict): The result.
         user (str): What needs them, for the message.
-
-    Returns:
-        dict: ``packed``.
 
     Raises:
         DataError: If cached features were packed.
@@ -91,14 +158,7 @@ def require_media(packed: dict, user: str) -> dict:
 
 
 def pack_frame(img: np.ndarray) -> torch.Tensor:
-    """Converts a frame to a tensor.
-
-    Args:
-        img (np.ndarray): uint8 of shape (H, W, 3).
-
-    Returns:
-        torch.Tensor: uint8 of shape (3, H, W).
-    """
+    """Converts a frame, uint8 (H, W, 3), to a tensor of shape (3, H, W)."""
     planes = np.empty((3, *img.shape[:2]), np.uint8)
     # several times faster than copying a transposed view
     cv2.split(img, list(planes))
