@@ -35,8 +35,7 @@ class Cell:
 
     Args:
         method (str): Name of the method.
-        labeled (float | None): Labeled fraction in (0, 1]; None for the config's
-            lists.
+        labeled (float | None): Labeled fraction in (0, 1]; None for the config's lists.
         seed (int): The seed.
     """
 
@@ -50,14 +49,7 @@ class Cell:
         return f'{self.method}{share} seed {self.seed}'
 
     def folder(self, out: Path) -> Path:
-        """Returns the cell's own folder.
-
-        Args:
-            out (Path): Folder of the comparison.
-
-        Returns:
-            Path: The folder.
-        """
+        """Returns the cell's own folder in the folder of the comparison."""
         share = 'lists' if self.labeled is None else f'labeled{self.labeled:g}'
         return out / share / self.method.replace('/', '_') / f'seed{self.seed}'
 
@@ -65,14 +57,14 @@ class Cell:
 def launch(
     command: list[str], log: Path, env: Mapping[str, str], name: str, shown: str = ''
 ) -> None:
-    """Runs a Python command and writes its output to a file.
+    """Runs a Python command and appends its output to the file ``log``.
 
-    A script runs in a fork of a process that has imported what it needs, which
-    saves seconds; anything else runs in an interpreter of its own.
+    A script runs in a fork of a process that has imported what it needs, which saves
+    seconds; anything else runs in an interpreter of its own.
 
     Args:
         command (list[str]): Arguments of the interpreter.
-        log (Path): File that the output is appended to.
+        log (Path): The file.
         env (Mapping[str, str]): Environment variables added to this process's.
         name (str): Name on the console.
         shown (str): Lines that contain it are shown; none if it is empty.
@@ -183,8 +175,8 @@ def train_cell(
         float: Seconds of the command that finished it, without a shared warm-up.
 
     Raises:
-        DataError: If the command fails, or if the folder holds a cell that was
-            trained with other settings.
+        DataError: If the command fails, or if the folder holds a cell that was trained
+            with other settings.
     """
     folder = cell.folder(out)
     finished = folder / _FINISHED
@@ -220,15 +212,10 @@ def train_cell(
 
 
 def share_warm_start(checkpoint: Path, folder: Path) -> None:
-    """Puts a checkpoint of another training where a training resumes from.
+    """Puts a checkpoint of the end of a warm-up where a training resumes from.
 
-    A folder with a checkpoint of its own is left as it is. The checkpoint says that
-    there is no teacher yet, and has the thresholds of the training rather than
-    calibrated ones.
-
-    Args:
-        checkpoint (Path): Written at the end of the warm-up.
-        folder (Path): Work directory of the training.
+    A folder with a checkpoint of its own is left as it is. The copy says that there is
+    no teacher yet, and has the thresholds of the training rather than calibrated ones.
     """
     if (folder / 'last_checkpoint').exists():
         return

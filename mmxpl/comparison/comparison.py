@@ -62,9 +62,6 @@ class Comparison:
     def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:
         """Trains and scores cells; finished ones are read.
 
-        Args:
-            cells (Sequence[Cell]): The cells.
-
         Returns:
             dict[Cell, tuple[dict[str, dict[str, float]], float]]: For each cell, in
             their order, its scores by split and key in per cent (see
@@ -144,15 +141,10 @@ class Comparison:
 
 
 def split_options(cfg: Config, split: str) -> dict[str, Any]:
-    """Makes the options with which the test reads and scores a split.
+    """Makes the options with which the test of a config reads and scores a split.
 
-    Args:
-        cfg (Config): Config of a method.
-        split (str): 'test', 'val', 'swapped' (the clips of 'test', each with the
-            sound of another), or the name of a list beside the config's.
-
-    Returns:
-        dict[str, Any]: Dotted key to value.
+    The split is 'test', 'val', 'swapped' (the clips of 'test', each with the sound of
+    another), or the name of a list beside the config's.
     """
     options = {'test_evaluator.rules': list(SCORED_RULES)}
     key = 'test_dataloader.dataset'
@@ -169,18 +161,11 @@ def split_options(cfg: Config, split: str) -> dict[str, Any]:
 
 
 def list_of_split(cfg: Config, split: str) -> Path | None:
-    """Finds the id list of a split that a config does not have.
+    """Finds the id list, which may be missing, of a split that a config does not have.
 
-    Args:
-        cfg (Config): The config.
-        split (str): See :func:`split_options`.
-
-    Returns:
-        Path | None: The file, beside the list of 'test', which may be missing; None
-        for 'test', 'val' and 'swapped'.
-
-    Raises:
-        DataError: If the config has no list of 'test', or the name is a path.
+    It is beside the list of 'test', see :func:`split_options`; None for 'test', 'val'
+    and 'swapped'. A DataError says that the config has no list of 'test', or that the
+    name is a path.
     """
     if split in ('test', 'val', SWAPPED):
         return None
@@ -195,17 +180,10 @@ def list_of_split(cfg: Config, split: str) -> Path | None:
 
 
 def choose_threshold(val: Mapping[str, float], row: str) -> str:
-    """Chooses the threshold under which a row is best on the validation split.
+    """Chooses the rule of :data:`SWEEP` by which a model or reference has the best AUC.
 
-    The measure is the AUC, which varies less than CIoU@0.5 over few clips.
-
-    Args:
-        val (Mapping[str, float]): Scores of the validation split by key, under
-            the rules of :data:`mmxpl.evaluation.functional.SWEEP`.
-        row (str): Model or reference, such as 'ens'.
-
-    Returns:
-        str: The rule; among equals, that of the lowest threshold.
+    ``val`` has the scores of the validation split by key. The AUC varies less than
+    CIoU@0.5 over few clips. Among equals it is the lowest threshold.
     """
     return max(SWEEP, key=lambda rule: val[f'{row}/AUC_{rule}'])
 
@@ -215,9 +193,9 @@ def with_chosen(
 ) -> dict[str, float]:
     """Adds the scores at the threshold that each row chooses on the validation split.
 
-    Under the rule ``fixed`` (0.5) methods differ mostly in how much of the frame
-    their maps cover. Here each row has its own threshold, chosen on clips that are
-    neither trained on nor reported.
+    Under the rule ``fixed`` (0.5) methods differ mostly in how much of the frame their
+    maps cover. Here each row has its own threshold, chosen on clips that are neither
+    trained on nor reported.
 
     Args:
         scores (Mapping[str, float]): Scores of a split by key.

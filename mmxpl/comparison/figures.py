@@ -38,12 +38,7 @@ Points = dict[float, float]
 def read_curves(folder: Path) -> dict[str, Points]:
     """Reads the curves of one training, of all its runs if it was resumed.
 
-    Args:
-        folder (Path): Its work directory.
-
-    Returns:
-        dict[str, Points]: By key of :data:`CURVES`, epoch to value. Losses are
-        means over an epoch.
+    Returns by key of :data:`CURVES` epoch to value; losses are means over an epoch.
     """
     curves: dict[str, Points] = {}
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
@@ -63,13 +58,7 @@ def read_curves(folder: Path) -> dict[str, Points]:
 def write_curves(
     curves: Mapping[str, Sequence[Mapping[str, Points]]], path: Path
 ) -> None:
-    """Writes the curves of a comparison as CSV.
-
-    Args:
-        curves (Mapping[str, Sequence[Mapping[str, Points]]]): By method, the
-            result of :func:`read_curves` for each seed.
-        path (Path): File to write.
-    """
+    """Writes as CSV what :func:`read_curves` gave, by method for each seed."""
     with open(path, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['method', 'run', 'curve', 'epoch', 'value'])
@@ -87,13 +76,7 @@ def draw_curves(
 ) -> None:
     """Draws each curve's mean over the seeds, with a band of one standard deviation.
 
-    Writes nothing if there are no curves.
-
-    Args:
-        curves (Mapping[str, Sequence[Mapping[str, Points]]]): See
-            :func:`write_curves`.
-        titles (Mapping[str, str]): Title by method.
-        path (Path): PNG to write.
+    Writes nothing if there are no curves. For ``curves`` see :func:`write_curves`.
     """
     logged = {key for runs in curves.values() for run in runs for key in run}
     keys = [key for key in CURVES if key in logged]
@@ -112,13 +95,7 @@ def draw_curves(
 
 
 def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) -> None:
-    """Draws the scores over the labeled fraction.
-
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``.
-        titles (Mapping[str, str]): Title by method.
-        path (Path): PNG to write.
-    """
+    """Draws the scores, rows of ``results.json``, over the labeled fraction."""
     rows = with_single(rows)
     fractions = sorted({row['labeled'] for row in rows})
     shown = [

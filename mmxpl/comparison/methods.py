@@ -52,42 +52,22 @@ class Method:
     full: bool = False
 
     def read(self, config: Path) -> Config:
-        """Reads a config file with the method's overlay, without its options.
-
-        Args:
-            config (Path): Config file of XPL.
-
-        Returns:
-            Config: The config.
-        """
+        """Reads a config file of XPL with the method's overlay, without its options."""
         return load_config(str(config), method=self.overlay)
 
     def title(self, cfg: Config) -> str:
-        """Returns the title in tables.
-
-        Args:
-            cfg (Config): From :meth:`read`.
-
-        Returns:
-            str: The title.
-        """
+        """Returns the title in tables; ``cfg`` is from :meth:`read`."""
         return ', '.join([_FULL_TITLE if self.full else cfg.method, *self.changes])
 
 
 def find_method(name: str) -> Method:
-    """Finds a method.
+    """Finds a method; a DataError says that there is none.
 
     Args:
-        name (str): 'full', or name or file of a method; followed by any number of
-            plus signs, each with a key of the config and its value as after
+        name (str): 'full', or name or file of a method; followed by any number of plus
+            signs, each with a key of the config and its value as after
             ``--cfg-options``, such as
             ``xpl+default_hooks.pseudo_label.temperature=0.25``.
-
-    Returns:
-        Method: The method.
-
-    Raises:
-        DataError: If there is no such method.
     """
     base, *changes = name.split('+')
     overlay = _FULL_OVERLAY if base == FULL else base
@@ -111,14 +91,14 @@ def options_of(
 ) -> dict[str, Any]:
     """Makes the options that give a method's config a labeled fraction and a seed.
 
-    The seed chooses the labeled clips, the weights and the batches. Several
-    processes divide a batch, so that the budget stays the same.
+    The seed chooses the labeled clips, the weights and the batches. Several processes
+    divide a batch, so that the budget stays the same.
 
     Args:
         method (Method): The method.
         cfg (Config): Its config, from :meth:`Method.read`.
-        labeled (float, optional): Labeled fraction in (0, 1]; without it the
-            config's lists are used.
+        labeled (float, optional): Labeled fraction in (0, 1]; without it the config's
+            lists are used.
         seed (int): The seed.
         processes (int): Number of processes that train together.
 
@@ -126,8 +106,7 @@ def options_of(
         dict[str, Any]: Dotted key to value.
 
     Raises:
-        DataError: If the config has no labeled fraction, or a batch cannot be
-            divided.
+        DataError: If the config has no labeled fraction, or a batch cannot be divided.
     """
     options = {'randomness.seed': seed, **method.options}
     fraction = 1.0 if method.full else labeled
@@ -156,14 +135,7 @@ def options_of(
 
 
 def settings_of(cfg: Config) -> dict[str, Any]:
-    """Collects the settings that a training depends on, wherever its data lie.
-
-    Args:
-        cfg (Config): Config of a training, options included.
-
-    Returns:
-        dict[str, Any]: Dotted key to value.
-    """
+    """Collects by dotted key the settings of a training, wherever its data lie."""
     return dict(_leaves({key: cfg.get(key) for key in _SETTINGS}))
 
 
@@ -182,14 +154,7 @@ def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def warm_up_epochs(cfg: Config) -> int:
-    """Counts the epochs of a config before the first pseudo-label.
-
-    Args:
-        cfg (Config): Config of a training.
-
-    Returns:
-        int: The warm-up; all epochs where there are no pseudo-labels.
-    """
+    """Counts the epochs before the first pseudo-label; all where there are none."""
     if cfg.default_hooks.get('pseudo_label') is None:
         return cfg.train_cfg.max_epochs
     return count_warmup_epochs(
@@ -200,14 +165,14 @@ def warm_up_epochs(cfg: Config) -> int:
 def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]:
     """Finds trainings that can continue from another one's warm-up.
 
-    They can if the two configs differ in pseudo-labels, their loss, the curriculum
-    and the calibration of what is saved alone, none of which has an effect before
-    the lender's first label, and if the lender's checkpoint has all that the
-    borrower resumes from. A lender does not borrow.
+    They can if the two configs differ in pseudo-labels, their loss, the curriculum and
+    the calibration of what is saved alone, none of which has an effect before the
+    lender's first label, and if the lender's checkpoint has all that the borrower
+    resumes from. A lender does not borrow.
 
     Args:
-        configs (Mapping[Hashable, Config]): Config of every training, seed and
-            split included.
+        configs (Mapping[Hashable, Config]): Config of every training, seed and split
+            included.
 
     Returns:
         dict[Hashable, Hashable]: Borrower to lender.

@@ -24,16 +24,10 @@ SCORES = {
 
 
 def rows_of(cell: Cell, split: str, scores: Scores, seconds: float) -> list[Row]:
-    """Makes the rows of ``results.json`` of one cell and split.
+    """Makes the rows of ``results.json`` of one cell and split, one for each model.
 
-    Args:
-        cell (Cell): The cell.
-        split (str): Name of the split.
-        scores (Scores): Scores of the split by key, in per cent.
-        seconds (float): Seconds of the cell's training.
-
-    Returns:
-        list[Row]: One for each model.
+    ``scores`` are those of the split by key, in per cent, ``seconds`` those of the
+    cell's training.
     """
     return [
         dict(
@@ -51,28 +45,14 @@ def rows_of(cell: Cell, split: str, scores: Scores, seconds: float) -> list[Row]
 
 
 def models_of(scores: Scores) -> list[str]:
-    """Names the models that were scored.
-
-    Args:
-        scores (Scores): Scores of a split by key.
-
-    Returns:
-        list[str]: Such as ``['a', 'b', 'ens']``, without references.
-    """
+    """Names the models that were scored, without references: ``['a', 'b', 'ens']``."""
     end = '/CIoU@0.5_adaptive'
     names = [key.removesuffix(end) for key in scores if key.endswith(end)]
     return [name for name in names if '/' not in name]
 
 
 def references_of(scores: Scores) -> dict[str, dict[str, float]]:
-    """Selects the scores of the reference rows.
-
-    Args:
-        scores (Scores): Scores of a split by key, in per cent.
-
-    Returns:
-        dict[str, dict[str, float]]: Scores by the reference's title.
-    """
+    """Selects the scores of the reference rows, by the reference's title."""
     return {
         title: {score: scores[f'{row}/{score}'] for score in SCORES}
         for row, title in REFERENCES.items()
@@ -80,14 +60,7 @@ def references_of(scores: Scores) -> dict[str, dict[str, float]]:
 
 
 def mean_and_std(values: Sequence[float]) -> str:
-    """Formats a mean with the standard deviation of the sample.
-
-    Args:
-        values (Sequence[float]): One value a seed, at least one.
-
-    Returns:
-        str: Such as ``61.2 ± 0.8``; of one value, that value.
-    """
+    """Formats one value, or mean and standard deviation of a sample: ``61.2 ± 0.8``."""
     mean = f'{statistics.mean(values):.1f}'
     if len(values) == 1:
         return mean
@@ -95,14 +68,7 @@ def mean_and_std(values: Sequence[float]) -> str:
 
 
 def with_single(rows: Sequence[Row]) -> list[dict]:
-    """Adds a row 'single', the mean of the single nets, to every cell.
-
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``, of one split.
-
-    Returns:
-        list[dict]: These rows and the new ones.
-    """
+    """Adds a row 'single', the mean of the single nets, to every cell of one split."""
     found = [dict(row) for row in rows]
     by_cell: dict[tuple, list[dict]] = {}
     for row in found:
@@ -118,7 +84,7 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
 def scores_by_seed(
     rows: Sequence[Row], method: str, labeled: float | None, model: str, score: str
 ) -> dict[int, float]:
-    """Selects one score of a method.
+    """Selects one score of a method, in per cent, by seed.
 
     Args:
         rows (Sequence[Row]): Rows of ``results.json``, of one split.
@@ -126,9 +92,6 @@ def scores_by_seed(
         labeled (float, optional): Labeled fraction.
         model (str): Localizer, 'ens' or, from :func:`with_single`, 'single'.
         score (str): Key of :data:`SCORES`.
-
-    Returns:
-        dict[int, float]: Score by seed, in per cent.
     """
     wanted = (method, labeled, model)
     return {
@@ -144,16 +107,13 @@ def score_table(
     references: Mapping[str, Mapping[str, float]],
     labeled: float | None,
 ) -> str:
-    """Formats the scores at one labeled fraction as a Markdown table.
+    """Formats the scores at one labeled fraction as a Markdown table, in per cent.
 
     Args:
         rows (Sequence[Row]): Rows of ``results.json``, of one split.
         titles (Mapping[str, str]): Title by method, in the order of the table.
         references (Mapping[str, Mapping[str, float]]): See :func:`references_of`.
         labeled (float, optional): Labeled fraction.
-
-    Returns:
-        str: The table, in per cent.
     """
     rows = with_single(rows)
     lines = []
@@ -178,17 +138,9 @@ def paired_differences(
 ) -> str:
     """Formats the lead of a method over every other, seed by seed.
 
-    Two methods of one seed have the same labeled clips, first weights and
-    batches, so their difference varies less than their scores.
-
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``, of one split.
-        method (str): The method that is compared.
-        titles (Mapping[str, str]): Title by method, in the order of the table.
-        labeled (float, optional): Labeled fraction.
-
-    Returns:
-        str: Markdown table of mean ± std and the number of seeds with a lead.
+    Two methods of one seed have the same labeled clips, first weights and batches, so
+    their difference varies less than their scores. The Markdown table has mean ± std
+    and the number of seeds with a lead. For the arguments see :func:`score_table`.
     """
     rows = with_single(rows)
     lines = []
@@ -223,19 +175,10 @@ def format_tables(
     labeled: float | None,
     split: str,
 ) -> Iterator[str]:
-    """Yields heading and tables of one split and labeled fraction.
+    """Yields heading and tables of one split and labeled fraction, as Markdown.
 
-    Differences are taken from the method named 'xpl', if it is there with others.
-
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``, of that split.
-        titles (Mapping[str, str]): Title by method, in the order of the tables.
-        references (Mapping[str, Scores]): See :func:`references_of`.
-        labeled (float, optional): Labeled fraction.
-        split (str): Name of the split.
-
-    Yields:
-        str: Markdown.
+    Differences are taken from the method named 'xpl', if it is there with others. For
+    the arguments see :func:`score_table`.
     """
     share = "the config's lists" if labeled is None else f'{100 * labeled:g} %'
     found = dict.fromkeys(row['seed'] for row in rows if row['labeled'] == labeled)

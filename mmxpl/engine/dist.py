@@ -19,13 +19,8 @@ from mmxpl.utils.errors import DataError
 class CPUDistributedDataParallel(MMDistributedDataParallel):
     """MMEngine's wrapper for models on the CPU.
 
-    The Runner passes the local rank as the device, which PyTorch refuses for a model
-    on the CPU.
-
-    Args:
-        module (nn.Module): the model, on the CPU.
-        device_ids (list[int], optional): Ignored.
-        **kwargs: Arguments of :class:`MMDistributedDataParallel`.
+    The Runner passes the local rank as the device, which PyTorch refuses for a model on
+    the CPU; ``device_ids`` are ignored.
     """
 
     def __init__(
@@ -98,13 +93,9 @@ def _init_gloo(timeout: float) -> None:
 
 
 def explain_lost_rank(error: RuntimeError) -> str | None:
-    """Explains the error of a process that has lost another one.
+    """Explains the error of a process that has lost another one; None for other errors.
 
-    Args:
-        error (RuntimeError): error of a collective operation.
-
-    Returns:
-        str | None: a message with the ranks that do not answer; None for other errors.
+    The message names the ranks that do not answer.
     """
     text = str(error)
     if not (dist.is_available() and dist.is_initialized()):

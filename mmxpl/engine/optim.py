@@ -63,8 +63,7 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
 def computes_bfloat16() -> bool:
     """Tells whether this CPU has instructions for bfloat16.
 
-    Returns:
-        bool: False only if it is known: on x86, by a recent PyTorch.
+    False only if that is known: on x86, by a recent PyTorch.
     """
     capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
     names = ('avx512_bf16', 'amx_bf16')
@@ -73,17 +72,10 @@ def computes_bfloat16() -> bool:
 
 
 def amp_dtype(dtype: str | None, device: str) -> str:
-    """Chooses and checks the data type of mixed precision.
+    """Chooses 'float16' or 'bfloat16' for mixed precision.
 
-    Args:
-        dtype (str, optional): type in the config.
-        device (str): kind of the device, such as 'cpu' or 'cuda'.
-
-    Returns:
-        str: 'float16' or 'bfloat16'.
-
-    Raises:
-        DataError: If the device cannot compute in it.
+    A DataError says that a device, such as 'cpu' or 'cuda', cannot compute in the
+    ``dtype`` of the config.
     """
     if dtype is None:
         return 'bfloat16' if device == 'cpu' else 'float16'
@@ -101,14 +93,11 @@ def amp_dtype(dtype: str | None, device: str) -> str:
 
 
 def use_amp_everywhere(cfg: Config) -> None:
-    """Sets the precision of training for all uses of the localizers.
+    """Sets the precision of training for all uses of the localizers, in place.
 
     MMEngine's wrapper covers the training forward only: pseudo-labels, validation and
     test would use another precision. So the type of an ``AmpOptimWrapper`` becomes the
     ``amp_dtype`` of every localizer that sets none.
-
-    Args:
-        cfg (Config): config of a run, changed in place.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') not in _WRAPPERS:
@@ -130,14 +119,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Builds the optimizer wrapper of a model.
-
-        Args:
-            model (nn.Module): the model, perhaps wrapped.
-
-        Returns:
-            OptimWrapper: the wrapper, with the parameters that have gradients.
-        """
+        """Builds the wrapper of the parameters of a model that have gradients."""
         model = unwrap(model)
         if self.paramwise_cfg:
             return super().__call__(model)
@@ -194,9 +176,6 @@ def count_warmup_epochs(warmup: int | float, max_epochs: int) -> int:
         warmup (int | float): their number or, below 1, their share of the training,
             which is rounded to whole epochs, at least one.
         max_epochs (int): epochs of the training.
-
-    Returns:
-        int: Their number; not below ``max_epochs`` only where ``warmup`` says so.
 
     Raises:
         ValueError: If ``warmup`` is negative, or neither whole nor a share.

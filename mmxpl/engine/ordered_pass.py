@@ -14,8 +14,8 @@ def ordered_pass(
 ) -> Iterator[tuple[dict, int]]:
     """Iterates over a data set once, in order, with every clip on one rank.
 
-    All ranks get the same number of batches, so that they can communicate. For that
-    the first clips are repeated at the end of the pass.
+    All ranks get the same number of batches, so that they can communicate. For that the
+    first clips are repeated at the end of the pass.
 
     Args:
         like (DataLoader): loader whose batch size, number of workers, collation and
@@ -24,8 +24,7 @@ def ordered_pass(
         seed (int): seed of the data workers.
 
     Yields:
-        tuple[dict, int]: a batch, and the number of its first clips that are no
-        repetitions, in [0, B].
+        tuple[dict, int]: a batch, and how many of its first clips are no repetitions.
     """
     loader = Runner.build_dataloader(
         dict(

@@ -54,11 +54,7 @@ class CheckedRunner(Runner):
                 handler.setLevel(level)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Builds the logger, whose console shows warnings alone until all is built.
-
-        Returns:
-            MMLogger: The logger.
-        """
+        """Builds the logger, whose console shows warnings alone until all is built."""
         logger = super().build_logger(*args, **kwargs)
         self._quiet = [
             (handler, handler.level)
@@ -77,10 +73,6 @@ class CheckedRunner(Runner):
 
         That is the description of the training before it and of its result after it,
         and the config with the first iteration.
-
-        Args:
-            fn_name (str): Name of the point in the run.
-            **kwargs: Arguments of the hooks.
         """
         # a resumed training may begin with a validation that it still owes
         trains = isinstance(self._train_loop, BaseLoop)
@@ -98,14 +90,7 @@ class CheckedRunner(Runner):
             print_log(result, logger='current')
 
     def train(self) -> nn.Module:
-        """Trains.
-
-        Returns:
-            nn.Module: The model.
-
-        Raises:
-            DataError: If another process of the run is lost.
-        """
+        """Trains; a DataError says that another process of the run is lost."""
         if self.distributed:
             print_log(
                 f'{self.world_size} processes; one that does not answer for '
@@ -117,14 +102,7 @@ class CheckedRunner(Runner):
             return super().train()
 
     def test(self) -> dict:
-        """Tests.
-
-        Returns:
-            dict: The scores.
-
-        Raises:
-            DataError: If another process of the run is lost.
-        """
+        """Tests; a DataError says that another process of the run is lost."""
         with _lost_ranks_named():
             return super().test()
 
@@ -191,13 +169,9 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def drop_hooks(cfg: Config) -> None:
-    """Drops those of ``default_hooks`` that are None.
+    """Drops those of ``default_hooks`` that are None, in place.
 
-    MMEngine does so with the hooks that it knows, and asserts that others are not
-    None.
-
-    Args:
-        cfg (Config): Config of the run, changed in place.
+    MMEngine does so with the hooks that it knows, and asserts that others are not None.
     """
     hooks = cfg.get('default_hooks') or {}
     off = [name for name in hooks if hooks[name] is None and name not in _OWN_HOOKS]

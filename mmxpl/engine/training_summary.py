@@ -16,14 +16,7 @@ _AGREEMENT = ('agreement',)
 
 
 def short_schedules(runner: Runner) -> Iterator[str]:
-    """Checks the number of steps before training begins.
-
-    Args:
-        runner (Runner): with a training loop over epochs, built.
-
-    Yields:
-        str: a warning with the number of steps and the setting to change.
-    """
+    """Yields warnings of too few steps, with the setting to change, before training."""
     steps, loop = len(runner.train_dataloader), runner.train_loop
     total = steps * loop.max_epochs
     if steps == 1:
@@ -49,14 +42,7 @@ def short_schedules(runner: Runner) -> Iterator[str]:
 
 
 def describe_training(runner: Runner) -> str:
-    """Describes a training that is about to begin.
-
-    Args:
-        runner (Runner): with a training loop over epochs, built.
-
-    Returns:
-        str: lines on the clips, the steps, what is learnt from what and the files.
-    """
+    """Describes clips, steps, sources and files of a training about to begin."""
     sampler = runner.train_dataloader.sampler
     lines = ['This training:']
     if isinstance(sampler, CurriculumSampler):
@@ -73,12 +59,8 @@ def describe_training(runner: Runner) -> str:
 def describe_result(runner: Runner) -> str:
     """Describes what a training that has ended leaves.
 
-    Args:
-        runner (Runner): after its training.
-
-    Returns:
-        str: the best score with its checkpoint, the last checkpoint, and the command
-        that tests one; empty if no checkpoint was written.
+    That is the best score with its checkpoint, the last checkpoint, and the command
+    that tests one; nothing if no checkpoint was written.
     """
     info = runner.message_hub.runtime_info
     best = {

@@ -116,29 +116,15 @@ class HiddenTruth:
         return len(self.rows)
 
     def maps(self, start: int, stop: int) -> Tensor:
-        """Draws ground-truth maps.
-
-        Args:
-            start (int): First index into :attr:`rows`.
-            stop (int): End of the indices, exclusive.
-
-        Returns:
-            Tensor: (stop - start, S, S) float32 in [0, 1].
-        """
+        """Draws the maps, (stop - start, S, S) in [0, 1], of clips start to stop."""
         return torch.stack([self.dataset[n]['gt_map'] for n in self._index[start:stop]])
 
     def judge(
         self, labels: Tensor, names: Sequence[str], chunk: int = 256
     ) -> dict[str, Tensor]:
-        """Measures the labels of all clips with truth.
+        """Measures the labels, (N, M, h, w) in [0, 1], of all clips with truth.
 
-        Args:
-            labels (Tensor): (N, M, h, w) in [0, 1], of all N unlabeled clips.
-            names (Sequence[str]): Names of the M localizers.
-            chunk (int): Number of clips that are drawn at once.
-
-        Returns:
-            dict[str, Tensor]: See :func:`label_quality`, (K,) each.
+        See :func:`label_quality`; ``chunk`` clips are drawn at once.
         """
         parts = []
         for start in range(0, len(self), chunk):

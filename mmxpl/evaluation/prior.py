@@ -68,17 +68,7 @@ def read_map(load: Callable[[], np.ndarray], where: str) -> Tensor:
 
 
 def load_prior(path: str) -> Tensor:
-    """Reads a prior map, see :func:`mmxpl.evaluation.functional.mean_gt_map`.
-
-    Args:
-        path (str): .npy file.
-
-    Returns:
-        Tensor: (S, S) float32 in [0, 1].
-
-    Raises:
-        DataError: See :func:`read_map`.
-    """
+    """Reads an .npy file, see :func:`read_map`, as a prior (S, S) in [0, 1]."""
     return read_map(lambda: np.load(path, allow_pickle=False), f'The prior {path}')
 
 
@@ -164,14 +154,10 @@ class ObjectPrior:
 
     @torch.no_grad()
     def objects(self, images: Tensor) -> Tensor:
-        """Computes object maps.
+        """Computes object maps, (N, 7, 7), at least 0, on the CPU.
 
-        Args:
-            images (Tensor): (N, 3, H, W) uint8 BGR, as the loader gives them;
-                resized to 224 pixels if they are not.
-
-        Returns:
-            Tensor: (N, 7, 7), at least 0, on the CPU.
+        ``images`` are (N, 3, H, W) uint8 BGR, as the loader gives them, and resized to
+        224 pixels if they are not.
         """
         device = next(self.net.parameters()).device
         images = images.to(device).flip(1).float()
@@ -186,16 +172,10 @@ class ObjectPrior:
     def rows(
         self, maps: Mapping[str, Tensor], images: Tensor, size: int
     ) -> dict[str, Tensor]:
-        """Computes the maps of the additional rows.
+        """Computes the (N, S, S) maps, in [0, 1], of the additional rows.
 
-        Args:
-            maps (Mapping[str, Tensor]): For each model (N, h, w) localization.
-            images (Tensor): See :meth:`objects`.
-            size (int): Side S of the evaluation in pixels.
-
-        Returns:
-            dict[str, Tensor]: (N, S, S) in [0, 1] for each ``<model>+ogl``, and as
-            ``ogl`` the objects alone.
+        They are ``<model>+ogl`` for each model of ``maps``, (N, h, w), and the objects
+        alone as ``ogl``. For ``images`` see :meth:`objects`; ``size`` is S in pixels.
         """
         objects = self.objects(images)
         mixed = {

@@ -15,18 +15,9 @@ KINDS = dict(visual='visual_backbone', sound='audio_encoder')
 
 
 def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
-    """Returns an encoder whose features may be cached.
+    """Returns an encoder, of kind 'visual' or 'sound', whose features may be cached.
 
-    Args:
-        learner (XPL): the learner.
-        name (str): name of the localizer.
-        kind (str): 'visual' or 'sound'.
-
-    Returns:
-        nn.Module: the encoder.
-
-    Raises:
-        DataError: If it is trained.
+    Raises a DataError if the learner trains it.
     """
     encoder = getattr(learner.localizers[name], KINDS[kind])
     if any(p.requires_grad for p in encoder.parameters()):
@@ -74,14 +65,7 @@ def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
 
 
 def weights_digest(module: nn.Module) -> str:
-    """Hashes weights and buffers.
-
-    Args:
-        module (nn.Module): any module.
-
-    Returns:
-        str: first 12 hexadecimal digits of the SHA-256 of names and values.
-    """
+    """Hashes weights and buffers: 12 hexadecimal digits of the SHA-256."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())

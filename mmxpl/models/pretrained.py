@@ -25,17 +25,10 @@ class PretrainedError(DataError):
 
 
 def import_optional(name: str) -> ModuleType:
-    """Imports a package that only some encoders need.
+    """Imports a package that only some encoders need, timm or transformers.
 
-    Args:
-        name (str): 'timm' or 'transformers'.
-
-    Returns:
-        ModuleType: the package.
-
-    Raises:
-        ImportError: If it is not installed, with the command that installs it, or if
-            it or torchvision cannot be imported.
+    Raises an ImportError, with the command that installs it, if it is missing or cannot
+    be imported.
     """
     if importlib.util.find_spec(name) is None:
         release = torch.__version__.partition('+')[0]
@@ -49,16 +42,7 @@ def import_optional(name: str) -> ModuleType:
 
 
 def weights_error(source: str, error: Exception, remedy: str) -> PretrainedError:
-    """Makes the error for weights that cannot be loaded.
-
-    Args:
-        source (str): file, folder or name of the weights.
-        error (Exception): what went wrong.
-        remedy (str): sentences with the remedy.
-
-    Returns:
-        PretrainedError: to be raised from ``error``.
-    """
+    """Makes the error for weights that cannot be loaded from a file, folder or name."""
     reason = (str(error).strip().splitlines() or ['no message'])[0]
     return PretrainedError(
         f"The weights of '{source}' cannot be loaded ({type(error).__name__}: "
@@ -86,14 +70,7 @@ class Renormalize(nn.Module):
         self.register_buffer('shift', shift.float(), persistent=False)
 
     def forward(self, img: Tensor) -> Tensor:
-        """Converts frames.
-
-        Args:
-            img (Tensor): (B, 3, H, W), normalised with ImageNet's mean and deviation.
-
-        Returns:
-            Tensor: (B, 3, H, W); the same tensor if nothing changes.
-        """
+        """Converts (B, 3, H, W) frames; the same tensor if nothing changes."""
         if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
             return img
         return img * self.scale + self.shift
@@ -121,9 +98,6 @@ def read_config(pretrained: str | None, config: dict | None) -> 'PretrainedConfi
         config (dict, optional): with ``model_type`` a whole config, so that nothing is
             read; without it, changes to that of ``pretrained``.
 
-    Returns:
-        PretrainedConfig: the config.
-
     Raises:
         ImportError: If transformers is not installed.
         ValueError: If neither names a model, or a key is unknown.
@@ -150,14 +124,9 @@ def read_config(pretrained: str | None, config: dict | None) -> 'PretrainedConfi
 
 
 def load_weights(net: nn.Module, pretrained: str) -> None:
-    """Copies pretrained weights into a network that was built from its config.
+    """Copies pretrained weights into a model of transformers, built from its config.
 
-    Args:
-        net (nn.Module): a model of transformers.
-        pretrained (str): folder or name on the hub.
-
-    Raises:
-        PretrainedError: If it cannot be read, or lacks weights of the network.
+    Raises a PretrainedError if they cannot be read, or are not all there.
     """
     transformers = import_optional('transformers')
     try:
@@ -199,10 +168,7 @@ class HFModule(BaseModule):
         pretrained (str, optional): folder or name on the hub.
         config (dict, optional): see :func:`read_config`.
         init_cfg (dict, optional): how weights are initialised, instead of
-            ``pretrained``.
-
-    Raises:
-        ValueError: If both ``pretrained`` and ``init_cfg`` are given.
+            ``pretrained``; a ValueError refuses both.
     """
 
     net: nn.Module
@@ -222,9 +188,8 @@ class HFModule(BaseModule):
     def init_weights(self) -> None:
         """Loads the weights that training starts from.
 
-        Raises:
-            PretrainedError: If they cannot be loaded, are incomplete, or expect other
-                settings of the input than the config has.
+        Raises a PretrainedError if they cannot be loaded, are incomplete, or expect
+        other settings of the input than the config has.
         """
         if self.pretrained:
             load_weights(self.net, self.pretrained)
@@ -256,14 +221,9 @@ _LOADED = 'PretrainedInit'
 
 
 def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Finds the modules that start from a checkpoint.
+    """Yields name, module and checkpoint of what starts from a checkpoint.
 
-    Args:
-        model (nn.Module): the learner.
-
-    Yields:
-        tuple[str, nn.Module, str]: dotted name, module and checkpoint of each
-        ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+    That is each ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
     """
     for name, module in model.named_modules():
         cfgs = getattr(module, 'init_cfg', None) or ()
@@ -273,14 +233,7 @@ def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
 
 
 def without_init_cfg(cfg: Any) -> Any:
-    """Removes ``init_cfg``, for a model whose weights are loaded.
-
-    Args:
-        cfg (Any): config of a model, or a part of one.
-
-    Returns:
-        Any: a copy without ``init_cfg`` at any depth.
-    """
+    """Copies a config, or a part of one, without ``init_cfg`` at any depth."""
     if isinstance(cfg, Mapping):
         return {k: without_init_cfg(v) for k, v in cfg.items() if k != 'init_cfg'}
     if isinstance(cfg, list | tuple):
@@ -289,15 +242,7 @@ def without_init_cfg(cfg: Any) -> Any:
 
 
 def explain(model: nn.Module, error: Exception) -> PretrainedError:
-    """Explains why a checkpoint could not be loaded.
-
-    Args:
-        model (nn.Module): the learner.
-        error (Exception): error of its initialisation.
-
-    Returns:
-        PretrainedError: an error with module, checkpoint and remedies.
-    """
+    """Makes the error, with module, file and remedies, of a failed initialisation."""
     parts = list(pretrained_parts(model))
     failed = [part for part in parts if _is_missing(part[2])] or parts
     named = ', '.join(f"{name} from '{file}'" for name, _, file in failed)
@@ -313,12 +258,8 @@ def explain(model: nn.Module, error: Exception) -> PretrainedError:
 def check_loaded(model: nn.Module, init_info: dict) -> None:
     """Checks that every checkpoint was loaded into the module that names it.
 
-    Args:
-        model (nn.Module): the learner.
-        init_info (dict): MMEngine's record of how each parameter was initialised.
-
-    Raises:
-        PretrainedError: If no weight of a checkpoint fits.
+    ``init_info`` is MMEngine's record of how each parameter was initialised. A
+    PretrainedError says that no weight of a checkpoint fits.
     """
     for name, module, file in pretrained_parts(model):
         infos = [init_info[p]['init_info'] for p in module.parameters()]

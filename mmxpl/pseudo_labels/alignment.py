@@ -10,15 +10,7 @@ from mmxpl.utils.parallel import own_share
 
 
 def shift_logits(maps: Tensor, shift: Tensor) -> Tensor:
-    """Shifts the logits of probabilities.
-
-    Args:
-        maps (Tensor): (B, M, h, w) probabilities of M localizers.
-        shift (Tensor): (M,) numbers subtracted from their logits.
-
-    Returns:
-        Tensor: (B, M, h, w) probabilities.
-    """
+    """Shifts the logits of (B, M, h, w) probabilities by (M,) numbers, subtracted."""
     eps = 1e-6  # fp32 keeps both p and 1 - p apart from 0 at this distance
     logits = maps.float().clamp(eps, 1 - eps).logit()
     return (logits - shift.to(logits).view(1, -1, 1, 1)).sigmoid()
@@ -92,11 +84,7 @@ class AreaAlignment:
         return float(self.annotated[0] / self.annotated[1])
 
     def observe(self, areas: Sequence[float]) -> None:
-        """Adds annotated maps of this rank, which count from the end of the epoch.
-
-        Args:
-            areas (Sequence[float]): their areas in [0, 1].
-        """
+        """Adds areas in [0, 1] of this rank's maps, which count from the next epoch."""
         self._this_epoch += torch.tensor([sum(areas), len(areas)], dtype=torch.float64)
 
     def end_epoch(self) -> None:
@@ -118,8 +106,8 @@ class AreaAlignment:
         """Updates the moving average by a batch and makes its labels.
 
         Args:
-            maps (Tensor): (B, M, h, w) probabilities, of all ranks, so that all
-                ranks keep the same average.
+            maps (Tensor): (B, M, h, w) probabilities, of all ranks, so that all ranks
+                keep the same average.
             soften (Callable): turns probabilities into labels.
             valid (Tensor, optional): (B, h, w) bool, cells that were seen.
 
@@ -139,11 +127,7 @@ class AreaAlignment:
         return soften(shift_logits(maps, self.shift))
 
     def state_dict(self) -> dict:
-        """Gives everything that a resumed run needs.
-
-        Returns:
-            dict: tensors and plain values.
-        """
+        """Gives everything that a resumed run needs, as tensors and plain values."""
         return dict(
             shift=self.shift,
             updates=self.updates,
@@ -152,11 +136,7 @@ class AreaAlignment:
         )
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what :meth:`state_dict` gave.
-
-        Args:
-            state (dict): a former state.
-        """
+        """Restores what :meth:`state_dict` gave."""
         self.shift = state['shift'].cpu().clone()
         self.updates = state['updates']
         self.annotated = state['annotated'].cpu().clone()

@@ -88,8 +88,8 @@ class PseudoLabelBank:
 
         Args:
             map_shape (Sequence[int]): (M, h, w).
-            create (bool): whether to make the file rather than map the one that
-                another process made.
+            create (bool): whether to make the file rather than map the one that another
+                process made.
 
         Raises:
             DataError: If there is no room for the file or another run uses it.
@@ -158,14 +158,10 @@ class PseudoLabelBank:
         self.scores[rows] = reliability(new.float(), self.change[rows], self.measures)
 
     def check_finite(self, index: Tensor, maps: Tensor) -> None:
-        """Refuses NaN and infinite values, which would stay in a clip's average.
+        """Raises a DataError with the ids of clips whose maps are NaN or infinite.
 
-        Args:
-            index (Tensor): (B,) positions of the clips.
-            maps (Tensor): (B, ...) predictions for them.
-
-        Raises:
-            DataError: If a value is NaN or infinite, with the ids of the clips.
+        Such values would stay in a clip's average. ``index`` are (B,) positions of the
+        clips, ``maps`` (B, ...) predictions for them.
         """
         bad = ~maps.isfinite().flatten(1).all(dim=1)
         if bad.any():
@@ -177,16 +173,10 @@ class PseudoLabelBank:
             )
 
     def lookup(self, index: Tensor) -> Tensor:
-        """Reads labels.
+        """Reads labels, (B, M, h, w) float32 in [0, 1], on the CPU.
 
-        Args:
-            index (Tensor): (B,) positions of the clips.
-
-        Returns:
-            Tensor: (B, M, h, w) float32 in [0, 1], on the CPU.
-
-        Raises:
-            RuntimeError: If the bank holds no label yet.
+        ``index`` are (B,) positions of the clips. A RuntimeError says that there is no
+        label yet.
         """
         if self.labels is None:
             raise RuntimeError('The bank holds no label yet: update it first.')
@@ -195,16 +185,13 @@ class PseudoLabelBank:
     def reliability(
         self, measures: Sequence[str] | None = None, chunk: int = _CHUNK
     ) -> Tensor:
-        """Scores every clip.
+        """Scores every clip, (N,) in [0, 1]; 0 where a clip has no label yet.
 
         Args:
-            measures (Sequence[str], optional): see
-                :func:`~.reliability.reliability`. Defaults to the bank's own, which
-                are kept up to date; others take a pass over all labels.
+            measures (Sequence[str], optional): see :func:`~.reliability.reliability`;
+                by default the bank's own, which are kept up to date. Others take a pass
+                over all labels.
             chunk (int): clips scored at once in such a pass.
-
-        Returns:
-            Tensor: (N,) in [0, 1]; 0 where a clip has no label yet.
         """
         if measures is None or list(measures) == self.measures or self.labels is None:
             return self.scores.clone()
@@ -219,15 +206,9 @@ class PseudoLabelBank:
     def state_dict(self, folder: str | Path | None = None) -> dict:
         """Gives everything that a resumed run needs, as tensors and plain values.
 
-        Args:
-            folder (str | Path, optional): where a bank in a file puts a copy of it.
-
-        Returns:
-            dict: visits, change, scores and labels, or name, digest and map
-            shape of the copy; and the identity of the bank.
-
-        Raises:
-            DataError: If there is no room for the copy.
+        That is visits, change, scores and labels, or name, digest and map shape of the
+        copy of a bank in a file, which is put into ``folder``; and the identity of the
+        bank. A DataError says that there is no room for the copy.
         """
         identity = dict(
             num_samples=self.num_samples,
@@ -252,18 +233,17 @@ class PseudoLabelBank:
         )
 
     def load_state_dict(self, state: dict, *folders: str | Path) -> None:
-        """Restores a state, of a bank in memory or in a file.
+        """Restores a state of :meth:`state_dict`, of a bank in memory or in a file.
 
         Args:
-            state (dict): what :meth:`state_dict` gave.
-            *folders (str | Path): where the copy of a file may be; the first that
-                has it is used.
+            state (dict): the state.
+            *folders (str | Path): where the copy of a file may be; the first that has
+                it is used.
 
         Raises:
-            ValueError: If it belongs to another list of clips or to other
-                localizers.
-            DataError: If the file is missing or damaged, if a label is NaN or
-                infinite, or if there is no room.
+            ValueError: If it belongs to another list of clips or to other localizers.
+            DataError: If the file is missing or damaged, if a label is NaN or infinite,
+                or if there is no room.
         """
         self._check_identity(state)
         in_turns(

@@ -37,32 +37,21 @@ class LabelArrays(NamedTuple):
 
 
 def file_size(num: int, map_shape: Sequence[int]) -> int:
-    """Computes the size of a file: 12 bytes a clip and 2 a cell of its labels.
-
-    Args:
-        num (int): clips.
-        map_shape (Sequence[int]): (M, h, w).
-
-    Returns:
-        int: bytes.
-    """
+    """Computes the bytes of a file: 12 a clip and 2 a cell of its (M, h, w) labels."""
     return num * (12 + 2 * math.prod(map_shape))
 
 
 def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
     """Creates a file of zeros, or overwrites a former one.
 
-    The file is locked until this process ends, so that no second run writes to it.
-    The disk space is reserved at once: writing mapped memory to a full disk would
-    kill the process by a signal.
+    It is locked until this process ends, so that no second run writes to it; the file
+    descriptor that holds the lock is returned. The disk space is reserved at once:
+    writing mapped memory to a full disk would kill the process by a signal.
 
     Args:
         path (str | Path): the file.
         num (int): clips.
         map_shape (Sequence[int]): (M, h, w).
-
-    Returns:
-        int: file descriptor that holds the lock.
 
     Raises:
         DataError: If another process uses the file, or there is no room for it.
@@ -93,17 +82,10 @@ def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
 def map_file(
     path: str | Path, num: int, map_shape: Sequence[int], shared: bool = True
 ) -> LabelArrays:
-    """Maps a file into memory.
+    """Maps a file, see :func:`create_file`, into memory.
 
-    Args:
-        path (str | Path): the file.
-        num (int): clips.
-        map_shape (Sequence[int]): (M, h, w).
-        shared (bool): whether writes to the arrays reach the file and all processes
-            that map it.
-
-    Returns:
-        LabelArrays: views of the file.
+    With ``shared``, writes to the arrays reach the file and all processes that map it.
+    A DataError says that the file is of another size.
     """
     size = file_size(num, map_shape)
     found = Path(path).stat().st_size
@@ -123,18 +105,14 @@ def map_file(
 
 
 def copy_file(source: str | Path, folder: str | Path) -> str:
-    """Copies a file atomically, under a name made of its content.
+    """Copies a file atomically, under the name :func:`copy_name` of its content.
 
-    Args:
-        source (str | Path): a file that is not written to meanwhile.
-        folder (str | Path): folder of the copy, see :func:`copy_name`.
+    The source must not be written to meanwhile. A DataError says that there is no room
+    in the folder.
 
     Returns:
-        str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB,
-        which are computed in parallel.
-
-    Raises:
-        DataError: If there is no room.
+        str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB, which are
+            computed in parallel.
     """
     # what killed writers leave is removed at the next start
     draft = draft_of(Path(folder, 'pseudo_labels.bin'))
@@ -158,27 +136,12 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
 
 
 def copy_name(digest: str) -> str:
-    """Gives the name of a copy.
-
-    Args:
-        digest (str): see :func:`copy_file`; '*' for a pattern of all names.
-
-    Returns:
-        str: the name.
-    """
+    """Gives the name of a copy of a digest; '*' for a pattern of all names."""
     return f'pseudo_labels.sha256_{digest[:16]}.bin'
 
 
 def is_whole(path: str | Path, digest: str) -> bool:
-    """Tells whether a copy exists and is undamaged.
-
-    Args:
-        path (str | Path): the copy.
-        digest (str): see :func:`copy_file`.
-
-    Returns:
-        bool: False also if it cannot be read.
-    """
+    """Tells whether a copy can be read and has the digest of :func:`copy_file`."""
     try:
         with open(path, 'rb') as reader:
             size = os.fstat(reader.fileno()).st_size
@@ -190,19 +153,10 @@ def is_whole(path: str | Path, digest: str) -> bool:
 def open_copy(
     path: str | Path, digest: str, num: int, map_shape: Sequence[int]
 ) -> LabelArrays:
-    """Maps an undamaged copy into memory.
+    """Maps a copy with the digest of :func:`copy_file` into memory.
 
-    Args:
-        path (str | Path): the copy.
-        digest (str): see :func:`copy_file`.
-        num (int): clips.
-        map_shape (Sequence[int]): (M, h, w).
-
-    Returns:
-        LabelArrays: its content; writes do not reach the file.
-
-    Raises:
-        DataError: If it is missing or differs.
+    Writes do not reach the file. For ``num`` and ``map_shape`` see :func:`create_file`.
+    A DataError says that the copy is missing or differs.
     """
     path = Path(path)
     if not path.is_file():
@@ -219,12 +173,7 @@ def open_copy(
 
 
 def remove_copies(folder: str | Path, keep: Container[str]) -> None:
-    """Removes copies that no checkpoint names any more.
-
-    Args:
-        folder (str | Path): folder of checkpoints and copies.
-        keep (Container[str]): names that stay.
-    """
+    """Removes copies in a folder whose names are not to be kept."""
     for path in Path(folder).glob(copy_name('*')):
         if path.name not in keep:
             path.unlink()
@@ -236,13 +185,9 @@ def local_rank() -> int:
 
 
 def bank_path(folder: str | Path) -> Path:
-    """Gives the file of this machine's bank.
+    """Gives the file of this machine's bank, named after its first rank.
 
-    Args:
-        folder (str | Path): its folder, which machines may share.
-
-    Returns:
-        Path: a file named after the first rank of the machine.
+    Machines may share the folder.
     """
     return Path(folder, f'pseudo_labels.rank{get_rank() - local_rank()}.bin')
 
@@ -250,10 +195,8 @@ def bank_path(folder: str | Path) -> Path:
 def in_turns(action: Callable[[bool], object], shared: bool) -> None:
     """Runs an action on the first process of each machine, then on the others.
 
-    Args:
-        action (Callable): is called with whether this process is the first.
-        shared (bool): whether processes share what the action changes; if not,
-            each is a first one.
+    It is called with whether this process is the first; each is one unless processes
+    share what the action changes.
     """
     first = not shared or local_rank() == 0
     if first:

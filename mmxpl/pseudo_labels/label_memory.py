@@ -65,14 +65,10 @@ class LabelMemory:
         self.ranks = order.argsort() + 1
 
     def describe(self, index: int) -> tuple[dict, str]:
-        """Describes a clip.
+        """Describes a clip by its position in the data set.
 
-        Args:
-            index (int): position of the clip in the data set.
-
-        Returns:
-            tuple[dict, str]: its labels (h, w) by localizer, empty before its first
-            visit; and a line about them.
+        Returns its labels (h, w) by localizer, empty before its first visit, and a line
+        about them.
         """
         visits = int(self.bank.visits[index])
         if not visits:

@@ -29,14 +29,9 @@ def sharpen(prob: Tensor, temperature: float) -> Tensor:
 
 
 def harden(prob: Tensor, threshold: float = 0.5) -> Tensor:
-    """Turns probabilities into hard labels.
+    """Turns probabilities in [0, 1] of any shape into hard labels, zeros and ones.
 
-    Args:
-        prob (Tensor): probabilities in [0, 1], any shape.
-        threshold (float): cells at or above it are foreground.
-
-    Returns:
-        Tensor: zeros and ones, same shape and dtype.
+    Cells at or above the threshold are foreground.
     """
     return (prob >= threshold).to(prob.dtype)
 
@@ -111,12 +106,7 @@ class PseudoLabeler:
         self.alignment: AreaAlignment | None = None
 
     def bind(self, learner: nn.Module) -> None:
-        """Sets the learner and resets the state.
-
-        Args:
-            learner (nn.Module): has ``names``, ``localizers`` and
-                ``predict_maps``, see :class:`mmxpl.models.XPL`.
-        """
+        """Sets the learner, see :class:`mmxpl.models.XPL`, and resets the state."""
         self.learner, self.teacher = learner, None
         self.alignment = AreaAlignment(len(learner.names)) if self.align_area else None
 
@@ -165,15 +155,10 @@ class PseudoLabeler:
         return torch.stack(list(maps.values()), dim=1)
 
     def label(self, maps: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Turns predicted probabilities into labels.
+        """Turns (B, M, h, w) predicted probabilities into labels in [0, 1].
 
-        Args:
-            maps (Tensor): (B, M, h, w) probabilities; with area alignment of all
-                ranks together.
-            valid (Tensor, optional): (B, h, w) bool, cells that were seen.
-
-        Returns:
-            Tensor: (B, M, h, w) labels in [0, 1].
+        With area alignment they are those of all ranks together, and only cells where
+        ``valid``, (B, h, w) bool, is True were seen.
         """
         if self.alignment is not None:
             return self.alignment(maps, self._soften, valid)
@@ -182,9 +167,8 @@ class PseudoLabeler:
     def state_dict(self) -> dict:
         """Gives the entries of a checkpoint that a resumed run needs.
 
-        Returns:
-            dict: ``area_alignment`` and ``teacher``, each only if it is used; the
-            teacher's is None before :meth:`start`.
+        ``area_alignment`` and ``teacher`` are there only if they are used; the
+        teacher's is None before :meth:`start`.
         """
         state = {}
         if self.alignment is not None:
@@ -197,14 +181,7 @@ class PseudoLabeler:
         return state
 
     def check_state(self, state: dict) -> None:
-        """Refuses a checkpoint without the entries that are needed.
-
-        Args:
-            state (dict): a checkpoint.
-
-        Raises:
-            ValueError: If it has no entry for the alignment or the teacher.
-        """
+        """Raises a ValueError if a checkpoint has no entry of alignment or teacher."""
         for key, used, setting in (
             (self.ALIGNMENT_KEY, self.align_area, 'align_area=False'),
             (self.TEACHER_KEY, self.teacher_momentum, 'teacher_momentum=None'),
@@ -217,11 +194,7 @@ class PseudoLabeler:
                 )
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what :meth:`state_dict` gave.
-
-        Args:
-            state (dict): a checkpoint, or what :meth:`state_dict` gave.
-        """
+        """Restores what :meth:`state_dict` gave, perhaps within a checkpoint."""
         if self.align_area:
             self.alignment.load_state_dict(state[self.ALIGNMENT_KEY])
         if self.teacher_momentum is not None and state[self.TEACHER_KEY] is not None:

@@ -13,11 +13,7 @@ MEASURES = ('agreement', 'confidence', 'stability')
 def agreement(labels: Tensor) -> Tensor:
     """Computes the soft IoU of labels: sum of minima over sum of maxima.
 
-    Args:
-        labels (Tensor): (N, M, h, w) in [0, 1].
-
-    Returns:
-        Tensor: (N,) in [0, 1]; 0 if all labels are empty.
+    (N, M, h, w) labels in [0, 1] give (N,) in [0, 1]; 0 if all labels are empty.
     """
     low, high = labels.amin(dim=1), labels.amax(dim=1)
     return low.sum(dim=(1, 2)) / high.sum(dim=(1, 2)).clamp_min(1e-6)
@@ -26,11 +22,7 @@ def agreement(labels: Tensor) -> Tensor:
 def confidence(labels: Tensor) -> Tensor:
     """Computes one minus the mean binary entropy in bits.
 
-    Args:
-        labels (Tensor): (N, M, h, w) in [0, 1].
-
-    Returns:
-        Tensor: (N,) in [0, 1]; 1 if every cell is 0 or 1.
+    (N, M, h, w) labels in [0, 1] give (N,) in [0, 1]; 1 if every cell is 0 or 1.
     """
     nats = torch.special.entr(labels) + torch.special.entr(1 - labels)
     return 1 - nats.mean(dim=(1, 2, 3)) / torch.log(nats.new_tensor(2.0))

@@ -33,10 +33,10 @@ def load_weights_only() -> None:
     """Makes every checkpoint of this process load with ``weights_only=True``.
 
     Some releases of MMEngine load any pickle. Local files are read by
-    :func:`read_checkpoint`; for other sources PyTorch's switch is set, which overrides
-    the argument, and MMEngine's list of allowed classes is narrowed. PyTorch's opposite
-    switch, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed, for trusted files. Tools
-    call this function; importing mmxpl changes nothing.
+    :func:`read_checkpoint`; for other sources PyTorch's switch is set, and MMEngine's
+    list of allowed classes is narrowed. PyTorch's opposite switch,
+    ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, is obeyed, for trusted files. Tools call
+    this function; importing mmxpl changes nothing.
     """
     if os.environ.get(_OPT_OUT, '0').lower() in {'1', 'y', 'yes', 'true'}:
         return
@@ -58,11 +58,7 @@ def read_checkpoint(
 
     Args:
         filename (str): the file; ``~`` is expanded.
-        map_location (str | torch.device | Callable, optional): as for
-            ``torch.load``.
-
-    Returns:
-        dict: the checkpoint.
+        map_location (str | torch.device | Callable, optional): as for ``torch.load``.
 
     Raises:
         DataError: If the file does not exist, is no checkpoint or damaged, or holds
@@ -103,17 +99,10 @@ def read_checkpoint(
 
 
 def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
-    """Reads the ``meta`` of a checkpoint without its tensors.
+    """Reads the ``meta`` of a local checkpoint without its tensors.
 
-    Args:
-        filename (str | Path): a local file.
-
-    Returns:
-        tuple: its ``meta``; and whether a run can be resumed from it, which needs more
-        than weights.
-
-    Raises:
-        DataError: If that part of the file is damaged, or it is no checkpoint.
+    Also returns whether a run can be resumed from it, which needs more than weights. A
+    DataError says that this part of the file is damaged, or that it is no checkpoint.
     """
     try:
         _check_head(filename)
@@ -144,14 +133,10 @@ def _check_head(filename: str | Path) -> None:
 
 
 def damaged_part(filename: str | Path) -> str | None:
-    """Checks the checksums of a checkpoint, which ``torch.load`` ignores.
+    """Checks the checksums of a local checkpoint, which ``torch.load`` ignores.
 
-    Args:
-        filename (str | Path): a local file.
-
-    Returns:
-        str | None: name of the first damaged part; None if there is none, or if the
-        file is no archive, as before PyTorch 1.6.
+    Returns the name of the first damaged part; None if there is none, or if the file is
+    no archive, as before PyTorch 1.6.
     """
     try:
         with zipfile.ZipFile(filename) as archive:
@@ -203,8 +188,8 @@ def _no_attribute(owner: Any, name: str) -> None:
 def _allowed_globals() -> list[Any]:
     """Lists the classes that MMEngine's message hub writes into every checkpoint.
 
-    Its ``HistoryBuffer`` has NumPy arrays and, by ``getattr``, references to its own
-    methods. The real ``getattr`` would give a file access to ``eval``.
+    Histories refer to their own methods by ``getattr``; the real one would give a file
+    access to ``eval``.
     """
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = ('float32', 'float64', 'int32', 'int64', 'uint32')
@@ -233,11 +218,8 @@ def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
         checkpoint (Mapping[str, Any]): content of the file.
         source (str): the file, for messages.
 
-    Returns:
-        Config: the config.
-
     Raises:
-        DataError: If there is none, or if it contains other code.
+        DataError: If there is no config, or if it contains other code.
     """
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
@@ -260,8 +242,7 @@ def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
 def refuse_unregistered(cfg: Any, source: str) -> None:
     """Checks that a config builds registered models and transforms only.
 
-    MMEngine's registries accept any importable name as a type, such as
-    ``os.system``.
+    MMEngine's registries accept any importable name as a type, such as ``os.system``.
 
     Args:
         cfg (Any): part of a config.

@@ -7,42 +7,21 @@ from torch import Tensor
 
 
 def check_positive(**settings: float) -> None:
-    """Refuses settings that are not above 0, such as NaN.
-
-    Args:
-        **settings (float): values by name.
-
-    Raises:
-        ValueError: If there is one, with its name and value.
-    """
+    """Raises a ValueError of the first setting that is not above 0, such as NaN."""
     for name, value in settings.items():
         if not value > 0:
             raise ValueError(f'{name} must be positive, got {value}.')
 
 
 def check_share(**settings: float) -> None:
-    """Refuses settings outside [0, 1).
-
-    Args:
-        **settings (float): values by name.
-
-    Raises:
-        ValueError: If there is one, with its name and value.
-    """
+    """Raises a ValueError of the first setting outside [0, 1)."""
     for name, value in settings.items():
         if not 0 <= value < 1:
             raise ValueError(f'{name} must be in [0, 1), got {value}.')
 
 
 def check_not_negative(**settings: float) -> None:
-    """Refuses settings below 0, and NaN.
-
-    Args:
-        **settings (float): values by name.
-
-    Raises:
-        ValueError: If there is one, with its name and value.
-    """
+    """Raises a ValueError of the first setting that is below 0 or NaN."""
     for name, value in settings.items():
         if not value >= 0:
             raise ValueError(f'{name} must not be negative, got {value}.')
@@ -52,28 +31,18 @@ _CHUNK = 1 << 24  # values looked at together, so that memory stays flat
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Tells whether all values are finite.
-
-    Args:
-        tensor (Tensor): any shape and type.
-
-    Returns:
-        bool: False if one is NaN or infinite.
-    """
+    """Tells whether no value of a tensor of any shape and type is NaN or infinite."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return True
     return all(bool(part.isfinite().all()) for part in tensor.flatten().split(_CHUNK))
 
 
 def nonfinite_entries(state: Any, name: str = '') -> Iterator[str]:
-    """Finds tensors with NaN or infinite values in nested dicts and lists.
+    """Yields the dotted names of tensors with NaN or infinite values in a checkpoint.
 
     Args:
-        state (Any): for example a checkpoint.
+        state (Any): nested dicts and lists.
         name (str): prefix of the names.
-
-    Yields:
-        str: dotted name of such a tensor.
     """
     if isinstance(state, Tensor):
         if not is_finite(state):

@@ -57,16 +57,9 @@ class OptionAction(DictAction):
 def number_in(
     low: float, high: float = math.inf, kind: type[int] | type[float] = int
 ) -> Callable[[str], float]:
-    """Makes the ``type`` of an argument that is a number of a range.
+    """Makes the ``type`` of an argument that is a number from ``low`` to ``high``.
 
-    Args:
-        low (float): smallest value.
-        high (float): largest value, by default none.
-        kind (type): int or float.
-
-    Returns:
-        Callable[[str], int | float]: parses the argument; other values end the tool
-        with an error of the parser, which names option, range and value.
+    Other values end the tool with an error that names option, range and value.
     """
     span = f'at least {low}' if high == math.inf else f'from {low} to {high}'
     span = f'a {"whole " if kind is int else ""}number, {span}'
@@ -84,13 +77,7 @@ def number_in(
 
 
 def refuse_doubles(parser: ArgumentParser, option: str, values: Sequence[Any]) -> None:
-    """Ends a tool whose argument was given the same value twice.
-
-    Args:
-        parser (ArgumentParser): parser of the tool.
-        option (str): name of the argument.
-        values (Sequence): its values.
-    """
+    """Ends a tool whose argument was given the same value twice."""
     for n, value in enumerate(values):
         if value in values[:n]:
             parser.error(f'{option}: {value} is given twice')
@@ -160,9 +147,9 @@ def load_config(
         Config: the config, with ``mmxpl`` as default scope if it sets none.
 
     Raises:
-        DataError: If the file does not exist, is no config or a method, or lacks a
-            key; if a method or an option is unknown; or if a key of the file looks
-            like a setting and is none.
+        DataError: If the file does not exist, is no config or a method, or lacks a key;
+            if a method or an option is unknown; or if a key of the file looks like a
+            setting and is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
@@ -193,14 +180,7 @@ def load_config(
 
 
 def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
-    """Sets the work directory: command line, else config, else from its name.
-
-    Args:
-        cfg (Config): the config, changed in place.
-        config_path (str): the config file, which names the default directory
-            ``./work_dirs/NAME``.
-        work_dir (str, optional): the directory from the command line.
-    """
+    """Sets the work directory: command line, else config, else ``./work_dirs/NAME``."""
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -208,14 +188,9 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
 
 
 def check_output(path: str, option: str) -> None:
-    """Checks, before any work, that a file can be written.
+    """Checks, before any work, that the file that an option names can be written.
 
-    Args:
-        path (str): the file.
-        option (str): argument that names it.
-
-    Raises:
-        DataError: If it cannot.
+    Raises a DataError if it cannot.
     """
     if Path(path).is_dir():
         raise DataError(f"{option}: '{path}' is a folder. Name a file.")
@@ -228,14 +203,9 @@ def check_output(path: str, option: str) -> None:
 
 
 def make_folder(path: str | Path, option: str) -> None:
-    """Makes an output folder, before any work.
+    """Makes the output folder that an option names, or keeps one, before any work.
 
-    Args:
-        path (str | Path): the folder; one that is there stays as it is.
-        option (str): argument that names it.
-
-    Raises:
-        DataError: If it cannot be made or written to.
+    Raises a DataError if it cannot be made or written to.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -274,12 +244,6 @@ def one_clear_error() -> Iterator[None]:
 
     See :func:`~.errors.explain`. All other errors, and with ``MMXPL_DEBUG=1`` in the
     environment every error, pass with their traceback.
-
-    Yields:
-        None: control to the tool.
-
-    Raises:
-        SystemExit: With code 2 after such an error.
     """
     try:
         yield

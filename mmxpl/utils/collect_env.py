@@ -37,14 +37,9 @@ _MISSING = 'not installed'
 
 
 def _installed(module: str) -> str:
-    """Names the distributions that provide a module, with their versions.
+    """Names the distributions that provide a module: ``'2.3.6 (onedl-mmcv)'``.
 
-    Args:
-        module (str): name of an importable top-level module.
-
-    Returns:
-        str: for example ``'2.3.6 (onedl-mmcv)'``, or ``'not installed'``. Two
-        distributions are both named, since one has then overwritten the other.
+    Two are both named, since one has then overwritten the other.
     """
     names = sorted(set(packages_distributions().get(module, [])))
     found = []
@@ -69,11 +64,7 @@ def _cuda() -> str:
 
 
 def collect_env() -> dict[str, str]:
-    """Collects the versions of everything that a run depends on.
-
-    Returns:
-        dict[str, str]: name and version or state, in the order to print.
-    """
+    """Collects the versions of all that a run depends on, in the order to print."""
     env = {
         'mmxpl': __version__,
         'Python': f'{platform.python_version()} ({sys.executable})',
@@ -94,14 +85,7 @@ def _mmcv_compiled() -> bool:
 
 
 def consequences(env: dict[str, str]) -> list[str]:
-    """Describes what an environment lacks and what follows from it.
-
-    Args:
-        env (dict[str, str]): what :func:`collect_env` returned.
-
-    Returns:
-        list[str]: one sentence or two for each fact that matters.
-    """
+    """Describes what :func:`collect_env` found lacking, and what follows from it."""
     said = []
     missing = [name for name, _ in _PACKAGES if env[name] == _MISSING]
     if missing:

@@ -50,14 +50,7 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
     """Refuses keys of a config file that look like settings but are not read.
 
     Variables of a config may have any name. A misspelt setting, or one of MMDetection
-    2, is refused unless its value occurs in a setting that is read.
-
-    Args:
-        cfg (Config): the config.
-        path (str): its file, for messages.
-
-    Raises:
-        DataError: If there is such a key.
+    2, is refused by a DataError unless its value occurs in a setting that is read.
     """
     read = _read_keys()
     for key in cfg:
@@ -85,17 +78,17 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     """Merges command-line options, whose keys must exist, into a config.
 
-    MMEngine merges any key, so that a misspelt one has no effect. Here a key must
-    exist in the config or be an argument of the Runner.
+    MMEngine merges any key, so that a misspelt one has no effect. Here a key must exist
+    in the config or be an argument of the Runner.
 
     Args:
         cfg (Config): the config, changed in place.
-        options (dict): dotted keys, indices for lists, and their values, as
-            MMEngine's ``DictAction`` parses them.
+        options (dict): dotted keys, indices for lists, and their values, as MMEngine's
+            ``DictAction`` parses them.
 
     Raises:
-        DataError: If a key is unknown, or if it is a variable of the config file,
-            which is read only when the file is.
+        DataError: If a key is unknown, or if it is a variable of the config file, which
+            is read only when the file is.
     """
     for key in options:
         _check_key(cfg, key)
@@ -170,16 +163,10 @@ def _unknown(cfg: Config, key: str, parent: str) -> DataError:
 
 
 def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
-    """Lists the existing keys that are most similar to an unknown one.
+    """Lists a few existing keys that are most similar to an unknown one.
 
-    Args:
-        cfg (Config): the config.
-        key (str): the unknown key.
-        parent (str): its longest part that exists, or an empty string.
-
-    Returns:
-        list[str]: a few keys: siblings first, then keys elsewhere with a similar last
-        name, then keys that are similar as a whole.
+    Siblings below ``parent``, its longest part that exists, come first, then keys
+    elsewhere with a similar last name, then keys that are similar as a whole.
     """
     paths = [path for path, _ in _read_paths(cfg)]
     depth = parent.count('.') + 1 if parent else 0
@@ -220,13 +207,8 @@ def _plain_variable(cfg: Config, key: str) -> DataError:
 def _uses(cfg: Config, name: str) -> list[str]:
     """Lists the keys that probably got their value from a variable.
 
-    Args:
-        cfg (Config): the config.
-        name (str): the variable.
-
-    Returns:
-        list[str]: Keys of the same name and value; if there are none, keys of
-        the same value, unless it is too common for a guess.
+    These are keys of the same name and value or, if there are none, of the same value,
+    unless it is too common for a guess.
     """
     same_value = [
         path for path, value in _read_paths(cfg) if path != name and value == cfg[name]
@@ -248,25 +230,14 @@ EVERY = '*'
 
 
 def method_names() -> list[str]:
-    """Names the methods that come with mmxpl.
-
-    Returns:
-        list[str]: Stems of the files in ``configs/methods``.
-    """
+    """Names the methods that come with mmxpl, the files of ``configs/methods``."""
     return sorted(path.stem for path in _folder().glob('*.py'))
 
 
 def find_method(method: str) -> Path:
-    """Finds the file of a method.
+    """Finds the file of a method: a name in ``configs/methods``, or a config file.
 
-    Args:
-        method (str): name of a method that comes with mmxpl, or a config file.
-
-    Returns:
-        Path: the file.
-
-    Raises:
-        DataError: If there is neither.
+    Raises a DataError if there is neither.
     """
     path = Path(method)
     if path.suffix != '.py':
@@ -280,19 +251,19 @@ def find_method(method: str) -> Path:
 
 
 def apply_method(cfg: Config, method: str) -> None:
-    """Applies the overlay of a method to a config.
+    """Applies the overlay of a method to a config, in place.
 
-    The overlay is merged as a child config is into its base; the key ``'*'`` stands
-    for every key that the config has at its place. ``cfg.method`` is then the name of
-    the method.
+    The overlay is merged as a child config is into its base; the key ``'*'`` stands for
+    every key that the config has at its place. ``cfg.method`` is then the name of the
+    method.
 
     Args:
-        cfg (Config): a config of XPL as the paper has it, changed in place.
+        cfg (Config): a config of XPL as the paper has it.
         method (str): see :func:`find_method`.
 
     Raises:
-        DataError: If there is no such method, if it has bases of its own, or if
-            the config was made by a method before.
+        DataError: If there is no such method, if it has bases of its own, or if the
+            config was made by a method before.
     """
     path = find_method(method)
     if 'method' in cfg:

@@ -18,12 +18,7 @@ class DataError(ValueError):
 def explain(error: BaseException) -> str | None:
     """Explains an error that the user of a tool can remedy.
 
-    Args:
-        error (BaseException): the error that ended a tool.
-
-    Returns:
-        str | None: a message; None for faults of the program, whose traceback is
-        shown.
+    Returns None for faults of the program, whose traceback is shown.
     """
     if isinstance(error, DataError):
         return _without_worker_traceback(str(error))
@@ -40,14 +35,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def explain_worker_death(text: str) -> str | None:
-    """Explains the error of a data worker that was killed.
-
-    Args:
-        text (str): message of ``torch.utils.data``.
-
-    Returns:
-        str | None: a message; None for other errors.
-    """
+    """Explains the error of a data worker that was killed; None for other errors."""
     first = text.strip().split('\n')[0].rstrip('.')
     if 'shared memory' in text or 'torch_shm' in text or '</torch_' in text:
         line = next(t for t in text.split('\n') if 'memory' in t or 'torch_' in t)

@@ -11,15 +11,10 @@ SUFFIX = '.tmp'
 
 
 def draft_of(path: str | Path, keep_suffix: bool = False) -> Path:
-    """Names the hidden draft of a file.
+    """Names the hidden draft of a file, in the same folder.
 
-    Args:
-        path (str | Path): the file.
-        keep_suffix (bool): whether the draft has the suffix of the file, for writers
-            that choose a format by it. Searches by suffix then find the draft, too.
-
-    Returns:
-        Path: a file in the same folder.
+    With ``keep_suffix`` it has the suffix of the file, for writers that choose a format
+    by it; searches by suffix then find the draft, too.
     """
     path = Path(path)
     end = path.suffix if keep_suffix else ''
@@ -32,18 +27,9 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yields a hidden draft beside a file, which replaces the file at the end.
 
-    If the block raises, the draft is removed and a former file stays as it was.
-
-    Args:
-        path (str | Path): the file; its folder exists.
-        durable (bool): see :func:`publish`.
-        keep_suffix (bool): see :func:`draft_of`.
-
-    Yields:
-        Path: the draft.
-
-    Raises:
-        OSError: If the disk is full or the folder cannot be written to.
+    If the block raises, the draft is removed and a former file stays as it was. For
+    ``durable`` see :func:`publish`, for ``keep_suffix`` :func:`draft_of`. A full disk
+    or a read-only folder raises an OSError.
     """
     draft = draft_of(path, keep_suffix)
     try:
@@ -56,13 +42,10 @@ def atomic_path(
 
 
 def publish(draft: str | Path, path: str | Path, durable: bool = True) -> None:
-    """Renames a complete draft to its file.
+    """Renames a complete draft, in the folder of the file, to the file.
 
-    Args:
-        draft (str | Path): the draft, in the folder of the file.
-        path (str | Path): the file.
-        durable (bool): whether to wait until all is on the disk, so that the file is
-            also whole after a power cut. This takes milliseconds a file.
+    ``durable`` waits until all is on the disk, so that the file is also whole after a
+    power cut. This takes milliseconds a file.
     """
     if durable:
         _sync(draft)
@@ -82,16 +65,7 @@ def _sync(path: str | Path) -> None:
 
 
 def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> None:
-    """Writes a file atomically.
-
-    Args:
-        path (str | Path): the file; its folder exists.
-        content (bytes): what is written.
-        durable (bool): see :func:`publish`.
-
-    Raises:
-        OSError: If the disk is full or the folder cannot be written to.
-    """
+    """Writes a file of an existing folder atomically, see :func:`atomic_path`."""
     with atomic_path(path, durable) as draft, open(draft, 'wb') as file:
         file.write(content)
 
@@ -99,12 +73,7 @@ def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> 
 def write_result(path: str | Path, text: str) -> None:
     """Writes a text file that the user named, with the folders above it.
 
-    Args:
-        path (str | Path): the file.
-        text (str): its content.
-
-    Raises:
-        DataError: If it cannot be written.
+    Raises a DataError if it cannot be written.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -117,10 +86,6 @@ def write_result(path: str | Path, text: str) -> None:
 
 
 def remove_drafts(folder: str | Path) -> None:
-    """Removes the drafts of writers that were killed.
-
-    Args:
-        folder (str | Path): a folder that no process is writing to.
-    """
+    """Removes drafts of killed writers in a folder that no process is writing to."""
     for draft in Path(folder).glob(f'.*{SUFFIX}'):
         draft.unlink()

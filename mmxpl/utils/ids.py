@@ -7,25 +7,13 @@ from collections.abc import Iterable, Sequence
 def hash_ids(ids: Iterable[str]) -> str:
     """Computes a fingerprint of a set of ids, whatever their order.
 
-    Args:
-        ids (Iterable[str]): the ids.
-
-    Returns:
-        str: First 12 hexadecimal digits of the SHA-256 of the sorted ids, one a
-        line.
+    It is the first 12 hexadecimal digits of the SHA-256 of the sorted ids, one a line.
     """
     return hashlib.sha256('\n'.join(sorted(ids)).encode()).hexdigest()[:12]
 
 
 def fingerprint(items: Iterable[str]) -> str:
-    """Computes a fingerprint of a list of texts, order included.
-
-    Args:
-        items (Iterable[str]): ids or other texts.
-
-    Returns:
-        str: SHA-256 of the texts, one a line, in hexadecimal.
-    """
+    """Computes the SHA-256, in hexadecimal, of texts in their order, one a line."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(item.encode() + b'\n')
@@ -33,14 +21,6 @@ def fingerprint(items: Iterable[str]) -> str:
 
 
 def name_some(ids: Sequence[str], limit: int = 5) -> str:
-    """Names the first few ids for a message.
-
-    Args:
-        ids (Sequence[str]): the ids.
-        limit (int): how many to write out.
-
-    Returns:
-        str: for example ``a, b, c, d, e, ...``.
-    """
+    """Names the first few ids for a message: ``a, b, c, d, e, ...``."""
     more = ', ...' if len(ids) > limit else ''
     return ', '.join(ids[:limit]) + more

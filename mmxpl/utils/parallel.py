@@ -12,26 +12,12 @@ from torch import Tensor, nn
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Unwraps a distributed model.
-
-    Args:
-        model (nn.Module): a runner's model.
-
-    Returns:
-        nn.Module: the model itself.
-    """
+    """Returns the model itself of one that may be wrapped for distributed training."""
     return model.module if is_model_wrapper(model) else model
 
 
 def count_rows(tensor: Tensor) -> list[int]:
-    """Counts the rows of a tensor on every rank.
-
-    Args:
-        tensor (Tensor): (B, ...).
-
-    Returns:
-        list[int]: B of each rank.
-    """
+    """Counts the rows B of a (B, ...) tensor on every rank."""
     if get_world_size() == 1:
         return [len(tensor)]
     count = torch.tensor([len(tensor)], device=tensor.device)
@@ -39,14 +25,7 @@ def count_rows(tensor: Tensor) -> list[int]:
 
 
 def own_rows(counts: list[int]) -> slice:
-    """Locates this rank's rows among those of all ranks.
-
-    Args:
-        counts (list[int]): see :func:`count_rows`.
-
-    Returns:
-        slice: positions in the result of :func:`gather_rows`.
-    """
+    """Locates this rank's rows in the result of :func:`gather_rows`."""
     first = sum(counts[: get_rank()])
     return slice(first, first + counts[get_rank()])
 
@@ -56,7 +35,7 @@ def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
 
     Args:
         tensor (Tensor): (B, ...); only B may differ between ranks, and may be 0.
-        counts (list[int], optional): see :func:`count_rows`, which is called by
+        counts (list[int], optional): from :func:`count_rows`, which is called by
             default.
 
     Returns:
@@ -76,14 +55,9 @@ Result = TypeVar('Result')
 
 
 def own_share(of_ranks: Tensor) -> Tensor:
-    """Selects this rank's part of a sum that was saved in parts.
+    """Selects this rank's part of a sum that was saved in (W, ...) parts of W ranks.
 
-    Args:
-        of_ranks (Tensor): (W, ...) parts of the W ranks of a former run.
-
-    Returns:
-        Tensor: (...), this rank's part; if the number of ranks differs, the whole sum
-        on the first rank and 0 on the others.
+    If the number of ranks differs now, the first rank gets the whole sum, the others 0.
     """
     rank, world_size = get_dist_info()
     if len(of_ranks) == world_size:
@@ -97,13 +71,7 @@ def map_in_threads(
 ) -> Iterator[Result]:
     """Maps in threads, in order, with few results in memory.
 
-    Args:
-        function (Callable): function of a job; its errors are raised here.
-        jobs (Iterable): the jobs.
-        workers (int): number of threads; 1 runs all in the calling thread.
-
-    Yields:
-        Result: the results, in the order of the jobs.
+    Errors of the function are raised here. One worker is the calling thread.
     """
     if workers <= 1:
         yield from map(function, jobs)

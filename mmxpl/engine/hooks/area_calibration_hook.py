@@ -27,20 +27,20 @@ class AreaCalibrationHook(Hook):
     ``threshold`` of each :class:`mmxpl.models.AVLocalizer` such that, over validation
     clips, the share of cells at 0.5 or more is ``area_ratio`` times the mean area of
     the annotated training maps. Annotations of the validation clips are not read;
-    training clips are not used, since a localizer is more certain of them. The order
-    of the cells of a map does not change, nor do scores of rules that are relative to
-    a map. Scores of ``fixed`` should be taken from the test split, since the
-    validation split sets the threshold. Not part of the XPL paper.
+    training clips are not used, since a localizer is more certain of them. The order of
+    the cells of a map does not change, nor do scores of rules that are relative to a
+    map. Scores of ``fixed`` should be taken from the test split, since the validation
+    split sets the threshold. Not part of the XPL paper.
 
-    Before the next epoch the thresholds are restored, so that training does not
-    change. Epochs without validation, except the last one, are not calibrated;
-    neither are checkpoints within an epoch.
+    Before the next epoch the thresholds of the training are restored. Epochs without
+    validation, except the last one, are not calibrated; neither are checkpoints within
+    an epoch.
 
     Args:
         area_ratio (float): covered area relative to the annotated area. Above 1, since
             intersection over union is highest if uncertain cells are kept.
-        num_clips (int): number of validation clips and of annotated training clips
-            that are measured, the first ones of each set.
+        num_clips (int): number of validation clips and of annotated training clips that
+            are measured, the first ones of each set.
         enable (bool): whether to calibrate.
     """
 
@@ -160,11 +160,7 @@ class AreaCalibrationHook(Hook):
 
 
 def take_back(checkpoint: dict) -> None:
-    """Restores the thresholds of the training in a calibrated checkpoint.
-
-    Args:
-        checkpoint (dict): with ``state_dict``; changed in place.
-    """
+    """Restores, in place, the thresholds of the training in a calibrated checkpoint."""
     for name, threshold in checkpoint.pop(_CHECKPOINT_KEY, {}).items():
         checkpoint['state_dict'][f'localizers.{name}.calibration'][0] = threshold
 

@@ -33,10 +33,9 @@ class DataLeakHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Checks and logs.
+        """Logs number and hash of the ids.
 
-        Raises:
-            DataError: If two parts share clips.
+        Raises a DataError if two parts share clips.
         """
         val_loop = runner.val_loop
         parts = collect_ids(
@@ -164,11 +163,7 @@ class InvalidLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Checks every value that the learner returns.
-
-        Raises:
-            DataError: If one is NaN or infinite.
-        """
+        """Raises a DataError if a value that the learner returns is NaN or infinite."""
         samples = (data_batch or {}).get('data_samples', ())
         self._batch = ', '.join(sample.sample_id for sample in samples)
         values = {k: float(torch.as_tensor(v).detach()) for k, v in outputs.items()}
@@ -180,11 +175,7 @@ class InvalidLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Checks weights and optimizer.
-
-        Raises:
-            DataError: If a value is NaN or infinite.
-        """
+        """Raises a DataError if a value of weights or optimizer is NaN or infinite."""
         bad = [
             name
             for key in ('state_dict', 'optimizer')

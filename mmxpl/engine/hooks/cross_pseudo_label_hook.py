@@ -329,16 +329,13 @@ class CrossPseudoLabelHook(Hook):
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
-        """Blends the maps of all ranks into every rank's bank.
+        """Blends the maps of all ranks into every rank's bank; returns this rank's.
 
         Args:
             index (Tensor): (B,) positions of this rank's clips; B may be 0.
-            maps (Tensor): (B, M, h, w) predictions for them.
-            valid (Tensor, optional): (B, h, w) bool, cells that were seen; on all
-                ranks or on none.
-
-        Returns:
-            Tensor: (B, M, h, w) labels of this rank's clips.
+            maps (Tensor): (B, M, h, w) predictions for them, as the labels that return.
+            valid (Tensor, optional): (B, h, w) bool, cells that were seen; on all ranks
+                or on none.
         """
         counts = count_rows(maps)
         # in the order of the clips, so that sums do not depend on who predicted what

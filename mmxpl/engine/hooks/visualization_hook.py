@@ -70,11 +70,7 @@ class LocalizationVisualizationHook(Hook):
         self._sheet: list[np.ndarray] = []
 
     def before_run(self, runner: Runner) -> None:
-        """Checks that the runner can draw.
-
-        Raises:
-            TypeError: If the runner's visualizer is of another kind.
-        """
+        """Raises a TypeError if the runner's visualizer is of another kind."""
         if self.enable and not isinstance(runner.visualizer, AVLocVisualizer):
             raise TypeError(
                 'LocalizationVisualizationHook draws through an AVLocVisualizer, '
@@ -169,12 +165,8 @@ def training_step(runner: Runner) -> int:
 def safe_name(sample_id: str) -> str:
     """Turns an id into a file name.
 
-    Args:
-        sample_id (str): any text.
-
-    Returns:
-        str: the id itself if it is a valid file name on every system; otherwise its
-        valid characters with a hash that keeps different ids apart.
+    An id that is no valid name on every system keeps its valid characters and gets a
+    hash, so that different ids stay apart.
     """
     name = re.sub(r'[^\w.-]|^\.+', '_', sample_id)[:100]
     if name and name == sample_id and name != SHEET_NAME:

@@ -33,11 +33,7 @@ class DeferredRemoval:
         self._files: list[tuple[str, int]] = []
 
     def remove(self, path: str) -> None:
-        """Marks a file, as it is now, for removal.
-
-        Args:
-            path (str): the file.
-        """
+        """Marks a file, as it is now, for removal."""
         self._files.append((path, os.stat(path).st_ino))
 
     def carry_out(self) -> None:
@@ -54,14 +50,7 @@ class DeferredRemoval:
 
 
 def published_copies(path: str) -> list[Path]:
-    """Finds the published copies of a checkpoint.
-
-    Args:
-        path (str): the checkpoint, ``FOLDER/NAME.pth``.
-
-    Returns:
-        list[Path]: files ``FOLDER/NAME-HASH.pth`` with eight hexadecimal digits.
-    """
+    """Finds the published copies ``FOLDER/NAME-HASH.pth`` of a checkpoint."""
     name = re.compile(re.escape(Path(path).stem) + r'-[0-9a-f]{8}\.pth')
     return [p for p in Path(path).parent.iterdir() if name.fullmatch(p.name)]
 
@@ -71,12 +60,7 @@ class AtomicLocalBackend(LocalBackend):
     """MMEngine's local file backend with :func:`write_atomically`."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a file.
-
-        Args:
-            obj (bytes): what is written.
-            filepath (str | Path): the file; its folder is made if it is missing.
-        """
+        """Writes a file; its folder is made if it is missing."""
         Path(filepath).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(filepath, obj)
 
@@ -116,8 +100,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_run(self, runner: Runner) -> None:
         """Chooses what to resume from, the same on every rank.
 
-        Raises:
-            DataError: If there are checkpoints and none is whole.
+        Raises a DataError if there are checkpoints and none is whole.
         """
         if not (self._local and runner._resume and runner._load_from is None):
             return
@@ -199,14 +182,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def save_preempted(self, runner: Runner, meta: dict) -> str:
         """Saves ``preempted.pth``, which the next regular checkpoint replaces.
 
-        Every rank calls it.
-
-        Args:
-            runner (Runner): the runner.
-            meta (dict): ``epoch`` and ``iter`` that are done.
-
-        Returns:
-            str: the file.
+        Every rank calls it, with the ``epoch`` and ``iter`` that are done.
         """
         runner.call_hook('gather_before_save')
         with self._explained(runner):
@@ -307,28 +283,14 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 def checkpoint_folder(runner: Runner) -> str | None:
-    """Finds the folder of a run's checkpoints, once the training has begun.
-
-    Args:
-        runner (Runner): the runner.
-
-    Returns:
-        str | None: a local or mounted folder; None for another store.
-    """
+    """Finds the folder of a run's checkpoints; None for another store than a folder."""
     folders = [h.out_dir for h in runner.hooks if isinstance(h, CheckpointHook)]
     folder = folders[0] if folders and folders[0] else runner.work_dir
     return folder if osp.isdir(folder) else None
 
 
 def last_good(runner: Runner) -> str:
-    """Names the checkpoint of a run that was written last, for messages.
-
-    Args:
-        runner (Runner): the runner.
-
-    Returns:
-        str: a sentence.
-    """
+    """Names in a sentence the checkpoint of a run that was written last."""
     hooks = [h for h in runner.hooks if isinstance(h, AtomicCheckpointHook)]
     if not hooks:
         return f"Checkpoints are in '{runner.work_dir}'."

@@ -59,13 +59,7 @@ def compare_weights(
 ) -> Mismatch:
     """Compares names and shapes of two state dicts.
 
-    Args:
-        model (Mapping[str, Tensor]): state dict of the model.
-        checkpoint (Mapping[str, Tensor]): state dict to load; the prefix
-            ``module.`` of model wrappers is ignored.
-
-    Returns:
-        Mismatch: names in one of them only, or in both with different shapes.
+    The prefix ``module.`` of model wrappers in the checkpoint is ignored.
     """
     given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
     return Mismatch(
@@ -135,15 +129,7 @@ def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
 
 
 def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
-    """Describes the clips of a run and their order.
-
-    Args:
-        loader (DataLoader): training data loader.
-        world_size (int): number of processes.
-
-    Returns:
-        dict: plain values.
-    """
+    """Describes the clips of a run and their order by plain values."""
     sampler, dataset = loader.sampler, loader.dataset
     parts = getattr(dataset, 'datasets', [dataset])
     state = dict(
@@ -174,14 +160,12 @@ def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
     """Checks that a run continues with the same clips in the same batches.
 
     Another number of processes is accepted if together they make the same batches:
-    every clip is then drawn and augmented as before, and only rounding differs.
+    every clip is then drawn and augmented as before, and only rounding differs; a line
+    for the log is returned.
 
     Args:
         former (dict): description of the run that wrote the checkpoint.
         now (dict): description of the run that resumes.
-
-    Returns:
-        str | None: a line for the log if the number of processes differs.
 
     Raises:
         DataError: If the runs do not fit, with every reason and its remedy.
@@ -266,14 +250,8 @@ def _batches(former: dict, now: dict) -> Iterator[str]:
 def compare_settings(former: Config, now: Config) -> list[str]:
     """Compares the config of a checkpoint with that of the run that resumes it.
 
-    Args:
-        former (Config): config of the checkpoint.
-        now (Config): config of the run.
-
-    Returns:
-        list[str]: lines for the log: another number of epochs, changed settings
-        without effect, and changed settings that apply from here on; empty if nothing
-        differs.
+    Returns lines for the log: another number of epochs, changed settings without
+    effect, and changed settings that apply from here on.
     """
     before, here = (dict(_flatten(_dict_of(cfg))) for cfg in (former, now))
     changed = [

@@ -45,11 +45,7 @@ class CheckpointGuardHook(Hook):
         self.partial = partial
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compares a checkpoint with the model that is about to load it.
-
-        Raises:
-            DataError: If the checkpoint does not fit.
-        """
+        """Raises a DataError if a checkpoint does not fit the model to be loaded."""
         name = _checkpoint_name(runner)
         expected = unwrap(runner.model).state_dict()
         mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
@@ -128,8 +124,7 @@ class RunStateHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Compares the runs and restores sampler and buffers.
 
-        Raises:
-            DataError: If the checkpoint does not fit this run.
+        Raises a DataError if the checkpoint does not fit this run.
         """
         self._warn_of_accumulation(runner)
         for line in short_schedules(runner):

@@ -24,12 +24,8 @@ from .preemption_hook import PreemptionHook
 def seed_step(seed: int, step: int) -> None:
     """Seeds Python's, NumPy's and PyTorch's generators for one training step.
 
-    Random numbers then depend on seed and step only, and checkpoints need no state
-    of generators.
-
-    Args:
-        seed (int): seed of the run or of the rank.
-        step (int): training steps done.
+    Random numbers then depend on the seed of run or rank and on the steps done only,
+    and checkpoints need no state of generators.
     """
     words = np.random.SeedSequence([seed, step]).generate_state(3)
     python_seed, numpy_seed, torch_seed = (int(word) for word in words)
@@ -102,11 +98,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def run(self) -> nn.Module:
         """Trains.
 
-        Returns:
-            nn.Module: the model.
-
-        Raises:
-            DataError: If a data worker was killed, or the disk is full.
+        Raises a DataError if a data worker was killed, or the disk is full.
         """
         try:
             return self._run()

@@ -35,11 +35,7 @@ class Shielded:
         self.worker_init_fn, self.signals = worker_init_fn, signals
 
     def __call__(self, worker_id: int) -> None:
-        """Blocks the signals and calls the former function.
-
-        Args:
-            worker_id (int): number of the worker.
-        """
+        """Blocks the signals and calls the former function."""
         if hasattr(signal, 'sigwaitinfo'):  # not on macOS: workers die there
             # blocked in this thread and all that start from here on
             signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
@@ -55,22 +51,12 @@ class Shielded:
 
 
 def shield_workers(loader: DataLoader, signals: Sequence[signal.Signals]) -> None:
-    """Shields the workers that a loader will start from signals to the job.
-
-    Args:
-        loader (DataLoader): the loader, changed in place.
-        signals (Sequence[signal.Signals]): the signals.
-    """
+    """Shields the workers that a loader will start from signals to the job."""
     loader.worker_init_fn = Shielded(loader.worker_init_fn, signals)
 
 
 def shield_like(loader: DataLoader, other: DataLoader) -> None:
-    """Shields the workers of a loader if those of another loader are shielded.
-
-    Args:
-        loader (DataLoader): the loader, changed in place.
-        other (DataLoader): the other loader.
-    """
+    """Shields the workers of a loader if those of another loader are shielded."""
     if isinstance(other.worker_init_fn, Shielded):
         shield_workers(loader, other.worker_init_fn.signals)
 
@@ -120,8 +106,7 @@ class PreemptionHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Installs the signal handlers.
 
-        Raises:
-            TypeError: If no AtomicCheckpointHook is there to save.
+        Raises a TypeError if no AtomicCheckpointHook is there to save.
         """
         if not any(isinstance(hook, AtomicCheckpointHook) for hook in runner.hooks):
             raise TypeError(
@@ -193,15 +178,7 @@ class PreemptionHook(Hook):
         return bool(self.received)
 
     def end_if_received(self, runner: Runner, failure: str) -> None:
-        """Ends the process if a failure follows from a signal to the whole job.
-
-        Args:
-            runner (Runner): the runner.
-            failure (str): what went wrong.
-
-        Raises:
-            SystemExit: With code 75, if there was a signal.
-        """
+        """Exits with code 75 if a failure follows from a signal to the whole job."""
         if self.received:
             name = signal.Signals(self.received).name
             runner.logger.warning(

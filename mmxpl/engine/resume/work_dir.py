@@ -36,14 +36,9 @@ class Candidate(NamedTuple):
 
 
 def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
-    """Reads the progress of the checkpoints of a folder.
+    """Reads the progress of the checkpoints of a folder, the newest first.
 
-    Args:
-        folder (str | Path): the folder.
-
-    Returns:
-        tuple: candidates, the newest first, and files that cannot be read. Files
-        with weights only are in neither.
+    Files that cannot be read come second; files with weights only are in neither.
     """
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
@@ -66,14 +61,7 @@ def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
 
 
 def named_files(folder: str | Path) -> set[str]:
-    """Lists the further files of the checkpoints of a folder.
-
-    Args:
-        folder (str | Path): the folder.
-
-    Returns:
-        set[str]: names of files, except those of damaged checkpoints.
-    """
+    """Lists further files of the checkpoints of a folder, except of damaged ones."""
     names = set()
     for path in Path(folder).glob('*.pth'):
         with suppress(DataError):
@@ -84,12 +72,9 @@ def named_files(folder: str | Path) -> set[str]:
 def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
     """Finds the newest checkpoint that is whole, further files included.
 
-    The number of the run and the iteration in the files decide. File times, names
-    and ``last_checkpoint`` do not count, so that a clock that was set back, a copy
-    or a damaged pointer changes nothing.
-
-    Args:
-        folder (str | Path): the folder.
+    The number of the run and the iteration in the files decide. File times, names and
+    ``last_checkpoint`` do not count, so that a clock that was set back, a copy or a
+    damaged pointer changes nothing.
 
     Returns:
         tuple: the file, or None if there is no checkpoint; and damaged files.
@@ -114,15 +99,12 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
 def choose_newest(
     folder: str | Path, pointer: Path, logger: logging.Logger
 ) -> str | None:
-    """Finds the newest whole checkpoint and warns of damaged ones.
+    """Finds the newest whole checkpoint, if there is one, and warns of damaged ones.
 
     Args:
         folder (str | Path): the folder.
         pointer (Path): the file ``last_checkpoint``, which may be missing.
         logger (logging.Logger): gets the warnings.
-
-    Returns:
-        str | None: the file; None if there is no checkpoint.
 
     Raises:
         DataError: If there are checkpoints, but none is whole.
@@ -148,14 +130,8 @@ def choose_newest(
 def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
     """Numbers a run, so that its checkpoints are the newest of a folder.
 
-    Args:
-        folder (str | Path): the folder.
-        run (int, optional): number of the run that is resumed.
-        iteration (int): iterations done.
-
-    Returns:
-        int: the number of the resumed run; a new one if there is none, or if the
-        folder has checkpoints newer than the one resumed from.
+    A resumed run keeps its number, unless the folder has checkpoints newer than the
+    ``iteration`` that it was resumed from.
     """
     newest = next(iter(read_candidates(folder)[0]), None)
     if newest is None:
@@ -172,22 +148,15 @@ _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
-    """Locks a work directory against a second training.
+    """Locks a work directory, made if it is missing, against a second training.
 
-    It is a POSIX lock on one file: it ends with the process, whatever ends it, and
-    data workers that outlive a killed training do not hold it. Network drives need
-    a server with POSIX locks (NFS 4, or NFS with lockd); without locks, a warning is
-    printed. Only the first process of a distributed run takes the lock.
+    It is a POSIX lock on one file: it ends with the process, whatever ends it, and data
+    workers that outlive a killed training do not hold it. Network drives need a server
+    with POSIX locks (NFS 4, or NFS with lockd); without locks, a warning is printed.
+    Only the first process of a distributed run takes the lock.
 
-    Args:
-        work_dir (str | Path): the directory, made if it is missing.
-
-    Yields:
-        None: control to the training.
-
-    Raises:
-        DataError: If another process holds the lock, or the directory cannot be
-            written to.
+    Raises a DataError if another process holds the lock, or the directory cannot be
+    written to.
     """
     if _rank() != 0:
         yield

@@ -39,9 +39,9 @@ def boxes_from_map(
 ) -> MapBoxes:
     """Finds boxes around the region of a map that reaches a threshold.
 
-    Reading boxes off the connected components of a thresholded map is the way of
-    class activation maps (Zhou et al., CVPR 2016; Choe et al., CVPR 2020, who
-    compare 'largest', normalised by the map's range, over all thresholds).
+    Reading boxes off the connected components of a thresholded map is the way of class
+    activation maps (Zhou et al., CVPR 2016; Choe et al., CVPR 2020, who compare
+    'largest', normalised by the map's range, over all thresholds). There may be no box.
 
     Args:
         pred (Tensor): (S, S), finite, at the resolution that boxes should have.
@@ -52,9 +52,6 @@ def boxes_from_map(
             map then has no box. Scores stay those of the map itself.
         min_area (float): Components of a smaller share of the frame are left out.
         connectivity (int): 4 or 8 neighbours.
-
-    Returns:
-        MapBoxes: K may be 0.
     """
     if mode not in BOX_MODES:
         raise ValueError(f'mode must be one of {BOX_MODES}, got {mode!r}.')

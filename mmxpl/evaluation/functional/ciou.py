@@ -40,9 +40,9 @@ def upsample_maps(
 ) -> Tensor:
     """Resizes maps, by default bilinearly with aligned corners as EZ-VSL's test does.
 
-    Zeros and ones stay exact. Another flat region may come out with differences
-    in the last bit, which then decide between its pixels, here as in the public
-    evaluators. Bicubic results may leave [0, 1].
+    Zeros and ones stay exact. Another flat region may come out with differences in the
+    last bit, which then decide between its pixels, here as in the public evaluators.
+    Bicubic results may leave [0, 1].
 
     Args:
         maps (Tensor): (N, h, w).
@@ -125,15 +125,9 @@ def ciou(masks: Tensor, gt_maps: Tensor) -> Tensor:
 
 
 def ciou_of_sums(intersection: Tensor, false_positive: Tensor, total: Tensor) -> Tensor:
-    """Computes CIoU from the three sums of :func:`ciou`.
+    """Computes CIoU, float64, from the three sums of :func:`ciou`.
 
-    Args:
-        intersection (Tensor): Sum of A g, of any shape, float64.
-        false_positive (Tensor): Sum of A [g = 0].
-        total (Tensor): Sum of g.
-
-    Returns:
-        Tensor: Of the common shape; 0 where the union is empty.
+    It is 0 where the union is empty.
     """
     union = total + false_positive
     return torch.where(union > 0, intersection / union, 0.0)
@@ -163,15 +157,9 @@ def score_maps(
 def score_shared_map(
     shared: Tensor, gt: GroundTruth, rules: Sequence[str] = tuple(RULES)
 ) -> Tensor:
-    """Computes CIoU of one map on every sample.
+    """Computes CIoU, (N, R) float64 on the CPU, of one (S, S) map on every sample.
 
-    Args:
-        shared (Tensor): (S, S), finite; probabilities if a rule is ``'fixed'``.
-        gt (GroundTruth): N samples of that size.
-        rules (Sequence[str]): R keys of :data:`ALL_RULES`.
-
-    Returns:
-        Tensor: (N, R) float64 in [0, 1], on the CPU.
+    See :func:`score_maps`.
     """
     return _score(shared.detach().cpu().float()[None], gt, rules)
 
@@ -204,12 +192,7 @@ def _score(maps: Tensor, gt: GroundTruth, rules: Sequence[str]) -> Tensor:
 def success_rate(cious: Tensor, threshold: float = 0.5) -> Tensor:
     """Computes CIoU@threshold, the share of samples whose CIoU reaches it.
 
-    Args:
-        cious (Tensor): (..., N) in [0, 1], with N > 0.
-        threshold (float): In [0, 1].
-
-    Returns:
-        Tensor: (...) float64 in [0, 1].
+    ``cious`` are (..., N) in [0, 1], with N > 0; the result is (...) float64 in [0, 1].
     """
     return (cious.double() >= threshold).double().mean(-1)
 
@@ -217,24 +200,17 @@ def success_rate(cious: Tensor, threshold: float = 0.5) -> Tensor:
 def auc(cious: Tensor) -> Tensor:
     """Computes the area under the success rate over :data:`AUC_THRESHOLDS`.
 
-    Args:
-        cious (Tensor): (..., N) in [0, 1], with N > 0.
-
-    Returns:
-        Tensor: (...) float64 in [0, 1], by the trapezoidal rule.
+    ``cious`` are (..., N) in [0, 1], with N > 0; the result is (...) float64 in [0, 1],
+    by the trapezoidal rule.
     """
     rates = torch.stack([success_rate(cious, t) for t in AUC_THRESHOLDS], -1)
     return torch.trapezoid(rates, rates.new_tensor(AUC_THRESHOLDS))
 
 
 def size_groups(gt: GroundTruth) -> list[str]:
-    """Sorts samples into size groups by the sum of their ground truth.
+    """Sorts N samples into the size groups of :data:`SIZE_GROUPS`, by name.
 
-    Args:
-        gt (GroundTruth): N samples, of any size; areas are scaled to 224x224.
-
-    Returns:
-        list[str]: N keys of :data:`SIZE_GROUPS`.
+    The sum of a ground truth, of any size, is scaled to 224x224.
     """
     areas = gt.total * (224 / gt.size) ** 2
     names = list(SIZE_GROUPS)

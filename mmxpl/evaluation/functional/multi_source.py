@@ -31,15 +31,10 @@ def pairwise_ap(maps: Tensor, gt_maps: Tensor) -> Tensor:
 
 
 def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
-    """Computes CIoU of every map against every source under one rule.
+    """Computes CIoU, (P, K) float64 in [0, 1], of every map against every source.
 
-    Args:
-        maps (Tensor): (P, h, w), finite.
-        gt_maps (Tensor): (K, S, S) in [0, 1].
-        rule (str): A key of :data:`ALL_RULES`.
-
-    Returns:
-        Tensor: (P, K) float64 in [0, 1].
+    For ``maps`` and ``gt_maps``, in [0, 1], see :func:`pairwise_ap`; ``rule`` is a key
+    of :data:`ALL_RULES`.
     """
     gt = GroundTruth(gt_maps)
     full = upsample_maps(maps.detach().cpu(), gt.size)
@@ -48,21 +43,18 @@ def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
 
 
 def assigned_scores(pairwise: Tensor, assignment: str) -> Tensor:
-    """Selects the score of each source under an assignment of maps to sources.
+    """Selects the score of each source, (K,), under an assignment of maps to sources.
 
     - ``'class'``: map k is the prediction for source k (class-aware: CAP).
-    - ``'permutation'``: each map serves at most one source, so that the sum of
-      scores is largest (class-agnostic: PIAP; the Hungarian method). Sources for
-      which no map is left get 0; maps beyond the sources are ignored.
-    - ``'shared'``: the only map is scored against every source, for methods that
-      do not separate sources.
+    - ``'permutation'``: each map serves at most one source, so that the sum of scores
+      is largest (class-agnostic: PIAP; the Hungarian method). Sources for which no map
+      is left get 0; maps beyond the sources are ignored.
+    - ``'shared'``: the only map is scored against every source, for methods that do not
+      separate sources.
 
     Args:
         pairwise (Tensor): (P, K) of maps and sources.
         assignment (str): One of :data:`ASSIGNMENTS`.
-
-    Returns:
-        Tensor: (K,)
 
     Raises:
         ValueError: If the assignment is unknown or P does not suit it.

@@ -18,18 +18,12 @@ from .ciou import AUC_THRESHOLDS, upsample_maps
 
 
 def map_confidence(maps: Tensor, size: int = 224) -> Tensor:
-    """Computes the mean of the highest quarter of the upsampled pixels.
+    """Computes the mean of the highest quarter of the pixels, upsampled to ``size``.
 
     The confidence with which SLAVC (Mo & Morgado, NeurIPS 2022; test.py of
-    stoneMo/SLAVC) ranks pairs of its extended sets. SLAVC maps its similarities
-    to a fixed range beforehand; probabilities have one already.
-
-    Args:
-        maps (Tensor): (N, h, w), finite.
-        size (int): Side in pixels to which maps are upsampled.
-
-    Returns:
-        Tensor: (N,) float64, in the range of the maps.
+    stoneMo/SLAVC) ranks pairs of its extended sets. SLAVC maps its similarities to a
+    fixed range beforehand; probabilities have one already. (N, h, w) finite maps give
+    (N,) float64.
     """
     flat = upsample_maps(maps.detach().cpu(), size).flatten(1).numpy()
     first = flat.shape[1] - -(-flat.shape[1] // 4)
@@ -72,22 +66,14 @@ def extended_ap(
 ) -> Tensor:
     r"""Computes average precision over about 200 confidences, as SLAVC does.
 
-    Thresholds are every ``max(1, N // 200)``-th confidence, downwards from the
-    second highest, and
+    Thresholds are every ``max(1, N // 200)``-th confidence, downwards from the second
+    highest, and
 
     .. math:: AP = \sum_i \max_{j \ge i} P_j \, (R_{i+1} - R_i)
 
-    The part before the first threshold counts nothing, so confidences that are
-    all equal give 0.
-
-    Args:
-        confidences (Tensor): (N,), see :func:`precision_recall`.
-        cious (Tensor): (N,)
-        visible (Tensor): (N,)
-        ciou_threshold (float): See :func:`precision_recall`.
-
-    Returns:
-        Tensor: () float64 in [0, 1].
+    The part before the first threshold counts nothing, so confidences that are all
+    equal give 0. For the arguments, (N,) each, see :func:`precision_recall`; the result
+    is () float64 in [0, 1].
     """
     step = max(1, len(confidences) // 200)
     thresholds = confidences.sort().values[:-1].flip(0)[::step]
@@ -105,17 +91,9 @@ def max_f1(
 ) -> Tensor:
     """Computes the best F1 over the deciles of the confidence, as SLAVC does.
 
-    Thresholds are every ``max(1, N // 10)``-th confidence, upwards from the
-    lowest.
-
-    Args:
-        confidences (Tensor): (N,) with N > 0, see :func:`precision_recall`.
-        cious (Tensor): (N,)
-        visible (Tensor): (N,)
-        ciou_threshold (float): See :func:`precision_recall`.
-
-    Returns:
-        Tensor: () float64 in [0, 1].
+    Thresholds are every ``max(1, N // 10)``-th confidence, upwards from the lowest. For
+    the arguments, (N,) each with N > 0, see :func:`precision_recall`; the result is ()
+    float64 in [0, 1].
     """
     thresholds = confidences.sort().values[:: max(1, len(confidences) // 10)]
     precision, recall = precision_recall(
@@ -131,16 +109,9 @@ def localization_accuracy(
 ) -> Tensor:
     """Computes the share of pairs with a visible source whose CIoU exceeds 0.5.
 
-    SLAVC's ``precision_at_50``: the comparison is strict, that of the average
-    precision is not.
-
-    Args:
-        cious (Tensor): (N,) in [0, 1].
-        visible (Tensor): (N,) bool.
-        ciou_threshold (float): See :func:`precision_recall`.
-
-    Returns:
-        Tensor: () float64 in [0, 1]; NaN where nothing is visible.
+    SLAVC's ``precision_at_50``: the comparison is strict, that of the average precision
+    is not. For the arguments, (N,) each, see :func:`precision_recall`; the result is ()
+    float64 in [0, 1], NaN where nothing is visible.
     """
     return (cious[visible] > ciou_threshold).double().mean()
 
@@ -154,12 +125,7 @@ def _count_passing(values: Tensor, thresholds: Tensor) -> Tensor:
 def active_area(maps: Tensor, threshold: float) -> Tensor:
     """Computes the share of the frame that exceeds a threshold (pIA, less is better).
 
-    Args:
-        maps (Tensor): (N, S, S)
-        threshold (float): Pixels must exceed it.
-
-    Returns:
-        Tensor: (N,) float64 in [0, 1].
+    (N, S, S) maps give (N,) float64 in [0, 1].
     """
     return (maps.flatten(1) > threshold).double().mean(1)
 
@@ -167,13 +133,8 @@ def active_area(maps: Tensor, threshold: float) -> Tensor:
 def area_auc(areas: Tensor) -> Tensor:
     """Computes the area under the share of maps whose active area is at most t (AUC_N).
 
-    Over the thresholds of the AUC; 1 if nothing is ever active.
-
-    Args:
-        areas (Tensor): (N,) in [0, 1], with N > 0.
-
-    Returns:
-        Tensor: () float64 in [0, 1].
+    ``areas`` are (N,) in [0, 1], with N > 0; t are the thresholds of the AUC. The
+    result is () float64 in [0, 1], 1 if nothing is ever active.
     """
     areas = areas.double()
     rates = torch.stack([(areas <= t).double().mean() for t in AUC_THRESHOLDS])
@@ -181,15 +142,7 @@ def area_auc(areas: Tensor) -> Tensor:
 
 
 def harmonic_mean(first: float, second: float) -> float:
-    """Computes the harmonic mean, vssl_eval's F-score.
-
-    Args:
-        first (float): At least 0.
-        second (float): At least 0.
-
-    Returns:
-        float: 0 where both are 0.
-    """
+    """Computes the harmonic mean, vssl_eval's F-score; 0 where both numbers are 0."""
     total = first + second
     return 2 * first * second / total if total > 0 else 0.0
 
@@ -200,9 +153,7 @@ def universal_threshold(negative_maxima: Tensor, quantile: float = 0.75) -> floa
     Args:
         negative_maxima (Tensor): (N,) highest value of each map whose sound is
             negative, before upsampling, with N > 0.
-        quantile (float): Share of them that stays below, in [0, 1].
-
-    Returns:
-        float: The quantile, interpolated linearly.
+        quantile (float): Share of them that stays below, in [0, 1], interpolated
+            linearly.
     """
     return float(np.quantile(negative_maxima.double().numpy(), quantile))

@@ -24,13 +24,8 @@ def summarise(
 ) -> dict[str, float]:
     """Computes the scores of each row under each rule, in per cent.
 
-    Args:
-        cious (Mapping[str, Tensor]): (N, R) for each row, with N > 0.
-        rules (Sequence[str]): The R names.
-        ciou_thresholds (Sequence[float]): The t of CIoU@t.
-
-    Returns:
-        dict[str, float]: ``<row>/CIoU@<t>_<rule>`` and ``<row>/AUC_<rule>``.
+    (N, R) CIoU for each row, N > 0, give ``<row>/CIoU@<t>_<rule>`` for each t and
+    ``<row>/AUC_<rule>``.
     """
     return {
         f'{row}/{key}': value
@@ -42,16 +37,7 @@ def summarise(
 def summarise_row(
     cious: Tensor, rules: Sequence[str], ciou_thresholds: Sequence[float] = (0.5,)
 ) -> dict[str, float]:
-    """Computes the scores of one row, see :func:`summarise`.
-
-    Args:
-        cious (Tensor): (N, R) with N > 0.
-        rules (Sequence[str]): The R names.
-        ciou_thresholds (Sequence[float]): The t of CIoU@t.
-
-    Returns:
-        dict[str, float]: ``CIoU@<t>_<rule>`` and ``AUC_<rule>``, in per cent.
-    """
+    """Computes the scores of one row, see :func:`summarise`, without its name."""
     scores = {f'CIoU@{t:g}': success_rate(cious.T, t) for t in ciou_thresholds}
     scores['AUC'] = auc(cious.T)
     return {
@@ -109,15 +95,12 @@ def _format_row(
 def markdown_table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1
 ) -> str:
-    """Formats a Markdown table.
+    """Formats a Markdown table, whose first columns are left-aligned texts.
 
     Args:
         titles (Sequence[str]): Title of each column.
         rows (Sequence[Sequence[str]]): Cells of each row.
         num_texts (int): Number of left-aligned columns; the others are numbers.
-
-    Returns:
-        str: Several lines.
     """
     rules = ['---'] * num_texts + ['---:'] * (len(titles) - num_texts)
     lines = (' | '.join(cells) for cells in (titles, rules, *rows))
@@ -138,9 +121,6 @@ def format_rules(
         size (int): Side of the scored maps in pixels.
         rules (Sequence[str]): The rules that were used.
         interpolation (str): How maps were resized, a key of :data:`INTERPOLATIONS`.
-
-    Returns:
-        str: Several lines.
     """
     mode, align_corners = INTERPOLATIONS[interpolation]
     return (
@@ -160,9 +140,6 @@ def format_counts(
         n_expected (int): Number of samples of the protocol's list.
         ids_hash (str): See :func:`mmxpl.utils.hash_ids`.
         list_name (str, optional): Name of the test list, if it is known.
-
-    Returns:
-        str: One line.
     """
     missing = n_expected - n_evaluated
     return (
@@ -184,17 +161,7 @@ def format_card(
 ) -> str:
     """Formats the protocol of the scores of :func:`format_table`.
 
-    Args:
-        size (int): See :func:`format_rules`, as ``rules`` and ``interpolation``.
-        n_evaluated (int): See :func:`format_counts`, as the other arguments.
-        n_expected (int): See :func:`format_counts`.
-        ids_hash (str): See :func:`format_counts`.
-        rules (Sequence[str]): See :func:`format_rules`.
-        interpolation (str): See :func:`format_rules`.
-        list_name (str, optional): See :func:`format_counts`.
-
-    Returns:
-        str: Several lines.
+    For the arguments see :func:`format_rules` and :func:`format_counts`.
     """
     counts = format_counts(n_evaluated, n_expected, ids_hash, list_name)
     return f'{format_rules(size, rules, interpolation)}\n{counts}'

@@ -12,17 +12,11 @@ from .thresholds import ALL_RULES, RULES, Rule
 
 
 def centred_disc(size: int = 224) -> Tensor:
-    """Makes a map that grows towards the centre, whatever the input.
+    """Makes a (size, size) map in (0, 1) that grows towards the centre.
 
-    Pixels are ranked by distance (ties in raster order) and the rank is spread
-    over (0, 1): no two pixels are equal, and a fixed threshold of 0.5 takes half
-    the frame, as the median does.
-
-    Args:
-        size (int): Side in pixels.
-
-    Returns:
-        Tensor: (size, size) float32 in (0, 1).
+    Pixels are ranked by distance (ties in raster order) and the rank is spread over (0,
+    1): no two pixels are equal, and a fixed threshold of 0.5 takes half the frame, as
+    the median does.
     """
     return _disc(size).clone()
 
@@ -38,16 +32,10 @@ def _disc(size: int) -> Tensor:
 
 
 def mean_gt_map(gt_maps: Iterable[Tensor]) -> Tensor:
-    """Averages ground-truth maps into a prior over places.
+    """Averages (S, S) ground-truth maps in [0, 1], at least one, into a prior.
 
-    Pass the training labels: the mean of the evaluated set itself is fitted to
-    the test.
-
-    Args:
-        gt_maps (Iterable[Tensor]): (S, S) in [0, 1], at least one.
-
-    Returns:
-        Tensor: (S, S) float32 in [0, 1].
+    Pass the training labels: the mean of the evaluated set itself is fitted to the
+    test.
     """
     total, count = 0, 0
     for gt_map in gt_maps:
@@ -66,8 +54,8 @@ def reference_cious(
     - ``prior``: a given map, binarised by each rule like a prediction.
     - ``oracle``: the best mask of as many pixels as the rule gives to a map whose
       pixels all differ: the ground truth's pixels, its highest values first, then
-      others. Ties can beat it: under a strict sign a map that is constant over
-      most of the frame gets a smaller mask than the rule's name says.
+      others. Ties can beat it: under a strict sign a map that is constant over most of
+      the frame gets a smaller mask than the rule's name says.
 
     Args:
         gt (GroundTruth): N samples.

@@ -20,15 +20,10 @@ _BLOCK = 2**20
 def per_sample_scores(
     cious: Tensor, ciou_thresholds: Sequence[float] = (0.5,)
 ) -> Tensor:
-    """Computes what each sample contributes to CIoU@t and to AUC.
+    """Computes what each sample contributes to CIoU@t, T values of t, and to AUC.
 
-    Args:
-        cious (Tensor): (N,) in [0, 1].
-        ciou_thresholds (Sequence[float]): T values of t.
-
-    Returns:
-        Tensor: (N, T + 1) float64 in [0, 1]. Its mean over N is
-        :func:`success_rate` at each t and, in the last column, :func:`auc`.
+    (N,) CIoU give (N, T + 1) float64 in [0, 1], whose mean over N is
+    :func:`success_rate` at each t and, in the last column, :func:`auc`.
     """
     cious = cious.double()[:, None]
     grid = cious.new_tensor(AUC_THRESHOLDS)
@@ -95,14 +90,9 @@ def sign_flip_p_values(
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Computes the exact two-sided p-value of McNemar's test.
+    """Computes the exact two-sided p-value, in (0, 1], of McNemar's test.
 
-    Args:
-        only_first (int): Samples at which the first model alone succeeds.
-        only_second (int): Samples at which the second model alone succeeds.
-
-    Returns:
-        float: In (0, 1]; 1 if the models succeed at the same samples.
+    The numbers are of samples at which one model alone succeeds; both 0 give 1.
     """
     total = only_first + only_second
     smaller = min(only_first, only_second)

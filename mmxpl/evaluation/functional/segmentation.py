@@ -12,18 +12,11 @@ F_THRESHOLDS = torch.linspace(0, 1, 255)
 
 
 def mask_iou(masks: Tensor, targets: Tensor) -> Tensor:
-    """Computes the IoU of masks; its mean is AVSBench's mIoU.
+    """Computes the IoU of (N, S, S) bool masks; its mean is AVSBench's mIoU.
 
-    Where the target is empty, it is the share of pixels that the mask leaves
-    empty too (``mask_iou`` of OpenNLPLab/AVSBench, utility.py; Zhou et al., ECCV
-    2022). AVSBench adds 1e-7 to the union; it is never 0 here.
-
-    Args:
-        masks (Tensor): (N, S, S) bool.
-        targets (Tensor): (N, S, S) bool.
-
-    Returns:
-        Tensor: (N,) float64 in [0, 1].
+    Where the target is empty, it is the share of pixels that the mask leaves empty too
+    (``mask_iou`` of OpenNLPLab/AVSBench, utility.py; Zhou et al., ECCV 2022). AVSBench
+    adds 1e-7 to the union; it is never 0 here. The result is (N,) float64 in [0, 1].
     """
     masks, targets = masks.flatten(1), targets.flatten(1)
     intersection = (masks & targets).sum(1)
@@ -123,16 +116,14 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 def map_rows(function: Callable, *columns: Sequence) -> list:
     """Applies a function to rows in as many threads as torch may use.
 
-    Useful where one NumPy call of a row takes long. Rows that are many short calls
-    are faster one after the other, as threads then wait for Python's lock.
+    Useful where one NumPy call of a row takes long. Rows that are many short calls are
+    faster one after the other, as threads then wait for Python's lock. Results are in
+    the order of the rows; they depend neither on the number of rows nor on that of
+    threads.
 
     Args:
         function (Callable): Takes one element of each column.
         *columns (Sequence): At least one, all of one length.
-
-    Returns:
-        list: The results in the order of the rows; they depend neither on the
-        number of rows nor on that of threads.
     """
     workers = min(torch.get_num_threads(), len(columns[0]))
     if workers < 2:

@@ -95,14 +95,9 @@ ALL_RULES = RULES | {
 
 
 def order_statistics(values: Tensor, ranks: Tensor) -> Tensor:
-    """Selects values by their index in each row's ascending order.
+    """Selects values by their index, (N, R) in [0, P), in each row's ascending order.
 
-    Args:
-        values (Tensor): (N, P), finite.
-        ranks (Tensor): (N, R) int64 in [0, P).
-
-    Returns:
-        Tensor: (N, R), of the dtype and on the device of ``values``.
+    ``values`` are (N, P), finite; the result, (N, R), has their dtype and device.
     """
     found = list(map(_select, values.detach().cpu().numpy(), ranks.tolist()))
     return torch.from_numpy(np.stack(found)).to(values.device)
@@ -157,15 +152,10 @@ def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
 
 
 def binarise(maps: Tensor, levels: Tensor, rules: Sequence[str]) -> Tensor:
-    """Turns maps into masks under several rules.
+    """Turns (N, S, S) maps into (N, R, S, S) bool masks under several rules.
 
-    Args:
-        maps (Tensor): (N, S, S) float32.
-        levels (Tensor): (N, R), see :func:`thresholds`.
-        rules (Sequence[str]): The R names, for their comparison signs.
-
-    Returns:
-        Tensor: (N, R, S, S) bool.
+    ``levels``, (N, R), are from :func:`thresholds`; the rules give the comparison
+    signs.
     """
     masks = [
         ALL_RULES[name].compare(maps, levels[:, i, None, None])

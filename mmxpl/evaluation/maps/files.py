@@ -40,33 +40,16 @@ class MapFiles:
     load: Callable[[str], np.ndarray]
 
     def read(self, sample_id: str) -> Tensor:
-        """Reads and checks one map.
-
-        Args:
-            sample_id (str): One of :attr:`ids`.
-
-        Returns:
-            Tensor: (h, w) float32 in [0, 1].
-
-        Raises:
-            DataError: See :func:`mmxpl.evaluation.prior.read_map`.
-        """
+        """Reads one map, (h, w) float32 in [0, 1], see :func:`~.prior.read_map`."""
         where = f"{self.source}: the map of '{sample_id}'"
         return read_map(lambda: self.load(sample_id), where)
 
 
 def open_maps(path: str) -> MapFiles:
-    """Opens a folder of ``ID.npy`` or an ``.npz`` of id to map.
+    """Opens a folder of ``ID.npy`` or an ``.npz`` of id to map; none is read yet.
 
-    Args:
-        path (str): The folder (subfolders become part of the id, as in
-            ``sub/ID``) or the archive.
-
-    Returns:
-        MapFiles: The maps; none is read yet.
-
-    Raises:
-        DataError: If there is no map.
+    Subfolders become part of the id, as in ``sub/ID``. A DataError says that there is
+    no map.
     """
     source = Path(path)
     if source.is_dir():
@@ -123,42 +106,26 @@ class TruthFile:
 
 
 def read_vggss(path: str, target: str = 'boxes') -> TruthFile:
-    """Reads VGG-SS, the union of the boxes of ``vggss.json``.
+    """Reads VGG-SS, the union of the boxes of ``vggss.json``, for the target 'boxes'.
 
-    Args:
-        path (str): The file.
-        target (str): Only 'boxes'.
-
-    Returns:
-        TruthFile: All items, those without a box in the frame as empty maps: the
-        public evaluators count them.
+    Items without a box in the frame are empty maps: the public evaluators count them.
     """
     _refuse_masks(path, 'VGG-SS', target)
     return _read_entries(VGGSSDataset, path, target)
 
 
 def read_av_json(path: str, target: str = 'boxes') -> TruthFile:
-    """Reads a JSON list, see :class:`mmxpl.datasets.AVJsonDataset`.
+    """Reads the entries of a JSON list that have the target, 'boxes' or 'mask'.
 
-    Args:
-        path (str): The file.
-        target (str): What to draw of each entry, 'boxes' or 'mask'.
-
-    Returns:
-        TruthFile: The entries that have them.
+    See :class:`mmxpl.datasets.AVJsonDataset`.
     """
     return _read_entries(AVJsonDataset, path, target)
 
 
 def read_flickr(folder: str, target: str = 'boxes') -> TruthFile:
-    """Reads Flickr-SoundNet, the consensus of the annotators.
+    """Reads Flickr-SoundNet, the consensus of the annotators, for the target 'boxes'.
 
-    Args:
-        folder (str): Holds ``ID.xml``.
-        target (str): Only 'boxes'.
-
-    Returns:
-        TruthFile: All files; one is read when it is drawn.
+    The folder holds ``ID.xml``; one is read when it is drawn.
     """
     _refuse_masks(folder, 'Flickr-SoundNet', target)
     files = list_flickr_xml(folder)
@@ -213,11 +180,7 @@ def _read_entries(reader: type[AVDataset], path: str, target: str) -> TruthFile:
 
 
 def add_truth_arguments(parser: ArgumentParser) -> None:
-    """Adds the options that name the annotations to a parser.
-
-    Args:
-        parser (ArgumentParser): The tool's parser.
-    """
+    """Adds the options that name the annotations to the parser of a tool."""
     parser.add_argument(
         '--ann', required=True, metavar='FILE_OR_DIR', help='published annotations'
     )
@@ -242,16 +205,10 @@ def add_truth_arguments(parser: ArgumentParser) -> None:
 
 
 def read_truth(args: Namespace) -> tuple[TruthFile, list[str]]:
-    """Reads annotations and the list of ids to evaluate.
+    """Reads annotations and the sorted ids to evaluate.
 
-    Args:
-        args (Namespace): With the options of :func:`add_truth_arguments`.
-
-    Returns:
-        tuple[TruthFile, list[str]]: The annotations; the sorted expected ids.
-
-    Raises:
-        DataError: If a file cannot be used or an id of the list is not annotated.
+    ``args`` has the options of :func:`add_truth_arguments`. A DataError says that a
+    file cannot be used or that an id of the list is not annotated.
     """
     truth = FORMATS[args.ann_format](args.ann, args.target)
     if not args.list:
@@ -262,17 +219,9 @@ def read_truth(args: Namespace) -> tuple[TruthFile, list[str]]:
 
 
 def common_ids(expected: Collection[str], *maps: MapFiles) -> list[str]:
-    """Finds the expected ids that all sets of maps have.
+    """Finds the expected ids, sorted, that all sets of maps have.
 
-    Args:
-        expected (Collection[str]): The ids of the protocol.
-        *maps (MapFiles): One set or more.
-
-    Returns:
-        list[str]: Sorted ids.
-
-    Raises:
-        DataError: If there is none.
+    Raises a DataError if there is none.
     """
     ids = sorted(set(expected).intersection(*(files.ids for files in maps)))
     if not ids:
@@ -286,16 +235,13 @@ def common_ids(expected: Collection[str], *maps: MapFiles) -> list[str]:
 
 
 def read_prior(path: str, truth: TruthFile, evaluated: Collection[str]) -> Tensor:
-    """Reads a prior map, or averages it from training labels.
+    """Reads a prior map, (224, 224) in [0, 1], or averages it from training labels.
 
     Args:
-        path (str): An .npy file, or a list of training ids whose annotations
-            ``truth`` has.
+        path (str): An .npy file, or a list of training ids whose annotations ``truth``
+            has.
         truth (TruthFile): The annotations.
         evaluated (Collection[str]): Ids that are scored.
-
-    Returns:
-        Tensor: (224, 224) float32 in [0, 1].
 
     Raises:
         DataError: If it cannot be used, or if training ids are evaluated.

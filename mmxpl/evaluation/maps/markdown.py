@@ -109,14 +109,7 @@ def _group_table(kind: str, groups: Mapping[str, Mapping]) -> str:
 
 
 def format_protocol(protocol: Mapping) -> str:
-    """Formats the protocol of a report as a list.
-
-    Args:
-        protocol (Mapping): ``protocol`` of a report.
-
-    Returns:
-        str: Several lines of Markdown.
-    """
+    """Formats ``protocol`` of a report as a Markdown list."""
     lines = []
     for key, value in protocol.items():
         if key == 'rules':
@@ -138,14 +131,11 @@ def _p_value(value: float) -> str:
 
 
 def format_comparison(report: Mapping) -> str:
-    """Formats the result of a paired test.
+    """Formats the result of a paired test as a Markdown page.
 
     Args:
         report (Mapping): ``comparison`` as :func:`compare_scores` gave it, and
             ``protocol``.
-
-    Returns:
-        str: A Markdown page.
     """
     rows = []
     for rule, measures in report['comparison'].items():

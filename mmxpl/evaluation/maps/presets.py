@@ -40,11 +40,7 @@ class Preset:
     quirks: str = ''
 
     def describe(self) -> str:
-        """Describes the recipe in words.
-
-        Returns:
-            str: Several lines.
-        """
+        """Describes the recipe in words, several lines."""
         if self.rules == SWEEP:
             rule = 'best of the thresholds 0.05, 0.10 ... 0.95 (>=), chosen on the test'
         else:

@@ -90,16 +90,11 @@ class CIoUMetric(MapMetric):
         self.object_prior = ObjectPrior(**object_prior) if object_prior else None
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Scores a batch; one item of ``results`` for each sample.
+        """Scores a batch; one item of ``results`` for each sample, a plain dictionary.
 
-        Args:
-            data_batch (object): The batch as loaded; its frames are read if there
-                is an ``object_prior``.
-            data_samples (Sequence[dict]): The samples as plain dictionaries.
-
-        Raises:
-            DataError: If a map is missing, not finite, not in [0, 1], or of
-                another shape than its neighbours.
+        The frames of the batch are read if there is an ``object_prior``. A DataError
+        says that a map is missing, not finite, not in [0, 1], or of another shape than
+        its neighbours.
         """
         gt_maps = stack_maps(
             [read_gt_map(sample) for sample in data_samples], data_samples, 'gt_map'

@@ -47,15 +47,9 @@ class MapDumper(BaseMetric):
             )
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Writes the maps of a batch.
+        """Writes the (1, h, w) fields of ``pred_map`` of a batch.
 
-        Args:
-            data_batch (object): Not used.
-            data_samples (Sequence[dict]): With ``sample_id`` and ``pred_map``, of
-                which each field is (1, h, w).
-
-        Raises:
-            DataError: If a file cannot be written.
+        Raises a DataError if a file cannot be written.
         """
         for sample in data_samples:
             fields = dict(sample['pred_map'])
@@ -72,14 +66,7 @@ class MapDumper(BaseMetric):
             self.results.append(sample['sample_id'])
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
-        """Says what was written.
-
-        Args:
-            results (list[str]): The ids.
-
-        Returns:
-            dict[str, float]: Empty.
-        """
+        """Says what was written; there is no score."""
         print_log(
             f'Maps of {len(set(results))} samples are in {self.out_dir}.',
             logger='current',

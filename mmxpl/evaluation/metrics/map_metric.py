@@ -54,15 +54,8 @@ class MapMetric(BaseMetric):
     def scored_models(self, sample: dict) -> tuple[str, ...]:
         """Names the fields of ``pred_map`` that are scored.
 
-        Args:
-            sample (dict): A data sample as a plain dictionary; where ``models`` were
-                not named, all of the first one are scored from there on.
-
-        Returns:
-            tuple[str, ...]: The names.
-
-        Raises:
-            DataError: If there is no prediction.
+        Where ``models`` were not named, all of the first sample, a plain dictionary,
+        are scored from there on. A DataError says that there is no prediction.
         """
         if self.models is None:
             predicted = sample.get('pred_map') or {}
@@ -78,54 +71,32 @@ class MapMetric(BaseMetric):
         return self.models
 
     def read_maps(self, sample: dict) -> dict[str, Tensor]:
-        """Reads the one map of each scored model.
-
-        Args:
-            sample (dict): A data sample as a plain dictionary.
-
-        Returns:
-            dict[str, Tensor]: (h, w) float32 in [0, 1] by model.
-
-        Raises:
-            DataError: See :func:`read_pred_map`.
-        """
+        """Reads the (h, w) map of each scored model, see :func:`read_pred_map`."""
         return {
             name: read_pred_map(sample, name) for name in self.scored_models(sample)
         }
 
     def measure(self, sample: dict) -> dict:
-        """Takes from one sample what its scores need.
-
-        Args:
-            sample (dict): A data sample as a plain dictionary.
-
-        Returns:
-            dict: Small and picklable.
-        """
+        """Takes from one sample, a plain dictionary, the little that its scores need."""
         raise NotImplementedError
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
         Args:
-            items (Sequence[dict]): From :meth:`measure`, with ``sample_id``, in
-                the order of the data set.
+            items (Sequence[dict]): From :meth:`measure`, with ``sample_id``, in the
+                order of the data set.
 
         Returns:
-            tuple[dict, list[str]]: For each row its scores by name; and lines for
-            the protocol card.
+            tuple[dict, list[str]]: For each row its scores by name; and lines for the
+            protocol card.
         """
         raise NotImplementedError
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Measures a batch.
+        """Measures a batch of samples, plain dictionaries.
 
-        Args:
-            data_batch (object): Not used.
-            data_samples (Sequence[dict]): The samples as plain dictionaries.
-
-        Raises:
-            DataError: If a sample lacks a field or holds a bad value.
+        Raises a DataError if a sample lacks a field or holds a bad value.
         """
         for sample in data_samples:
             self.results.append(
@@ -133,28 +104,14 @@ class MapMetric(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gathers the results of all processes and scores them.
-
-        Args:
-            size (int): Length of the data set.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Gathers the results of all processes and scores ``size`` samples."""
         self._dataset_size = size
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Scores all samples and logs a table.
+        """Scores all samples and logs a table; for the scores see the class.
 
-        Args:
-            results (list[dict]): Items made by :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-
-        Raises:
-            DataError: If there is nothing to score or a sample came twice.
+        Raises a DataError if there is nothing to score or a sample came twice.
         """
         name = type(self).__name__
         if not results:
@@ -180,14 +137,7 @@ class MapMetric(BaseMetric):
         return flatten(rows) | counts
 
     def format_rows(self, rows: Mapping[str, Mapping[str, float]]) -> str:
-        """Formats the table that is logged.
-
-        Args:
-            rows (Mapping): From :meth:`score`.
-
-        Returns:
-            str: Several lines; a score that a row does not have is left blank.
-        """
+        """Formats the table that is logged; a score that a row lacks is left blank."""
         names = list(dict.fromkeys(name for scores in rows.values() for name in scores))
         first = max(map(len, rows)) + 2
         widths = {name: max(len(name), 7) + 2 for name in names}
@@ -214,15 +164,9 @@ def column(items: Sequence[dict], field: str, row: str) -> Tensor:
 def cious_of(
     maps: Mapping[str, Tensor], gt_map: Tensor, rules: Sequence[str]
 ) -> dict[str, list[float]]:
-    """Computes CIoU of one sample under each rule, for models and references.
+    """Computes CIoU of one sample under R rules, for models and references.
 
-    Args:
-        maps (Mapping[str, Tensor]): (h, w) by model.
-        gt_map (Tensor): (S, S) in [0, 1].
-        rules (Sequence[str]): R names.
-
-    Returns:
-        dict[str, list[float]]: R values by row.
+    (h, w) maps by model and ground truth, (S, S) in [0, 1], give R values by row.
     """
     batch = {name: one[None] for name, one in maps.items()}
     rows = evaluate_maps(batch, gt_map[None], rules)
@@ -230,30 +174,15 @@ def cious_of(
 
 
 def check_rules(rules: Sequence[str], known: Collection[str] = tuple(RULES)) -> None:
-    """Refuses names that are no threshold rules.
-
-    Args:
-        rules (Sequence[str]): The names.
-        known (Collection[str]): The rules to choose from.
-
-    Raises:
-        ValueError: If a name is unknown or there is none.
-    """
+    """Raises a ValueError of unknown names of threshold rules, or of none."""
     if not rules or not set(rules) <= set(known):
         raise ValueError(f'rules must be out of {tuple(known)}, got {tuple(rules)}.')
 
 
 def read_gt_map(sample: dict) -> Tensor:
-    """Reads the ground-truth map of a sample.
+    """Reads the ground-truth map of a sample, (S, S) float32 in [0, 1].
 
-    Args:
-        sample (dict): A data sample as a plain dictionary.
-
-    Returns:
-        Tensor: (S, S) float32 in [0, 1].
-
-    Raises:
-        DataError: If it is missing, not square or not in [0, 1].
+    Raises a DataError if it is missing, not square or not in [0, 1].
     """
     gt_map = sample.get('gt_map')
     if gt_map is None or gt_map.ndim != 2 or gt_map.shape[0] != gt_map.shape[1]:
@@ -266,17 +195,9 @@ def read_gt_map(sample: dict) -> Tensor:
 
 
 def read_pred_maps(sample: dict, model: str) -> Tensor:
-    """Reads the predicted maps of one model.
+    """Reads the predicted maps of one model, (P, h, w) float32 in [0, 1], P > 0.
 
-    Args:
-        sample (dict): A data sample as a plain dictionary.
-        model (str): Field of ``pred_map``.
-
-    Returns:
-        Tensor: (P, h, w) float32 in [0, 1], P at least 1.
-
-    Raises:
-        DataError: If there is none, or it is of another shape or not in [0, 1].
+    Raises a DataError if there is none, or if it is of another shape or not in [0, 1].
     """
     predicted = sample.get('pred_map') or {}
     if model not in predicted:
@@ -295,13 +216,9 @@ def read_pred_maps(sample: dict, model: str) -> Tensor:
 
 
 def read_pred_map(sample: dict, model: str) -> Tensor:
-    """Reads the only predicted map of one model, see :func:`read_pred_maps`.
+    """Reads the only predicted map of one model, (h, w), see :func:`read_pred_maps`.
 
-    Returns:
-        Tensor: (h, w) float32 in [0, 1].
-
-    Raises:
-        DataError: Also if there are several.
+    Raises a DataError also if there are several.
     """
     maps = read_pred_maps(sample, model)
     if len(maps) != 1:
@@ -314,16 +231,9 @@ def read_pred_map(sample: dict, model: str) -> Tensor:
 
 
 def read_gt_boxes(sample: dict) -> Tensor:
-    """Reads the ground-truth boxes of a sample.
+    """Reads the boxes of a sample, (K, 4) x1 y1 x2 y2 normalised; K may be 0.
 
-    Args:
-        sample (dict): A data sample as a plain dictionary.
-
-    Returns:
-        Tensor: (K, 4) float32, x1 y1 x2 y2 normalised; K may be 0.
-
-    Raises:
-        DataError: If there is no such field or a value is not finite.
+    Raises a DataError if there is no such field or a value is not finite.
     """
     instances = sample.get('gt_instances')
     boxes = None if instances is None else instances.get('bboxes')
@@ -342,14 +252,7 @@ def read_gt_boxes(sample: dict) -> Tensor:
 
 
 def check_unique(ids: Sequence[str]) -> None:
-    """Refuses samples that were scored twice.
-
-    Args:
-        ids (Sequence[str]): Ids of all samples.
-
-    Raises:
-        DataError: With the ids that repeat.
-    """
+    """Raises a DataError of the ids that were scored more than once."""
     twice = sorted(i for i, count in Counter(ids).items() if count > 1)
     if twice:
         shown = ', '.join(map(str, twice[:10])) + (' ...' if len(twice) > 10 else '')
@@ -376,18 +279,9 @@ def _check_range(maps: Tensor, sample: dict, field: str) -> Tensor:
 
 
 def stack_maps(maps: Sequence[Tensor], samples: Sequence[dict], field: str) -> Tensor:
-    """Stacks the maps of a batch.
+    """Stacks the (h, w) maps of a batch to (N, h, w).
 
-    Args:
-        maps (Sequence[Tensor]): (h, w) of each sample.
-        samples (Sequence[dict]): The samples, to name one in an error.
-        field (str): Name of the maps, for the error.
-
-    Returns:
-        Tensor: (N, h, w).
-
-    Raises:
-        DataError: If a map is of another shape than the first.
+    A DataError names the sample, and the field, of another shape than the first.
     """
     for sample, one in zip(samples, maps, strict=True):
         if one.shape != maps[0].shape:

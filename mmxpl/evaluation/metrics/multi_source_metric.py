@@ -210,11 +210,7 @@ class InteractiveMetric(MapMetric):
         )
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
-        """Scores all samples.
-
-        Raises:
-            DataError: If no image has two sounds.
-        """
+        """Scores all samples; a DataError says that no image has two sounds."""
         groups = [item['group'] for item in items]
         sizes = Counter(Counter(groups).values())
         if set(sizes) == {1}:

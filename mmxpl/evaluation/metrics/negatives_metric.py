@@ -69,11 +69,7 @@ class ExtendedMetric(MapMetric):
         )
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
-        """Scores all samples.
-
-        Raises:
-            DataError: If no sample has a visible source.
-        """
+        """Scores all samples; a DataError says that none has a visible source."""
         visible = torch.tensor([item['visible'] for item in items])
         if not visible.any():
             raise DataError(
@@ -169,11 +165,7 @@ class NegativeAudioMetric(MapMetric):
         return dict(kind=kind, size=len(gt_map), gt_map=packed, maps=maps)
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
-        """Scores all samples.
-
-        Raises:
-            DataError: If there is no original or no negative sound.
-        """
+        """Scores all samples; a DataError says that originals or negatives lack."""
         counts = Counter(item['kind'] for item in items)
         kinds = sorted(set(counts) - {ORIGINAL})
         if not kinds or not counts[ORIGINAL]:

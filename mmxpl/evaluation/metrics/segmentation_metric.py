@@ -68,11 +68,7 @@ class SegmentationMetric(MapMetric):
         return item
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
-        """Scores all samples.
-
-        Raises:
-            DataError: If every mask is empty.
-        """
+        """Scores all samples; a DataError says that every mask is empty."""
         filled = [item for item in items if not item['empty']]
         if not filled:
             raise DataError(

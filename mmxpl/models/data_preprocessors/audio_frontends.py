@@ -18,13 +18,9 @@ class _LogFrontend(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Computes spectrograms, in fp32 also under autocast.
+        """Computes (B, 1, F, L) fp32 spectrograms of (B, T) waveforms in [-1, 1].
 
-        Args:
-            waveform (Tensor): (B, T) in [-1, 1].
-
-        Returns:
-            Tensor: (B, 1, F, L) float32, frequencies by frames.
+        They are frequencies by frames, and fp32 also under autocast.
         """
         with torch.autocast(waveform.device.type, enabled=False):
             power = self.spectrogram(waveform.float())

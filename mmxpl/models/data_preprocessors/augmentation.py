@@ -60,14 +60,10 @@ class Augmentation:
         self.photometric = (brightness, contrast, saturation)
 
     def affine(self, draws: Tensor) -> Tensor:
-        """Converts random numbers to affines.
+        """Converts random numbers to (B, 2, 3) affines, from augmented to canonical.
 
-        Args:
-            draws (Tensor): (B, 8) in [0, 1); the first five are used.
-
-        Returns:
-            Tensor: (B, 2, 3), from augmented to canonical coordinates; views are
-            within the frame.
+        ``draws`` are (B, 8) in [0, 1), of which the first five are used; views are
+        within the frame.
         """
         area = self.min_area + (1 - self.min_area) * draws[:, 0]
         stretch = self.max_stretch ** (2 * draws[:, 1] - 1)
@@ -77,15 +73,10 @@ class Augmentation:
         return compose_affine(center, size, draws[:, 4] < self.flip)
 
     def view(self, features: Tensor, theta: Tensor) -> Tensor:
-        """Warps feature maps.
+        """Warps (B, C, h, w) feature maps by the result of :meth:`affine`.
 
-        Args:
-            features (Tensor): (B, C, h, w), in any memory format.
-            theta (Tensor): (B, 2, 3), from :meth:`affine`.
-
-        Returns:
-            Tensor: (B, C, h, w); if the augmentation only flips, without interpolation
-            and in the same memory format.
+        If the augmentation only flips, it does not interpolate, and keeps the memory
+        format.
         """
         if self.min_area < 1 or self.max_stretch > 1:
             return warp(features, theta)
@@ -93,14 +84,9 @@ class Augmentation:
         return torch.where(mirrored[:, None, None, None], features.flip(-1), features)
 
     def recolour(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Changes brightness, contrast and saturation.
+        """Changes brightness, contrast and saturation of (B, 3, H, W) RGB in [0, 255].
 
-        Args:
-            images (Tensor): (B, 3, H, W) in [0, 255], RGB.
-            draws (Tensor): (B, 8) in [0, 1); the last three are used.
-
-        Returns:
-            Tensor: (B, 3, H, W) in [0, 255].
+        ``draws`` are (B, 8) in [0, 1), of which the last three are used.
         """
         strength = images.new_tensor(self.photometric)
         factors = 1 + strength * (2 * draws[:, 5:8] - 1)
@@ -141,16 +127,9 @@ class AudioAugmentation:
         self.masks = (freq_mask, time_mask)
 
     def __call__(self, spectrograms: Tensor, draws: Tensor) -> Tensor:
-        """Augments spectrograms.
+        """Augments (B, 1, F, L) spectrograms by (B, 5) draws in [0, 1).
 
         All front ends of a clip get the same view, since shares are drawn, not bins.
-
-        Args:
-            spectrograms (Tensor): (B, 1, F, L).
-            draws (Tensor): (B, 5) in [0, 1).
-
-        Returns:
-            Tensor: (B, 1, F, L).
         """
         length = spectrograms.shape[3]
         steps = (self.time_shift * (draws[:, 0] - 0.5) * length).round().long()
@@ -171,15 +150,10 @@ class AudioAugmentation:
 
 
 def _interval(draws: Tensor, share: float, size: int) -> Tensor:
-    """Marks a random interval of an axis.
+    """Marks a random interval of an axis of ``size`` bins, (B, size) bool.
 
-    Args:
-        draws (Tensor): (B, 2) in [0, 1): width relative to the largest, position.
-        share (float): largest width as a share of the axis.
-        size (int): bins of the axis.
-
-    Returns:
-        Tensor: (B, size) bool.
+    ``draws`` are (B, 2) in [0, 1): width relative to the largest, ``share``, and
+    position.
     """
     width = (share * draws[:, 0] * size).round()
     start = (draws[:, 1] * (size - width + 1)).floor()

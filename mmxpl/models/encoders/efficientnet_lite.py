@@ -86,15 +86,11 @@ class EfficientNetLite(BaseModule):
         self.normalize = Renormalize((127 / 255,) * 3, (128 / 255,) * 3)
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
-        """Encodes frames.
-
-        Args:
-            img (Tensor): (B, 3, H, W) RGB, normalised with ImageNet's mean and
-                deviation.
+        """Encodes (B, 3, H, W) RGB frames, normalised with ImageNet's mean and std.
 
         Returns:
-            tuple[Tensor]: one (B, C, ceil(H / stride), ceil(W / stride)) map per
-            out index.
+            tuple[Tensor]: one (B, C, ceil(H / stride), ceil(W / stride)) map per out
+            index.
         """
         x = self.normalize(img)
         maps = []

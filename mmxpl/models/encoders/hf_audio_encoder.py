@@ -58,13 +58,9 @@ class FbankFrontend(nn.Module):
         return min(frames, self.max_length)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Computes filter banks.
+        """Computes (B, max_length, mel bands) float32 filter banks.
 
-        Args:
-            waveform (Tensor): (B, T) in [-1, 1], of one window at least.
-
-        Returns:
-            Tensor: (B, max_length, mel bands) float32.
+        Waveforms are (B, T) in [-1, 1], of one window at least.
         """
         frames = waveform.unfold(-1, self.window_size, self.hop_length)
         frames = frames[:, : self.max_length]
@@ -104,13 +100,9 @@ class ClapFrontend(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Computes spectrograms.
+        """Computes (B, views, L, mel bands) float32 spectrograms, in decibels.
 
-        Args:
-            waveform (Tensor): (B, T) in [-1, 1].
-
-        Returns:
-            Tensor: (B, views, L, mel bands) float32, in decibels.
+        Waveforms are (B, T) in [-1, 1].
         """
         # as the original; float32 would differ by up to 0.8 dB in quiet parts
         waveform = self._fit(waveform).double()
@@ -152,14 +144,7 @@ class WaveformFrontend(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Standardises each sound.
-
-        Args:
-            waveform (Tensor): (B, T).
-
-        Returns:
-            Tensor: (B, T) float32.
-        """
+        """Standardises each of (B, T) sounds."""
         if not self.do_normalize:
             return waveform
         variance, mean = torch.var_mean(waveform, dim=-1, correction=0, keepdim=True)
@@ -320,10 +305,7 @@ class HFAudioEncoder(HFModule):
             )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Encodes sounds.
-
-        Args:
-            waveform (Tensor): (B, T) float32 in [-1, 1], at ``sample_rate``.
+        """Encodes (B, T) float32 waveforms in [-1, 1], at ``sample_rate``.
 
         Returns:
             Tensor: (B, out_channels).

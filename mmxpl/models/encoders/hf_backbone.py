@@ -129,10 +129,7 @@ class HFVisionBackbone(HFModule):
         )
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
-        """Computes features.
-
-        Args:
-            img (Tensor): (B, 3, H, W), normalised with ImageNet's mean and deviation.
+        """Computes features of (B, 3, H, W) frames, normalised as ImageNet's.
 
         Returns:
             tuple[Tensor, ...]: (B, C_k, h_k, w_k) of the levels ``out_indices``, with
@@ -163,14 +160,9 @@ class HFVisionBackbone(HFModule):
 
 
 def image_normalization(pretrained: str) -> tuple[Sequence[float], Sequence[float]]:
-    """Reads the normalisation of a pretrained image processor.
+    """Reads mean and deviation, in [0, 1], of a pretrained image processor.
 
-    Args:
-        pretrained (str): folder or name on the hub.
-
-    Returns:
-        tuple[Sequence[float], Sequence[float]]: mean and deviation in [0, 1]; those
-        of ImageNet, with a line in the log, if there is no image processor.
+    If there is none, they are ImageNet's, with a line in the log.
     """
     transformers = import_optional('transformers')
     try:

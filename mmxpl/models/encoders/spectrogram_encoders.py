@@ -38,14 +38,7 @@ class SpectrogramEncoder(BaseModule):
         self.out_channels, self.pool = out_channels, pool
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Encodes sounds.
-
-        Args:
-            spectrogram (Tensor): (B, 1, F, L).
-
-        Returns:
-            Tensor: (B, out_channels).
-        """
+        """Encodes (B, 1, F, L) spectrograms to (B, out_channels)."""
         features = self.backbone(spectrogram)[-1]
         if self.pool == 'max':
             return features.amax(dim=(2, 3))
@@ -102,14 +95,9 @@ class VGGishEncoder(BaseModule):
         self.out_channels = previous
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Encodes sounds.
+        """Encodes (B, 1, F, L) log-mel spectrograms to (B, out_channels).
 
-        Args:
-            spectrogram (Tensor): (B, 1, F, L) log-mel.
-
-        Returns:
-            Tensor: (B, out_channels), the mean over frequency of the maximum
-            over time plus the mean over time.
+        It is the mean over frequency of the maximum over time plus the mean over time.
         """
         features = self.layers(spectrogram)
         pooled = torch.add(features.amax(dim=3), features.mean(dim=3))

@@ -97,8 +97,7 @@ class TimmBackbone(BaseModule):
     def init_weights(self) -> None:
         """Loads the weights that training starts from.
 
-        Raises:
-            PretrainedError: If they cannot be loaded or are of another model.
+        Raises a PretrainedError if they cannot be loaded or are of another model.
         """
         if self.pretrained or self.checkpoint_path:
             self._load()
@@ -156,10 +155,7 @@ class TimmBackbone(BaseModule):
         )
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
-        """Computes features.
-
-        Args:
-            img (Tensor): (B, 3, H, W), normalised with ImageNet's mean and deviation.
+        """Computes features of (B, 3, H, W) frames, normalised as ImageNet's.
 
         Returns:
             tuple[Tensor, ...]: (B, C_k, h_k, w_k) of the levels ``out_indices``, with

@@ -68,14 +68,7 @@ class YAMNet(BaseModule):
         self.layers = Sequential(*layers)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Encodes sounds.
-
-        Args:
-            waveform (Tensor): (B, T) in [-1, 1], 16 kHz.
-
-        Returns:
-            Tensor: (B, 1024), not negative.
-        """
+        """Encodes (B, T) waveforms in [-1, 1], 16 kHz, to (B, 1024), not negative."""
         patches = self.front_end(waveform)
         features = self.layers(patches.flatten(0, 1).unsqueeze(1))
         embeddings = features.mean(dim=(2, 3)).unflatten(0, patches.shape[:2])
@@ -95,13 +88,9 @@ class YAMNetFrontEnd(nn.Module):
         self.register_buffer('mel', mel_weights(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Computes patches.
+        """Computes (B, P, 96, 64) fp32 patches, time before frequency.
 
-        Args:
-            waveform (Tensor): (B, T) in [-1, 1], 16 kHz.
-
-        Returns:
-            Tensor: (B, P, 96, 64), time before frequency, fp32.
+        Waveforms are (B, T) in [-1, 1], 16 kHz.
         """
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = F.pad(waveform.float(), (0, missing(waveform.shape[1])))
@@ -112,26 +101,16 @@ class YAMNetFrontEnd(nn.Module):
 
 
 def missing(samples: int) -> int:
-    """Counts the samples of silence that fill the last patch.
-
-    Args:
-        samples (int): length of the sound.
-
-    Returns:
-        int: samples to append.
-    """
+    """Counts the samples of silence that fill the last patch of a sound."""
     first = WINDOW + (PATCH - 1) * HOP
     return first - samples if samples < first else (first - samples) % (PATCH_HOP * HOP)
 
 
 def mel_weights() -> Tensor:
-    """Computes the weights of the mel bands.
+    """Computes the weights of the mel bands, (257, 64) from bins to bands.
 
     They are those of TensorFlow's ``linear_to_mel_weight_matrix``, unlike torchaudio's:
     triangles are straight over mel, not over Hz, and the bin of 0 Hz has weight 0.
-
-    Returns:
-        Tensor: (257, 64), from bins to bands.
     """
     hertz = torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)
     lowest, highest = (1127 * torch.log1p(hertz / 700)).tolist()

@@ -172,25 +172,11 @@ class AVLocalizer(BaseModule):
         return self
 
     def encode_visual(self, img: Tensor) -> Sequence[Tensor]:
-        """Encodes frames.
-
-        Args:
-            img (Tensor): (B, 3, H, W), normalised.
-
-        Returns:
-            Sequence[Tensor]: (B, C_k, h_k, w_k) features.
-        """
+        """Encodes (B, 3, H, W) normalised frames to (B, C_k, h_k, w_k) features."""
         return self.visual_backbone(img.contiguous(memory_format=self.memory_format))
 
     def encode_audio(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Encodes sounds.
-
-        Args:
-            inputs (dict[str, Tensor]): with the encoder's input.
-
-        Returns:
-            Tensor: (B, C).
-        """
+        """Encodes sounds, the encoder's entry of ``inputs``, to (B, C)."""
         sound = inputs[self.audio_input]
         if sound.dim() == 4:
             sound = sound.contiguous(memory_format=self.memory_format)
@@ -250,15 +236,9 @@ class AVLocalizer(BaseModule):
 
 
 def channels_of(backbone: nn.Module) -> list[int]:
-    """Finds the channels of a backbone's feature maps.
+    """Finds the channels of each of a backbone's feature maps.
 
-    Args:
-        backbone (nn.Module): reads (B, 3, H, W) and returns a sequence of maps. If
-            it has no sequence ``out_channels``, it is run on a black frame of 64
-            pixels.
-
-    Returns:
-        list[int]: one number per map.
+    A backbone without a sequence ``out_channels`` is run on a black frame of 64 pixels.
     """
     known = getattr(backbone, 'out_channels', None)
     if isinstance(known, Sequence):

@@ -49,14 +49,7 @@ class VisualProjection(BaseModule):
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Projects and fuses feature maps.
-
-        Args:
-            features (Sequence[Tensor]): (B, C_k, h_k, w_k), the finest first.
-
-        Returns:
-            Tensor: (B, D, h_0, w_0).
-        """
+        """Fuses (B, C_k, h_k, w_k) maps, the finest first, to a (B, D, h_0, w_0)."""
         fused = None
         for x, norm, level in zip(features, self.norms, self.levels, strict=True):
             x = F.dropout(norm(x), self.dropout, self.training)
@@ -69,15 +62,7 @@ class VisualProjection(BaseModule):
 
 
 class AudioProjection(BaseModule):
-    """Projects the embedding of a sound, see :class:`VisualProjection`.
-
-    Args:
-        in_channels (int): size C of the embedding.
-        embed_dim (int): size D of the result.
-        hidden_dim (int, optional): see :class:`VisualProjection`.
-        norm (bool): see :class:`VisualProjection`.
-        channel_dropout (float): see :class:`VisualProjection`.
-    """
+    """Projects the embedding of a sound, (B, C), see :class:`VisualProjection`."""
 
     def __init__(
         self,
@@ -94,14 +79,7 @@ class AudioProjection(BaseModule):
         self.output = None if hidden_dim is None else nn.Linear(hidden_dim, embed_dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Projects embeddings.
-
-        Args:
-            features (Tensor): (B, C).
-
-        Returns:
-            Tensor: (B, D).
-        """
+        """Projects (B, C) embeddings to (B, D)."""
         x = features if self.norm is None else self.norm(features)
         x = self.input(F.dropout(x, self.channel_dropout, self.training))
         return x if self.output is None else self.output(F.relu(x))

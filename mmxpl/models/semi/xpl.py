@@ -116,8 +116,7 @@ class XPL(BaseModel):
     def init_weights(self) -> None:
         """Initialises all parts by their ``init_cfg``.
 
-        Raises:
-            PretrainedError: If pretrained weights cannot be loaded or do not fit.
+        Raises a PretrainedError if pretrained weights cannot be loaded or do not fit.
         """
         try:
             super().init_weights()
@@ -228,14 +227,7 @@ class XPL(BaseModel):
         return self.loss_contrastive(out.visual, out.audio, **targets)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Predicts the probability maps of every localizer.
-
-        Args:
-            inputs (dict[str, Tensor]): output of the data preprocessor.
-
-        Returns:
-            dict[str, Tensor]: (B, h, w) float32 probabilities in [0, 1] by name.
-        """
+        """Predicts by name the (B, h, w) float32 probabilities of each localizer."""
         return {name: x.sigmoid() for name, x in self.log_odds(inputs).items()}
 
     def predict(
@@ -264,14 +256,7 @@ class XPL(BaseModel):
         return data_samples
 
     def log_odds(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Predicts the log-odds maps of every localizer.
-
-        Args:
-            inputs (dict[str, Tensor]): output of the data preprocessor.
-
-        Returns:
-            dict[str, Tensor]: (B, h, w) float32 log-odds by name.
-        """
+        """Predicts by name the (B, h, w) float32 log-odds maps of every localizer."""
         return {
             name: net(_inputs_of(name, inputs)).logits.float()
             for name, net in self.localizers.items()
