@@ -77,7 +77,7 @@ class MapMetric(BaseMetric):
         }
 
     def measure(self, sample: dict) -> dict:
-        """Takes from one sample, a plain dictionary, the little that its scores need."""
+        """Takes from a sample, a plain dictionary, the little that its scores need."""
         raise NotImplementedError
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
