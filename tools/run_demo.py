@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,13 +171,19 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
     return env
 
 
-def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) -> None:
+def draw(
+    folders: dict[str, Path],
+    models: Sequence[str],
+    titles: dict,
+    references: dict,
+    out: Path,
+) -> None:
     """Draws the curves and gathers the pictures of the first method's labels."""
-    from mmxpl.comparison import MODEL_TITLES, MODELS
+    from mmxpl.comparison.tables import MODEL_TITLES
     from mmxpl.visualization import plot_learning_curves
 
     out.mkdir(exist_ok=True)
-    for model in MODELS:
+    for model in models:
         curves = {
             titles[method]: sorted(map(str, folder.glob('*/vis_data/scalars.json')))
             for method, folder in folders.items()
@@ -187,7 +193,7 @@ def draw(folders: dict[str, Path], titles: dict, references: dict, out: Path) ->
             f'{model}/{SCORE}',
             out / f'curves_{model}.png',
             reference=references,
-            title=f'Validation, {MODEL_TITLES[model]}',
+            title=f'Validation, {MODEL_TITLES.get(model, model.upper())}',
             ylabel='CIoU@0.5, adaptive rule (%)',
         )
     for strip in sorted((next(iter(folders.values())) / 'pseudo_labels').glob('*.png')):
@@ -220,14 +226,8 @@ def main() -> None:
     config = ROOT / 'configs' / demo.config
     env = prepare(args, demo)
 
-    from mmxpl.comparison import (
-        Cell,
-        Comparison,
-        find_method,
-        references_of,
-        rows_of,
-        score_table,
-    )
+    from mmxpl.comparison import Cell, Comparison, find_method
+    from mmxpl.comparison.tables import models_of, references_of, rows_of, score_table
 
     # the data's place is read when a config is
     os.environ.update(env)
@@ -255,7 +255,7 @@ def main() -> None:
     pictures = out / 'pictures'
     folders = {method: cell.folder(out) for method, cell in cells.items()}
     ceilings = {title: values[SCORE] for title, values in references.items()}
-    draw(folders, titles, ceilings, pictures)
+    draw(folders, models_of(scores[first]), titles, ceilings, pictures)
     draw_predictions(folders[first], config, env, pictures)
     print('\nTest split, per cent, last checkpoint of each run:')
     print(f'\n{text}\n\nScores: {out / "scores.json"}\nPictures: {pictures}')
