@@ -19,8 +19,13 @@ from mmxpl.datasets.synthetic import WorldConfig, make_clip
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader
 from mmxpl.utils import DataError
-from mmxpl.visualization.heatmap import overlay_heatmap
-from mmxpl.visualization.panels import draw_boxes, map_title, panel_size, resize
+from mmxpl.visualization.drawing import (
+    draw_boxes,
+    map_title,
+    overlay_heatmap,
+    panel_size,
+    resize,
+)
 from mmxpl.visualization.sample_sheets import draw_spectrogram
 
 SUFFIXES = dict(image=FRAME_SUFFIXES, sound=AUDIO_SUFFIXES, clip=VIDEO_SUFFIXES)

@@ -23,7 +23,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import embedded_config, read_checkpoint, refuse_unregistered
 from mmxpl.utils.cli import load_config
 from mmxpl.visualization import write_picture
-from mmxpl.visualization.heatmap import upsample_map
+from mmxpl.visualization.drawing import upsample_map
 
 
 def load_learner(

@@ -17,8 +17,7 @@ from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.utils.checks import nonfinite_entries
 from mmxpl.visualization import AVLocVisualizer
-from mmxpl.visualization.heatmap import overlay_heatmap
-from mmxpl.visualization.panels import draw_boxes
+from mmxpl.visualization.drawing import draw_boxes, overlay_heatmap
 
 from .av_input import AVInput, SoundWindow, iter_inputs
 from .inference import (

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
-from mmxpl.visualization.heatmap import overlay_heatmap, upsample_map
-from mmxpl.visualization.panels import draw_boxes
+from mmxpl.visualization.drawing import draw_boxes, overlay_heatmap, upsample_map
 
 from .av_input import AVInput, WindowReader, mark_due
 from .inference import choose_map

@@ -5,7 +5,6 @@ from string import ascii_lowercase
 
 import numpy as np
 from mmengine.dist import master_only
-from mmengine.structures import PixelData
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
@@ -13,16 +12,17 @@ from mmxpl.evaluation.functional import RULES, GroundTruth, score_maps
 from mmxpl.registry import VISUALIZERS
 from mmxpl.structures import AVDataSample
 
-from .heatmap import overlay_heatmap, upsample_map
-from .panels import (
+from .drawing import (
     colour_bar,
     contact_sheet,
     draw_boxes,
     draw_region,
     make_panel,
     map_title,
+    overlay_heatmap,
     panel_size,
     resize,
+    upsample_map,
     write_picture,
 )
 
@@ -50,12 +50,7 @@ class AVLocVisualizer(Visualizer):
         ...     'clip', frame, data_sample, out_file='clip.png')
     """
 
-    def __init__(
-        self,
-        name: str = 'visualizer',
-        rule: str = 'adaptive',
-        **kwargs,
-    ):
+    def __init__(self, name: str = 'visualizer', rule: str = 'adaptive', **kwargs):
         if rule not in RULES:
             raise ValueError(f'rule must be one of {sorted(RULES)}, but is {rule!r}')
         super().__init__(name, **kwargs)
@@ -114,15 +109,7 @@ class AVLocVisualizer(Visualizer):
     ) -> np.ndarray:
         """Draws a sample, on any rank, without showing or writing it.
 
-        Args:
-            image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-            data_sample (AVDataSample, optional): Its ground truth and maps.
-            draw_gt (bool): Whether to draw the ground truth.
-            draw_pred (bool): Whether to draw predictions.
-            draw_pseudo_label (bool): Whether to draw the pseudo-labels.
-
-        Returns:
-            np.ndarray: The picture, RGB uint8.
+        The arguments are those of :meth:`add_datasample`.
 
         Raises:
             ValueError: If ``image`` is not RGB uint8.
@@ -160,7 +147,7 @@ class AVLocVisualizer(Visualizer):
     ) -> Iterator[tuple[str, str, Tensor]]:
         """Yields title, detail and map of each panel after the first."""
         if draw_pred and 'pred_map' in sample:
-            for name, prob in in_order(sample.pred_map):
+            for name, prob in sorted(sample.pred_map.items()):
                 detail = ''
                 if draw_gt and 'gt_map' in sample and sample.gt_map.any():
                     score = sample_ciou(prob, sample.gt_map, self.rule)
@@ -172,11 +159,6 @@ class AVLocVisualizer(Visualizer):
                 yield map_title(name), 'pseudo-label', label[None]
 
 
-def in_order(maps: PixelData) -> list[tuple[str, Tensor]]:
-    """Lists maps sorted by name."""
-    return sorted(maps.items(), key=lambda item: item[0])
-
-
 def ground_truth_boxes(sample: AVDataSample) -> np.ndarray:
     """Returns the boxes of a sample, (N, 4) normalised; N may be 0."""
     if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
@@ -185,15 +167,12 @@ def ground_truth_boxes(sample: AVDataSample) -> np.ndarray:
 
 
 def sample_ciou(prob: Tensor, gt_map: Tensor, rule: str) -> float:
-    """Computes CIoU of one map as the evaluation does.
+    """Computes the CIoU, in [0, 1], of one map as the evaluation does.
 
     Args:
         prob (Tensor): Map of shape (1, h, w) in [0, 1].
         gt_map (Tensor): Ground truth of shape (S, S) in [0, 1].
         rule (str): Name of the threshold rule.
-
-    Returns:
-        float: CIoU in [0, 1].
     """
     gt = GroundTruth(gt_map.detach().cpu()[None])
     return score_maps(prob.detach().cpu(), gt, [rule]).item()

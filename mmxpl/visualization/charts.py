@@ -29,9 +29,6 @@ def new_figure(width: float, height: float, **kwargs) -> 'Figure':
         width (float): In inches.
         height (float): In inches.
         **kwargs: Further arguments of ``matplotlib.figure.Figure``, such as ``dpi``.
-
-    Returns:
-        Figure: With an Agg canvas and, by default, constrained layout.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,13 +45,7 @@ def save_figure(figure: 'Figure', path: str | os.PathLike) -> None:
 
 
 def read_scalars(path: str | os.PathLike) -> list[dict]:
-    """Reads the file of MMEngine's local backend, one JSON object a line.
-
-    Args:
-        path (str | os.PathLike): A ``vis_data/scalars.json``.
-
-    Returns:
-        list[dict]: The records, in the order of the file.
+    """Reads the records of MMEngine's local backend, ``vis_data/scalars.json``.
 
     Raises:
         DataError: If the file is missing or a line is not a JSON object.
@@ -87,14 +78,11 @@ def read_scalars(path: str | os.PathLike) -> list[dict]:
 
 
 def read_run(path: str | os.PathLike) -> list[dict]:
-    """Reads all records of a run.
+    """Reads all records of a run that have a ``step``.
 
     Args:
         path (str | os.PathLike): A ``scalars.json``, or a work directory, all of
             whose logs are joined, the oldest first (a resumed run has several).
-
-    Returns:
-        list[dict]: Records with ``step``.
 
     Raises:
         DataError: If there are none, or a file cannot be read.
@@ -223,7 +211,6 @@ def _records(source: Source) -> list[Mapping]:
 def _missing_key(
     run: str, source: Source, records: Sequence[Mapping], key: str
 ) -> DataError:
-    """Makes the error that names the run, the key and the keys there are."""
     known = sorted({name for record in records for name in record} - {'step'})
     where = source if isinstance(source, (str, os.PathLike)) else run or 'the run'
     return DataError(

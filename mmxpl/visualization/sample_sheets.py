@@ -9,17 +9,19 @@ from torch import Tensor
 from mmxpl.structures import AVDataSample
 
 from .av_visualizer import ground_truth_boxes
-from .heatmap import colour_map, overlay_heatmap, upsample_map
-from .panels import (
+from .drawing import (
     FAINT_INK,
     colour_bar,
+    colour_map,
     contact_sheet,
     draw_boxes,
     draw_region,
     make_panel,
     map_title,
+    overlay_heatmap,
     panel_size,
     resize,
+    upsample_map,
 )
 
 #: A picture, RGB uint8 of shape (H, W, 3), and its ground truth (S, S) or None.
@@ -119,10 +121,7 @@ def _draw_waveform(wave: Tensor, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_spectrogram(values: Tensor) -> np.ndarray:
-    """Colours a spectrogram between its least and its greatest value.
-
-    Args:
-        values (Tensor): (1, F, L) of any range.
+    """Colours a spectrogram (1, F, L) between its least and its greatest value.
 
     Returns:
         np.ndarray: RGB uint8 of shape (F, L, 3), the lowest band at the bottom.

@@ -12,7 +12,7 @@ from mmxpl.apis.video_overlay import (
     overlay_video,
 )
 from mmxpl.utils import DataError
-from mmxpl.visualization.heatmap import overlay_heatmap
+from mmxpl.visualization.drawing import overlay_heatmap
 
 av = pytest.importorskip('av')
 

@@ -11,7 +11,7 @@ from mmxpl.structures import AVDataSample
 from mmxpl.visualization import AVLocVisualizer
 from mmxpl.visualization import av_visualizer as module
 from mmxpl.visualization.av_visualizer import sample_ciou
-from mmxpl.visualization.panels import BOX_COLOUR
+from mmxpl.visualization.drawing import BOX_COLOUR
 
 PANEL, GAP = 224, 12
 

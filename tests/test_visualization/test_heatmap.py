@@ -4,9 +4,8 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from mmxpl.visualization.heatmap import (
+from mmxpl.visualization.drawing import (
     colour_map,
-    colour_table,
     draw_level,
     overlay_heatmap,
     upsample_map,
@@ -68,8 +67,9 @@ def test_colours_do_not_depend_on_the_rest_of_the_map():
 
 def test_colours_are_inferno_whose_lightness_grows_with_probability():
     inferno = colormaps['inferno'](np.arange(256))[:, :3] * 255
-    np.testing.assert_allclose(colour_table(), inferno, atol=1.5)
-    lab = cv2.cvtColor(colour_table()[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    colours = colour_map(np.linspace(0, 1, 256)[None])
+    np.testing.assert_allclose(colours[0], inferno, atol=1.5)
+    lab = cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lightness = lab[0, ::15, 0]
     steps = np.diff(lightness)
     assert (steps > 0).all()

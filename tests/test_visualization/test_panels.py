@@ -5,13 +5,13 @@ import pytest
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.visualization import contact_sheet, load_frame, read_picture, write_picture
-from mmxpl.visualization.panels import (
+from mmxpl.visualization.drawing import (
     BOX_COLOUR,
+    _elide,
+    _load_font,
     colour_bar,
     draw_boxes,
     draw_region,
-    elide,
-    load_font,
     make_panel,
     panel_size,
     resize,
@@ -107,15 +107,15 @@ def test_size_of_a_panel_does_not_depend_on_its_text():
 
 
 def test_long_text_is_shortened_in_its_middle():
-    font = load_font(13)
+    font = _load_font(13)
     text = 'begin_' + 'm' * 80 + '_end'
-    short = elide(text, font, 120)
+    short = _elide(text, font, 120)
     assert 80 < font.getlength(short) <= 120
     assert short.startswith('begin')
     assert short.endswith('_end')
-    assert elide('short', font, 120) == 'short'
-    assert elide('two\n lines', font, 120) == 'two lines'
-    assert elide(text, font, 1) == ''
+    assert _elide('short', font, 120) == 'short'
+    assert _elide('two\n lines', font, 120) == 'two lines'
+    assert _elide(text, font, 1) == ''
 
 
 def test_scale_runs_from_dark_zero_to_bright_one():

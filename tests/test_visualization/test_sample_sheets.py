@@ -7,7 +7,7 @@ from mmengine.structures import InstanceData
 
 from mmxpl.structures import AVDataSample
 from mmxpl.visualization import pseudo_label_strip
-from mmxpl.visualization.panels import BOX_COLOUR, map_title
+from mmxpl.visualization.drawing import BOX_COLOUR, map_title
 from mmxpl.visualization.sample_sheets import (
     _draw_waveform,
     binary_entropy,

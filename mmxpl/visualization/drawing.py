@@ -1,4 +1,7 @@
-"""Panels with titles, sheets of panels, and their files."""
+"""Drawing: heat maps, boxes, panels with titles, sheets of panels, and their files.
+
+Pictures are RGB uint8 of shape (H, W, 3); functions return new ones.
+"""
 
 import os
 from collections.abc import Sequence
@@ -7,15 +10,21 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch.nn.functional as F
 from mmengine.fileio import put
+from torch import Tensor
 
 from mmxpl.datasets.image_io import decode_frame, read_frame
 from mmxpl.structures import AVDataSample
 
-from .heatmap import CONTOUR_LEVEL, colour_map
-
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
+
+# perceptually uniform: equal steps of probability look equally far apart, and
+# lightness grows with probability, so the map reads in greyscale too
+COLOUR_MAP = cv2.COLORMAP_INFERNO
+CONTOUR_LEVEL = 0.5
+LINE_WIDTH = 1.5  # pixels
 
 PAPER = (255, 255, 255)
 INK = (24, 24, 27)
@@ -23,17 +32,85 @@ FAINT_INK = (98, 98, 106)
 BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often in photos
 
 
-@lru_cache
-def load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
-    """Loads the font that matplotlib ships, so that no system font is needed.
+def upsample_map(prob: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Resizes one map to the size of a picture.
+
+    Bilinear with aligned corners, as in the evaluation: the corner cells lie on
+    the corners of the picture.
 
     Args:
-        size (int): Size in pixels.
-        bold (bool): Whether to load the bold font.
+        prob (Tensor): Map of shape (h, w) or (1, h, w), in [0, 1].
+        size (tuple[int, int]): Height and width wanted, in pixels.
 
     Returns:
-        FreeTypeFont: The font.
+        np.ndarray: float32 of shape ``size``, clipped to [0, 1].
+
+    Raises:
+        ValueError: If ``prob`` is not one map.
     """
+    if prob.dim() not in (2, 3) or (prob.dim() == 3 and len(prob) != 1):
+        raise ValueError(
+            'a map must have the shape (h, w) or (1, h, w), '
+            f'but this one has {tuple(prob.shape)}'
+        )
+    prob = prob.detach().float().cpu().reshape(1, 1, *prob.shape[-2:])
+    prob = F.interpolate(prob, size, mode='bilinear', align_corners=True)
+    return prob[0, 0].clamp(0, 1).numpy()
+
+
+def colour_map(prob: np.ndarray) -> np.ndarray:
+    """Colours probabilities (H, W) in [0, 1] on a fixed scale.
+
+    The same colour means the same probability in every picture.
+    """
+    steps = np.rint(prob * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(steps, COLOUR_MAP), cv2.COLOR_BGR2RGB)
+
+
+def overlay_heatmap(
+    image: np.ndarray, prob: Tensor, opacity: float = 0.7
+) -> np.ndarray:
+    """Lays a map over its frame.
+
+    The frame is reduced to a dim greyscale picture, so that hue and most of the
+    brightness come from the probability. A white line marks a probability of 0.5.
+
+    Args:
+        image (np.ndarray): The frame.
+        prob (Tensor): Map of shape (h, w) or (1, h, w) in [0, 1].
+        opacity (float): Weight of the map's colours in [0, 1].
+    """
+    prob = upsample_map(prob, image.shape[:2])
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    picture = cv2.addWeighted(colour_map(prob), opacity, grey, 1 - opacity, 0)
+    return draw_level(picture, prob, CONTOUR_LEVEL)
+
+
+def draw_level(picture: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
+    """Draws the line along which a map has one value, in white.
+
+    The distance of a pixel from the line is, to first order, the difference in
+    value over the slope; pixels fade out over the last pixel of that distance.
+
+    Args:
+        picture (np.ndarray): The picture.
+        values (np.ndarray): The map, float of shape (H, W).
+        level (float): The value.
+    """
+    slope = np.hypot(*np.gradient(values))
+    height = np.abs(values - level)
+    reach = (LINE_WIDTH + 1) / 2
+    # a plateau has no line, whatever its value
+    near = (height < reach * slope) & (slope > 1e-5)
+    cover = np.minimum(reach - height[near] / slope[near], 1)[:, None]
+    picture = picture.copy()
+    picture[near] = np.rint(picture[near] * (1 - cover) + 255 * cover)
+    return picture
+
+
+@lru_cache
+def _load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
+    """Loads the font that matplotlib ships, so that no system font is needed."""
     from matplotlib import get_data_path
     from PIL import ImageFont
 
@@ -41,17 +118,8 @@ def load_font(size: int, bold: bool = False) -> 'FreeTypeFont':
     return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/{name}', size)
 
 
-def elide(text: str, font: 'FreeTypeFont', width: float) -> str:
-    """Shortens a text in its middle until it fits, since ids differ at both ends.
-
-    Args:
-        text (str): The text; runs of white space become one space.
-        font (FreeTypeFont): The font.
-        width (float): Width available, in pixels.
-
-    Returns:
-        str: The text, or as much of both its ends as fits around an ellipsis.
-    """
+def _elide(text: str, font: 'FreeTypeFont', width: float) -> str:
+    """Shortens a text in its middle until it fits, since ids differ at both ends."""
     text = ' '.join(text.split())
     if font.getlength(text) <= width:
         return text
@@ -83,15 +151,7 @@ def panel_size(
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a picture, by area when it shrinks and bicubically when it grows.
-
-    Args:
-        image (np.ndarray): uint8 of shape (H, W, 3).
-        size (tuple[int, int]): Height and width wanted.
-
-    Returns:
-        np.ndarray: uint8 of shape (*size, 3).
-    """
+    """Resizes a picture to (H, W), by area to shrink and bicubically to enlarge it."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
@@ -103,11 +163,8 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Draws boxes with a dark rim, visible on any background.
 
     Args:
-        picture (np.ndarray): RGB uint8 of shape (H, W, 3); not changed.
+        picture (np.ndarray): The picture.
         boxes (np.ndarray): (N, 4), x1 y1 x2 y2 normalised to [0, 1].
-
-    Returns:
-        np.ndarray: A new picture.
     """
     picture = picture.copy()
     height, width = picture.shape[:2]
@@ -123,15 +180,7 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def draw_region(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Outlines a region of any shape in the style of :func:`draw_boxes`.
-
-    Args:
-        picture (np.ndarray): RGB uint8 of shape (H, W, 3); not changed.
-        mask (np.ndarray): The region, bool of shape (H, W).
-
-    Returns:
-        np.ndarray: A new picture.
-    """
+    """Outlines a region, bool (H, W), in the style of :func:`draw_boxes`."""
     picture = picture.copy()
     outlines, _ = cv2.findContours(
         mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
@@ -145,52 +194,37 @@ def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
     """Puts a title and a line of detail above a picture.
 
     The height of the two lines depends on the picture's width alone, so panels
-    of equally large pictures are equally large.
-
-    Args:
-        picture (np.ndarray): RGB uint8 of shape (H, W, 3).
-        title (str): First line, bold; shortened where it does not fit.
-        detail (str): Second line.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (H + bar, W, 3).
+    of equally large pictures are equally large. Texts are shortened where they do not
+    fit.
     """
     from PIL import Image, ImageDraw
 
     width = picture.shape[1]
-    size = text_size(width)
-    bold, plain = load_font(size, bold=True), load_font(size - 1)
-    bar = Image.new('RGB', (width, title_height(width)), PAPER)
+    size = _text_size(width)
+    bold, plain = _load_font(size, bold=True), _load_font(size - 1)
+    bar = Image.new('RGB', (width, _title_height(width)), PAPER)
     pen = ImageDraw.Draw(bar)
-    pen.text((0, 1.1 * size), elide(title, bold, width), INK, bold, anchor='ls')
-    pen.text((0, 2.4 * size), elide(detail, plain, width), FAINT_INK, plain, 'ls')
+    pen.text((0, 1.1 * size), _elide(title, bold, width), INK, bold, anchor='ls')
+    pen.text((0, 2.4 * size), _elide(detail, plain, width), FAINT_INK, plain, 'ls')
     return np.vstack([np.asarray(bar), picture])
 
 
-def text_size(width: int) -> int:
+def _text_size(width: int) -> int:
     """Returns the font size of the title over a picture of this width, in pixels."""
     return min(max(width // 17, 12), 20)
 
 
-def title_height(width: int) -> int:
-    """Returns the height of the bar that :func:`make_panel` adds, in pixels."""
-    return round(2.9 * text_size(width))
+def _title_height(width: int) -> int:
+    return round(2.9 * _text_size(width))
 
 
 def colour_bar(size: tuple[int, int]) -> np.ndarray:
-    """Draws the colour scale of the heat maps, to be placed beside panels.
-
-    Args:
-        size (tuple[int, int]): Height and width of the pictures in the panels.
-
-    Returns:
-        np.ndarray: RGB uint8, as high as such a panel.
-    """
+    """Draws the colour scale of the heat maps, as high as a panel of pictures of a size."""
     from PIL import Image, ImageDraw
 
-    height, top = size[0], title_height(size[1])
-    text = text_size(size[1])
-    font = load_font(text - 1)
+    height, top = size[0], _title_height(size[1])
+    text = _text_size(size[1])
+    font = _load_font(text - 1)
     bar_width, tick = text, 4
     ramp = colour_map(np.repeat(np.linspace(1, 0, height)[:, None], bar_width, 1))
     ramp[round((1 - CONTOUR_LEVEL) * (height - 1))] = 255
@@ -208,7 +242,7 @@ def colour_bar(size: tuple[int, int]) -> np.ndarray:
         label = 'probability'
     strip = Image.new('RGB', (height, round(1.6 * text)), PAPER)
     ImageDraw.Draw(strip).text(
-        (height / 2, 0.8 * text), elide(label, font, height), FAINT_INK, font, 'mm'
+        (height / 2, 0.8 * text), _elide(label, font, height), FAINT_INK, font, 'mm'
     )
     bar.paste(strip.rotate(90, expand=True), (width - strip.height, top))
     return np.asarray(bar)
@@ -225,13 +259,9 @@ def contact_sheet(
     high as its highest; smaller pictures are placed in the upper left of their cell.
 
     Args:
-        panels (Sequence[np.ndarray]): RGB uint8 pictures of shape (H, W, 3), of
-            any sizes.
+        panels (Sequence[np.ndarray]): Pictures of any sizes.
         columns (int): Pictures in a row.
         padding (int): Space around and between them, in pixels.
-
-    Returns:
-        np.ndarray: RGB uint8 sheet.
 
     Raises:
         ValueError: If there is no picture or ``columns`` is not positive.
@@ -275,7 +305,7 @@ def load_frame(sample: AVDataSample) -> np.ndarray:
         sample (AVDataSample): A sample with ``img_path`` and ``img_shape``.
 
     Returns:
-        np.ndarray: RGB uint8 of shape (H, W, 3), with the aspect of ``img_shape``.
+        np.ndarray: Picture with the aspect of ``img_shape``.
 
     Raises:
         DataError: If the file is missing or is not an image.
@@ -287,12 +317,6 @@ def load_frame(sample: AVDataSample) -> np.ndarray:
 def read_picture(path: str) -> np.ndarray:
     """Reads an image file at its own size.
 
-    Args:
-        path (str): The file.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (H, W, 3).
-
     Raises:
         DataError: If the file is missing or is not an image.
     """
@@ -300,11 +324,6 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def write_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
-    """Writes a PNG, with the folders above it.
-
-    Args:
-        picture (np.ndarray): RGB uint8 of shape (H, W, 3).
-        path (str | os.PathLike): The file.
-    """
+    """Writes a PNG, with the folders above it."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     put(cv2.imencode('.png', bgr)[1].tobytes(), path)
