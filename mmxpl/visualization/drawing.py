@@ -219,7 +219,7 @@ def _title_height(width: int) -> int:
 
 
 def colour_bar(size: tuple[int, int]) -> np.ndarray:
-    """Draws the colour scale of the heat maps, as high as a panel of pictures of a size."""
+    """Draws the scale of the heat maps, as high as a panel of pictures of a size."""
     from PIL import Image, ImageDraw
 
     height, top = size[0], _title_height(size[1])

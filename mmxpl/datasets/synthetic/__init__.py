@@ -7,10 +7,18 @@ A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 """
 
 from .config import CLASSES, DIFFICULTIES, RANGES, SPLITS, WorldConfig, preset
-from .folder import GeneratedClip, clip_id, write_folder
 from .layout import visible_masks
 from .statistics import RULES, area_facts, box_areas, load_entries, reference_rows
-from .world import clip_layout, describe, make_clip, unheard_classes, write_world
+from .world import (
+    GeneratedClip,
+    clip_id,
+    clip_layout,
+    describe,
+    make_clip,
+    unheard_classes,
+    write_folder,
+    write_world,
+)
 
 __all__ = [
     'CLASSES',

@@ -166,10 +166,6 @@ class WorldConfig:
                 'on, one of them more than 0.'
             )
 
-    def count(self, split: str) -> int:
-        """Returns the number of clips of a split."""
-        return int(getattr(self, split))
-
     def to_dict(self) -> dict:
         """Returns the settings as plain JSON values, with the version."""
         values = asdict(self)
@@ -200,14 +196,11 @@ DIFFICULTIES: dict[str, dict] = {
 
 
 def preset(difficulty: str, **knobs) -> WorldConfig:
-    """Makes the settings of a difficulty.
+    """Makes the settings of a difficulty, of which ``knobs`` override some.
 
     Args:
         difficulty (str): 'easy', 'default' or 'hard'.
-        **knobs: Fields of :class:`WorldConfig` that override the difficulty.
-
-    Returns:
-        WorldConfig: The settings.
+        **knobs: Fields of :class:`WorldConfig`.
 
     Raises:
         DataError: If the difficulty is unknown or a value is out of range.

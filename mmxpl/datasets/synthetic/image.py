@@ -41,17 +41,9 @@ def _pattern(
     rng: np.random.Generator,
     jitter: float = 1.0,
 ) -> np.ndarray:
-    """Draws a texture: the share of the second colour at each point.
+    """Draws a texture: the share of the second colour at each point, in [0, 1].
 
-    Args:
-        texture (str): One of :data:`.config.TEXTURES`.
-        u (np.ndarray): Coordinate across the object, -1 to 1 at its sides.
-        v (np.ndarray): Coordinate along the object, of the shape of ``u``.
-        rng (np.random.Generator): Source of phase, frequency and warp.
-        jitter (float): Strength of the variety.
-
-    Returns:
-        np.ndarray: float32 in [0, 1], of the shape of ``u``.
+    ``u`` runs across the object and ``v`` along it, from -1 to 1 at its sides.
     """
     frequency = math.exp(jitter * rng.normal(0, 0.22))
     a, b = rng.random(2)
@@ -98,16 +90,9 @@ def _random_colour(rng) -> np.ndarray:
 def _paint_background(
     rng: np.random.Generator, size: int, clutter: float = 1.0
 ) -> np.ndarray:
-    """Paints a gradient, one texture, blobs and small distractors.
+    """Paints a gradient, one texture, blobs and small distractors, BGR in about [0, 1].
 
-    Args:
-        rng (np.random.Generator): Source of randomness.
-        size (int): Side of the frame in pixels.
-        clutter (float): Contrast of the texture and number of distractors; 0
-            leaves a soft gradient.
-
-    Returns:
-        np.ndarray: float32 of shape (size, size, 3), B, G, R in about [0, 1].
+    ``clutter`` is the contrast of the texture and the number of distractors.
     """
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     angle = rng.uniform(0, 2 * math.pi)

@@ -143,16 +143,13 @@ def make_contours(
 def rasterise(
     contours: Sequence[np.ndarray], box: np.ndarray, size: int, smooth: bool = False
 ) -> np.ndarray:
-    """Fills contours on a square grid.
+    """Fills contours on a square grid, 0 outside and 255 inside.
 
     Args:
         contours (Sequence[np.ndarray]): Result of :func:`make_contours`.
         box (np.ndarray): x1, y1, x2, y2 of the unit box, in shares of the frame.
         size (int): Side of the grid in pixels.
         smooth (bool): Whether edges are antialiased.
-
-    Returns:
-        np.ndarray: uint8 of shape (size, size), 0 outside and 255 inside.
     """
     canvas = np.zeros((size, size), np.uint8)
     origin, extent = box[:2] * size, (box[2:] - box[:2]) * size

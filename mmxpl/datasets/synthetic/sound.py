@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,20 @@ def _slow_noise(time: np.ndarray, rate: float, rng: np.random.Generator) -> np.n
     return np.interp(time, grid, rng.random(knots))
 
 
+def _shaped_noise(
+    samples: int,
+    sample_rate: float,
+    rng: np.random.Generator,
+    gain: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Draws noise of root mean square 1 with a gain by frequency in Hz."""
+    frequencies = np.fft.rfftfreq(samples, 1 / sample_rate)
+    frequencies[0] = frequencies[1]
+    # drawn in the frequency domain, which saves one transform
+    bins = rng.standard_normal((len(frequencies), 2)) @ (1, 1j)
+    return _unit(np.fft.irfft(bins * gain(frequencies), samples))
+
+
 def _band_noise(
     samples: int, sample_rate: float, centre: float, width: float, rng
 ) -> np.ndarray:
@@ -52,12 +67,12 @@ def _band_noise(
     The band has its middle at ``centre`` Hz and a spread of ``width`` in natural-log
     units.
     """
-    frequencies = np.fft.rfftfreq(samples, 1 / sample_rate)
-    frequencies[0] = frequencies[1]
-    gain = np.exp(-0.5 * (np.log(frequencies / centre) / width) ** 2)
-    # Noise drawn in the frequency domain saves one transform.
-    bins = rng.standard_normal((len(frequencies), 2)) @ (1, 1j)
-    return _unit(np.fft.irfft(bins * gain, samples))
+    return _shaped_noise(
+        samples,
+        sample_rate,
+        rng,
+        lambda f: np.exp(-0.5 * (np.log(f / centre) / width) ** 2),
+    )
 
 
 def _convolve(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
@@ -115,10 +130,7 @@ def _background_noise(
     samples: int, sample_rate: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Draws noise between white and brown, of root mean square 1."""
-    frequencies = np.fft.rfftfreq(samples, 1 / sample_rate)
-    frequencies[0] = frequencies[1]
-    bins = rng.standard_normal((len(frequencies), 2)) @ (1, 1j)
-    return _unit(np.fft.irfft(bins * frequencies ** -rng.uniform(0, 0.9), samples))
+    return _shaped_noise(samples, sample_rate, rng, lambda f: f ** -rng.uniform(0, 0.9))
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,7 @@ _COARSE = 32
 
 
 def load_entries(root: str | Path) -> dict[str, list[dict]]:
-    """Reads the entries of ``annotations.json`` by split.
-
-    Args:
-        root (str | Path): Folder of a world.
-
-    Returns:
-        dict[str, list[dict]]: Entries by split, the first part of their ids.
-    """
+    """Reads the entries of a world's ``annotations.json`` by split."""
     data = json.loads((Path(root) / 'annotations.json').read_text())
     splits: dict[str, list[dict]] = {}
     for entry in data['data_list']:
@@ -41,10 +34,7 @@ def load_entries(root: str | Path) -> dict[str, list[dict]]:
 
 
 def area_facts(areas) -> dict[str, float]:
-    """Describes the distribution of areas.
-
-    Args:
-        areas (Sequence[float]): Shares of the frame.
+    """Describes the distribution of areas, given as shares of the frame.
 
     Returns:
         dict[str, float]: Number ``n``, ``mean``, ``median``, and the shares that are
@@ -60,10 +50,7 @@ def area_facts(areas) -> dict[str, float]:
 
 
 def box_areas(entries: list[dict]) -> dict[str, list[float]]:
-    """Measures the areas of boxes as shares of the frame.
-
-    Args:
-        entries (list[dict]): Entries of ``data_list``.
+    """Measures the areas of the boxes in ``data_list`` as shares of the frame.
 
     Returns:
         dict[str, list[float]]: 'ground truth' (union of what sounds, per clip),
@@ -80,16 +67,10 @@ def box_areas(entries: list[dict]) -> dict[str, list[float]]:
 
 
 def _threshold(score: np.ndarray, rule: str, truth: np.ndarray) -> np.ndarray:
-    """Thresholds a map by a rule.
+    """Thresholds a map in [0, 1] by a rule.
 
-    Args:
-        score (np.ndarray): Map with values in [0, 1].
-        rule (str): 'adaptive' (as many pixels as the truth has; ties join),
-            'median' (half of the pixels; ties join) or 'fixed' (at least 0.5).
-        truth (np.ndarray): bool of the shape of ``score``, not empty.
-
-    Returns:
-        np.ndarray: bool of the shape of ``score``.
+    'adaptive' takes as many pixels as the truth has and 'median' half of them, both
+    with ties; 'fixed' takes those of at least 0.5.
     """
     if rule == 'fixed':
         return score >= 0.5
@@ -171,16 +152,9 @@ def _bilinear(source: int, target: int) -> np.ndarray:
 
 
 def _nested(boxes, order, core: float, grid: int) -> np.ndarray:
-    """Map with the boxes one after the other, each from its middle outwards.
+    """Draws a map in [0, 1] with the boxes in order, each from its middle outwards.
 
-    Args:
-        boxes (list[list[float]]): x1, y1, x2, y2 in shares of the frame.
-        order (Sequence[int]): Which box comes first, second, …
-        core (float): Share of each box that comes before any box's remainder.
-        grid (int): Side of the grid in pixels.
-
-    Returns:
-        np.ndarray: float of shape (grid, grid) in [0, 1].
+    ``core`` is the share of each box that comes before any box's remainder.
     """
     axis = (np.arange(grid) + 0.5) / grid
     score = np.zeros((grid, grid))
