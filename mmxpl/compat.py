@@ -7,10 +7,8 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 _MMCV_OPS = 'mmcv._ext'
 _UNDEFINED = re.compile(r'operator torchvision::\w+ does not exist')
@@ -18,7 +16,6 @@ _UNDEFINED = re.compile(r'operator torchvision::\w+ does not exist')
 _OPERATORS = ('nms', 'qnms')
 _SCHEMA = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
 _libraries: list = []  # keeps the definitions alive
-_FORMATTED = 8  # results of yapf that are kept
 
 
 class _MissingOps(ModuleType):
@@ -223,28 +220,3 @@ def ensure_yapf(attempts: int = 20, wait: float = 0.25) -> None:
             if attempt == attempts - 1:
                 raise
             time.sleep(wait)
-
-
-def cache_yapf() -> None:
-    """Caches yapf's last results.
-
-    A run formats its config several times and with every checkpoint, which takes yapf
-    0.4 s each.
-    """
-    from yapf.yapflib import yapf_api
-
-    format_code = yapf_api.FormatCode
-    if hasattr(format_code, '__wrapped__'):
-        return
-    formatted: dict[tuple[str, str], tuple[str, bool]] = {}
-
-    @wraps(format_code)
-    def cached(text: str, *args: Any, **kwargs: Any) -> tuple[str, bool]:
-        key = (text, repr((args, kwargs)))
-        if key not in formatted:
-            if len(formatted) == _FORMATTED:
-                formatted.clear()
-            formatted[key] = format_code(text, *args, **kwargs)
-        return formatted[key]
-
-    yapf_api.FormatCode = cached

@@ -20,7 +20,6 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
-from mmxpl.compat import cache_yapf
 from tests.warm_python import WarmPython
 
 WARM_PYTHON = pytest.StashKey[WarmPython]()
@@ -289,12 +288,6 @@ def write_clock_video(path, picture, sounds, codec='ffv1', container=None, **opt
 def make_clock_video():
     """Gives :func:`write_clock_video`."""
     return write_clock_video
-
-
-@pytest.fixture(scope='session', autouse=True)
-def cached_yapf():
-    """Has configs formatted once, as tools do: it takes most of a tiny run."""
-    cache_yapf()
 
 
 @pytest.fixture(autouse=True)

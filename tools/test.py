@@ -14,6 +14,7 @@ from mmxpl.utils.cli import (
     load_config,
     make_folder,
     one_clear_error,
+    quick_start,
     set_work_dir,
 )
 from mmxpl.utils.errors import DataError
@@ -73,33 +74,34 @@ def main() -> None:
     """Tests."""
     args = parse_args()
     export_local_rank(args)
-    needs = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
-    cfg = load_config(args.config, args.cfg_options, args.method, needs)
-    cfg.launcher = args.launcher
-    set_work_dir(cfg, args.config, args.work_dir)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-    if args.show_dir:
-        enable_drawing(cfg, args.show_dir)
+    with quick_start():
+        needs = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+        cfg = load_config(args.config, args.cfg_options, args.method, needs)
+        cfg.launcher = args.launcher
+        set_work_dir(cfg, args.config, args.work_dir)
+        cfg.load_from = args.checkpoint
+        cfg.resume = False
+        if args.show_dir:
+            enable_drawing(cfg, args.show_dir)
 
-    make_folder(cfg.work_dir, '--work-dir')
-    if args.show_dir:
-        make_folder(Path(args.show_dir).expanduser(), '--show-dir')
-    if args.out:
-        check_output(args.out, '--out')
+        make_folder(cfg.work_dir, '--work-dir')
+        if args.show_dir:
+            make_folder(Path(args.show_dir).expanduser(), '--show-dir')
+        if args.out:
+            check_output(args.out, '--out')
 
-    # imported late: a wrong argument is then answered at once
-    from mmengine.evaluator import DumpResults
+        # imported late: a wrong argument is then answered at once
+        from mmengine.evaluator import DumpResults
 
-    from mmxpl.engine.dist import close_dist
-    from mmxpl.engine.runner import build_runner
-    from mmxpl.evaluation import MapDumper
+        from mmxpl.engine.dist import close_dist
+        from mmxpl.engine.runner import build_runner
+        from mmxpl.evaluation import MapDumper
 
-    # before any work: a folder with other maps in it is refused
-    dumper = MapDumper(args.dump_maps) if args.dump_maps else None
-    if dumper:
-        make_folder(args.dump_maps, '--dump-maps')
-    runner = build_runner(cfg)
+        # before any work: a folder with other maps in it is refused
+        dumper = MapDumper(args.dump_maps) if args.dump_maps else None
+        if dumper:
+            make_folder(args.dump_maps, '--dump-maps')
+        runner = build_runner(cfg)
     if args.out:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     if dumper:

@@ -11,6 +11,7 @@ from mmxpl.utils.cli import (
     export_local_rank,
     load_config,
     one_clear_error,
+    quick_start,
     set_work_dir,
 )
 from mmxpl.utils.errors import DataError
@@ -90,25 +91,28 @@ def main() -> None:
     """Trains."""
     args = parse_args()
     export_local_rank(args)
-    needs = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
-    cfg = load_config(args.config, args.cfg_options, args.method, needs)
-    cfg.launcher = args.launcher
-    set_work_dir(cfg, args.config, args.work_dir)
-    if args.amp:
-        enable_amp(cfg)
-    if args.auto_scale_lr:
-        enable_auto_scale_lr(cfg)
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    with quick_start():
+        needs = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+        cfg = load_config(args.config, args.cfg_options, args.method, needs)
+        cfg.launcher = args.launcher
+        set_work_dir(cfg, args.config, args.work_dir)
+        if args.amp:
+            enable_amp(cfg)
+        if args.auto_scale_lr:
+            enable_auto_scale_lr(cfg)
+        if args.resume is not None:
+            cfg.resume = True
+            cfg.load_from = None if args.resume == 'auto' else args.resume
 
-    # imported late: a wrong argument is then answered at once
-    from mmxpl.engine.dist import close_dist
-    from mmxpl.engine.resume.work_dir import lock_work_dir
-    from mmxpl.engine.runner import build_runner
+        # imported late: a wrong argument is then answered at once
+        from mmxpl.engine.dist import close_dist
+        from mmxpl.engine.resume.work_dir import lock_work_dir
+        from mmxpl.engine.runner import build_runner
 
     with lock_work_dir(cfg.work_dir):
-        build_runner(cfg).train()
+        with quick_start():
+            runner = build_runner(cfg)
+        runner.train()
         close_dist()
 
 

@@ -8,10 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
-from yapf.yapflib import yapf_api
 
-from mmxpl.compat import cache_yapf, ensure_yapf
+from mmxpl.compat import ensure_yapf
 
 # yapf reads its cache at import, so each attempt needs a process of its own
 TRY = 'from mmxpl.compat import ensure_yapf; ensure_yapf(attempts={}, wait=0.2)'
@@ -59,23 +57,3 @@ def test_waits_for_the_other_process(broken_cache):
 def test_imports_where_nothing_is_wrong():
     ensure_yapf(attempts=1)
     assert 'yapf' in sys.modules
-
-
-def test_a_config_is_formatted_once_and_as_by_yapf(monkeypatch):
-    cfg, changed = Config(dict(a=dict(b=1))), Config(dict(a=dict(b=2)))
-    expected = [cfg.pretty_text, changed.pretty_text]
-    calls, format_code = [], yapf_api.FormatCode
-
-    def counted(text, **kwargs):
-        calls.append(text)
-        return format_code(text, **kwargs)
-
-    monkeypatch.setattr(yapf_api, 'FormatCode', counted)
-    cache_yapf()
-    cache_yapf()
-    for _ in range(2):
-        assert [cfg.pretty_text, changed.pretty_text] == expected
-    assert len(calls) == 2
-    assert yapf_api.FormatCode('a  =  1')[0] == 'a = 1\n'
-    assert yapf_api.FormatCode('a  =  1\n', style_config='google')[0] == 'a = 1\n'
-    assert len(calls) == 4

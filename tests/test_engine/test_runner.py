@@ -1,9 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
-from mmxpl.engine.runner import CheckedRunner
+from mmxpl.engine.runner import CheckedRunner, build_runner
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
@@ -23,3 +24,13 @@ def test_metrics_of_unknown_models_are_refused_before_training():
     check(['a', 'ens'])
     with pytest.raises(DataError, match='CIoUMetric has zz, .* predicts a, b, ens'):
         check(['a', 'zz'])
+
+
+def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
+    cfg = Config(dict(a=dict(b=(1, 'x'), c=[None, dict(d=2)]), e={'f.g': 0.1, 'h': {}}))
+    formatted = cfg.pretty_text
+    monkeypatch.setattr(CheckedRunner, 'from_cfg', lambda cfg: cfg)
+    assert build_runner(cfg) is cfg
+    assert cfg.pretty_text != formatted
+    for text in (formatted, cfg.pretty_text, cfg.copy().pretty_text):
+        assert Config.fromstring(text, '.py').to_dict() == cfg.to_dict()

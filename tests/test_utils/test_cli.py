@@ -1,4 +1,5 @@
 import argparse
+import gc
 import math
 import os
 import subprocess
@@ -24,6 +25,7 @@ from mmxpl.utils.cli import (
     make_folder,
     number_in,
     one_clear_error,
+    quick_start,
     refuse_doubles,
     set_work_dir,
 )
@@ -380,3 +382,21 @@ def test_threads_spin_briefly_and_pytorch_is_imported_later(given, kept):
         [sys.executable, '-c', code], env=env, capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout.split() == [kept, 'False'], done.stderr
+
+
+def test_a_start_leaves_what_it_made_out_of_the_collector():
+    frozen, made = gc.get_freeze_count(), []
+
+    @quick_start()
+    def fail():
+        assert not gc.isenabled()
+        made.extend([] for _ in range(1000))
+        raise DataError('')
+
+    with pytest.raises(DataError):
+        fail()
+    try:
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > frozen + len(made)
+    finally:
+        gc.unfreeze()
