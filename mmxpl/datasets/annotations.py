@@ -14,19 +14,14 @@ from pycocotools import mask as coco_mask
 from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
 
+from .id_list import same_id
 from .media import MAX_PIXELS
 
 Box = list[float]
 
 
 def read_json(path: str | Path) -> Any:
-    """Reads a JSON file.
-
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        Any: Its content.
+    """Reads a JSON file of annotations.
 
     Raises:
         DataError: If the file is missing or is not JSON.
@@ -44,6 +39,37 @@ def read_json(path: str | Path) -> Any:
             f'{path}: the annotation file is not JSON ({error}). Restore it or write '
             'it anew.'
         ) from error
+
+
+def parse_names(
+    entry: Any, where: str, fields: tuple[str, str]
+) -> tuple[str, str | None]:
+    """Checks id and category of a clip in a JSON file.
+
+    Args:
+        entry (Any): Expected to be an object.
+        where (str): File and index, for the message.
+        fields (tuple[str, str]): Names of the two fields.
+
+    Returns:
+        tuple[str, str | None]: Id as it is compared, and category if there is one.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not isinstance(entry, dict):
+        raise DataError(f'{where} must be an object, got {type(entry).__name__}.')
+    sample_id, category = (entry.get(field) for field in fields)
+    if not isinstance(sample_id, str) or not sample_id:
+        raise DataError(
+            f"{where}, field '{fields[0]}' must be an id, got {sample_id!r}."
+        )
+    if category is not None and not isinstance(category, str):
+        raise DataError(
+            f"{where} ('{sample_id}'), field '{fields[1]}' must be text, got "
+            f'{category!r}.'
+        )
+    return same_id(sample_id), category
 
 
 def parse_boxes(value: Any, where: str) -> list[Box]:
@@ -85,10 +111,7 @@ def _parse_box(box: Any, where: str) -> Box:
 
 
 def clip_boxes(boxes: Sequence[Box]) -> tuple[list[Box], int, int]:
-    """Clips boxes to the frame and drops those without area.
-
-    Args:
-        boxes (Sequence[Box]): x1 y1 x2 y2, normalised.
+    """Clips normalised boxes x1 y1 x2 y2 to the frame and drops those without area.
 
     Returns:
         tuple[list[Box], int, int]: The boxes within [0, 1], the number of given
@@ -101,26 +124,12 @@ def clip_boxes(boxes: Sequence[Box]) -> tuple[list[Box], int, int]:
 
 
 def looks_like_pixels(boxes: Sequence[Box]) -> bool:
-    """Tells whether boxes seem to be in pixels rather than in [0, 1].
-
-    Args:
-        boxes (Sequence[Box]): x1 y1 x2 y2.
-
-    Returns:
-        bool: True if more than half reach beyond twice the frame.
-    """
+    """Tells whether more than half of the boxes reach beyond twice the frame."""
     return 2 * sum(2 < max(box) < math.inf for box in boxes) > len(boxes)
 
 
 def has_label(annotation: Mapping) -> bool:
-    """Tells whether an annotation holds a box or a mask.
-
-    Args:
-        annotation (Mapping): Entry of a clip.
-
-    Returns:
-        bool: True if it does.
-    """
+    """Tells whether the annotation of a clip holds a box or a mask."""
     return bool(annotation.get('bboxes')) or annotation.get('mask') is not None
 
 
@@ -208,7 +217,7 @@ def check_rle(value: Any, where: str) -> dict:
 
 
 def decode_rle(rle: dict, where: str) -> np.ndarray:
-    """Decodes a mask.
+    """Decodes a mask, uint8 of shape (H, W), 1 on the object.
 
     pycocotools reads beyond its buffers if the runs do not add up to the size of the
     mask, so this is checked first.
@@ -216,9 +225,6 @@ def decode_rle(rle: dict, where: str) -> np.ndarray:
     Args:
         rle (dict): COCO run-length encoding.
         where (str): Clip or file, for the message.
-
-    Returns:
-        np.ndarray: uint8 mask of shape (H, W), 1 on the object.
 
     Raises:
         DataError: If the encoding is malformed or does not fill the mask exactly.
@@ -251,23 +257,13 @@ def decode_rle(rle: dict, where: str) -> np.ndarray:
 
 
 def encode_rle(mask: np.ndarray) -> dict:
-    """Encodes a mask.
-
-    Args:
-        mask (np.ndarray): Binary mask of shape (H, W), bool or uint8.
-
-    Returns:
-        dict: COCO run-length encoding as JSON stores it, ``size`` and ``counts``.
-    """
+    """Encodes a binary mask (H, W) as a COCO run-length encoding for JSON."""
     rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     return {'size': list(mask.shape), 'counts': rle['counts'].decode('ascii')}
 
 
 def mask_box(mask: np.ndarray) -> Box:
-    """Finds the tight box around a mask.
-
-    Args:
-        mask (np.ndarray): Binary mask of shape (H, W), not empty.
+    """Finds the tight box around a binary mask (H, W), which is not empty.
 
     Returns:
         Box: x1 y1 x2 y2, normalised to [0, 1].

@@ -83,16 +83,9 @@ def read_waveform(
 
 
 def nearest_sample(time: float, rate: int) -> int:
-    """Finds the sample that is heard at a time.
+    """Finds the sample that is heard at a time; sample 0 is heard at 0 s.
 
     Halves are rounded up, so that the result does not depend on the origin.
-
-    Args:
-        time (float): Seconds.
-        rate (int): Samples per second.
-
-    Returns:
-        int: Index of the sample; sample 0 is heard at 0 s.
     """
     return math.floor(time * rate + 0.5)
 
@@ -148,17 +141,10 @@ def _to_waveform(
 
 
 def sound_header(path: str) -> tuple[int, float]:
-    """Reads the header of a sound.
-
-    Args:
-        path (str): File of any format that libsndfile reads.
-
-    Returns:
-        tuple[int, float]: Sample rate in Hz and duration in seconds.
+    """Reads sample rate in Hz and duration in seconds of a sound.
 
     Raises:
-        DataError: If the file is missing, empty, truncated or not a sound, or has an
-            implausible sample rate.
+        DataError: As :func:`read_waveform`, without decoding.
     """
     with _open_sound(path) as sound:
         if not sound.frames:
@@ -168,9 +154,6 @@ def sound_header(path: str) -> tuple[int, float]:
 
 def read_sound(path: str) -> np.ndarray:
     """Decodes a whole sound without mixing or resampling.
-
-    Args:
-        path (str): File of any format that libsndfile reads.
 
     Returns:
         np.ndarray: float32 of shape (samples, channels), nominally in [-1, 1].
@@ -268,7 +251,6 @@ def _read_finite(
 
 
 def _error(path: str, what: str) -> DataError:
-    """Makes the error about an unusable sound."""
     return DataError(f'{path}: the sound {what}. {REMEDY}')
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
-from .annotations import check_rle, parse_boxes, read_json
+from .annotations import check_rle, parse_boxes, parse_names, read_json
 from .av_dataset import AVDataset
 from .frame_times import is_seconds
-from .id_list import Clip, check_id, refuse_duplicates, same_id
+from .id_list import Clip, check_id, refuse_duplicates
 from .media import existing_paths, path_inside
 
 
@@ -90,22 +90,18 @@ class AVJsonDataset(AVDataset):
         }
         existing = existing_paths(path for pair in paths.values() for path in pair)
         media = {
-            i: tuple(existing[path] for path in pair)
-            for i, pair in paths.items()
-            if all(path in existing for path in pair)
+            i: (existing[img], existing[audio])
+            for i, (img, audio) in paths.items()
+            if img in existing and audio in existing
         }
-        lacking = {
-            f'no entry in {self.ann_file}': [
-                c.sample_id for c in clips if c.sample_id not in paths
-            ],
-            f'no frame where {self.ann_file} has it': [
-                i for i, (img, _) in paths.items() if img not in existing
-            ],
-            f'no sound where {self.ann_file} has it': [
-                i for i, (_, audio) in paths.items() if audio not in existing
-            ],
+        no_entry = [c.sample_id for c in clips if c.sample_id not in paths]
+        no_frame = [i for i, (img, _) in paths.items() if img not in existing]
+        no_sound = [i for i, (_, audio) in paths.items() if audio not in existing]
+        return media, {
+            f'no entry in {self.ann_file}': no_entry,
+            f'no frame where {self.ann_file} has it': no_frame,
+            f'no sound where {self.ann_file} has it': no_sound,
         }
-        return media, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
         """Returns ``frame_time`` of the entries; see :meth:`AVDataset.frame_times`."""
@@ -118,20 +114,9 @@ class AVJsonDataset(AVDataset):
     def _parse_entry(self, raw: object, number: int) -> dict:
         """Checks one entry of ``data_list``."""
         where = f'{self.ann_file}: data_list[{number}]'
-        if not isinstance(raw, dict):
-            raise DataError(f'{where} must be an object, got {type(raw).__name__}.')
-        sample_id, category = raw.get('sample_id'), raw.get('category')
-        if not isinstance(sample_id, str) or not sample_id:
-            raise DataError(
-                f"{where}, field 'sample_id' must be an id, got {sample_id!r}."
-            )
+        sample_id, _ = parse_names(raw, where, ('sample_id', 'category'))
         check_id(sample_id, f"{where}, field 'sample_id'")
-        sample_id = same_id(sample_id)
         where = f"{where} ('{sample_id}')"
-        if category is not None and not isinstance(category, str):
-            raise DataError(
-                f"{where}, field 'category' must be text, got {category!r}."
-            )
         entry, time = dict(raw, sample_id=sample_id), raw.get('frame_time')
         if time is not None and not is_seconds(time):
             raise DataError(

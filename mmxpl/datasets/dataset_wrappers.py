@@ -74,14 +74,7 @@ class SplitDataset(ConcatDataset):
 
 
 def split_halves(cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Derives the configs of the two halves of a :class:`SplitDataset`.
-
-    Args:
-        cfg (Mapping[str, Any]): Config of a ``SplitDataset``.
-
-    Returns:
-        list[dict[str, Any]]: Configs of the labeled and of the unlabeled half.
-    """
+    """Derives the configs of the labeled and the unlabeled half of a SplitDataset."""
     share = dict(fraction=cfg['labeled_fraction'], split_seed=cfg.get('split_seed', 0))
     halves = (('labeled', {}), ('unlabeled', cfg.get('unlabeled') or {}))
     return [
@@ -95,9 +88,6 @@ def config_leaves(node: Any) -> Iterator[Mapping]:
 
     Args:
         node (Any): Config of a data loader or data set, a list of them, or None.
-
-    Yields:
-        Mapping: Config of one data set.
     """
     if node is None:
         return
@@ -116,14 +106,7 @@ def config_leaves(node: Any) -> Iterator[Mapping]:
 
 
 def dataset_config(cfg: Any, part: str) -> Mapping:
-    """Finds the data set of one part of the data in a config.
-
-    Args:
-        cfg (Any): The whole config.
-        part (str): One of :data:`PARTS`.
-
-    Returns:
-        Mapping: Config of the data set.
+    """Finds the data set of one part of the data, of :data:`PARTS`, in a config.
 
     Raises:
         DataError: If the config has none.

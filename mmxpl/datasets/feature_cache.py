@@ -89,14 +89,11 @@ class FeatureCache:
         return features, ori_shape
 
     def part(self, kind: str, settings: Mapping) -> MediaCache:
-        """Makes the cache of one encoder.
+        """Makes the cache of one encoder, in a folder named after its settings.
 
         Args:
             kind (str): 'visual' or 'sound'.
             settings (Mapping): Settings beside the loader that decide the values.
-
-        Returns:
-            MediaCache: Cache in a folder named after the settings.
         """
         settings = dict(loader=self.loaders[kind], **settings)
         name = f'{kind}-{digest_of(settings)}'
@@ -123,13 +120,6 @@ class FeatureCache:
 
 
 def digest_of(settings: Mapping) -> str:
-    """Hashes settings.
-
-    Args:
-        settings (Mapping): Plain JSON values.
-
-    Returns:
-        str: 12 hexadecimal digits.
-    """
+    """Hashes plain JSON values to 12 hexadecimal digits."""
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

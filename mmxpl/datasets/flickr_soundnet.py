@@ -1,7 +1,6 @@
 """Flickr-SoundNet: its data set and its annotations in XML."""
 
 import os.path as osp
-from collections.abc import Sequence
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -67,19 +66,14 @@ class FlickrSoundNetDataset(VGGSSDataset):
             annotators = read_flickr_xml(path)
             annotations[sample_id] = {
                 'annotators': annotators,
-                'bboxes': normalise_annotators(annotators),
+                # all boxes in the order of the annotators, not clipped
+                'bboxes': [[v / FRAME for v in b] for bs in annotators for b in bs],
             }
         return annotations
 
 
 def list_flickr_xml(folder: str) -> dict[str, str]:
-    """Lists the annotation files of a folder.
-
-    Args:
-        folder (str): Folder with one ``ID.xml`` per clip.
-
-    Returns:
-        dict[str, str]: Path of the file by id, sorted by id.
+    """Lists the annotation files ``ID.xml`` of a folder, sorted by id.
 
     Raises:
         DataError: If the folder cannot be listed or holds no such file.
@@ -101,12 +95,9 @@ def read_flickr_xml(path: str) -> list[list[Box]]:
     integers. Other elements are ignored, as in LVS, EZ-VSL, SLAVC and SSL-TIE
     (``load_all_bboxes`` of EZ-VSL's ``datasets.py``).
 
-    Args:
-        path (str): The file.
-
     Returns:
         list[list[Box]]: For each annotator the boxes x1 y1 x2 y2 in pixels of a frame
-        of :data:`FRAME` pixels, possibly none; they may reach out of the frame.
+        of side ``FRAME``, possibly none; they may reach out of the frame.
 
     Raises:
         DataError: If the file cannot be read, is not XML, declares entities, or has a
@@ -136,19 +127,6 @@ def read_flickr_xml(path: str) -> list[list[Box]]:
         ]
         for n, annotator in enumerate(root)
     ]
-
-
-def normalise_annotators(annotators: Sequence[Sequence[Box]]) -> list[Box]:
-    """Normalises the boxes of all annotators.
-
-    Args:
-        annotators (Sequence[Sequence[Box]]): Result of :func:`read_flickr_xml`.
-
-    Returns:
-        list[Box]: All boxes in the order of the annotators, nominally in [0, 1], not
-        clipped.
-    """
-    return [[v / FRAME for v in box] for boxes in annotators for box in boxes]
 
 
 def _parse_box(element: Element, where: str) -> Box:

@@ -32,14 +32,7 @@ class FrameTime(NamedTuple):
 
 
 def is_seconds(value: Any) -> bool:
-    """Tells whether a value is a plausible time in seconds.
-
-    Args:
-        value (Any): The value.
-
-    Returns:
-        bool: True for finite numbers below 1e8.
-    """
+    """Tells whether a value is a finite number below 1e8."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and abs(value) < 1e8
 
@@ -90,7 +83,7 @@ class FrameTimes:
         path (Path): The file; its content is kept.
 
     Raises:
-        DataError: If it is malformed.
+        DataError: If it is malformed, and later if it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,15 +94,7 @@ class FrameTimes:
         self.known = read_frame_times(path)
 
     def add(self, sample_id: str, time: FrameTime) -> None:
-        """Appends a clip to the file.
-
-        Args:
-            sample_id (str): Id of the clip.
-            time (FrameTime): Time of its frame.
-
-        Raises:
-            DataError: If the file cannot be written.
-        """
+        """Appends the time of a clip to the file."""
         with self._lock:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,11 +109,7 @@ class FrameTimes:
             self.known[sample_id] = time
 
     def tidy(self) -> None:
-        """Rewrites the file with each clip once, sorted by id.
-
-        Raises:
-            DataError: If it cannot be written.
-        """
+        """Rewrites the file with each clip once, sorted by id."""
         rows = sorted(
             (i, f'{time.seconds:.6f}', *time[1:]) for i, time in self.known.items()
         )
@@ -141,7 +122,6 @@ class FrameTimes:
 
 
 def _line(fields: Iterable[str]) -> str:
-    """Formats a row."""
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerow(fields)
     return text.getvalue()

@@ -55,15 +55,7 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a frame without keeping the aspect ratio.
-
-    Args:
-        image (np.ndarray): uint8 image of shape (H, W, 3).
-        size (tuple[int, int]): Height and width of the result.
-
-    Returns:
-        np.ndarray: uint8 image of shape (*size, 3).
-    """
+    """Resizes a frame, uint8 (h, w, 3), to (H, W) without keeping the aspect ratio."""
     height, width = image.shape[:2]
     # below a factor of 2 bilinear weights skip no pixel, at a fifth of the cost
     shrinks = height >= 2 * size[0] or width >= 2 * size[1]
@@ -73,7 +65,7 @@ def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def decode_frame(path: str, strict: bool = False) -> np.ndarray:
-    """Decodes an image file at its own size; see :func:`read_frame`.
+    """Decodes an image file at its own size, see :func:`read_frame`.
 
     JPEGs are decoded twice to find those of which bytes were overwritten
     (:func:`~mmxpl.datasets.jpeg.is_damaged`).
@@ -99,14 +91,11 @@ def decode_frame(path: str, strict: bool = False) -> np.ndarray:
 
 
 def read_media_bytes(path: str, what: str) -> bytearray:
-    """Reads the content of an image file.
+    """Reads an image file, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
 
     Args:
         path (str): Image file.
         what (str): Kind of image for the message, 'frame' or 'mask'.
-
-    Returns:
-        bytearray: The content, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
 
     Raises:
         DataError: If it is missing, empty, or no regular file.
@@ -146,13 +135,7 @@ def decode_image(
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Reads the size of an image without decoding it.
-
-    Args:
-        path (str): Image file.
-
-    Returns:
-        tuple[int, int]: Height and width as displayed, after EXIF rotation.
+    """Reads height and width of an image as displayed, without decoding it.
 
     Raises:
         DataError: If the file is missing, no image, or has more than
@@ -175,24 +158,13 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Tells whether two sizes have the same proportions.
-
-    Args:
-        one (tuple[int, int]): Height and width.
-        other (tuple[int, int]): Height and width.
-
-    Returns:
-        bool: True if they differ by scaling and rounding to a pixel only.
-    """
+    """Tells whether two sizes differ by scaling and rounding to a pixel only."""
     (h, w), (height, width) = sorted([one, other])
     return abs(width * h / height - w) <= 1 or abs(height * w / width - h) <= 1
 
 
 def check_image(path: str) -> None:
     """Checks an image as far as that is possible without decoding it.
-
-    Args:
-        path (str): Image file.
 
     Raises:
         DataError: As :func:`decode_frame`, except for damage that only decoding shows.

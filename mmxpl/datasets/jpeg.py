@@ -42,9 +42,6 @@ def scan_jpeg(data: bytes | bytearray) -> Jpeg | None:
     What follows, such as the video of a motion photo, does not belong to the picture;
     thumbnails before it are within segments.
 
-    Args:
-        data (bytes | bytearray): Content of the file.
-
     Returns:
         Jpeg | None: None if this is no JPEG or its header is damaged.
     """
@@ -96,16 +93,13 @@ def is_damaged(data: bytes, jpeg: Jpeg, strict: bool = False) -> bool:
     """Tells whether the samples of a JPEG that decodes are damaged.
 
     Without ``strict``, finds baseline files whose samples end before their bytes do.
+    Overwritten bytes that are valid codes of as many samples are not found.
 
     Args:
         data (bytes): Content of the file.
         jpeg (Jpeg): Result of :func:`scan_jpeg`.
         strict (bool): Whether files that libjpeg warns about count as damaged; needs
             the package simplejpeg and has no effect without it.
-
-    Returns:
-        bool: True if damage was found. Overwritten bytes that are valid codes of as
-        many samples are not.
     """
     if strict and _first_warning(data[: jpeg.end + 2]).startswith(_DAMAGE):
         return True

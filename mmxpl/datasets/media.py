@@ -68,38 +68,23 @@ def check_pixels(path: str, height: int, width: int, what: str) -> None:
 
 
 def at_time(path: str, time: float | None) -> str:
-    """Names a time of a media file as Media Fragments URI 1.0 (W3C) does.
-
-    Args:
-        path (str): The file.
-        time (float, optional): Seconds.
-
-    Returns:
-        str: ``PATH#t=SECONDS``, or the path without a time.
-    """
+    """Names a time in a file, ``PATH#t=SECONDS`` (W3C Media Fragments 1.0)."""
     return path if time is None else f'{path}#t={time:.6f}'
 
 
 def split_time(source: str) -> tuple[str, float | None]:
-    """Splits what :func:`at_time` made.
-
-    Args:
-        source (str): Path with an optional time.
-
-    Returns:
-        tuple[str, float | None]: Path and seconds.
-    """
+    """Splits what :func:`at_time` made into the path and the seconds."""
     found = _MOMENT.fullmatch(source)
     return (found[1], float(found[2])) if found else (source, None)
 
 
 def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
-    """Lists the media files of a folder by stem.
+    """Lists the media files of a folder by stem; subfolders are not searched.
 
     One listing is faster than a look-up per clip, by minutes on network disks.
 
     Args:
-        folder (str): The folder; subfolders are not searched.
+        folder (str): The folder.
         suffixes (Sequence[str]): Lower-case endings, the preferred one first for stems
             that occur with several.
 
@@ -133,9 +118,6 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
 
 def existing_paths(paths: Iterable[str]) -> dict[str, str]:
     """Finds out which files exist.
-
-    Args:
-        paths (Iterable[str]): Paths of files.
 
     Returns:
         dict[str, str]: Path in the spelling of the file system by given path. Names

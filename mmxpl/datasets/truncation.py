@@ -21,20 +21,13 @@ _W64 = b'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00'
 
 
 class Shortfall(NamedTuple):
-    """Length of a truncated file.
-
-    Attributes:
-        promised (float): Length by its header.
-        stored (float): Length that is stored.
-        unit (str): 'bytes' or 's'.
-    """
+    """Lengths of a truncated file by its header and as stored, in bytes or s."""
 
     promised: float
     stored: float
     unit: str = 'bytes'
 
     def __str__(self) -> str:
-        """Formats both lengths."""
         form = ',.2f' if self.unit == 's' else ',.0f'
         return (
             f'its header promises {self.promised:{form}} {self.unit}, '
@@ -121,9 +114,6 @@ class FlacFacts(NamedTuple):
 def flac_facts(file: BinaryIO) -> FlacFacts | None:
     """Reads the lengths of a FLAC file (RFC 9639, sections 8.2 and 9.1).
 
-    Args:
-        file (BinaryIO): The file.
-
     Returns:
         FlacFacts | None: None if the header is damaged or no frame is found.
     """
@@ -152,15 +142,7 @@ def flac_facts(file: BinaryIO) -> FlacFacts | None:
 
 
 def with_flac_length(data: bytes, samples: int) -> bytes:
-    """Writes the length into the header of a FLAC file that names none.
-
-    Args:
-        data (bytes): Content of the file.
-        samples (int): Number of samples.
-
-    Returns:
-        bytes: Content with the length.
-    """
+    """Writes a number of samples into the header of a FLAC file that names none."""
     bits = int.from_bytes(data[18:26], 'big') | samples
     return data[:18] + bits.to_bytes(8, 'big') + data[26:]
 
@@ -245,11 +227,7 @@ def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
 def is_variable_mp3(file: BinaryIO) -> bool:
     """Checks whether an MP3 has a variable bit rate and no header with its length.
 
-    Args:
-        file (BinaryIO): The file.
-
-    Returns:
-        bool: True if decoders can only guess the length.
+    Decoders can only guess the length of such a file.
     """
     file.seek(0)
     if not _is_mp3(file.read(16)):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
-from .annotations import parse_boxes, read_json
+from .annotations import parse_boxes, parse_names, read_json
 from .av_dataset import AVDataset
 from .frame_times import FRAME_TIMES, read_frame_times
-from .id_list import Clip, refuse_duplicates, same_id
+from .id_list import Clip, refuse_duplicates
 from .media import list_media
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -43,11 +43,7 @@ class VGGSSDataset(AVDataset):
     default_ann_file = 'vggss.json'
 
     def read_annotations(self) -> dict[str, dict]:
-        """Reads ``vggss.json``.
-
-        Returns:
-            dict[str, dict]: ``category`` and ``bboxes`` by id; empty for an
-            unlabeled set.
+        """Reads ``category`` and ``bboxes`` by id; nothing for an unlabeled set.
 
         Raises:
             DataError: If the file is malformed.
@@ -83,15 +79,12 @@ class VGGSSDataset(AVDataset):
             for c in clips
             if c.frame_id in frames and c.audio_id in sounds
         }
-        lacking = {
-            f'no frame in {img_folder}': [
-                c.sample_id for c in clips if c.frame_id not in frames
-            ],
-            f'no sound in {audio_folder}': [
-                c.sample_id for c in clips if c.audio_id not in sounds
-            ],
+        no_frame = [c.sample_id for c in clips if c.frame_id not in frames]
+        no_sound = [c.sample_id for c in clips if c.audio_id not in sounds]
+        return media, {
+            f'no frame in {img_folder}': no_frame,
+            f'no sound in {audio_folder}': no_sound,
         }
-        return media, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
         """Reads ``frame_times.csv``; see :meth:`AVDataset.frame_times`."""
@@ -101,12 +94,6 @@ class VGGSSDataset(AVDataset):
     def _parse_item(self, item: object, number: int) -> tuple[str, dict]:
         """Checks one item of ``vggss.json``."""
         where = f'{self.ann_file}: item {number}'
-        if not isinstance(item, dict):
-            raise DataError(f'{where} must be an object, got {type(item).__name__}.')
-        sample_id, category = item.get('file'), item.get('class')
-        if not isinstance(sample_id, str) or not sample_id:
-            raise DataError(f"{where}, field 'file' must be an id, got {sample_id!r}.")
-        if category is not None and not isinstance(category, str):
-            raise DataError(f"{where}, field 'class' must be text, got {category!r}.")
+        sample_id, category = parse_names(item, where, ('file', 'class'))
         boxes = parse_boxes(item.get('bbox'), f"{where} ('{sample_id}'), field 'bbox'")
-        return same_id(sample_id), {'category': category, 'bboxes': boxes}
+        return sample_id, {'category': category, 'bboxes': boxes}

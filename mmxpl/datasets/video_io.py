@@ -85,13 +85,10 @@ class FrameReader:
             yield self._time(frame), frame
 
     def last_time(self) -> float:
-        """Finds the time of the last stored frame.
+        """Finds the time of the last stored frame, in seconds after the first.
 
         Containers name other lengths, such as that of the longest track or of the file
         that this one was cut out of.
-
-        Returns:
-            float: Seconds after the first frame.
         """
         self._rewind()
         stamps = [
@@ -138,9 +135,8 @@ class FrameReader:
     ) -> tuple[VideoFrame | None, float | None]:
         """Decodes up to a time from ``back`` seconds before it (None: from the start).
 
-        Returns:
-            tuple: The last frame that begins by then, None if decoding began later; and
-            the end of the picture if it was reached, else None.
+        Returns the last frame that begins by then, None if decoding began later; and
+        the end of the picture if it was reached, else None.
         """
         if back is None or back >= time > 0:
             self._rewind()
@@ -198,54 +194,14 @@ class FrameReader:
         return float(time_stamp(frame) - self.origin)
 
 
-def read_video_frame(path: str, time: float | str = MIDDLE) -> np.ndarray:
-    """Decodes the frame that is shown at a time of a video.
-
-    Args:
-        path (str): Video file of any format that FFmpeg reads.
-        time (float | str): Seconds after the first frame, or 'middle' between the first
-            and the last.
-
-    Returns:
-        np.ndarray: uint8 of shape (H, W, 3), BGR, upright.
-
-    Raises:
-        DataError: If the file cannot be read, has no pictures, or ends before.
-    """
-    with FrameReader(path) as frames:
-        return frames.read(frames.last_time() / 2 if time == MIDDLE else time)[1]
-
-
 def frame_image(frame: VideoFrame) -> np.ndarray:
-    """Converts a decoded frame to an image.
-
-    Args:
-        frame (VideoFrame): The frame.
-
-    Returns:
-        np.ndarray: uint8 of shape (H, W, 3), BGR, rotated as the file says.
-    """
-    return upright(frame.to_ndarray(format='bgr24'), frame.rotation)
-
-
-def upright(image: np.ndarray, degrees: int) -> np.ndarray:
-    """Rotates an image.
-
-    Args:
-        image (np.ndarray): Image of shape (H, W, C).
-        degrees (int): Counterclockwise rotation, a multiple of 90.
-
-    Returns:
-        np.ndarray: The rotated image, contiguous.
-    """
-    return np.ascontiguousarray(np.rot90(image, round(degrees / 90)))
+    """Converts a decoded frame to uint8 (H, W, 3), BGR, rotated as the file says."""
+    turns = round(frame.rotation / 90)
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format='bgr24'), turns))
 
 
 def import_av() -> ModuleType:
     """Imports PyAV.
-
-    Returns:
-        ModuleType: The module ``av``.
 
     Raises:
         DataError: If it is not installed.
@@ -266,9 +222,6 @@ def open_video(path: str) -> Iterator[InputContainer]:
 
     Args:
         path (str): Video file of any format that FFmpeg reads.
-
-    Yields:
-        InputContainer: The open file.
 
     Raises:
         DataError: If it cannot be read, is shorter than its container says, or has
@@ -296,25 +249,10 @@ def open_video(path: str) -> Iterator[InputContainer]:
 
 
 def video_error(path: str, what: str) -> DataError:
-    """Makes the error about an unusable video.
-
-    Args:
-        path (str): The file.
-        what (str): The problem, a phrase that continues 'the file'.
-
-    Returns:
-        DataError: Error with path and remedy.
-    """
+    """Makes the error about an unusable video; ``what`` continues 'the file'."""
     return DataError(f'{path}: the file {what}. {REMEDY}')
 
 
 def time_stamp(frame: VideoFrame | AudioFrame) -> Fraction | None:
-    """Reads the time stamp of a frame in the file.
-
-    Args:
-        frame (VideoFrame | AudioFrame): The frame.
-
-    Returns:
-        Fraction | None: Seconds; None if the frame has no stamp.
-    """
+    """Reads the time stamp of a frame in the file in seconds; None if it has none."""
     return None if frame.pts is None else frame.pts * frame.time_base

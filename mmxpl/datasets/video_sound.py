@@ -66,9 +66,6 @@ def read_video_clip(
         time (float | str): Time of the frame in seconds after the first one, or
             'middle' between the first and the last.
 
-    Returns:
-        VideoClip: Frame and sound.
-
     Raises:
         DataError: If the file cannot be read, lacks pictures or sound, or ends
             before the frame.
@@ -143,14 +140,11 @@ class SoundReader:
         self._stack.__exit__(*error)
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Reads samples; those that are not stored are zeros.
+        """Reads samples, int16 of shape (count,); those that are not stored are zeros.
 
         Args:
             start (int): Place of the first sample, not before that of the last call.
             count (int): Number of samples.
-
-        Returns:
-            np.ndarray: int16 of shape (count,).
         """
         while self._next is not None and self._next[0] < start + count:
             self._held.append(self._next)
@@ -237,11 +231,8 @@ class SoundReader:
 class _Run:
     """Resampling of sound without a gap.
 
-    Args:
-        frame (AudioFrame): First frame, which is not added yet.
-        time (float): Time of the frame in seconds on the clock of the picture.
-        place (int, optional): First place to yield; samples before it exist already.
-        rate (int): Samples per second of the result.
+    ``time`` is that of the first frame, which is not added yet, in seconds on the clock
+    of the picture; samples before ``place`` exist already.
     """
 
     def __init__(
@@ -256,7 +247,6 @@ class _Run:
         self._surplus = self.place - start
 
     def continues(self, frame: AudioFrame) -> bool:
-        """Tells whether a frame follows those before, by its stamp and format."""
         stamp = time_stamp(frame)
         if _kind(frame) != self._like:
             return False
@@ -266,13 +256,11 @@ class _Run:
         return abs(stamp - expected) <= _GAP
 
     def add(self, frame: AudioFrame) -> Iterator[tuple[int, np.ndarray]]:
-        """Resamples a frame and yields the finished parts."""
         self._count += frame.samples
         frame.pts = None  # places are counted here; the resampler would fill gaps
         yield from self._give(self._resampler.resample(frame))
 
     def flush(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields the rest."""
         yield from self._give(self._resampler.resample(None))
 
     def _give(self, frames: list[AudioFrame]) -> Iterator[tuple[int, np.ndarray]]:
@@ -288,7 +276,6 @@ class _Run:
 
 
 def _kind(frame: AudioFrame) -> tuple:
-    """Format that a resampler is set up for."""
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 

@@ -106,9 +106,10 @@ def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):
     import cv2
     import torch
 
-    from mmxpl.datasets.video_io import read_video_frame
+    from mmxpl.datasets.video_io import FrameReader
 
-    cv2.imwrite(str(tmp_path / 'a.png'), read_video_frame(video, 1.5))
+    with FrameReader(video) as frames:
+        cv2.imwrite(str(tmp_path / 'a.png'), frames.read(1.5)[1])
     sound = read_video_sound(video, RATE)
     soundfile.write(tmp_path / 'a.wav', sound, RATE, subtype='PCM_16')
     pair = (str(tmp_path / 'a.png'), str(tmp_path / 'a.wav'))

@@ -7,7 +7,6 @@ import torch
 from mmxpl.datasets import FlickrSoundNetDataset, read_id_list
 from mmxpl.datasets.flickr_soundnet import (
     list_flickr_xml,
-    normalise_annotators,
     read_flickr_xml,
 )
 from mmxpl.datasets.id_list import name_list
@@ -179,7 +178,13 @@ def write_xml(path, annotators):
 def test_boxes_by_annotator(tmp_path):
     boxes = [[[1, 2, 30, 40], [5, 6, 7, 8]], [], [[0, 0, 256, 300]]]
     assert read_flickr_xml(write_xml(tmp_path / 'a.xml', boxes)) == boxes
-    assert normalise_annotators(boxes)[2] == [0, 0, 1, 300 / 256]
+    dataset = FlickrSoundNetDataset(
+        ann_file=str(tmp_path), labeled=True, lazy_init=True
+    )
+    annotation = dataset.read_annotations()['a']
+    assert annotation['annotators'] == boxes
+    assert annotation['bboxes'][2] == [0, 0, 1, 300 / 256]
+    assert len(annotation['bboxes']) == 3
 
 
 def test_consensus_by_hand(tmp_path):

@@ -19,7 +19,7 @@ from mmxpl.datasets.audio_io import read_sound, read_waveform, sound_header
 from mmxpl.datasets.convert import coco_labels
 from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.image_io import decode_frame, read_frame
-from mmxpl.datasets.video_io import read_video_frame
+from mmxpl.datasets.video_io import FrameReader
 from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
@@ -243,8 +243,9 @@ def test_damaged_videos(tmp_path):
     valid = path.read_bytes()
 
     def read(name):
-        assert read_video_frame(name, 0.4).ndim == 3
-        assert read_video_frame(name).ndim == 3
+        with FrameReader(name) as frames:
+            for time in (0.4, frames.last_time() / 2):
+                assert frames.read(time)[1].ndim == 3
 
     assert survive(read, path, [valid]) == 0
     contents = [damage(valid, rng) for _ in range(30)]

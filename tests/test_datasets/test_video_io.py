@@ -1,15 +1,21 @@
 import shutil
 import struct
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mmxpl.datasets.video_io import read_video_frame, upright
+from mmxpl.datasets.video_io import FrameReader, frame_image
 from mmxpl.datasets.video_sound import read_video_clip, read_video_sound
 from mmxpl.utils import DataError
 
 av = pytest.importorskip('av', reason='videos are read with PyAV')
+
+
+def read_video_frame(path, time='middle'):
+    with FrameReader(path) as frames:
+        return frames.read(frames.last_time() / 2 if time == 'middle' else time)[1]
 
 
 def _number(image):
@@ -122,13 +128,20 @@ def test_a_phone_s_video_is_upright(tmp_path):
     assert np.ptp(image.mean(axis=0)) < 5
 
 
-def test_frames_are_turned_upright(mp4, tmp_path):
-    image = np.arange(6).reshape(2, 3, 1)
-    assert upright(image, 0).tolist() == image.tolist()
+@pytest.mark.parametrize(
+    ('degrees', 'expected'),
     # counterclockwise: what was on the right comes to the top
-    assert upright(image, 90)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
-    assert upright(image, -90)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
-    assert upright(image, 180)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
+    [
+        (0, [[0, 1, 2], [3, 4, 5]]),
+        (90, [[2, 5], [1, 4], [0, 3]]),
+        (-90, [[3, 0], [4, 1], [5, 2]]),
+        (180, [[5, 4, 3], [2, 1, 0]]),
+    ],
+)
+def test_frames_are_turned_upright(degrees, expected):
+    image = np.arange(6).reshape(2, 3, 1)
+    frame = SimpleNamespace(rotation=degrees, to_ndarray=lambda format: image)
+    assert frame_image(frame)[..., 0].tolist() == expected
 
 
 def test_without_pyav_the_remedy_is_said(lossless, monkeypatch):

@@ -106,15 +106,10 @@ class CurriculumSampler(Sampler):
         return self.labeled_per_batch + self.unlabeled_per_batch
 
     def __len__(self) -> int:
-        """Returns the number of clips of one rank in an epoch."""
         return self.num_batches * self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch of the next iteration.
-
-        Args:
-            epoch (int): Epoch, counted from 0.
-        """
+        """Sets the epoch, counted from 0, of the next iteration."""
         self.epoch = epoch
 
     def set_schedule(self, begin: int, until: int) -> None:
@@ -142,20 +137,12 @@ class CurriculumSampler(Sampler):
         self.skipped = number
 
     def state_dict(self) -> dict:
-        """Returns the state that settings and epoch do not determine.
-
-        Returns:
-            dict: ``reliability``, scores of shape (N,) or None.
-        """
+        """Returns ``reliability``, (N,) or None; the rest follows from the settings."""
         scores = self._reliability
         return dict(reliability=None if scores is None else torch.from_numpy(scores))
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores a state.
-
-        Args:
-            state (dict): Result of :meth:`state_dict`.
-        """
+        """Restores the result of :meth:`state_dict`."""
         scores = state['reliability']
         self._reliability = None if scores is None else scores.cpu().numpy().copy()
 
@@ -183,11 +170,7 @@ class CurriculumSampler(Sampler):
         return start + (end - start) * min(max(progress, 0.0), 1.0)
 
     def selected(self) -> Tensor:
-        """Selects the unlabeled clips that the current epoch draws from.
-
-        Returns:
-            Tensor: (K,) indices into the unlabeled set.
-        """
+        """Selects the K unlabeled clips that the current epoch draws from, by index."""
         kept = math.ceil(self.share * self.num_unlabeled)
         if self._reliability is None or kept == self.num_unlabeled:
             return torch.arange(self.num_unlabeled)
