@@ -25,12 +25,7 @@ _TOLERANCE = 1e-3  # seconds
 
 
 class SoundWindow(NamedTuple):
-    """Length and sample rate of the sound around one frame.
-
-    Attributes:
-        sample_rate (int): Samples per second.
-        duration (float): Seconds, centred on the frame.
-    """
+    """Sample rate in Hz of a sound, and its length in seconds, centred on a frame."""
 
     sample_rate: int
     duration: float
@@ -101,14 +96,9 @@ class AVInput:
     time: float | None = None
 
     def results(self, index: int) -> dict[str, Any]:
-        """Returns the input of a test pipeline.
+        """Returns the input of a test pipeline for the pair of a number.
 
-        Args:
-            index (int): Number of the pair.
-
-        Returns:
-            dict: As of an unlabeled data set; ``frame`` and ``sound`` hold what is in
-            memory.
+        As of an unlabeled data set; ``frame`` and ``sound`` hold what is in memory.
         """
         results = dict(
             sample_id=self.sample_id,
@@ -172,15 +162,12 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
 
 def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
-    """Checks an image and a sound and makes a pair of them.
+    """Checks an image and a sound, see :func:`iter_inputs`, and makes a pair of them.
 
     Args:
-        img (str | Path | np.ndarray): See :func:`iter_inputs`.
-        audio (str | Path | tuple[np.ndarray, int]): See :func:`iter_inputs`.
+        img (str | Path | np.ndarray): The image.
+        audio (str | Path | tuple[np.ndarray, int]): The sound.
         sample_id (str, optional): Name of the pair; by default that of the file.
-
-    Returns:
-        AVInput: The pair.
 
     Raises:
         DataError: If the kind, shape or range of one is wrong.
@@ -338,7 +325,6 @@ def _is_path(part: Any) -> bool:
 
 
 def _kind(part: Any) -> str:
-    """Describes an object in an error."""
     if isinstance(part, np.ndarray):
         return f'{part.dtype} of shape {part.shape}'
     return type(part).__name__

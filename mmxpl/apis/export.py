@@ -146,11 +146,7 @@ def export_localizer(
 
 
 def example_inputs(cfg: Config, count: int) -> tuple[Tensor, Tensor]:
-    """Generates clips of the sizes in a config.
-
-    Args:
-        cfg (Config): The config.
-        count (int): Number B of clips.
+    """Generates B clips of the sizes in a config.
 
     Returns:
         tuple[Tensor, Tensor]: Images of noise, (B, 3, H, W) uint8; noise, a chord and

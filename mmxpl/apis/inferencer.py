@@ -158,13 +158,8 @@ class XPLInferencer(BaseInferencer):
     ) -> Iterator[Any]:
         """Predicts one batch at a time, in constant memory.
 
-        Args:
-            inputs (Any): See :meth:`__call__`; may be an endless iterator.
-            batch_size (int): Pairs that are read ahead and predicted together.
-            every (float): See :meth:`__call__`.
-            localizer (str): See :meth:`__call__`.
-            threshold (float): See :meth:`__call__`.
-            return_datasamples (bool): See :meth:`__call__`.
+        Arguments and results are those of :meth:`__call__`; ``inputs`` may be an
+        endless iterator, of which ``batch_size`` pairs are read ahead.
 
         Yields:
             dict | AVDataSample: One prediction for each pair, in order.
@@ -191,16 +186,7 @@ class XPLInferencer(BaseInferencer):
     def preprocess(
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
     ) -> Iterator[tuple[list[AVInput], dict]]:
-        """Yields batches, each read when it is needed.
-
-        Args:
-            inputs (Any): See :meth:`__call__`.
-            batch_size (int): Pairs in a batch.
-            every (float): See :meth:`__call__`.
-            **kwargs: Not used.
-
-        Yields:
-            tuple[list[AVInput], dict]: The pairs and their collated batch.
+        """Yields batches of pairs and what is collated of them, each when it is needed.
 
         Raises:
             DataError: If an input cannot be used.
@@ -251,17 +237,7 @@ class XPLInferencer(BaseInferencer):
         return_datasample: bool = False,
         **kwargs,
     ) -> dict[str, list]:
-        """Returns results in the form of MMEngine's inferencers.
-
-        Args:
-            preds (list): Predictions.
-            visualization (list[np.ndarray]): Pictures.
-            return_datasample (bool): Not used.
-            **kwargs: Not used.
-
-        Returns:
-            dict[str, list]: ``predictions`` and ``visualization``.
-        """
+        """Returns predictions and pictures in the form of MMEngine's inferencers."""
         return dict(predictions=preds, visualization=visualization)
 
     def _run(
@@ -283,7 +259,6 @@ class XPLInferencer(BaseInferencer):
     def _describe(
         self, pair: AVInput, sample: AVDataSample, localizer: str, threshold: float
     ) -> dict[str, Any]:
-        """Returns the dict of a prediction."""
         prob = choose_map(sample, localizer)
         return dict(
             sample_id=pair.sample_id,
@@ -294,5 +269,4 @@ class XPLInferencer(BaseInferencer):
         )
 
     def _init_pipeline(self, cfg: Any) -> Compose:
-        """Builds the test pipeline."""
         return Compose(build_steps(clip_pipeline(cfg)))

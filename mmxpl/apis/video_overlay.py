@@ -41,14 +41,9 @@ class MapSmoother:
         self._time = 0.0
 
     def __call__(self, prob: Tensor, time: float) -> Tensor:
-        """Updates the average.
+        """Returns the average with a map of any shape.
 
-        Args:
-            prob (Tensor): Map of any shape.
-            time (float): Its time in seconds, not before that of the last call.
-
-        Returns:
-            Tensor: The average, of the same shape and range.
+        ``time`` is that of the map in seconds, not before that of the last call.
         """
         if self._mean is None or self.tau == 0:
             self._mean = prob
@@ -100,15 +95,7 @@ class OverlaidFrame(NamedTuple):
 def overlaid_frames(
     inferencer: XPLInferencer, source: str, options: OverlayOptions
 ) -> Iterator[OverlaidFrame]:
-    """Decodes, predicts and draws a video, each frame when it is needed.
-
-    Args:
-        inferencer (XPLInferencer): The model.
-        source (str): Video file.
-        options (OverlayOptions): Settings.
-
-    Yields:
-        OverlaidFrame: Every frame of the video.
+    """Decodes, predicts and draws every frame of a video when it is needed.
 
     Raises:
         DataError: If the video cannot be read or has no sound.
@@ -177,13 +164,7 @@ def overlay_video(
 
 
 def video_seconds(source: str) -> float | None:
-    """Returns the length of a video.
-
-    Args:
-        source (str): Video file.
-
-    Returns:
-        float | None: Seconds; None if the file does not say.
+    """Returns the length of a video in seconds; None if the file does not say.
 
     Raises:
         DataError: If the file cannot be read.
