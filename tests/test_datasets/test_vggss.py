@@ -65,7 +65,7 @@ def test_an_unlabeled_set_needs_no_annotation_file(spoilable_world):
         ('[3]', 'item 0 must be an object'),
         ('[{"class": "a", "bbox": []}]', "item 0, field 'file'"),
         ('[{"file": 7, "class": "a", "bbox": []}]', "item 0, field 'file'"),
-        ('[{"file": "a", "class": 7, "bbox": []}]', "item 0, field 'class'"),
+        ('[{"file": "a", "class": 7, "bbox": []}]', r"item 0 \('a'\), field 'class'"),
         ('[{"file": "a", "class": "b"}]', r"item 0 \('a'\), field 'bbox'"),
         ('[{"file": "a", "bbox": [[0, 0, NaN, 1]]}]', r"field 'bbox'\[0\] holds NaN"),
         (
