@@ -58,10 +58,8 @@ def warp(images: Tensor, theta: Tensor) -> Tensor:
     Returns:
         Tensor: (B, C, H, W). Outside the input its border is repeated.
     """
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(
-        images, grid.to(images), padding_mode='border', align_corners=False
-    )
+    grid = _sampling_grid(theta, images.shape[2:]).to(images)
+    return F.grid_sample(images, grid, padding_mode='border', align_corners=False)
 
 
 def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
@@ -74,8 +72,29 @@ def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: (B, h, w) bool.
     """
-    grid = F.affine_grid(theta, [len(theta), 1, *size], align_corners=False)
-    return (grid.abs() <= 1).all(dim=-1)
+    return (_sampling_grid(theta, size).abs() <= 1).all(dim=-1)
+
+
+def _sampling_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
+    """Finds where each pixel of the output of an affine lies in its input.
+
+    It equals ``affine_grid`` of PyTorch, which multiplies matrices: on the CPU that
+    takes as long as the interpolation itself.
+
+    Args:
+        theta (Tensor): (B, 2, 3), output to input coordinates.
+        size (Sequence[int]): Height and width of the output.
+
+    Returns:
+        Tensor: (B, h, w, 2), x and y in [-1, 1] within the frame.
+    """
+    grid = theta.new_empty(len(theta), *size, 2)
+    # centres of the rows and of the columns
+    y, x = ((2 * torch.arange(n, device=theta.device) + 1) / n - 1 for n in size)
+    for axis, (from_x, from_y, shift) in enumerate(theta.permute(1, 2, 0)[..., None]):
+        across, down = from_x * x + shift, from_y * y
+        torch.add(across[:, None], down[:, :, None], out=grid[..., axis])
+    return grid
 
 
 def rasterize_boxes(boxes: Boxes, size: int = 224) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmxpl.models.data_preprocessors import (
+    Augmentation,
     AVDataPreprocessor,
     PreparedInputs,
     sample_draws,
@@ -87,6 +88,25 @@ def test_image_and_targets_move_by_one_affine():
     assert moved >= 3
 
 
+def test_colours_change_one_after_the_other():
+    """Saturation about the grey of a pixel, contrast about the mean, brightness."""
+    images = 255 * torch.rand(3, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    draws = torch.from_numpy(sample_draws(0, 0, range(3), 8))
+    settings = dict(brightness=0.2, contrast=0.4, saturation=0.6)
+    got = Augmentation(**settings).recolour(images, draws)
+    for image, draw, changed in zip(images, draws, got, strict=True):
+        bright, contrast, colour = (
+            1 + strength * (2 * draw[5 + k].item() - 1)
+            for k, strength in enumerate(settings.values())
+        )
+        grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+        expected = grey + colour * (image - grey)
+        expected = grey.mean() + contrast * (expected - grey.mean())
+        expected = (bright * expected).clamp(0, 255)
+        torch.testing.assert_close(changed, expected, atol=1e-3, rtol=1e-5)
+    assert (got == 255).any()
+
+
 def test_views_depend_on_the_clip_and_the_step_not_on_the_place():
     batch, whole, parts = tiny_batch(2, 4), make(), make()
     split = [
@@ -124,8 +144,6 @@ def test_draws_are_uniform_and_distinct():
 
 
 def test_the_view_never_leaves_the_frame():
-    from mmxpl.models.data_preprocessors import Augmentation
-
     draws = torch.from_numpy(sample_draws(1, 0, range(500), 8))
     theta = Augmentation(min_area=0.2, max_stretch=2).affine(draws)
     corners = torch.tensor([[x, y, 1.0] for x in (-1, 1) for y in (-1, 1)])

@@ -1,4 +1,5 @@
 import torch
+import torch.nn.functional as F
 
 from mmxpl.structures import compose_affine, invert_affine, visible_cells, warp
 
@@ -14,6 +15,15 @@ def test_crop_and_flip_show_the_right_part():
     assert small.min() >= 8
     flip = compose_affine(torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([True]))
     torch.testing.assert_close(warp(image, flip), image.flip(3))
+
+
+def test_warp_samples_where_pytorch_does_under_any_affine():
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.rand(3, 2, 3, generator=generator) - 0.5
+    images = torch.rand(3, 2, 5, 8, generator=generator)
+    grid = F.affine_grid(theta, [3, 2, 5, 8], align_corners=False)
+    expected = F.grid_sample(images, grid, padding_mode='border', align_corners=False)
+    torch.testing.assert_close(warp(images, theta), expected)
 
 
 def test_inverse_leads_back():

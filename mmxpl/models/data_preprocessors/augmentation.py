@@ -88,16 +88,17 @@ class Augmentation:
 
         ``draws`` are (B, 8) in [0, 1), of which the last three are used.
         """
-        strength = images.new_tensor(self.photometric)
+        shape, strength = images.shape, images.new_tensor(self.photometric)
         factors = 1 + strength * (2 * draws[:, 5:8] - 1)
-        bright, contrast, colour = factors.view(-1, 3, 1, 1, 1).unbind(dim=1)
+        bright, contrast, colour = factors.view(-1, 3, 1, 1).unbind(dim=1)
         # luma of ITU-R BT.601
-        luma = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-        grey = (images * luma).sum(dim=1, keepdim=True)
-        mean = grey.mean(dim=(2, 3), keepdim=True)
-        images = grey + colour * (images - grey)
-        images = mean + contrast * (images - mean)
-        return (bright * images).clamp(0, 255)
+        luma = images.new_tensor([0.299, 0.587, 0.114])
+        mean = (images.mean(dim=(2, 3)) @ luma).view(-1, 1, 1)
+        # saturation mixes with the pixel's grey, contrast with the mean grey
+        mix = colour * torch.eye(3, device=luma.device) + (1 - colour) * luma
+        shift = bright * (1 - contrast) * mean
+        images = torch.baddbmm(shift, bright * contrast * mix, images.flatten(2))
+        return images.clamp_(0, 255).view(shape)
 
 
 class AudioAugmentation:

@@ -110,7 +110,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         inputs = PreparedInputs()
         if 'img' in raw:
             images = raw.pop('img').flip(1).float()
-            inputs['img'] = (images - self.mean) / self.std
+            inputs['img'] = images.sub_(self.mean).div_(self.std)
         if 'audio' in raw:
             inputs['audio'] = raw['audio']
             for name, front_end in self.audio.items():
@@ -157,9 +157,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
                 )
             for name, value in inputs.items():
                 if name == 'img':
-                    images = value * self.std + self.mean
+                    images = torch.addcmul(self.mean, value, self.std)
                     images = self.augmentation.recolour(images, of_frame)
-                    inputs[name] = warp((images - self.mean) / self.std, theta)
+                    inputs[name] = warp(images.sub_(self.mean).div_(self.std), theta)
                 elif '.visual.' in name:
                     inputs[name] = self.augmentation.view(value, theta)
             _warp_targets(samples, theta)
