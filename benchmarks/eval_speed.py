@@ -1,11 +1,11 @@
 """Speed and memory of the evaluator against one that works sample by sample.
 
-The baseline follows the formula as the public scripts do: for each sample and each of
-three rules (median >=, median >, adaptive) one full sort, a float mask, and float sums
-for CIoU. Both get the same maps of 224x224 in turns, a block at a time, and must give
-the same CIoU; drawing the ground truth is timed for neither. On a busy machine the
-ratio of CPU times is the steadier one; it counts all threads, so it says nothing about
-the second core.
+The baseline follows the formula as the public scripts do: each sample's map is resized,
+then for each of three rules (median >=, median >, adaptive) there is one full sort, a
+float mask, and float sums for CIoU. Both get the same maps of 14x14 in turns, a block at
+a time, and must give the same CIoU; drawing the ground truth is timed for neither. On a
+busy machine the ratio of CPU times is the steadier one; it counts all threads, so that
+of several says nothing about the speed.
 """
 
 import argparse
@@ -27,15 +27,22 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--num', type=int, default=5158, help='maps (default: 5158)')
     parser.add_argument('--block', type=int, default=32, help='maps in turn')
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
+    parser.add_argument('--threads', type=int, default=1, help='CPU threads')
     return parser.parse_args()
 
 
-def score_one_by_one(maps: np.ndarray, gt_maps: np.ndarray) -> np.ndarray:
-    """CIoU (N, 3) of maps (N, S, S), one sample and one rule at a time."""
+def resize(coarse: torch.Tensor) -> torch.Tensor:
+    """Resizes a map (h, w) as EZ-VSL's test does."""
+    return F.interpolate(
+        coarse[None, None], (SIZE, SIZE), mode='bilinear', align_corners=True
+    )[0, 0]
+
+
+def score_one_by_one(maps: torch.Tensor, gt_maps: np.ndarray) -> np.ndarray:
+    """CIoU (N, 3) of maps (N, h, w), one sample and one rule at a time."""
     rows = []
-    for pred, gt in zip(maps, gt_maps, strict=True):
-        row = []
+    for coarse, gt in zip(maps, gt_maps, strict=True):
+        pred, row = resize(coarse).numpy(), []
         for rule in RULES:
             count = int((gt != 0).sum()) if rule == 'adaptive' else pred.size // 2
             level = np.sort(pred.flatten())[pred.size - count]
@@ -47,15 +54,16 @@ def score_one_by_one(maps: np.ndarray, gt_maps: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def make_block(rng: np.random.Generator, count: int) -> tuple[np.ndarray, torch.Tensor]:
-    """Smooth maps (N, S, S) float32 and boxes drawn as (N, S, S)."""
-    coarse = torch.from_numpy(rng.random((count, 1, 14, 14), dtype=np.float32))
-    maps = F.interpolate(coarse, (SIZE, SIZE), mode='bilinear', align_corners=True)
+def make_block(
+    rng: np.random.Generator, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maps (N, 14, 14) and boxes drawn as (N, S, S)."""
+    maps = torch.from_numpy(rng.random((count, 14, 14), dtype=np.float32))
     corners = np.sort(rng.random((count, 2, 2)), axis=1).reshape(count, 1, 4)
     gt_maps = torch.stack(
         [rasterize_boxes(box + [0, 0, 0.01, 0.01]) for box in corners]
     )
-    return maps[:, 0].numpy(), gt_maps
+    return maps, gt_maps
 
 
 def peak_memory() -> float:
@@ -63,12 +71,12 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def time_both(maps: np.ndarray, gt_maps: torch.Tensor) -> list[tuple[float, float]]:
+def time_both(maps: torch.Tensor, gt_maps: torch.Tensor) -> list[tuple[float, float]]:
     """Wall and CPU seconds of the baseline, then of the evaluator, on one block."""
-    double, tensor, clocks, found = gt_maps.double().numpy(), torch.tensor(maps), [], []
+    double, clocks, found = gt_maps.double().numpy(), [], []
     for run in (
         lambda: score_one_by_one(maps, double),
-        lambda: score_maps(tensor, GroundTruth(gt_maps), RULES).numpy(),
+        lambda: score_maps(maps, GroundTruth(gt_maps), RULES).numpy(),
     ):
         wall, cpu = time.perf_counter(), time.process_time()
         found.append(run())
@@ -88,7 +96,7 @@ def main() -> None:
         clocks = time_both(*make_block(rng, count))
         seconds.append(np.array(clocks) / count)
         peaks.append(peak_memory())
-    print(f'{args.num} maps of {SIZE}x{SIZE}, 3 rules, {args.threads} threads')
+    print(f'{args.num} maps of 14x14 to {SIZE}x{SIZE}, 3 rules, {args.threads} threads')
     medians = 1000 * np.median(seconds, axis=0)
     ratios = np.median([slow / fast for slow, fast in seconds], axis=0)
     for k, clock in enumerate(('wall', 'CPU')):
@@ -96,7 +104,7 @@ def main() -> None:
             f'{clock} time: one by one {medians[0, k]:.3f} ms a map, mmxpl '
             f'{medians[1, k]:.3f} ms a map, ratio {ratios[k]:.1f}'
         )
-    print(f'(medians over blocks of {args.block}; goal: ratio >= 5 on 2 cores)')
+    print(f'(medians over blocks of {args.block}; goal: ratio >= 8)')
     print(
         f'peak memory: {peaks[0]:.0f} MiB after one block, {peaks[-1]:.0f} at the end'
     )
