@@ -2,10 +2,10 @@
 
 The baseline follows the formula as the public scripts do: each sample's map is resized,
 then for each of three rules (median >=, median >, adaptive) there is one full sort, a
-float mask, and float sums for CIoU. Both get the same maps of 14x14 in turns, a block at
-a time, and must give the same CIoU; drawing the ground truth is timed for neither. On a
-busy machine the ratio of CPU times is the steadier one; it counts all threads, so that
-of several says nothing about the speed.
+float mask, and float sums for CIoU. Both get the same maps of 14x14 in turns, a block
+at a time, and must give the same CIoU; drawing the ground truth is timed for neither.
+On a busy machine the ratio of CPU times is the steadier one; it counts all threads, so
+that of several says nothing about the speed.
 """
 
 import argparse
