@@ -96,11 +96,9 @@ class VideoOutput:
         publish(self._draft, self.path)
 
     def write(self, picture: np.ndarray, pts: int) -> None:
-        """Writes one picture, and the sound up to its time.
+        """Writes one picture, RGB uint8 (H, W, 3), and the sound up to its time.
 
-        Args:
-            picture (np.ndarray): RGB uint8 (H, W, 3).
-            pts (int): Presentation time in units of the source's video stream.
+        ``pts`` is its presentation time in units of the source's video stream.
         """
         av = import_av()
         height, width = self._video.height, self._video.width
@@ -161,7 +159,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def _begin(packet: Any) -> float:
-    """Returns the time at which a packet begins, in seconds."""
+    """Returns the time in seconds at which a packet begins."""
     time = packet.pts if packet.dts is None else packet.dts
     return float(time * packet.time_base)
 

@@ -148,24 +148,13 @@ class AVDataset(BaseDataset):
 
     @abstractmethod
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Lists the clips that are used without an id list.
-
-        Args:
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
-
-        Returns:
-            list[str]: Their ids.
-        """
+        """Lists the clips that are used without an id list."""
 
     @abstractmethod
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
         """Finds frame and sound of clips.
-
-        Args:
-            clips (Sequence[Clip]): The clips.
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             tuple[dict, dict]: Paths of frame and sound by id of the clips that have
@@ -174,9 +163,6 @@ class AVDataset(BaseDataset):
 
     def frame_times(self, annotations: dict[str, dict]) -> Mapping[str, float]:
         """Returns the times of the frames on the clock of the sounds.
-
-        Args:
-            annotations (dict[str, dict]): Result of :meth:`read_annotations`.
 
         Returns:
             Mapping[str, float]: Seconds from the first sample of the sound, by id of
@@ -205,20 +191,13 @@ class AVDataset(BaseDataset):
         """Lists the clips asked for, without checking whether they are complete.
 
         Reads lists and, without a list, annotations or the folder of frames, but no
-        media file.
-
-        Returns:
-            list[str]: Their ids; for a pair that does not sound, those of the clips of
-            frame and sound.
+        media file. Names both clips of a pair that does not sound.
         """
         clips = self._select_clips({} if self.id_lists else self.read_annotations())
         return list(dict.fromkeys(i for c in clips for i in (c.frame_id, c.audio_id)))
 
     def load_data_list(self) -> list[dict]:
         """Makes the entries of all complete clips.
-
-        Returns:
-            list[dict]: See the class.
 
         Raises:
             DataError: If lists, annotations or files cannot be used.
@@ -277,16 +256,10 @@ class AVDataset(BaseDataset):
         return entries
 
     def prepare_data(self, idx: int) -> dict:
-        """Runs the pipeline on one clip.
-
-        Args:
-            idx (int): Index of the clip.
-
-        Returns:
-            dict: Result of the pipeline.
+        """Runs the pipeline on the clip of an index.
 
         Raises:
-            DataError: If that is None. The base class would take another clip
+            DataError: If the result is None. The base class would take another clip
                 instead, which would falsify labels and scores.
         """
         data = super().prepare_data(idx)

@@ -53,25 +53,12 @@ class Clip(NamedTuple):
 
 
 def plain_clip(sample_id: str) -> Clip:
-    """Makes the clip of a frame with its own sound.
-
-    Args:
-        sample_id (str): Id of the clip.
-
-    Returns:
-        Clip: The clip.
-    """
+    """Makes the clip of a frame with its own sound."""
     return Clip(sample_id, sample_id, sample_id)
 
 
 def read_id_list(path: str | Path) -> list[str]:
-    """Reads the ids of a txt or csv file.
-
-    Args:
-        path (str | Path): See :func:`read_clip_list`.
-
-    Returns:
-        list[str]: ``sample_id`` of its clips, in the order of the file.
+    """Reads the ids of a list, see :func:`read_clip_list`, in the order of the file.
 
     Raises:
         DataError: As :func:`read_clip_list`, or if an id occurs twice.
@@ -91,9 +78,6 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     A csv file whose first row is ``video,audio,label`` lists pairs like the extended
     test sets of SLAVC (Mo & Morgado, NeurIPS 2022): the label ``non-sounding`` means
     that nothing in the frame makes the sound, which may be another clip's.
-
-    Args:
-        path (str | Path): The file.
 
     Returns:
         list[Clip]: The clips in the order of the file; duplicates are kept.
@@ -140,12 +124,6 @@ def same_id(name: str) -> str:
     """Normalizes an id to the form in which ids are compared (Unicode NFC).
 
     macOS decomposes file names (NFD), while lists and other systems do not.
-
-    Args:
-        name (str): Id or file name.
-
-    Returns:
-        str: The id.
     """
     return name if name.isascii() else unicodedata.normalize('NFC', name)
 
@@ -174,11 +152,7 @@ def check_id(sample_id: str, where: str) -> None:
 
 
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
-    """Refuses ids that occur more than once.
-
-    Args:
-        ids (Iterable[str]): The ids.
-        source (str | Path): File that they come from, for the message.
+    """Refuses ids, of the file ``source``, that occur more than once.
 
     Raises:
         DataError: If there are any, with their number and the first five.
@@ -192,15 +166,7 @@ def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
 
 
 def name_list(ids: Iterable[str]) -> str | None:
-    """Recognizes the test lists that papers report on.
-
-    Args:
-        ids (Iterable[str]): Ids of a list, in any order.
-
-    Returns:
-        str | None: Benchmark and number of clips; None if the list is not exactly one
-        of :data:`PUBLISHED_LISTS`.
-    """
+    """Names the published test list (:data:`PUBLISHED_LISTS`) that ids are exactly."""
     return PUBLISHED_LISTS.get(hash_ids(ids))
 
 

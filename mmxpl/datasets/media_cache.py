@@ -64,7 +64,6 @@ class MediaCache:
         self._data: np.ndarray | None = None
 
     def __getstate__(self) -> dict:
-        """Omits the array."""
         return dict(folder=self.folder, settings=self.settings, _data=None)
 
     def read(self, path: str) -> Decoded:
@@ -87,13 +86,7 @@ class MediaCache:
         return np.array(self._data[entry['row']]), (height, width)
 
     def find(self, path: str) -> np.void:
-        """Finds the entry of a file and checks that the file did not change.
-
-        Args:
-            path (str): As of :meth:`read`.
-
-        Returns:
-            np.void: Its :data:`ENTRY`.
+        """Finds the :data:`ENTRY` of a file and checks that the file did not change.
 
         Raises:
             DataError: As :meth:`read`.
@@ -156,13 +149,7 @@ class MediaCache:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Reads by what a file is recognized as unchanged.
-
-    Args:
-        path (str): The file, optionally with a moment of it.
-
-    Returns:
-        tuple[int, int]: Size in bytes and time of the last change in ns.
+    """Reads by what a file is recognized as unchanged: bytes, and last change in ns.
 
     Raises:
         DataError: If there is no such file.

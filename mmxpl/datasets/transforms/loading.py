@@ -44,11 +44,7 @@ class LoadMedia(BaseTransform):
     def source(self, results: dict) -> str:
         """Names what is read for a clip, which is also its key in the cache.
 
-        Args:
-            results (dict): Entry of the clip.
-
-        Returns:
-            str: The file, with a time if that decides the values.
+        It is the file, with a time if that decides the values.
         """
         return results[self.path_key]
 
@@ -73,7 +69,6 @@ class LoadMedia(BaseTransform):
         return self.decode(source) if self.cache is None else self.cache.read(source)
 
     def __repr__(self) -> str:
-        """Formats the transform as it is built."""
         cache = (
             '' if self.cache is None else f', cache={str(self.cache.folder.parent)!r}'
         )
@@ -121,12 +116,6 @@ class LoadFrame(LoadMedia):
 
     def transform(self, results: dict) -> dict:
         """Reads the frame of a clip.
-
-        Args:
-            results (dict): Entry with the required keys.
-
-        Returns:
-            dict: ``results`` with the added keys.
 
         Raises:
             DataError: If the file is missing, empty or not an image, or if the cache
@@ -215,12 +204,6 @@ class LoadAudio(LoadMedia):
     def transform(self, results: dict) -> dict:
         """Reads the sound of a clip.
 
-        Args:
-            results (dict): Entry with the required keys.
-
-        Returns:
-            dict: ``results`` with the added key.
-
         Raises:
             DataError: If the file is missing, empty, truncated or not a sound, or if
                 the cache does not match it.
@@ -267,24 +250,11 @@ class LoadFeatures(BaseTransform):
         self.cache = FeatureCache(cache, loaders) if cache else None
 
     def sources(self, results: dict) -> dict[str, str]:
-        """Names frame and sound of a clip, which are also the keys of the caches.
-
-        Args:
-            results (dict): Entry of the clip.
-
-        Returns:
-            dict[str, str]: ``visual`` and ``sound``, see :meth:`LoadMedia.source`.
-        """
+        """Names the ``visual`` and ``sound`` of a clip by :meth:`LoadMedia.source`."""
         return dict(visual=self.frame.source(results), sound=self.audio.source(results))
 
     def transform(self, results: dict) -> dict:
         """Reads the features of a clip.
-
-        Args:
-            results (dict): Entry with the required keys.
-
-        Returns:
-            dict: ``results`` with the added keys.
 
         Raises:
             DataError: If there are none for this file and these settings.
@@ -303,6 +273,5 @@ class LoadFeatures(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        """Formats the transform as it is built."""
         cache = self.cache and str(self.cache.folder)
         return f'{type(self).__name__}({self.frame}, {self.audio}, cache={cache!r})'
