@@ -203,10 +203,10 @@ class ResultWriter:
         write_picture(picture, self._path('vis', sample_id, 'png'))
 
     def prediction(self, result: Mapping[str, Any], prob: Tensor) -> None:
-        """Writes ``preds/ID.json`` and ``maps/ID.npy``.
+        """Writes ``preds/ID.json`` and ``maps/ID.npy`` of a prediction.
 
         Args:
-            result (Mapping[str, Any]): Prediction, see :func:`describe_map`.
+            result (Mapping[str, Any]): Result of :func:`describe_map`.
             prob (Tensor): Predicted map (1, h, w).
         """
         name = result['sample_id']

@@ -44,18 +44,13 @@ def read_json(path: str | Path) -> Any:
 def parse_names(
     entry: Any, where: str, fields: tuple[str, str]
 ) -> tuple[str, str | None]:
-    """Checks id and category of a clip in a JSON file.
-
-    Args:
-        entry (Any): Expected to be an object.
-        where (str): File and index, for the message.
-        fields (tuple[str, str]): Names of the two fields.
+    """Checks id and category, of two given fields, of a clip in a JSON file.
 
     Returns:
         tuple[str, str | None]: Id as it is compared, and category if there is one.
 
     Raises:
-        DataError: If it is anything else.
+        DataError: If ``entry`` is no object, or a field is of another kind.
     """
     if not isinstance(entry, dict):
         raise DataError(f'{where} must be an object, got {type(entry).__name__}.')
@@ -73,14 +68,9 @@ def parse_names(
 
 
 def parse_boxes(value: Any, where: str) -> list[Box]:
-    """Checks the boxes of a clip in a JSON file.
+    """Checks the boxes of a clip in a JSON file, a list of ``[x1, y1, x2, y2]``.
 
-    Args:
-        value (Any): Expected to be a list of ``[x1, y1, x2, y2]``.
-        where (str): File, index and field, for the message.
-
-    Returns:
-        list[Box]: The boxes as floats; they may lie outside the frame.
+    They may lie outside the frame. ``where`` is file, index and field, for the message.
 
     Raises:
         DataError: If it is anything else, or if a coordinate is not a number.
@@ -190,12 +180,8 @@ def labels_within_frame(
 def check_rle(value: Any, where: str) -> dict:
     """Checks the form of a COCO run-length encoding without decoding it.
 
-    Args:
-        value (Any): Expected to be ``{'size': [h, w], 'counts': str | list[int]}``.
-        where (str): File, index and field, for the message.
-
-    Returns:
-        dict: The encoding, unchanged.
+    It is ``{'size': [h, w], 'counts': str | list[int]}``, and is returned unchanged;
+    ``where`` is file, index and field, for the message.
 
     Raises:
         DataError: If it is anything else or exceeds the pixel limit.
@@ -217,14 +203,10 @@ def check_rle(value: Any, where: str) -> dict:
 
 
 def decode_rle(rle: dict, where: str) -> np.ndarray:
-    """Decodes a mask, uint8 of shape (H, W), 1 on the object.
+    """Decodes a COCO run-length encoding to uint8 of shape (H, W), 1 on the object.
 
     pycocotools reads beyond its buffers if the runs do not add up to the size of the
-    mask, so this is checked first.
-
-    Args:
-        rle (dict): COCO run-length encoding.
-        where (str): Clip or file, for the message.
+    mask, so this is checked first. ``where`` is the clip or file, for the message.
 
     Raises:
         DataError: If the encoding is malformed or does not fill the mask exactly.

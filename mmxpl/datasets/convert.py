@@ -43,13 +43,7 @@ SETTINGS, FAILED = 'convert.json', 'failed.csv'
 
 @dataclass
 class BatchResult:
-    """Result of a conversion.
-
-    Args:
-        done (list[str]): Ids that are complete now, in the order given.
-        already (int): How many of them were complete before.
-        failed (dict[str, str]): Reason by id of the others.
-    """
+    """Ids that are complete now, how many were before, and the others with reasons."""
 
     done: list[str] = field(default_factory=list)
     already: int = 0

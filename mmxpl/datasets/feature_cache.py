@@ -91,9 +91,8 @@ class FeatureCache:
     def part(self, kind: str, settings: Mapping) -> MediaCache:
         """Makes the cache of one encoder, in a folder named after its settings.
 
-        Args:
-            kind (str): 'visual' or 'sound'.
-            settings (Mapping): Settings beside the loader that decide the values.
+        ``kind`` is 'visual' or 'sound'; ``settings`` are those beside the loader's that
+        decide the values.
         """
         settings = dict(loader=self.loaders[kind], **settings)
         name = f'{kind}-{digest_of(settings)}'

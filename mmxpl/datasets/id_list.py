@@ -131,9 +131,7 @@ def same_id(name: str) -> str:
 def check_id(sample_id: str, where: str) -> None:
     """Refuses an id that is not a valid file name below a folder.
 
-    Args:
-        sample_id (str): The id.
-        where (str): File and row or field, for the message.
+    ``where`` is file and row or field, for the message.
 
     Raises:
         DataError: If it leads out of the folder or holds control characters.

@@ -93,9 +93,7 @@ def decode_frame(path: str, strict: bool = False) -> np.ndarray:
 def read_media_bytes(path: str, what: str) -> bytearray:
     """Reads an image file, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
 
-    Args:
-        path (str): Image file.
-        what (str): Kind of image for the message, 'frame' or 'mask'.
+    ``what`` is the kind of image for messages, 'frame' or 'mask'.
 
     Raises:
         DataError: If it is missing, empty, or no regular file.

@@ -92,14 +92,9 @@ def scan_jpeg(data: bytes | bytearray) -> Jpeg | None:
 def is_damaged(data: bytes, jpeg: Jpeg, strict: bool = False) -> bool:
     """Tells whether the samples of a JPEG that decodes are damaged.
 
-    Without ``strict``, finds baseline files whose samples end before their bytes do.
-    Overwritten bytes that are valid codes of as many samples are not found.
-
-    Args:
-        data (bytes): Content of the file.
-        jpeg (Jpeg): Result of :func:`scan_jpeg`.
-        strict (bool): Whether files that libjpeg warns about count as damaged; needs
-            the package simplejpeg and has no effect without it.
+    Finds baseline files whose samples end before their bytes do; with ``strict``, also
+    those that libjpeg warns about, if the package simplejpeg is installed. Overwritten
+    bytes that are valid codes of as many samples are not found.
     """
     if strict and _first_warning(data[: jpeg.end + 2]).startswith(_DAMAGE):
         return True

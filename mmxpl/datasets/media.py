@@ -20,14 +20,9 @@ REMEDY = 'Restore the file or name another; if a list of clips has its id, take 
 
 
 def check_regular(path: str, what: str) -> int:
-    """Refuses pipes and devices, from which reading may never end.
+    """Returns the size of a file in bytes; refuses what is missing, a pipe or a device.
 
-    Args:
-        path (str): The file.
-        what (str): Kind of file for the message: 'frame', 'sound' or 'file'.
-
-    Returns:
-        int: Its size in bytes.
+    Reading from those may never end. ``what`` is the kind of file for the message.
 
     Raises:
         DataError: If it is missing or not a regular file.
@@ -46,11 +41,7 @@ def check_regular(path: str, what: str) -> int:
 def check_pixels(path: str, height: int, width: int, what: str) -> None:
     """Refuses an image whose size would take gigabytes.
 
-    Args:
-        path (str): The file.
-        height (int): Height in pixels.
-        width (int): Width in pixels.
-        what (str): Kind of image for the message: 'picture', 'frame' or 'mask'.
+    ``what`` is its kind for the message: 'picture', 'frame' or 'mask'.
 
     Raises:
         DataError: If there are more than :data:`MAX_PIXELS`, or none.
@@ -142,15 +133,9 @@ def existing_paths(paths: Iterable[str]) -> dict[str, str]:
 
 
 def path_inside(folder: str, path: object, where: str) -> str:
-    """Joins a path from an annotation file to its folder.
+    """Joins a path from an annotation file to its folder; '' is the working directory.
 
-    Args:
-        folder (str): The folder; '' is the working directory.
-        path (object): Expected to be a path below it.
-        where (str): File, index and field, for the message.
-
-    Returns:
-        str: The joined, normalised path.
+    ``where`` is file, index and field, for the message.
 
     Raises:
         DataError: If it is not a path or leads out of the folder.

@@ -108,14 +108,11 @@ def _rank(seed: int, name: str) -> tuple[bytes, str]:
 
 
 def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
-    """Refuses parts of the data that share clips.
+    """Refuses parts of the data, ids by name, that share clips.
 
     Scores would be too good if labeled clips were also unlabeled, in a second labeled
     list or evaluated, if unlabeled clips were evaluated, or if validation clips were
     tested on.
-
-    Args:
-        named_ids (Mapping[str, Sequence[str]]): Ids of each part.
 
     Raises:
         DataError: If two parts share ids, with the parts, the number of ids and the
@@ -139,13 +136,7 @@ def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
 
 @dataclass(frozen=True)
 class ClipList:
-    """List of clips of a split.
-
-    Args:
-        path (str): The file.
-        split (str): 'train', 'val' or 'test'.
-        clips (Sequence[Clip]): Its lines, possibly with duplicates.
-    """
+    """List of clips, possibly with duplicates, of a split, 'train', 'val' or 'test'."""
 
     path: str
     split: str
@@ -210,10 +201,8 @@ def check_contents(
 ) -> dict[str, list[list[str]]]:
     """Finds files of the same content that are used in two splits.
 
-    Args:
-        lists (Sequence[ClipList]): The lists.
-        groups (Iterable[Sequence[str]]): ``sample_id`` of clips that share the content
-            of their frame, or of their sound.
+    ``groups`` are the ``sample_id`` of clips that share the content of their frame, or
+    of their sound.
 
     Returns:
         dict[str, list[list[str]]]: Groups with clips in both splits, by pair of given

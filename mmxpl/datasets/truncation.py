@@ -38,9 +38,6 @@ class Shortfall(NamedTuple):
 def container_shortfall(file: BinaryIO) -> Shortfall | None:
     """Checks whether an MP4, MOV, Matroska, WebM or AVI file is truncated.
 
-    Args:
-        file (BinaryIO): The file at its start.
-
     Returns:
         Shortfall | None: Lengths in bytes; None if the file is complete or its
         container names no length, as MPEG-TS and live recordings.
@@ -62,9 +59,6 @@ def container_shortfall(file: BinaryIO) -> Shortfall | None:
 
 def sound_shortfall(file: BinaryIO) -> Shortfall | None:
     """Checks whether a WAV, RF64, W64, AIFF, AU, MP3, FLAC or Ogg file is truncated.
-
-    Args:
-        file (BinaryIO): The file at its start.
 
     Returns:
         Shortfall | None: The lengths; None if the sound is complete, names no length,
@@ -98,13 +92,7 @@ def sound_shortfall(file: BinaryIO) -> Shortfall | None:
 
 
 class FlacFacts(NamedTuple):
-    """Length of a FLAC file.
-
-    Attributes:
-        rate (int): Samples per second.
-        promised (int): Samples by the header; 0 if it names no length.
-        stored (int): Samples by the number of the last frame.
-    """
+    """Rate in Hz, samples by the header (0 if it names none), and samples stored."""
 
     rate: int
     promised: int

@@ -167,12 +167,6 @@ def ground_truth_boxes(sample: AVDataSample) -> np.ndarray:
 
 
 def sample_ciou(prob: Tensor, gt_map: Tensor, rule: str) -> float:
-    """Computes the CIoU, in [0, 1], of one map as the evaluation does.
-
-    Args:
-        prob (Tensor): Map of shape (1, h, w) in [0, 1].
-        gt_map (Tensor): Ground truth of shape (S, S) in [0, 1].
-        rule (str): Name of the threshold rule.
-    """
+    """Computes the CIoU, in [0, 1], of a map (1, h, w) as the evaluation does."""
     gt = GroundTruth(gt_map.detach().cpu()[None])
     return score_maps(prob.detach().cpu(), gt, [rule]).item()

@@ -23,12 +23,9 @@ REFERENCE_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)), (0, (1, 3)))
 
 
 def new_figure(width: float, height: float, **kwargs) -> 'Figure':
-    """Makes a matplotlib figure that needs no window system and no global state.
+    """Makes a matplotlib figure, in inches, without window system and global state.
 
-    Args:
-        width (float): In inches.
-        height (float): In inches.
-        **kwargs: Further arguments of ``matplotlib.figure.Figure``, such as ``dpi``.
+    ``kwargs`` are further arguments of ``matplotlib.figure.Figure``, such as ``dpi``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -87,15 +87,10 @@ def overlay_heatmap(
 
 
 def draw_level(picture: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Draws the line along which a map has one value, in white.
+    """Draws the line along which a map (H, W) has the value ``level``, in white.
 
     The distance of a pixel from the line is, to first order, the difference in
     value over the slope; pixels fade out over the last pixel of that distance.
-
-    Args:
-        picture (np.ndarray): The picture.
-        values (np.ndarray): The map, float of shape (H, W).
-        level (float): The value.
     """
     slope = np.hypot(*np.gradient(values))
     height = np.abs(values - level)
@@ -160,12 +155,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_boxes(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Draws boxes with a dark rim, visible on any background.
-
-    Args:
-        picture (np.ndarray): The picture.
-        boxes (np.ndarray): (N, 4), x1 y1 x2 y2 normalised to [0, 1].
-    """
+    """Draws boxes, (N, 4) x1 y1 x2 y2 in [0, 1], visible on any background."""
     picture = picture.copy()
     height, width = picture.shape[:2]
     scale = np.array([width, height, width, height])

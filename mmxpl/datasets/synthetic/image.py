@@ -137,11 +137,6 @@ def paint(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.n
 
     The image does not depend on which object sounds.
 
-    Args:
-        layout (Layout): The objects.
-        config (WorldConfig): Size, clutter and jitter.
-        rng (np.random.Generator): Source of randomness.
-
     Returns:
         np.ndarray: uint8 of shape (size, size, 3), B, G, R.
     """

@@ -225,9 +225,7 @@ class Layout:
 def visible_masks(objects, size: int) -> np.ndarray:
     """Finds the pixels of each object that no object in front of it hides.
 
-    Args:
-        objects (Sequence[PlacedObject]): From back to front.
-        size (int): Side of the grid in pixels.
+    ``objects`` are from back to front.
 
     Returns:
         np.ndarray: bool of shape (N, size, size).

@@ -329,12 +329,7 @@ def make_sound(
 ) -> np.ndarray:
     """Synthesizes one sound of a class, with its own pitch, tempo and timing.
 
-    Args:
-        voice (Voice): Voice of the class.
-        samples (int): Number of samples.
-        sample_rate (int): Sample rate in Hz.
-        rng (np.random.Generator): Source of the within-class variety.
-        jitter (float): Strength of the variety of pitch and tempo.
+    ``jitter`` is the strength of the variety of pitch and tempo.
 
     Returns:
         np.ndarray: float64 of shape (samples,), of root mean square 1.
@@ -353,11 +348,6 @@ def record(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.
     """Mixes the sounding objects with background noise, in a room.
 
     Neither size nor position of an object changes its sound.
-
-    Args:
-        layout (Layout): The frame.
-        config (WorldConfig): Sample rate, duration, SNR and jitter.
-        rng (np.random.Generator): Source of randomness.
 
     Returns:
         np.ndarray: int16 of shape (samples,), mono.

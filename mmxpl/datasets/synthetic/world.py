@@ -54,14 +54,7 @@ def write_world(
 ) -> bool:
     """Writes a world, see :mod:`mmxpl.datasets.synthetic`, unless it is there already.
 
-    Args:
-        root (str | Path): Folder to write.
-        config (WorldConfig): Settings.
-        workers (int): Number of processes; the files do not depend on it.
-        progress (bool): Whether to show a progress bar.
-
-    Returns:
-        bool: True if the world was written, False if it was there.
+    Args and results are those of :func:`write_folder`.
 
     Raises:
         DataError: If ``root`` holds something else, or this world incompletely.
@@ -99,13 +92,7 @@ def unheard_classes(config: WorldConfig) -> list[str]:
 
 
 def make_clip(config: WorldConfig, split: str, index: int) -> GeneratedClip:
-    """Makes one clip; it depends on nothing but the arguments.
-
-    Args:
-        config (WorldConfig): Settings.
-        split (str): One of ``SPLITS``.
-        index (int): Number of the clip within the split.
-    """
+    """Makes the clip of a split and a number from the arguments alone."""
     layout = clip_layout(config, split, index)
     return GeneratedClip(
         image=paint(layout, config, _clip_rng(config, split, index, 1)),
