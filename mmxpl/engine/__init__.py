@@ -1,41 +1,10 @@
 """Hooks, loops and wrappers for the runner."""
 
-from .dist import CPUDistributedDataParallel
-from .hooks import (
-    AreaCalibrationHook,
-    CrossPseudoLabelHook,
-    DataLeakHook,
-    EncoderInputHook,
-    InvalidLossHook,
-    LocalizationVisualizationHook,
-    PseudoLabelMonitorHook,
-    PseudoLabelStripHook,
+from .dist import CPUDistributedDataParallel  # noqa: F401
+from .hooks import *  # noqa: F403
+from .optim import (  # noqa: F401
+    AmpOptimWrapper,
+    ShortWarmupLR,
+    TrainableOptimWrapperConstructor,
 )
-from .optim import AmpOptimWrapper, ShortWarmupLR, TrainableOptimWrapperConstructor
-from .resume import (
-    AtomicCheckpointHook,
-    CheckpointGuardHook,
-    PreemptionHook,
-    ResumableTrainLoop,
-    RunStateHook,
-)
-
-__all__ = [
-    'AmpOptimWrapper',
-    'AreaCalibrationHook',
-    'AtomicCheckpointHook',
-    'CPUDistributedDataParallel',
-    'CheckpointGuardHook',
-    'CrossPseudoLabelHook',
-    'DataLeakHook',
-    'EncoderInputHook',
-    'InvalidLossHook',
-    'LocalizationVisualizationHook',
-    'PreemptionHook',
-    'PseudoLabelMonitorHook',
-    'PseudoLabelStripHook',
-    'ResumableTrainLoop',
-    'RunStateHook',
-    'ShortWarmupLR',
-    'TrainableOptimWrapperConstructor',
-]
+from .resume import *  # noqa: F403

@@ -11,42 +11,8 @@ if find_spec('mmpretrain') is not None:
 
 import mmdet.models  # noqa: E402, F401  (registers the backbones)
 
-from .data_preprocessors import AVDataPreprocessor, LogMel, LogSpectrogram  # noqa: E402
-from .encoders import (  # noqa: E402
-    EfficientNetLite,
-    HFAudioEncoder,
-    HFVisionBackbone,
-    SpectrogramEncoder,
-    TimmBackbone,
-    VGGishEncoder,
-    YAMNet,
-)
-from .localizers import AVLocalizer  # noqa: E402
-from .losses import (  # noqa: E402
-    FNACLoss,
-    LVSLoss,
-    MapBCELoss,
-    MaxMILContrastiveLoss,
-    SLAVCLoss,
-)
-from .semi import XPL  # noqa: E402
-
-__all__ = [
-    'XPL',
-    'AVDataPreprocessor',
-    'AVLocalizer',
-    'EfficientNetLite',
-    'FNACLoss',
-    'HFAudioEncoder',
-    'HFVisionBackbone',
-    'LVSLoss',
-    'LogMel',
-    'LogSpectrogram',
-    'MapBCELoss',
-    'MaxMILContrastiveLoss',
-    'SLAVCLoss',
-    'SpectrogramEncoder',
-    'TimmBackbone',
-    'VGGishEncoder',
-    'YAMNet',
-]
+from .data_preprocessors import *  # noqa: E402, F403
+from .encoders import *  # noqa: E402, F403
+from .localizers import *  # noqa: E402, F403
+from .losses import *  # noqa: E402, F403
+from .semi import *  # noqa: E402, F403

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmxpl.comparison import Cell, launch, score_cell, share_warm_start, train_cell
+from mmxpl.comparison import Cell, launch
+from mmxpl.comparison.cells import score_cell, share_warm_start, train_cell
 from mmxpl.utils.errors import DataError
 
 CELL = Cell('xpl', 0.05, 3)

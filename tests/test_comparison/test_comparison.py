@@ -7,19 +7,11 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmxpl.comparison import (
-    REFERENCES,
-    SCORES,
-    Cell,
-    Comparison,
-    choose_threshold,
-    find_method,
-    split_options,
-    warm_up_epochs,
-    with_chosen,
-    write_report,
-)
+from mmxpl.comparison import Cell, Comparison, find_method, split_options, write_report
 from mmxpl.comparison import comparison as module
+from mmxpl.comparison.comparison import choose_threshold, with_chosen
+from mmxpl.comparison.methods import warm_up_epochs
+from mmxpl.comparison.tables import REFERENCES, SCORES
 from mmxpl.evaluation.functional import SWEEP
 
 MODELS = ('a', 'b', 'ens')

@@ -5,7 +5,12 @@ import json
 
 import pytest
 
-from mmxpl.comparison import draw_curves, draw_efficiency, read_curves, write_curves
+from mmxpl.comparison.figures import (
+    draw_curves,
+    draw_efficiency,
+    read_curves,
+    write_curves,
+)
 from mmxpl.comparison.tables import SCORES
 
 LOSS, SCORE = 'a.loss_supervised', 'ens/CIoU@0.5_adaptive'

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mmxpl.comparison import (
+from mmxpl.comparison import find_method
+from mmxpl.comparison.methods import (
     find_lenders,
-    find_method,
     options_of,
     settings_of,
     warm_up_epochs,

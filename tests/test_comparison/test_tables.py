@@ -4,9 +4,9 @@ import statistics
 
 import pytest
 
-from mmxpl.comparison import (
+from mmxpl.comparison import Cell
+from mmxpl.comparison.tables import (
     SCORES,
-    Cell,
     mean_and_std,
     paired_differences,
     score_table,
