@@ -214,8 +214,9 @@ def _program(job, fds):
     finally:
         threading._shutdown()
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:  # the program may have done so
+                stream.flush()
         os._exit(code)
 
 

@@ -5,15 +5,16 @@ import multiprocessing
 import os
 import runpy
 import shlex
-import subprocess
+import signal
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -59,11 +60,12 @@ def launch(
 ) -> None:
     """Runs a Python command and appends its output to the file ``log``.
 
-    A script runs in a fork of a process that has imported what it needs, which saves
-    seconds; anything else runs in an interpreter of its own.
+    It runs in a fork of a process that has imported what it needs, which saves seconds,
+    and ends with this process.
 
     Args:
-        command (list[str]): Arguments of the interpreter.
+        command (list[str]): Arguments of the interpreter: a script, or ``-m`` and a
+            module, with their arguments.
         log (Path): The file.
         env (Mapping[str, str]): Environment variables added to this process's.
         name (str): Name on the console.
@@ -79,8 +81,13 @@ def launch(
     paths = [str(_ROOT), os.environ.get('PYTHONPATH', '')]
     path = os.pathsep.join(p for p in paths if p)
     env = {**os.environ, **env, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': path}
-    start = _start_fork if command[0].endswith('.py') else _start_interpreter
-    output, wait = start(command, env)
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(list(_PRELOADED))
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(command, env, writer))
+    process.start()
+    writer.close()
+    output = os.fdopen(os.dup(reader.fileno()), encoding='utf-8')
     with open(log, 'a', encoding='utf-8') as file, output:
         for line in output:
             file.write(line)
@@ -89,44 +96,14 @@ def launch(
             if shown and shown in line:
                 text = line.split(' - ', 3)[-1].strip()
                 print(f'[{name}] {text[:150]}', flush=True)
-    if wait():
+    process.join()
+    if process.exitcode:
         raise DataError(f'[{name}] failed, its log is {log}:\n{"".join(last)}')
 
 
-def _start_interpreter(
-    command: list[str], env: Mapping[str, str]
-) -> tuple[TextIO, Callable[[], int]]:
-    """Starts an interpreter; returns its output and a wait for its exit status."""
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return process.stdout, process.wait
-
-
-def _start_fork(
-    command: list[str], env: Mapping[str, str]
-) -> tuple[TextIO, Callable[[], int]]:
-    """Starts a script in a fork of the server that has imported its modules."""
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(_PRELOADED))
-    reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_run_script, args=(command, dict(env), writer))
-    process.start()
-    writer.close()
-
-    def wait() -> int:
-        process.join()
-        return process.exitcode
-
-    return os.fdopen(os.dup(reader.fileno()), encoding='utf-8'), wait
-
-
-def _run_script(command: list[str], env: dict[str, str], writer: Connection) -> None:
-    """Runs a script as the interpreter would, with its output to a pipe."""
+def _run(command: list[str], env: dict[str, str], writer: Connection) -> None:
+    """Runs a script or module as the interpreter would, with its output to a pipe."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)
     writer.close()
@@ -136,9 +113,19 @@ def _run_script(command: list[str], env: dict[str, str], writer: Connection) -> 
     os.environ.update(env)
     # PyTorch, imported before, has read another value of the variable
     torch.set_num_threads(int(env.get('OMP_NUM_THREADS', torch.get_num_threads())))
+    if command[0] == '-m':
+        sys.argv = command[1:]
+        runpy.run_module(command[1], run_name='__main__', alter_sys=True)
+        return
     sys.argv = command
     sys.path[0] = str(Path(command[0]).parent)
     runpy.run_path(command[0], run_name='__main__')
+
+
+def _end_with_parent() -> None:
+    """Ends this process, as a scheduler would, when its parent is no more."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def train_cell(
@@ -198,7 +185,8 @@ def train_cell(
         share_warm_start(warm_start, folder)
     command = [str(_ROOT / 'tools/train.py'), str(config), '--method', overlay]
     command += ['--work-dir', str(folder), '--resume', *(['--amp'] if amp else [])]
-    command += _as_arguments(options)
+    if options:
+        command += ['--cfg-options', *(f'{k}={_text(v)}' for k, v in options.items())]
     if processes > 1:
         run = ['-m', 'torch.distributed.run', '--standalone']
         run += [f'--nproc_per_node={processes}']
@@ -269,13 +257,6 @@ def score_cell(
     found = json.loads(newest.read_text())
     write_atomically(scores, json.dumps(found, indent=1).encode())
     return found
-
-
-def _as_arguments(options: Mapping[str, Any]) -> list[str]:
-    """Formats options as arguments of the tools."""
-    if not options:
-        return []
-    return ['--cfg-options', *(f'{k}={_text(v)}' for k, v in options.items())]
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Trains and scores the cells of a comparison, and reports the results."""
 
 import json
+import multiprocessing
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -89,7 +90,13 @@ class Comparison:
             # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
-            return {cell: futures[cell].result() for cell in cells}
+            try:
+                return {cell: futures[cell].result() for cell in cells}
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
 
     def _plan(self, cell: Cell) -> tuple[Config, dict[str, Any]]:
         """Config of a cell, and the options that make it of the config file."""

@@ -1,6 +1,9 @@
 """Cells of a comparison: finished ones are read, failed ones say why."""
 
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from mmxpl.comparison import Cell, launch
 from mmxpl.comparison.cells import score_cell, share_warm_start, train_cell
 from mmxpl.utils.errors import DataError
 
+pytestmark = pytest.mark.usefixtures('warm_spawn')
+
+ROOT = Path(__file__).resolve().parents[2]
 CELL = Cell('xpl', 0.05, 3)
 
 
@@ -61,9 +67,9 @@ def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):
 
 
 def test_launch_keeps_what_was_said_and_shows_what_is_asked_for(tmp_path, capfd):
-    log = tmp_path / 'new/log.txt'
-    code = "import os; print('loss 1'); print('score', os.environ['WHERE'])"
-    launch(['-c', code], log, dict(WHERE='here'), 'cell', shown='score')
+    log, script = tmp_path / 'new/log.txt', tmp_path / 'script.py'
+    script.write_text("import os; print('loss 1'); print('score', os.environ['WHERE'])")
+    launch([str(script)], log, dict(WHERE='here'), 'cell', shown='score')
     assert log.read_text() == 'loss 1\nscore here\n'
     shown = capfd.readouterr().out
     assert '[cell] score here' in shown
@@ -71,9 +77,10 @@ def test_launch_keeps_what_was_said_and_shows_what_is_asked_for(tmp_path, capfd)
 
 
 def test_a_failed_command_shows_its_last_words(tmp_path):
-    log = tmp_path / 'log.txt'
+    log, script = tmp_path / 'log.txt', tmp_path / 'script.py'
+    script.write_text("raise SystemExit('it broke')")
     with pytest.raises(DataError, match=r'\[cell\] failed.*log\.txt(.|\n)*it broke'):
-        launch(['-c', "raise SystemExit('it broke')"], log, {}, 'cell')
+        launch([str(script)], log, {}, 'cell')
 
 
 def test_a_script_runs_in_a_fork_as_in_an_interpreter(tmp_path):
@@ -91,6 +98,44 @@ def test_a_script_runs_in_a_fork_as_in_an_interpreter(tmp_path):
     assert log.read_text() == "__main__ ['0', 'x y'] here 1\nto stderr\n"
     with pytest.raises(DataError, match=r'\[cell\] failed(.|\n)*to stderr'):
         launch([str(script), '3'], log, env, 'cell')
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_command_ends_with_the_comparison(warm_python, tmp_path, number):
+    script, told, log = (tmp_path / x for x in ('script.py', 'told', 'log.txt'))
+    script.write_text(
+        'import pathlib, signal, time\n'
+        'def end(number, frame):\n'
+        f"    pathlib.Path({str(told)!r}).write_text('saved')\n"
+        '    raise SystemExit(75)\n'
+        'signal.signal(signal.SIGTERM, end)\n'
+        "print('begun', flush=True)\n"
+        'time.sleep(60)\n'
+    )
+    code = (
+        'import pathlib, sys\n'
+        'from multiprocessing import spawn\n'
+        'spawn._python_exe = sys.executable.encode()\n'
+        'from mmxpl.comparison import Comparison, comparison, launch\n'
+        f'command, log = [{str(script)!r}], pathlib.Path({str(log)!r})\n'
+        'Comparison._plan = lambda self, cell: ({}, {})\n'
+        "Comparison._run = lambda *_: launch(command, log, {}, 'cell')\n"
+        "Comparison(log.parent, log, {}).run(['first', 'second'])\n"
+    )
+    with subprocess.Popen([warm_python, '-c', code], cwd=ROOT) as parent:
+        wait_for(lambda: log.exists() and log.read_text() == 'begun\n')
+        parent.send_signal(number)
+        assert parent.wait(timeout=30) != 0
+    wait_for(told.exists)
+    # the second one has not begun
+    assert log.read_text() == 'begun\n'
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
