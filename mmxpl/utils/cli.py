@@ -92,8 +92,9 @@ def add_config_options(parser: ArgumentParser) -> None:
         action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config. A key is dotted, with indices for '
-        'lists (param_scheduler.0.num_steps=20), and must exist in the config. A list '
-        'is written key="[a,b]" or key=a,b, without white space.',
+        'lists (param_scheduler.0.num_steps=20), and must be in the config or an '
+        'argument of the class that its part of the config builds. A list is written '
+        'key="[a,b]" or key=a,b, without white space.',
     )
 
 

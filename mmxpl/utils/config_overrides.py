@@ -76,10 +76,11 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
-    """Merges command-line options, whose keys must exist, into a config.
+    """Merges command-line options, whose keys must be known, into a config.
 
     MMEngine merges any key, so that a misspelt one has no effect. Here a key must exist
-    in the config or be an argument of the Runner.
+    in the config, or be an argument of the Runner or of the class that its part of the
+    config builds.
 
     Args:
         cfg (Config): the config, changed in place.
@@ -114,6 +115,8 @@ def _check_key(cfg: Config, key: str) -> None:
     for part in rest:
         children = dict(_children(node))
         if part not in children:
+            if part == rest[-1] and part in _arguments(node):
+                return
             raise _unknown(cfg, key, parent)
         node, parent = children[part], f'{parent}.{part}'
 
@@ -125,6 +128,28 @@ def _read_keys() -> set[str]:
 
     arguments = set(inspect.signature(Runner.__init__).parameters)
     return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
+
+
+def _arguments(node: Any) -> set[str]:
+    """Names the arguments of the class that a part of a config builds."""
+    kind = node.get('type') if isinstance(node, dict) else None
+    if not isinstance(kind, str):
+        return set()
+    # imports all that is registered, which only an unknown key asks for
+    from mmxpl import registry
+
+    registry.register_all_modules(init_default_scope=False)
+    names: set[str] = set()
+    registries = [
+        x for x in vars(registry).values() if isinstance(x, registry.Registry)
+    ]
+    found = next(filter(None, (x.get(kind) for x in registries)), None)
+    for part in getattr(found, '__mro__', ()):
+        parameters = inspect.signature(part.__init__).parameters
+        names.update(parameters)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return names - {'self', 'args', 'kwargs'}
 
 
 def _children(node: Any) -> Iterator[tuple[str, Any]]:

@@ -76,6 +76,30 @@ def test_nothing_lies_below_a_plain_value(cfg):
     )
 
 
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('val_evaluator.models', ['a', 'b']),  # of CIoUMetric itself
+        ('val_evaluator.n_expected', 7),  # of its parent
+        ('default_hooks.pseudo_label.momentum', 0.5),
+        ('train_dataloader.sampler.num_batches', 3),
+        ('model.backbone.base_channels', 32),  # of a class of MMDetection
+    ],
+)
+def test_an_argument_that_the_config_does_not_give_is_set(cfg, key, value):
+    cfg.val_evaluator = dict(type='CIoUMetric', rules=['median'])
+    cfg.default_hooks = dict(pseudo_label=dict(type='CrossPseudoLabelHook'))
+    cfg.train_dataloader.sampler = dict(type='CurriculumSampler')
+    cfg.model.backbone.type = 'mmdet.ResNet'
+    merge_options(cfg, {key: value})
+    node = cfg
+    for part in key.split('.'):
+        node = node[part]
+    assert node == value
+    wrong = key.replace('.', '.no_', 1) if key.count('.') == 1 else f'{key}_no'
+    assert f"unknown key '{wrong}'" in refusal(cfg, wrong)
+
+
 def test_one_wrong_key_among_good_ones_changes_nothing(cfg):
     with pytest.raises(DataError):
         merge_options(cfg, {'model.backbone.depth': 50, 'model.nonsense': 1})
