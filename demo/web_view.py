@@ -126,7 +126,7 @@ def localize_clip(inferencer: XPLInferencer, clip: str, share: float) -> Scene:
         moment = min(max(float(share), 0.0), 1.0) * frames.last_time()
         time, frame = frames.read(moment)
         with WindowReader(frames, inferencer.window) as sounds:
-            sound = sounds.around(time)
+            sound = sounds.window(time)
     return _localize(inferencer, AVInput(Path(clip).stem, frame, sound, time))
 
 

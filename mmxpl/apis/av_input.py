@@ -31,7 +31,7 @@ class SoundWindow(NamedTuple):
     duration: float
 
 
-class WindowReader:
+class WindowReader(SoundReader):
     """Reads the sound around the frames of a video, in order of time.
 
     The windows are those that training reads from the files which
@@ -46,17 +46,11 @@ class WindowReader:
     """
 
     def __init__(self, frames: FrameReader, window: SoundWindow) -> None:
-        self._sound = SoundReader(frames.path, window.sample_rate, frames.origin)
+        super().__init__(frames.path, window.sample_rate, frames.origin)
         self._count = round(window.sample_rate * window.duration)
         self._warned = False
 
-    def __enter__(self) -> 'WindowReader':
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._sound.__exit__(*error)
-
-    def around(self, time: float) -> tuple[np.ndarray, int]:
+    def window(self, time: float) -> tuple[np.ndarray, int]:
         """Reads the window around a time; parts that are not stored are silent.
 
         Args:
@@ -66,16 +60,16 @@ class WindowReader:
         Returns:
             tuple[np.ndarray, int]: Samples, float32 (T, 1) in [-1, 1], and their rate.
         """
-        wave = self._sound.around(time, self._count)
-        if not self._warned and not self._sound.stored:
+        wave = self.around(time, self._count)
+        if not self._warned and not self.stored:
             self._warned = True
             print_log(
-                f'{self._sound.path}: no sound is stored around {time:.1f} s; such '
+                f'{self.path}: no sound is stored around {time:.1f} s; such '
                 'frames are predicted with silence.',
                 logger='current',
                 level=logging.WARNING,
             )
-        return wave, self._sound.rate
+        return wave, self.rate
 
 
 @dataclass
@@ -163,11 +157,6 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
 def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
     """Checks an image and a sound, see :func:`iter_inputs`, and makes a pair of them.
-
-    Args:
-        img (str | Path | np.ndarray): The image.
-        audio (str | Path | tuple[np.ndarray, int]): The sound.
-        sample_id (str, optional): Name of the pair; by default that of the file.
 
     Raises:
         DataError: If the kind, shape or range of one is wrong.
@@ -272,11 +261,6 @@ def video_pairs(
 ) -> Iterator[tuple[float, np.ndarray, tuple[np.ndarray, int]]]:
     """Yields frames of a video with the sound around them, in constant memory.
 
-    Args:
-        path (str): Video file, in any format that FFmpeg reads.
-        every (float): Seconds between frames; 0 takes all.
-        window (SoundWindow): Length and sample rate of the sound.
-
     Yields:
         tuple[float, np.ndarray, tuple[np.ndarray, int]]: Seconds after the first
         frame; frame, uint8 (H, W, 3), BGR, upright; samples, float32 (T, 1) in
@@ -291,21 +275,17 @@ def video_pairs(
     ):
         for time, frame, due in mark_due(frames, every):
             if due:
-                yield time, frame_image(frame), sounds.around(time)
+                yield time, frame_image(frame), sounds.window(time)
 
 
 def mark_due(
     frames: Iterable[tuple[float, Any]], every: float
 ) -> Iterator[tuple[float, Any, bool]]:
-    """Marks the frames of a video that are predicted.
-
-    Args:
-        frames (Iterable[tuple[float, Any]]): Time in seconds, from 0 on, and frame.
-        every (float): Seconds between predictions; 0 marks all.
+    """Marks frames, given with their times in seconds from 0 on, to be predicted.
 
     Yields:
         tuple[float, Any, bool]: Time, frame, and whether it is the first frame at or
-        after a multiple of ``every``.
+        after a multiple of ``every`` seconds (0 marks all).
 
     Raises:
         DataError: If ``every`` is negative or not finite.

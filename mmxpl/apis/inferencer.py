@@ -210,14 +210,10 @@ class XPLInferencer(BaseInferencer):
         wait_time: float = 0,
         **kwargs,
     ) -> list[np.ndarray]:
-        """Draws maps and boxes over their frames.
+        """Draws maps and boxes over their frames, and shows the pictures if asked to.
 
-        Args:
-            inputs (Sequence[AVInput]): The pairs.
-            preds (Sequence[Mapping]): The prediction of each.
-            show (bool): Whether to show each picture in a window.
-            wait_time (float): Seconds for which a window stays; 0 waits for a key.
-            **kwargs: Not used.
+        ``wait_time`` is the time in seconds for which a window stays; 0 waits for a
+        key.
 
         Returns:
             list[np.ndarray]: RGB uint8 (H, W, 3) pictures of the frames' sizes.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,7 +109,7 @@ def overlaid_frames(
         for time, frame, due in mark_due(frames, options.every):
             image = frame_image(frame)
             if due:
-                pair = AVInput(Path(source).stem, image, sounds.around(time), time)
+                pair = AVInput(Path(source).stem, image, sounds.window(time), time)
                 sample = next(inferencer.stream([pair], return_datasamples=True))
                 prob = choose_map(sample, options.localizer)
             shown = smoother(prob, time)
@@ -153,13 +154,11 @@ def overlay_video(
         first = next(drawn)  # after this there are pictures and sound
         like = container.streams.video[0]
         with VideoOutput(target, source, like, first.picture.shape[:2]) as output:
-            item: OverlaidFrame | None = first
-            while item is not None:
+            for item in chain([first], drawn):
                 output.write(item.picture, item.pts)
                 frames, maps = frames + 1, maps + item.predicted
                 if progress is not None:
                     progress(item.time)
-                item = next(drawn, None)
     return dict(frames=frames, maps=maps, sound_copied=output.copies)
 
 

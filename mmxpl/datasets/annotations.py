@@ -84,11 +84,12 @@ def parse_boxes(value: Any, where: str) -> list[Box]:
 
 
 def _parse_box(box: Any, where: str) -> Box:
-    if not isinstance(box, list) or len(box) != 4:
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(type(value) in (int, float) for value in box)
+    ):
         raise DataError(f'{where} must be four numbers [x1, y1, x2, y2], got {box!r}.')
-    for value in box:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise DataError(f'{where} must hold four numbers, got {value!r}.')
     try:
         numbers = [float(value) for value in box]
     except OverflowError as error:  # an integer of hundreds of digits
@@ -126,13 +127,7 @@ def has_label(annotation: Mapping) -> bool:
 def labels_within_frame(
     ids: Sequence[str], annotations: Mapping[str, Mapping], source: str
 ) -> dict[str, dict]:
-    """Clips boxes to the frame and logs what changed.
-
-    Args:
-        ids (Sequence[str]): Annotated clips.
-        annotations (Mapping[str, Mapping]): ``bboxes`` (x1 y1 x2 y2, normalised,
-            possibly outside the frame) and ``mask`` by id, both optional.
-        source (str): Annotation file, for messages.
+    """Clips boxes, normalised x1 y1 x2 y2, to the frame and logs what changed.
 
     Returns:
         dict[str, dict]: ``bboxes`` and ``mask`` (or None) of each clip that has one

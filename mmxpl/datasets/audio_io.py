@@ -99,13 +99,8 @@ def excerpt_waveform(
 ) -> np.ndarray:
     """Takes an excerpt of samples in memory like :func:`read_waveform` of a file.
 
-    Args:
-        wave (np.ndarray): float32 of shape (samples, channels), at least one
-            sample, finite, nominally in [-1, 1].
-        rate (int): Samples per second of ``wave``.
-        sample_rate (int): Samples per second of the result.
-        duration (float): Length in seconds.
-        offset (str | float): See :func:`read_waveform`.
+    ``wave`` is float32 of shape (samples, channels), not empty, finite, nominally in
+    [-1, 1], and has ``rate`` samples a second.
 
     Returns:
         np.ndarray: float32 waveform of shape (round(sample_rate * duration),)

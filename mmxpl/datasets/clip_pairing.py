@@ -65,16 +65,11 @@ def choose_partners(
     purpose: str,
     seed: int,
 ) -> list[int]:
-    """Chooses another clip for each clip at random.
+    """Chooses the index of another clip for each of N clips at random.
 
-    Args:
-        ids (Sequence[str]): N ids; the choice does not depend on their order.
-        suits (Callable): Tells whether a candidate suits a clip, both given by index.
-        purpose (str): Purpose; choices for different purposes are independent.
-        seed (int): Seed of the choice.
-
-    Returns:
-        list[int]: Index of the partner of each clip.
+    The choice does not depend on the order of the ids, and choices for different
+    purposes are independent. ``suits`` tells whether a candidate suits a clip, both
+    given by index.
 
     Raises:
         DataError: If no other clip suits one.
@@ -94,16 +89,10 @@ def choose_partners(
 
 
 def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
-    """Exchanges the sounds of a share of the clips among them.
+    """Exchanges the sounds of a share of the clips, in [0, 1], among them.
 
     Each chosen clip gets the sound of another chosen one, and each chosen sound goes to
-    one clip.
-
-    Args:
-        entries (Sequence[dict]): Clips with ``sample_id``, ``audio_path`` and
-            ``frame_time``, changed in place.
-        fraction (float): Share of the clips in [0, 1].
-        seed (int): Seed of the choice.
+    one clip. Changes ``audio_path`` and ``frame_time`` of the entries in place.
 
     Returns:
         int: Number of clips with another sound.

@@ -172,11 +172,7 @@ def coco_labels(path: str) -> dict[str, dict]:
     """Reads the sounding objects of each image of a COCO instances file.
 
     All annotations of an image are taken as sounding. The id is the ``file_name`` of
-    the image without folder and ending.
-
-    Args:
-        path (str): File with ``images``, ``annotations`` and optionally
-            ``categories``.
+    the image without folder and ending; ``categories`` may be missing.
 
     Returns:
         dict[str, dict]: By id of the annotated images: ``bboxes``, normalised
@@ -259,12 +255,7 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
 def check_sizes(
     labels: Mapping[str, dict], frames: Mapping[str, str], source: str
 ) -> None:
-    """Refuses annotated images of other proportions than the frames.
-
-    Args:
-        labels (Mapping[str, dict]): Result of :func:`coco_labels`.
-        frames (Mapping[str, str]): Frame file by id.
-        source (str): Annotation file, for the message.
+    """Refuses images (:func:`coco_labels`) of other proportions than the frames.
 
     Raises:
         DataError: If there are any, such as rotated ones (of editors that treat EXIF
@@ -324,12 +315,7 @@ def _key(value: Mapping, field: str, where: str) -> int | str:
 
 
 def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
-    """Reads mask images, such as those of AVSBench, with :func:`read_mask`.
-
-    The id is the name of the file without ending.
-
-    Args:
-        folder (Path): Folder that is searched in depth for PNG files.
+    """Reads mask images ``ID.png``, such as those of AVSBench, below a folder.
 
     Returns:
         tuple[dict[str, dict], list[str]]: By id ``mask``, a COCO run-length encoding,
@@ -337,8 +323,8 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
         masks, which label nothing.
 
     Raises:
-        DataError: If there is no such file, one cannot be read, or two have the same
-            name.
+        DataError: If there is no such file, one cannot be read (:func:`read_mask`), or
+            two have the same name.
     """
     paths: dict[str, Path] = {}
     for path in sorted(folder.rglob('*.png')):

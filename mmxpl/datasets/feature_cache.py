@@ -57,11 +57,7 @@ class FeatureCache:
             ) from error
 
     def read(self, sources: Mapping[str, str]) -> tuple[dict[str, np.ndarray], tuple]:
-        """Reads the features of one clip.
-
-        Args:
-            sources (Mapping[str, str]): Frame (``visual``) and ``sound``, as their
-                loaders name them.
+        """Reads the features of a clip by the names of ``visual`` and ``sound``.
 
         Returns:
             tuple[dict[str, np.ndarray], tuple[int, int]]: float16 arrays,

@@ -4,7 +4,8 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -90,22 +91,19 @@ class FrameTimes:
         self.path = path
         self._lock = Lock()
         if path.is_file():
-            _drop_half_a_line(path)
+            data = path.read_bytes()
+            if not data.endswith(b'\n'):  # half a line of an interrupted run
+                os.truncate(path, data.rfind(b'\n') + 1)
         self.known = read_frame_times(path)
 
     def add(self, sample_id: str, time: FrameTime) -> None:
         """Appends the time of a clip to the file."""
-        with self._lock:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with open(self.path, 'a', encoding='utf-8') as file:
-                    if not file.tell():
-                        file.write(_line(_HEADER))
-                    file.write(_line([sample_id, f'{time.seconds:.6f}', *time[1:]]))
-            except OSError as error:
-                raise DataError(
-                    f'{self.path}: could not be written ({error.strerror}).'
-                ) from error
+        with self._lock, self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, 'a', encoding='utf-8') as file:
+                if not file.tell():
+                    file.write(_line(_HEADER))
+                file.write(_line([sample_id, f'{time.seconds:.6f}', *time[1:]]))
             self.known[sample_id] = time
 
     def tidy(self) -> None:
@@ -113,8 +111,13 @@ class FrameTimes:
         rows = sorted(
             (i, f'{time.seconds:.6f}', *time[1:]) for i, time in self.known.items()
         )
-        try:
+        with self._writing():
             write_atomically(self.path, ''.join(map(_line, (_HEADER, *rows))).encode())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise DataError(
                 f'{self.path}: could not be written ({error.strerror}).'
@@ -125,10 +128,3 @@ def _line(fields: Iterable[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerow(fields)
     return text.getvalue()
-
-
-def _drop_half_a_line(path: Path) -> None:
-    """Removes an incomplete last line of an interrupted run."""
-    data = path.read_bytes()
-    if not data.endswith(b'\n'):
-        os.truncate(path, data.rfind(b'\n') + 1)

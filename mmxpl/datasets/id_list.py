@@ -173,15 +173,11 @@ def handle_missing(
 ) -> None:
     """Refuses ids that lack a file or an annotation, or logs that they are left out.
 
-    Args:
-        missing (Mapping[str, Sequence[str]]): Ids by what they lack, for example
-            ``{'no frame in /data/frames': ['a', 'b']}``.
-        policy (str): 'error' or 'skip'.
-        total (int): Number of ids asked for.
-        source (str): List or folder that named the ids.
+    ``missing`` are ids by what they lack (``no frame in /data/frames``), ``total`` is
+    the number of ids asked for, and ``source`` the list or folder that named them.
 
     Raises:
-        DataError: If anything is missing and the policy is 'error'.
+        DataError: If anything is missing and the policy is 'error', not 'skip'.
     """
     lacking = {reason: ids for reason, ids in missing.items() if ids}
     if not lacking:

@@ -116,11 +116,8 @@ def decode_image(
 ) -> np.ndarray:
     """Decodes an image of any format after checking its size.
 
-    Args:
-        path (str): Image file, for messages.
-        data (bytearray): Its content; changed behind the end of a JPEG.
-        what (str): Kind of image for messages, 'frame' or 'mask'.
-        flags (int): Flags of ``cv2.imdecode``.
+    ``data``, the content of the file, is changed behind the end of a JPEG; ``what`` is
+    the kind of image for messages, and ``flags`` are those of ``cv2.imdecode``.
 
     Returns:
         np.ndarray: The image, rotated as its EXIF data say.

@@ -70,12 +70,8 @@ def check_shapes(
     """Compares the proportions of the annotated images with those of the frames.
 
     Boxes are normalised, so an image may be a smaller or larger copy of the frame, but
-    not a rotated one or one with bars.
-
-    Args:
-        annotations (Mapping[str, dict]): Annotations by id; the size of the image is
-            known from ``height`` and ``width`` or from a ``mask``.
-        frames (Mapping[str, str]): Frame file by id.
+    not a rotated one or one with bars. The size of the image is known from ``height``
+    and ``width`` of the annotation or from its ``mask``.
 
     Returns:
         tuple[dict[str, str], dict[str, str]]: By id both sizes of clips whose

@@ -72,12 +72,8 @@ def split_time(source: str) -> tuple[str, float | None]:
 def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     """Lists the media files of a folder by stem; subfolders are not searched.
 
-    One listing is faster than a look-up per clip, by minutes on network disks.
-
-    Args:
-        folder (str): The folder.
-        suffixes (Sequence[str]): Lower-case endings, the preferred one first for stems
-            that occur with several.
+    One listing is faster than a look-up per clip, by minutes on network disks. Of files
+    with the same stem the one whose suffix (lower case) comes first is taken.
 
     Returns:
         dict[str, str]: File name by stem in the form of an id
@@ -87,8 +83,7 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
         DataError: If the folder cannot be listed.
     """
     order = {suffix: rank for rank, suffix in enumerate(suffixes)}
-    found: dict[str, str] = {}
-    ranks: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[int, str]] = {}
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
@@ -99,12 +94,11 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
         ) from error
     for name in names:
         stem, suffix = osp.splitext(name)
-        stem = same_id(stem)
         rank = order.get(suffix.lower())
-        if rank is not None and (stem not in ranks or (rank, name) < ranks[stem]):
-            ranks[stem] = (rank, name)
-            found[stem] = name
-    return found
+        if rank is not None:
+            stem = same_id(stem)
+            found[stem] = min((rank, name), found.get(stem, (rank, name)))
+    return {stem: name for stem, (_, name) in found.items()}
 
 
 def existing_paths(paths: Iterable[str]) -> dict[str, str]:

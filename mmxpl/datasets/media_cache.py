@@ -166,15 +166,9 @@ def stamp(path: str) -> tuple[int, int]:
 def decode_files(
     decode: Callable[[str], Decoded], paths: Iterable[str], workers: int = 1
 ) -> Iterator[Stamped | DataError]:
-    """Decodes files in threads, in order.
+    """Decodes files in threads, in order, to what :func:`build_cache` writes.
 
-    Args:
-        decode (Callable): Decodes a file to an array of the same shape for all.
-        paths (Iterable[str]): The files.
-        workers (int): Number of threads.
-
-    Yields:
-        Stamped | DataError: What :func:`build_cache` writes, or why there is none.
+    ``decode`` gives arrays of one shape; where it raises a DataError, that is yielded.
     """
 
     def work(path: str) -> Stamped | DataError:

@@ -19,23 +19,13 @@ SPLITS = ('train', 'val', 'test')
 def select_subset(
     ids: Sequence[str], subset: str, fraction: float | None = None, seed: int = 0
 ) -> list[str]:
-    """Selects the labeled or the unlabeled part of a set of ids.
+    """Selects the labeled or the unlabeled part, or 'all', of N different ids.
 
-    The part of an id depends only on the set of ids, the fraction and the seed, not on
-    their order or on the machine. Ids are ranked by a hash of seed and id, and the
-    first ``round(fraction * N)`` are labeled; at least one is, and below a fraction of
-    1 at least one is not. The labeled part of a smaller fraction lies within that of a
-    larger one.
-
-    Args:
-        ids (Sequence[str]): N different ids.
-        subset (str): 'all', 'labeled' or 'unlabeled'.
-        fraction (float, optional): Share of labeled ids in (0, 1]; needed unless
-            ``subset`` is 'all'.
-        seed (int): Chooses among the possible splits.
-
-    Returns:
-        list[str]: Ids of the part in the order of ``ids``.
+    The part of an id depends only on the set of ids, the fraction in (0, 1] and the
+    seed, not on their order or on the machine. Ids are ranked by a hash of seed and id,
+    and the first ``round(fraction * N)`` are labeled; at least one is, and below a
+    fraction of 1 at least one is not. The labeled part of a smaller fraction lies
+    within that of a larger one. The ids returned keep their order.
 
     Raises:
         ValueError: If ``subset`` is unknown or ``fraction`` out of range.
@@ -68,24 +58,16 @@ def check_subset(subset: str, fraction: float | None) -> None:
 def choose_stratified(
     ids: Sequence[str], classes: Mapping[str, str], count: int, seed: int = 0
 ) -> list[str]:
-    """Chooses ids so that every class has its share of them.
+    """Chooses ``count`` of N different ids so that every class has its share of them.
 
     Systematic sampling: the ids are laid out class after class, classes and ids within
     each in the order of a hash of seed and name, and those at even distances are taken.
-    Of a class with n of N ids, ``n * count / N`` are chosen, rounded up or down. The
-    order of the ids and the machine do not matter.
-
-    Args:
-        ids (Sequence[str]): N different ids.
-        classes (Mapping[str, str]): Class by id; ids without one form the class ''.
-        count (int): Number of ids to choose, from 0 to N.
-        seed (int): Chooses among the possible choices.
-
-    Returns:
-        list[str]: The chosen ids in the order of ``ids``.
+    Of a class with n of N ids, ``n * count / N`` are chosen, rounded up or down; ids
+    without a class form one. The order of the ids, which is kept, and the machine do
+    not matter.
 
     Raises:
-        ValueError: If ``count`` is out of range.
+        ValueError: If ``count`` is not in [0, N].
     """
     total = len(ids)
     if not 0 <= count <= total:
@@ -171,8 +153,7 @@ def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]
     Returns:
         tuple[list[dict], dict[str, dict]]: For each list ``path``, ``split``, ``count``
         of different clips, ``id_list_hash`` and ``duplicates``; and for each pair of
-        given splits (``train_test``, ...) the ``count`` and the sorted ``ids`` that
-        both use.
+        given splits (``train_test``, ...) ``count`` and sorted ``ids`` of the shared.
     """
     facts = []
     for one in lists:
@@ -244,8 +225,7 @@ def clean_lists(
             is evaluated, the others are removed from training.
 
     Returns:
-        list[tuple[str, int, int]]: For each list the new file and its number of lines
-        after and before.
+        list[tuple[str, int, int]]: New file and number of lines after and before.
 
     Raises:
         DataError: If two lists have the same name, a file exists already, or a list

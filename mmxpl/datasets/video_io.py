@@ -104,10 +104,7 @@ class FrameReader:
         return max(self._time(frame) for frame in self._decoded)
 
     def read(self, time: float) -> tuple[float, np.ndarray]:
-        """Decodes the frame that is shown at a time.
-
-        Args:
-            time (float): Seconds after the first frame.
+        """Decodes the frame that is shown at a time, in seconds after the first.
 
         Returns:
             tuple[float, np.ndarray]: Time at which the frame begins, and the frame,

@@ -60,11 +60,8 @@ def read_video_clip(
 ) -> VideoClip:
     """Reads a frame and the whole sound of a video on one clock.
 
-    Args:
-        path (str): Video file of any format that FFmpeg reads.
-        sample_rate (int): Samples per second of the sound.
-        time (float | str): Time of the frame in seconds after the first one, or
-            'middle' between the first and the last.
+    ``time`` is that of the frame in seconds after the first one, or 'middle' between
+    the first and the last.
 
     Raises:
         DataError: If the file cannot be read, lacks pictures or sound, or ends
@@ -81,16 +78,9 @@ def read_video_clip(
 
 
 def read_video_sound(path: str, sample_rate: int) -> np.ndarray:
-    """Decodes the first sound track of a video or sound file, mixed to mono.
+    """Decodes the first sound track of a video or sound file to int16 (T,), mono.
 
     Gaps within the track are silence.
-
-    Args:
-        path (str): File of any format that FFmpeg reads.
-        sample_rate (int): Samples per second of the result.
-
-    Returns:
-        np.ndarray: int16 of shape (T,).
 
     Raises:
         DataError: If the file cannot be read or has no sound.
@@ -142,9 +132,7 @@ class SoundReader:
     def read(self, start: int, count: int) -> np.ndarray:
         """Reads samples, int16 of shape (count,); those that are not stored are zeros.
 
-        Args:
-            start (int): Place of the first sample, not before that of the last call.
-            count (int): Number of samples.
+        ``start`` is the place of the first one, not before that of the last call.
         """
         while self._next is not None and self._next[0] < start + count:
             self._held.append(self._next)
@@ -154,12 +142,9 @@ class SoundReader:
         return _join(self._held, start, count)
 
     def around(self, time: float, count: int) -> np.ndarray:
-        """Reads a window with a time in its middle.
+        """Reads a window of ``count`` samples with a time in its middle.
 
-        Args:
-            time (float): Seconds after the first frame, not before those of the last
-                call.
-            count (int): Number of samples.
+        The time, in seconds after the first frame, is not before that of the last call.
 
         Returns:
             np.ndarray: float32 of shape (count, 1) in [-1, 1].

@@ -98,15 +98,9 @@ def read_run(path: str | os.PathLike) -> list[dict]:
 
 
 def score_curve(records: Sequence[Mapping], key: str) -> tuple[list, list]:
-    """Selects one score from a run's records.
+    """Selects the steps, rising, and values of one score from a run's records.
 
-    Args:
-        records (Sequence[Mapping]): Records with ``step`` and scores.
-        key (str): Name of the score.
-
-    Returns:
-        tuple[list, list]: Steps, rising, and the score at each. Of a step that
-        was recorded twice, as after a resume, the later record counts.
+    Of a step that was recorded twice, as after a resume, the later record counts.
     """
     points = {record['step']: record[key] for record in records if key in record}
     steps = sorted(points)

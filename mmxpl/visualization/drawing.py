@@ -243,15 +243,11 @@ def contact_sheet(
     columns: int = 1,
     padding: int = 12,
 ) -> np.ndarray:
-    """Arranges pictures in a grid on white, row by row.
+    """Arranges pictures of any sizes in a grid on white, row by row.
 
     Nothing is scaled. A column is as wide as its widest picture and a row as
-    high as its highest; smaller pictures are placed in the upper left of their cell.
-
-    Args:
-        panels (Sequence[np.ndarray]): Pictures of any sizes.
-        columns (int): Pictures in a row.
-        padding (int): Space around and between them, in pixels.
+    high as its highest; smaller pictures are placed in the upper left of their cell,
+    ``padding`` pixels apart.
 
     Raises:
         ValueError: If there is no picture or ``columns`` is not positive.
@@ -289,13 +285,7 @@ def load_frame(sample: AVDataSample) -> np.ndarray:
     """Reads the frame of a sample at the size at which it is drawn.
 
     The file is read, not the model's smaller input: the canonical frame is the
-    whole image, so boxes and maps fit both.
-
-    Args:
-        sample (AVDataSample): A sample with ``img_path`` and ``img_shape``.
-
-    Returns:
-        np.ndarray: Picture with the aspect of ``img_shape``.
+    whole image, so boxes and maps fit both. The aspect is that of ``img_shape``.
 
     Raises:
         DataError: If the file is missing or is not an image.

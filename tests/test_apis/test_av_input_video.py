@@ -23,7 +23,7 @@ def test_the_window_lies_around_the_frame(video):
     with FrameReader(video) as frames, WindowReader(frames, WINDOW) as reader:
         for time in (0.0, 0.1, 0.7, 0.7, 1.9, 2.9, 3.0, 3.2):
             start = round(time * RATE) - RATE // 4
-            found, rate = reader.around(time)
+            found, rate = reader.window(time)
             assert (rate, found.dtype) == (RATE, np.float32)
             wanted = filled[RATE + start : RATE + start + RATE // 2]
             np.testing.assert_array_equal(found[:, 0], wanted)

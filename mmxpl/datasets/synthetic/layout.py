@@ -109,10 +109,7 @@ def make_contours(
 ) -> tuple[list[np.ndarray], float]:
     """Draws a random silhouette of a family: bent, turned, and fitted to a unit box.
 
-    Args:
-        family (str): One of :data:`.config.SHAPES`.
-        rng (np.random.Generator): Source of the within-class variety.
-        jitter (float): Strength of turning and bending.
+    ``jitter`` is the strength of turning and bending.
 
     Returns:
         tuple[list[np.ndarray], float]: Contours of shape (K, 2) as (x, y) in
@@ -145,11 +142,8 @@ def rasterise(
 ) -> np.ndarray:
     """Fills contours on a square grid, 0 outside and 255 inside.
 
-    Args:
-        contours (Sequence[np.ndarray]): Result of :func:`make_contours`.
-        box (np.ndarray): x1, y1, x2, y2 of the unit box, in shares of the frame.
-        size (int): Side of the grid in pixels.
-        smooth (bool): Whether edges are antialiased.
+    ``box`` is x1, y1, x2, y2 of the unit box in shares of the frame; ``smooth`` says
+    whether edges are antialiased.
     """
     canvas = np.zeros((size, size), np.uint8)
     origin, extent = box[:2] * size, (box[2:] - box[:2]) * size
@@ -237,19 +231,11 @@ def visible_masks(objects, size: int) -> np.ndarray:
 def sample_layout(
     config: WorldConfig, rng: np.random.Generator, offscreen: bool = False
 ) -> Layout:
-    """Draws a random layout.
+    """Draws two to four objects of different classes, at least one of them silent.
 
     The sounding objects are chosen after everything is placed, so that nothing in the
-    image reveals them.
-
-    Args:
-        config (WorldConfig): Settings.
-        rng (np.random.Generator): Source of all randomness.
-        offscreen (bool): Whether nothing in the frame sounds, but a class that is
-            not in it.
-
-    Returns:
-        Layout: Two to four objects of different classes, at least one of them silent.
+    image reveals them. With ``offscreen`` nothing in the frame sounds, but a class that
+    is not in it.
     """
     chances = np.asarray(config.objects) / sum(config.objects)
     count = int(rng.choice([2, 3, 4], p=chances))

@@ -83,15 +83,11 @@ def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
 
     'one object, at random' and 'largest object' mark one box first and the others only
     where the rule asks for more; 'all objects' marks every box. The image-only optimum
-    knows the boxes of all objects and the odds, but not which object sounds: per clip
+    knows the boxes of all objects and the odds (``two_sounding`` is the chance of a
+    second sounding object among three or more), but not which object sounds: per clip
     and rule it takes the map that is most often right over everything that could sound.
     Under the adaptive rule it also gains from the size of the ground truth, which that
-    rule reveals.
-
-    Args:
-        entries (list[dict]): Entries of ``data_list``; those without a box are left
-            out.
-        two_sounding (float): Chance of a second sounding object among three or more.
+    rule reveals. Entries without a box are left out.
 
     Returns:
         dict[str, dict]: Share in percent by name of the row and rule.

@@ -110,12 +110,7 @@ def clip_layout(config: WorldConfig, split: str, index: int) -> Layout:
 
 
 def describe(layout: Layout, sample_id: str, size: int) -> dict:
-    """Annotates a layout.
-
-    Args:
-        layout (Layout): The frame.
-        sample_id (str): Id of the clip.
-        size (int): Side of the frame in pixels.
+    """Annotates a layout in a frame of ``size`` pixels.
 
     Returns:
         dict: Entry of ``data_list``. ``category`` is the class of the foremost sounding
