@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmxpl.registry import MODELS
 from mmxpl.utils.checks import check_positive, check_share
 
-from .projection import AudioProjection, VisualProjection
+from .projection import AudioProjection, UnitNorm, VisualProjection
 
 ENCODERS = ('visual_backbone', 'audio_encoder')
 
@@ -210,7 +210,7 @@ class AVLocalizer(BaseModule):
             audio = self.audio_projection(sound)
         # bfloat16 keeps three digits, too few for a cosine over a temperature
         with torch.autocast(device, enabled=False):
-            visual = F.normalize(visual.float(), dim=1)
+            visual = UnitNorm.apply(visual.float())
             audio = F.normalize(audio.float(), dim=1)
             cosine = torch.einsum('bdhw,bd->bhw', visual, audio)
             threshold, log_temperature = self.calibration

@@ -1,10 +1,13 @@
 """Projections of the features of encoders into a common space."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class VisualProjection(BaseModule):
@@ -83,3 +86,27 @@ class AudioProjection(BaseModule):
         x = features if self.norm is None else self.norm(features)
         x = self.input(F.dropout(x, self.channel_dropout, self.training))
         return x if self.output is None else self.output(F.relu(x))
+
+
+class UnitNorm(torch.autograd.Function):
+    """Scales the vectors along dimension 1 to unit norm.
+
+    The same as ``F.normalize``, whose gradient, composed of those of a norm and of a
+    quotient, takes twice the passes over maps of embeddings and keeps one more of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Scales (B, D, ...) vectors; zeros stay zeros."""
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_min(1e-12)
+        unit = x / norm
+        ctx.save_for_backward(unit, norm)
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """Removes what points along the vectors, and scales."""
+        unit, norm = ctx.saved_tensors
+        along = (grad * unit).sum(dim=1, keepdim=True)
+        return torch.addcmul(grad, unit, along, value=-1) / norm
