@@ -4,6 +4,7 @@ Every choice depends on a seed and on ids alone.
 """
 
 import hashlib
+import os.path as osp
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from mmxpl.registry import DATASETS
 from mmxpl.structures import ORIGINAL, rasterize_boxes
 from mmxpl.utils import DataError
 
+from .id_list import find_duets, read_duets
 from .transforms.formatting import require_media
 
 if TYPE_CHECKING:
@@ -285,7 +287,7 @@ class DuetDataset(_PairedDataset):
     Follows VGGSound-Duet (Mo & Tian, Audio-Visual Grouping Network, CVPR 2023; code
     stoneMo/AVGN): the two frames are joined from left to right and the waveforms are
     added. The right clip is chosen by ``seed`` and the ids such that no class sounds in
-    both; the public list of pairs is not read.
+    both, or by a published list of pairs.
 
     A sample has the id ``<left>+<right>``, an image twice as wide, the boxes of both
     clips in the joined frame with ``source_ids`` 0 (left) and 1 (right) in
@@ -296,38 +298,57 @@ class DuetDataset(_PairedDataset):
         dataset (dict | AVDataset): Labeled :class:`AVDataset` with boxes or its config;
             its pipeline ends with ``PackAVInputs``.
         seed (int): Seed of the choice of the right clips.
+        pairs (str, optional): csv file of the pairs, below the data root of the clips:
+            left id, class, right id, class, like AVGN's ``vggsound_duet_test.csv``.
+            Pairs of which a clip is not in the data set are left out, counted and
+            named in the log.
     """
 
-    def __init__(self, dataset: 'dict | AVDataset', seed: int = 0) -> None:
+    def __init__(
+        self, dataset: 'dict | AVDataset', seed: int = 0, pairs: str | None = None
+    ) -> None:
         super().__init__(dataset, seed)
-        self._right: list[int] | None = None
+        self.pairs = pairs and osp.join(self.dataset.data_root, pairs)
+        self._pairs: list[tuple[int, int]] | None = None
+
+    @property
+    def metainfo(self) -> dict:
+        """dict: meta information of the inner set, ``n_expected`` of the pairs."""
+        info = super().metainfo
+        if self.pairs and 'n_expected' in info:
+            info['n_expected'] = len(read_duets(self.pairs))
+        return info
 
     def full_init(self) -> None:
-        """Reads the inner set and chooses the right clips.
+        """Reads the inner set and chooses or reads the pairs.
 
         Raises:
-            DataError: If there is none for a clip.
+            DataError: If a clip has no partner, or no listed pair is in the set.
         """
-        if self._right is not None:
+        if self._pairs is not None:
             return
         self.dataset.full_init()
+        if self.pairs:
+            self._pairs = find_duets(self.pairs, self.sample_ids)
+            return
         classes = self._classes()
-        self._right = self._choose(
+        right = self._choose(
             'duet', lambda i, j: not classes[i].heard & classes[j].heard
         )
+        self._pairs = list(enumerate(right))
+
+    def __len__(self) -> int:
+        self.full_init()
+        return len(self._pairs)
 
     def __getitem__(self, idx: int) -> dict:
-        """Loads and joins the clip of an index and its right neighbour.
+        """Loads and joins the two clips of a pair.
 
         Raises:
             DataError: If a file cannot be used or a clip has no boxes.
         """
         self._check_index(idx)
-        self.full_init()
-        pair = [
-            require_media(self.dataset[i], 'DuetDataset')
-            for i in (idx, self._right[idx])
-        ]
+        pair = [require_media(self.dataset[i], 'DuetDataset') for i in self._pairs[idx]]
         sample, other = (packed['data_samples'] for packed in pair)
         boxes = []
         for part, shift in ((sample, 0.0), (other, 0.5)):

@@ -86,31 +86,7 @@ def read_clip_list(path: str | Path) -> list[Clip]:
         DataError: If the file is missing, empty or not text, an id leads out of the
             data folder, or a pair is malformed.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode('utf-8-sig')
-    except OSError as error:
-        raise DataError(
-            f'{path}: the id list cannot be read ({error.strerror}). Name a text file '
-            'with one id a line; id_list in a config is absolute or below data_root.'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f'{path}: the id list is not UTF-8 text. Save it as plain text with one '
-            'id a line.'
-        ) from error
-    try:
-        rows = list(csv.reader(text.splitlines()))
-    except csv.Error as error:
-        raise DataError(
-            f'{path}: the id list is not plain text or csv ({error}). Save it with '
-            'one id a line.'
-        ) from error
-    lines = [
-        (row, f'{path}, row {number}')
-        for number, row in enumerate(rows, 1)
-        if row and row[0].strip()
-    ]
+    lines = _read_rows(Path(path))
     if lines and [field.strip() for field in lines[0][0]] == PAIR_HEADER:
         clips = [_parse_pair(row, where) for row, where in lines[1:]]
     else:
@@ -118,6 +94,64 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     if not clips:
         raise DataError(f'{path}: the id list holds no id. Put one id on each line.')
     return clips
+
+
+def read_duets(path: str | Path) -> list[tuple[str, str]]:
+    """Reads a csv file of pairs of clips like AVGN's ``vggsound_duet_test.csv``.
+
+    Args:
+        path (str | Path): Each row holds the left id, its class, the right id, its
+            class.
+
+    Returns:
+        list[tuple[str, str]]: Left and right ids in the order of the file.
+
+    Raises:
+        DataError: As :func:`read_clip_list`, or if a row has not four fields or a left
+            id occurs twice.
+    """
+    rows = _read_rows(Path(path))
+    for row, where in rows:
+        if len(row) != 4:
+            raise DataError(
+                f'{where}: a pair has four fields, left id, class, right id and class, '
+                f'but here are {len(row)}. Complete the line.'
+            )
+    pairs = [
+        (_parse_id(row[0], where), _parse_id(row[2], where)) for row, where in rows
+    ]
+    refuse_duplicates((left for left, _ in pairs), path)
+    return pairs
+
+
+def find_duets(path: str | Path, ids: Sequence[str]) -> list[tuple[int, int]]:
+    """Finds the clips of listed pairs in a data set.
+
+    Pairs of which a clip is not in the set are counted and named in the log.
+
+    Args:
+        path (str | Path): See :func:`read_duets`.
+        ids (Sequence[str]): Ids of the data set.
+
+    Returns:
+        list[tuple[int, int]]: Places of the clips of each complete pair.
+
+    Raises:
+        DataError: As :func:`read_duets`, or if no pair is complete.
+    """
+    pairs, places = read_duets(path), {name: i for i, name in enumerate(ids)}
+    lost = ['+'.join(pair) for pair in pairs if not set(pair) <= set(places)]
+    if lost:
+        notice = (
+            f'{path}: a clip of {len(lost)} of {len(pairs)} pairs is not in the data '
+            f'set ({name_some(lost)})'
+        )
+        if len(lost) == len(pairs):
+            raise DataError(f'{notice}. Give the data set a list of all clips.')
+        print_log(f'{notice}.', logger='current', level=logging.WARNING)
+    return [
+        tuple(places[i] for i in pair) for pair in pairs if set(pair) <= set(places)
+    ]
 
 
 def same_id(name: str) -> str:
@@ -201,6 +235,34 @@ def handle_missing(
         logger='current',
         level=logging.WARNING,
     )
+
+
+def _read_rows(path: Path) -> list[tuple[list[str], str]]:
+    """Reads the rows of a list that are not blank, each with its place."""
+    try:
+        text = path.read_bytes().decode('utf-8-sig')
+    except OSError as error:
+        raise DataError(
+            f'{path}: the id list cannot be read ({error.strerror}). Name a text file '
+            'with one id a line; id_list in a config is absolute or below data_root.'
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f'{path}: the id list is not UTF-8 text. Save it as plain text with one '
+            'id a line.'
+        ) from error
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise DataError(
+            f'{path}: the id list is not plain text or csv ({error}). Save it with '
+            'one id a line.'
+        ) from error
+    return [
+        (row, f'{path}, row {number}')
+        for number, row in enumerate(rows, 1)
+        if row and row[0].strip()
+    ]
 
 
 def _parse_pair(row: Sequence[str], where: str) -> Clip:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.structures import PixelData
 
 from mmxpl.datasets import check_disjoint, collect_ids
 from mmxpl.engine.optim import count_warmup_epochs
-from mmxpl.registry import DATASETS
+from mmxpl.registry import DATASETS, METRICS
 from mmxpl.utils.cli import load_config
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs' / 'xpl'
@@ -20,12 +21,46 @@ LISTS = {
     'xpl_flickr_144k.py': ('lists/144k', 'consensus'),
     'xpl_flickr_10k.py': ('lists/10k', 'consensus'),
 }
+# of those that only test otherwise: the training's, the samples, those of them whose
+# sound is of elsewhere, and a score
+TESTS = {
+    'xpl_vggss_extended.py': ('xpl_vggss_flickr_labels.py', 3, 1, 'extended/a/LocAcc'),
+    'xpl_flickr_extended.py': ('xpl_flickr_144k.py', 3, 1, 'extended/a/LocAcc'),
+    'xpl_vggss_negatives.py': ('xpl_vggss_flickr_labels.py', 8, 6, 'negative/a/F'),
+    'xpl_vggsound_duet.py': ('xpl_vggss_flickr_labels.py', 2, 0, 'multi_source/a/AP'),
+}
 
 
 def test_every_config_of_real_data_is_tested():
-    found = {p.name for p in ROOT.glob('xpl_vggss*.py')}
-    found |= {p.name for p in ROOT.glob('xpl_flickr*.py')}
-    assert found == set(LISTS)
+    found = {p.name for kind in ('vgg', 'flickr') for p in ROOT.glob(f'xpl_{kind}*.py')}
+    assert found == {*LISTS, *TESTS}
+
+
+@pytest.mark.parametrize('name', TESTS)
+def test_another_test_of_the_same_training(data, name):
+    trained, count, num_empty, key = TESTS[name]
+    (data / 'lists/flickr_test.csv').write_text('clip-10\nclip-11\n')
+    for kind in ('vggss', 'flickr'):
+        pairs = 'video,audio,label\nclip-10,clip-03,non-sounding\n'
+        (data / f'lists/{kind}_test_plus_silent.csv').write_text(pairs)
+    pairs = 'clip-10,a,clip-11,b\nclip-11,b,clip-10,a\n'
+    (data / 'lists/vggsound_duet_test.csv').write_text(pairs)
+    cfg, base = (Config.fromfile(ROOT / n) for n in (name, trained))
+    changed = {k for k in {*cfg, *base} if cfg.get(k) != base.get(k)}
+    assert changed - {'test_lists'} == {'test_dataloader', 'test_evaluator'}
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    assert len(dataset) == count
+    metric = METRICS.build(cfg.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    samples = [dataset[i]['data_samples'] for i in range(count)]
+    assert sum(not s.gt_map.any() for s in samples) == num_empty
+    for i, sample in enumerate(samples):
+        truth = 0.1 + 0.8 * sample.gt_map[None] + 0.01 * (i == 0)
+        sample.pred_map = PixelData(a=truth, b=truth, ens=truth)
+        metric.process(None, [sample.to_dict()])
+    scores = metric.evaluate(count)
+    assert 0 <= scores[key] <= 100
+    assert scores[f'{metric.default_prefix}/n_expected'] == count
 
 
 @pytest.mark.parametrize('name', LISTS)

@@ -109,7 +109,7 @@ def test_nets_data_and_budget_are_the_config_s(method, read_as):
     changed = difference(read_as(XPL, method), read_as(XPL))
     allowed = ('model.loss_', 'default_hooks.pseudo_label', 'default_hooks.calibration')
     sampler = 'train_dataloader.sampler.'
-    allowed += (f'{sampler}curriculum', 'model.target_momentum')
+    allowed += (f'{sampler}curriculum', 'model.target_momentum', 'model.negative_audio')
     if method in ('supervised', 'deaf'):  # without use for unlabeled clips
         allowed += (f'{sampler}unlabeled_per_batch', 'model.deaf')
     if method in ('slavc', 'fnac'):
@@ -171,6 +171,8 @@ def reached(key, value, hook, model, sampler, losses):
         return getattr(hook, name) == value and (
             name != 'min_confidence' or 'a.util_ratio' in losses
         )
+    if name == 'share':
+        return model.negative_audio.share == value and 'a.loss_negative' in losses
     if name == 'start':
         return sampler.curriculum == (value, 1.0)
     if name in ('curriculum', 'end'):

@@ -108,3 +108,26 @@ def test_what_it_refuses(tiny_world, spoilable_world):
     (spoilable_world / 'two.txt').write_text('clip-01\nclip-07\n')
     with pytest.raises(DataError, match=r"suits 'clip-01' \(duet\)"):
         DuetDataset(inner_cfg(spoilable_world, id_list='two.txt')).full_init()
+
+
+def test_listed_pairs(spoilable_world):
+    root = spoilable_world
+    rows = ['clip-01,a,clip-03,b', 'clip-03.jpg,a,clip-01,b', 'clip-05,a,clip-00,c']
+    (root / 'pairs.csv').write_bytes('\r\n'.join(rows).encode())
+    dataset = DuetDataset(inner_cfg(root), pairs='pairs.csv')
+    ids = [dataset[i]['data_samples'].sample_id for i in range(len(dataset))]
+    assert ids == ['clip-01+clip-03', 'clip-03+clip-01', 'clip-05+clip-00']
+    assert dataset.metainfo['n_expected'] == 3
+    # the inner set need not hold more than the listed clips
+    (root / 'some.txt').write_text('clip-01\nclip-03\nclip-05\n')
+    dataset = DuetDataset(inner_cfg(root, id_list='some.txt'), pairs='pairs.csv')
+    assert len(dataset) == 2
+    assert dataset.metainfo['n_expected'] == 3
+    with pytest.raises(IndexError):
+        dataset[2]
+    (root / 'some.txt').write_text('clip-07\nclip-08\n')
+    with pytest.raises(DataError, match='3 of 3 pairs is not in the data set'):
+        len(DuetDataset(inner_cfg(root, id_list='some.txt'), pairs='pairs.csv'))
+    (root / 'pairs.csv').write_text('clip-01,clip-03\n')
+    with pytest.raises(DataError, match=r'row 1: a pair has four fields'):
+        len(DuetDataset(inner_cfg(root), pairs='pairs.csv'))

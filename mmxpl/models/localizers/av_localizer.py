@@ -26,11 +26,13 @@ class Localization(NamedTuple):
         logits (Tensor): (B, h, w), log-odds that the sound comes from a cell.
         visual (Tensor): (B, D, h, w), embedding of every cell, of unit norm.
         audio (Tensor): (B, D), embedding of the sound, of unit norm.
+        more_audio (Tensor): (K, D), embeddings of the sounds without a frame.
     """
 
     logits: Tensor
     visual: Tensor
     audio: Tensor
+    more_audio: Tensor
 
 
 @MODELS.register_module()
@@ -190,7 +192,7 @@ class AVLocalizer(BaseModule):
                 output of the front end under the name ``audio_input``, or the
                 waveform ``audio`` (B, T). Cached features, ``visual.0``,
                 ``visual.1`` ... of (B, C_k, h_k, w_k) and ``sound`` of (B, C),
-                replace the encoders.
+                replace the encoders. K more sounds than frames are only embedded.
 
         Returns:
             Localization: log-odds and embeddings, in fp32.
@@ -208,14 +210,27 @@ class AVLocalizer(BaseModule):
                 sound = torch.zeros_like(sound)
             visual = self.visual_projection(levels)
             audio = self.audio_projection(sound)
-        # bfloat16 keeps three digits, too few for a cosine over a temperature
         with torch.autocast(device, enabled=False):
             visual = UnitNorm.apply(visual.float())
             audio = F.normalize(audio.float(), dim=1)
+        own, more = audio.tensor_split([len(visual)])
+        return Localization(self.compare(visual, own), visual, own, more)
+
+    def compare(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """Compares every cell of a frame with a sound.
+
+        Args:
+            visual (Tensor): (B, D, h, w), cells of unit norm.
+            audio (Tensor): (B, D), of unit norm.
+
+        Returns:
+            Tensor: (B, h, w) log-odds in fp32.
+        """
+        # bfloat16 keeps three digits, too few for a cosine over a temperature
+        with torch.autocast(visual.device.type, enabled=False):
             cosine = torch.einsum('bdhw,bd->bhw', visual, audio)
             threshold, log_temperature = self.calibration
-            logits = (cosine - threshold) * torch.exp(-log_temperature)
-        return Localization(logits, visual, audio)
+            return (cosine - threshold) * torch.exp(-log_temperature)
 
     def _find(self, names: Sequence[str]) -> list[nn.Module]:
         """Finds modules by dotted names."""

@@ -1,5 +1,6 @@
 """Semi-supervised learners."""
 
+from .negative_audio import NegativeAudio
 from .xpl import XPL
 
-__all__ = ['XPL']
+__all__ = ['XPL', 'NegativeAudio']

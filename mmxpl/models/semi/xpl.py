@@ -17,6 +17,7 @@ from mmxpl.utils.errors import DataError
 
 from ..localizers.av_localizer import Localization
 from ..pretrained import PretrainedError, check_loaded, explain, pretrained_parts
+from .negative_audio import NegativeAudio
 
 
 @MODELS.register_module()
@@ -39,6 +40,10 @@ class XPL(BaseModel):
         target_momentum (float, optional): in (0, 1); the loss on pairing also gets
             ``target_visual`` and ``target_audio``, the embeddings of momentum encoders
             (SLAVC; Mo & Morgado, NeurIPS 2022).
+        negative_audio (dict, optional): arguments of
+            :class:`~mmxpl.models.NegativeAudio`, such as ``dict(share=0.2)``: a share
+            of the frames of a batch also learns to mark nothing for a sound that is
+            not theirs.
         deaf (bool): whether localizers get no sound, see
             :class:`~mmxpl.models.AVLocalizer`: the reference for localization without
             listening.
@@ -63,6 +68,7 @@ class XPL(BaseModel):
         loss_pseudo: dict,
         loss_contrastive: dict | None = None,
         target_momentum: float | None = None,
+        negative_audio: dict | None = None,
         deaf: bool = False,
         map_size: int | None = None,
         data_preprocessor: dict | None = None,
@@ -99,6 +105,12 @@ class XPL(BaseModel):
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
         )
+        if negative_audio is not None and deaf:
+            raise DataError(
+                'model.negative_audio has no effect on a learner that hears nothing '
+                '(deaf=True): leave one of them out.'
+            )
+        self.negative_audio = negative_audio and NegativeAudio(**negative_audio)
         self.momentum_encoders = (
             None
             if target_momentum is None
@@ -173,14 +185,18 @@ class XPL(BaseModel):
 
         Returns:
             dict[str, Tensor]: for each localizer ``NAME.loss_supervised``,
-            ``NAME.loss_pseudo`` and ``NAME.loss_contrastive``, which are summed;
-            ``NAME.foreground``, the mean predicted probability; and, if
-            pseudo-labels have weights, their mean as ``NAME.util_ratio``.
+            ``NAME.loss_pseudo``, ``NAME.loss_contrastive`` and
+            ``NAME.loss_negative``, which are summed; ``NAME.foreground``, the mean
+            predicted probability; and, if pseudo-labels have weights, their mean as
+            ``NAME.util_ratio``.
         """
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
         truth, pseudo = _targets(data_samples, next(iter(inputs.values())).device)
         losses, maps = {}, {}
+        if self.negative_audio is not None:
+            front_ends = getattr(self.data_preprocessor, 'audio', {})
+            inputs, *pairs = self.negative_audio.draw(inputs, front_ends)
         for place, (name, localizer) in enumerate(self.localizers.items()):
             out = localizer(_inputs_of(name, inputs))
             losses[f'{name}.loss_supervised'] = self._supervised(out.logits, truth)
@@ -188,6 +204,10 @@ class XPL(BaseModel):
             if self.loss_contrastive is not None:
                 losses[f'{name}.loss_contrastive'] = self._contrastive(
                     out, name, inputs
+                )
+            if self.negative_audio is not None:
+                losses[f'{name}.loss_negative'] = self.negative_audio.loss(
+                    localizer, out, *pairs
                 )
             maps[name] = out.logits.detach().float().sigmoid()
             losses[f'{name}.foreground'] = maps[name].mean()

@@ -1,0 +1,112 @@
+"""Sounds that nothing in the frame makes, for a share of the frames of a batch."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmxpl.utils.errors import DataError
+
+from ..localizers.av_localizer import AVLocalizer, Localization
+
+KINDS = ('silence', 'noise', 'shuffled')
+
+
+class NegativeAudio:
+    """Loss of frames whose map must be empty, since their sound is of elsewhere.
+
+    A share of the frames of each batch, labeled or not, is also compared with a sound
+    that is not theirs; the kinds take turns:
+
+    - 'silence': zeros.
+    - 'noise': white Gaussian noise of standard deviation 1, as in vssl_eval (Juanola et
+      al., ICASSP 2025).
+    - 'shuffled': the sound of another clip of the batch, which now and then is of
+      something in the frame.
+
+    The own pairs of these frames are kept, and no frame is encoded twice. Sounds that
+    are made go through the audio encoder with the others of the batch.
+
+    Args:
+        share (float): share of the frames, in (0, 1]; the loss has this weight.
+        kinds (Sequence[str]): some of the above. Cached features have no waveform, so
+            with them only 'shuffled' works.
+    """
+
+    def __init__(self, share: float, kinds: Sequence[str] = KINDS) -> None:
+        if not 0 < share <= 1:
+            raise DataError(
+                f'model.negative_audio.share must be in (0, 1], got {share}. To leave '
+                'negative sounds out, set model.negative_audio=None.'
+            )
+        if not kinds or set(kinds) - set(KINDS):
+            raise DataError(
+                f'model.negative_audio.kinds are some of {KINDS}, got {kinds!r}.'
+            )
+        self.share, self.kinds = share, tuple(kinds)
+
+    def draw(
+        self, inputs: Mapping[str, Tensor], front_ends: Mapping[str, nn.Module]
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Chooses frames and sounds, and makes those that are not of the batch.
+
+        Args:
+            inputs (Mapping[str, Tensor]): output of the data preprocessor for B clips.
+            front_ends (Mapping[str, nn.Module]): those that made it, by input.
+
+        Returns:
+            tuple[dict[str, Tensor], Tensor, Tensor]: inputs with K more sounds; (R,)
+            places of the chosen frames in [0, B); (R,) those of their sounds in
+            [0, B + K).
+
+        Raises:
+            DataError: If a kind cannot be had from the batch.
+        """
+        num = len(next(iter(inputs.values())))
+        frames = torch.randperm(num)[: max(1, round(self.share * num))]
+        kinds = [self.kinds[i % len(self.kinds)] for i in range(len(frames))]
+        if 'shuffled' in kinds and num == 1:
+            raise DataError(
+                "model.negative_audio: a batch of one clip has no other clip's sound. "
+                "Raise the batch size, or leave 'shuffled' out of kinds."
+            )
+        sounds = (frames + 1) % num
+        made = [i for i, kind in enumerate(kinds) if kind != 'shuffled']
+        if made:
+            if 'audio' not in inputs:
+                raise DataError(
+                    'model.negative_audio: silence and noise need waveforms, and the '
+                    "batch has cached features. Set kinds=['shuffled'], or cache=None "
+                    'in LoadFeatures.'
+                )
+            sounds[made] = num + torch.arange(len(made))
+            old = inputs['audio']
+            waves = old.new_zeros(len(made), old.shape[1])
+            for row, i in enumerate(made):
+                if kinds[i] == 'noise':
+                    waves[row] = torch.randn(old.shape[1]).to(old)
+            more = {'audio': waves}
+            more |= {name: front_end(waves) for name, front_end in front_ends.items()}
+            more = {name: torch.cat([inputs[name], x]) for name, x in more.items()}
+            inputs = {**inputs, **more}
+        device = next(iter(inputs.values())).device
+        return dict(inputs), frames.to(device), sounds.to(device)
+
+    def loss(
+        self, localizer: AVLocalizer, out: Localization, frames: Tensor, sounds: Tensor
+    ) -> Tensor:
+        """Computes the cross-entropy of the chosen pairs against empty maps.
+
+        Args:
+            localizer (AVLocalizer): the localizer.
+            out (Localization): its output for the inputs of :meth:`draw`.
+            frames (Tensor): from :meth:`draw`.
+            sounds (Tensor): from :meth:`draw`.
+
+        Returns:
+            Tensor: scalar, the mean over cells and pairs times the share.
+        """
+        audio = torch.cat([out.audio, out.more_audio])[sounds]
+        logits = localizer.compare(out.visual[frames], audio)
+        return self.share * F.softplus(logits).mean()

@@ -1,0 +1,209 @@
+"""List the clips of IS3, MUSIC-Solo or MUSIC-Duet, as distributed, for AVJsonDataset.
+
+ROOT holds frames and sounds, which stay where they are; BOXES is the published JSON
+file. ROOT/annotations.json is written.
+
+is3     ROOT/images/NAME.jpg (or visual_frames/), ROOT/audio_wav/NAME.wav; BOXES:
+        synthetic3240_bbox.json of kaistmm/SSLalignment (image, audio, gt_box: corners
+        in a frame of 224 pixels). NAME ends with what sounds in it, and an image is
+        there once for each of its two sounds.
+music   ROOT/frames/NAME.jpg, ROOT/audio/NAME.wav without NAME's last number; BOXES:
+        music_solo.json or music_duet.json of stoneMo/AVGN (file, class, bbox, or two
+        of each: corner and size, as shares of the frame).
+
+See docs/data/is3.md and docs/data/duets.md.
+"""
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from mmxpl.datasets.annotations import parse_boxes, read_json
+from mmxpl.datasets.convert import write_text
+from mmxpl.datasets.id_list import refuse_duplicates
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.ids import name_some
+
+SIDE = 224  # pixels of the frame that IS3's boxes are in
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('layout', choices=list(LAYOUTS))
+    parser.add_argument('root', type=Path, metavar='ROOT')
+    parser.add_argument('boxes', type=Path, metavar='BOXES')
+    parser.add_argument(
+        '--missing',
+        choices=('error', 'skip'),
+        default='error',
+        help='what to do about clips without frame or sound (default: error)',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write over the file of a former call'
+    )
+    return parser.parse_args(argv)
+
+
+def text_of(item: dict, key: str, where: str) -> str:
+    """Reads a name of an item.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if not isinstance(item.get(key), str) or not item[key]:
+        raise DataError(
+            f"{where}, field '{key}' must be a name, got {item.get(key)!r}."
+        )
+    return item[key]
+
+
+def read_is3(item: dict, where: str) -> dict:
+    """Makes the entry of a sound of IS3.
+
+    Args:
+        item (dict): Item of the published file; of its paths the names count.
+        where (str): File and index, for messages.
+
+    Returns:
+        dict: Entry of :class:`mmxpl.datasets.AVJsonDataset`; ``video_id`` is the name
+        of the image that both sounds share.
+
+    Raises:
+        DataError: If a field is malformed.
+    """
+    names = [PurePosixPath(text_of(item, key, where)) for key in ('image', 'audio')]
+    image, _, category = names[0].stem.rpartition('_')
+    if not image:
+        raise DataError(f"{where}: 'image' must end with _CLASS, got {names[0]}.")
+    boxes = parse_boxes([item.get('gt_box')], f"{where}, field 'gt_box'")
+    return dict(
+        sample_id=names[0].stem,
+        video_id=image,
+        img_path=[
+            f'{folder}/{names[0].name}' for folder in ('images', 'visual_frames')
+        ],
+        audio_path=f'audio_wav/{names[1].name}',
+        category=category,
+        # whole pixels, which the later product must not round down
+        bboxes=[[min((int(v) + 1e-6) / SIDE, 1) for v in box] for box in boxes],
+    )
+
+
+def read_music(item: dict, where: str) -> dict:
+    """Makes the entry of a frame of MUSIC with one or two instruments.
+
+    Args:
+        item (dict): Item of the published file.
+        where (str): File and index, for messages.
+
+    Returns:
+        dict: Entry of :class:`mmxpl.datasets.AVJsonDataset`; ``video_id`` is the name
+        of the sound, which several frames share.
+
+    Raises:
+        DataError: If a field is malformed.
+    """
+    name = text_of(item, 'file', where)
+    sound = name.rpartition('_')[0]
+    endings = ('',) if 'class' in item else ('_src1', '_src2')
+    classes = [text_of(item, f'class{end}', where) for end in endings]
+    keys = [f'bbox{end}' for end in endings]
+    boxes = [parse_boxes([item.get(k)], f"{where}, field '{k}'")[0] for k in keys]
+    return dict(
+        sample_id=name,
+        video_id=sound,
+        img_path=[f'frames/{name}.jpg'],
+        audio_path=f'audio/{sound}.wav',
+        category=classes[0] if len(classes) == 1 else None,
+        classes=classes,
+        bboxes=[[x, y, x + w, y + h] for x, y, w, h in boxes],
+    )
+
+
+LAYOUTS: dict[str, Callable[[dict, str], dict]] = {'is3': read_is3, 'music': read_music}
+
+
+def find_frame(root: Path, entry: dict) -> str | None:
+    """Finds what an entry lacks, and settles the frame's path.
+
+    Args:
+        root (Path): Folder of the set.
+        entry (dict): Entry whose ``img_path`` lists possible paths; changed in place.
+
+    Returns:
+        str | None: The missing file.
+    """
+    options = entry['img_path']
+    entry['img_path'] = next((p for p in options if (root / p).is_file()), options[0])
+    for path in (entry['img_path'], entry['audio_path']):
+        if not (root / path).is_file():
+            return path
+    return None
+
+
+def add_silent_objects(entries: Sequence[dict]) -> None:
+    """Adds to each sound of IS3 what else is in the image, silent.
+
+    Args:
+        entries (Sequence[dict]): Entries of :func:`read_is3`, changed in place.
+    """
+    images = defaultdict(list)
+    for entry in entries:
+        images[entry['video_id']].append(entry)
+    for entry in entries:
+        entry['objects'] = [
+            dict(
+                category=other['category'],
+                bbox=other['bboxes'][0],
+                sounding=other is entry,
+            )
+            for other in images[entry['video_id']]
+        ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Lists and reports."""
+    args = parse_args(argv)
+    with one_clear_error():
+        out = args.root / 'annotations.json'
+        if out.exists() and not args.overwrite:
+            raise DataError(f'{out}: exists already. Add --overwrite.')
+        items = read_json(args.boxes)
+        if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
+            raise DataError(f'{args.boxes}: must hold a list of objects.')
+        read = LAYOUTS[args.layout]
+        entries = [read(item, f'{args.boxes}[{n}]') for n, item in enumerate(items)]
+        refuse_duplicates((entry['sample_id'] for entry in entries), args.boxes)
+        if args.layout == 'is3':
+            # before any is left out: what is silent is in the image all the same
+            add_silent_objects(entries)
+        lacking = {e['sample_id']: find_frame(args.root, e) for e in entries}
+        missing = {name: path for name, path in lacking.items() if path}
+        if missing and args.missing == 'error':
+            raise DataError(
+                f'{args.root}: {len(missing)} of {len(entries)} clips lack a file '
+                f'({name_some(list(missing.values()))}). Restore them, or add '
+                '--missing skip.'
+            )
+        kept = [entry for entry in entries if entry['sample_id'] not in missing]
+        if not kept:
+            raise DataError(f'{args.root}: no clip of {args.boxes} is complete.')
+        classes = Counter(
+            name for e in kept for name in e.get('classes', [e['category']])
+        )
+        content = dict(metainfo=dict(classes=sorted(classes)), data_list=kept)
+        write_text(out, json.dumps(content) + '\n')
+        images = len({entry['video_id'] for entry in kept})
+        print(f'{out}: {len(kept)} clips, {len(classes)} classes, {images} video ids')
+        if missing:
+            print(f'{len(missing)} clips are left out ({name_some(list(missing))})')
+
+
+if __name__ == '__main__':
+    main()
