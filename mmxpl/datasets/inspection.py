@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -49,10 +50,16 @@ def check_annotations(
         if dropped:
             without_area.append(sample_id)
         mask = annotation.get('mask')
-        if mask is not None and not _covers_something(mask, sample_id):
+        if mask is None:
+            if not kept and annotation.get('bboxes') is not None:
+                empty.append(sample_id)
+            continue
+        try:
+            covered = decode_rle(mask, sample_id).any()
+        except DataError:
+            covered = False
+        if not covered:
             bad_mask.append(sample_id)
-        elif mask is None and not kept and annotation.get('bboxes') is not None:
-            empty.append(sample_id)
     return dict(
         count=len(annotations),
         boxes=sum(len(a.get('bboxes') or ()) for a in annotations.values()),
@@ -95,14 +102,6 @@ def check_shapes(
                 f'{shown[1]} x {shown[0]}'
             )
     return other, unreadable
-
-
-def _covers_something(mask: dict, sample_id: str) -> bool:
-    """Tells whether a run-length encoding is a mask with an area."""
-    try:
-        return bool(decode_rle(mask, sample_id).any())
-    except DataError:
-        return False
 
 
 class SoundFacts(NamedTuple):
@@ -157,30 +156,26 @@ def check_media(
         frames[frame].append(sample_id)
         sounds[sound].append(sample_id)
 
-    def look(job: tuple[str, bool]) -> tuple[str, bool, object]:
-        path, is_sound = job
-        try:
-            if is_sound:
-                return path, is_sound, _hear(path, deep)
-            return path, is_sound, _digest(decode_frame(path, strict=True))
-        except DataError as error:
-            return path, is_sound, error
-
-    jobs = [(path, True) for path in sounds]
-    if deep:
-        jobs += [(path, False) for path in frames]
     unreadable: dict[str, str] = {}
-    heard: dict[str, SoundFacts] = {}
-    seen: dict[str, str] = {}
-    for path, is_sound, fact in map_in_threads(look, jobs, workers):
-        advance()
-        if isinstance(fact, DataError):
-            for sample_id in (sounds if is_sound else frames)[path]:
-                unreadable.setdefault(sample_id, str(fact))
-        elif is_sound:
-            heard[path] = fact
-        else:
-            seen[path] = fact
+
+    def read_all(files: Mapping[str, list[str]], read: Callable) -> dict:
+        def attempt(path: str) -> tuple[str, object]:
+            try:
+                return path, read(path)
+            except DataError as error:
+                return path, error
+
+        facts = {}
+        for path, fact in map_in_threads(attempt, files, workers):
+            advance()
+            if isinstance(fact, DataError):
+                for sample_id in files[path]:
+                    unreadable.setdefault(sample_id, str(fact))
+            else:
+                facts[path] = fact
+        return facts
+
+    heard: dict[str, SoundFacts] = read_all(sounds, partial(_hear, deep=deep))
     result = dict(
         count=len(media),
         unreadable=unreadable,
@@ -195,6 +190,7 @@ def check_media(
         ],
     )
     if deep:
+        seen = read_all(frames, lambda p: _digest(decode_frame(p, strict=True)))
         loud = {p: f for p, f in heard.items() if f.peak >= SILENT_PEAK}
         result.update(
             silent=sorted(i for p in heard.keys() - loud.keys() for i in sounds[p]),

@@ -27,6 +27,7 @@ CONTOUR_LEVEL = 0.5
 LINE_WIDTH = 1.5  # pixels
 
 PAPER = (255, 255, 255)
+MIN_SIDE, MAX_SIDE = 224, 512  # of a drawn frame, in pixels; the last counts
 INK = (24, 24, 27)
 FAINT_INK = (98, 98, 106)
 BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often in photos
@@ -126,21 +127,13 @@ def _elide(text: str, font: 'FreeTypeFont', width: float) -> str:
     return ''
 
 
-def panel_size(
-    shape: tuple[int, int], minimum: int = 224, maximum: int = 512
-) -> tuple[int, int]:
-    """Computes the size at which a frame is drawn, with its aspect kept.
+def panel_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Computes height and width at which a frame is drawn, with its aspect kept.
 
-    Args:
-        shape (tuple[int, int]): Height and width of the frame.
-        minimum (int): Shortest side in pixels, to which small frames are enlarged.
-        maximum (int): Longest side in pixels, which takes precedence.
-
-    Returns:
-        tuple[int, int]: Height and width in pixels.
+    Its shortest side has at least :data:`MIN_SIDE` pixels, unless the longest one would
+    have more than :data:`MAX_SIDE`.
     """
-    scale = max(1.0, minimum / min(shape))
-    scale = min(scale, maximum / max(shape))
+    scale = min(max(1.0, MIN_SIDE / min(shape)), MAX_SIDE / max(shape))
     height, width = (max(1, round(side * scale)) for side in shape)
     return height, width
 
