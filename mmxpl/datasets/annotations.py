@@ -1,4 +1,7 @@
-"""Boxes and masks of annotation files: reading, checks and clipping to the frame."""
+"""Boxes and masks of annotation files: reading, checks and clipping to the frame.
+
+What is malformed is a DataError that says where: ``where`` is file, index and field.
+"""
 
 import json
 import logging
@@ -21,11 +24,7 @@ Box = list[float]
 
 
 def read_json(path: str | Path) -> Any:
-    """Reads a JSON file of annotations.
-
-    Raises:
-        DataError: If the file is missing or is not JSON.
-    """
+    """Reads a JSON file of annotations."""
     path = Path(path)
     try:
         return json.loads(path.read_bytes().decode('utf-8-sig'))
@@ -48,9 +47,6 @@ def parse_names(
 
     Returns:
         tuple[str, str | None]: Id as it is compared, and category if there is one.
-
-    Raises:
-        DataError: If ``entry`` is no object, or a field is of another kind.
     """
     if not isinstance(entry, dict):
         raise DataError(f'{where} must be an object, got {type(entry).__name__}.')
@@ -70,10 +66,7 @@ def parse_names(
 def parse_boxes(value: Any, where: str) -> list[Box]:
     """Checks the boxes of a clip in a JSON file, a list of ``[x1, y1, x2, y2]``.
 
-    They may lie outside the frame. ``where`` is file, index and field, for the message.
-
-    Raises:
-        DataError: If it is anything else, or if a coordinate is not a number.
+    They may lie outside the frame.
     """
     if not isinstance(value, list):
         raise DataError(
@@ -129,12 +122,11 @@ def labels_within_frame(
 ) -> dict[str, dict]:
     """Clips boxes, normalised x1 y1 x2 y2, to the frame and logs what changed.
 
+    Boxes that seem to be in pixels are refused.
+
     Returns:
         dict[str, dict]: ``bboxes`` and ``mask`` (or None) of each clip that has one
         of them left.
-
-    Raises:
-        DataError: If the boxes seem to be in pixels.
     """
     given = [box for i in ids for box in annotations[i].get('bboxes') or ()]
     if looks_like_pixels(given):
@@ -175,11 +167,8 @@ def labels_within_frame(
 def check_rle(value: Any, where: str) -> dict:
     """Checks the form of a COCO run-length encoding without decoding it.
 
-    It is ``{'size': [h, w], 'counts': str | list[int]}``, and is returned unchanged;
-    ``where`` is file, index and field, for the message.
-
-    Raises:
-        DataError: If it is anything else or exceeds the pixel limit.
+    It is ``{'size': [h, w], 'counts': str | list[int]}`` of at most
+    :data:`~mmxpl.datasets.media.MAX_PIXELS`, and is returned unchanged.
     """
     size = value.get('size') if isinstance(value, dict) else None
     if (
@@ -201,10 +190,7 @@ def decode_rle(rle: dict, where: str) -> np.ndarray:
     """Decodes a COCO run-length encoding to uint8 of shape (H, W), 1 on the object.
 
     pycocotools reads beyond its buffers if the runs do not add up to the size of the
-    mask, so this is checked first. ``where`` is the clip or file, for the message.
-
-    Raises:
-        DataError: If the encoding is malformed or does not fill the mask exactly.
+    mask, so this is checked first.
     """
     check_rle(rle, where)
     height, width = rle['size']

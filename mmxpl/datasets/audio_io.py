@@ -1,4 +1,8 @@
-"""Reading of sounds and of excerpts of them."""
+"""Reading of sounds, of any format that libsndfile reads, and of excerpts of them.
+
+A file that is missing, empty, truncated or no sound, that has an implausible sample
+rate, or that holds values which are not finite, is a DataError that names it.
+"""
 
 import io
 import math
@@ -61,10 +65,6 @@ def read_waveform(
     Returns:
         np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
         in [-1, 1].
-
-    Raises:
-        DataError: If the file is missing, empty, truncated or not a sound, holds values
-            that are not finite, or has an implausible sample rate.
     """
     with _open_sound(path) as sound:
         rate, total = sound.samplerate, sound.frames
@@ -136,11 +136,7 @@ def _to_waveform(
 
 
 def sound_header(path: str) -> tuple[int, float]:
-    """Reads sample rate in Hz and duration in seconds of a sound.
-
-    Raises:
-        DataError: As :func:`read_waveform`, without decoding.
-    """
+    """Reads sample rate in Hz and duration in seconds of a sound, no sample."""
     with _open_sound(path) as sound:
         if not sound.frames:
             raise _error(path, 'holds no samples')
@@ -152,9 +148,6 @@ def read_sound(path: str) -> np.ndarray:
 
     Returns:
         np.ndarray: float32 of shape (samples, channels), nominally in [-1, 1].
-
-    Raises:
-        DataError: As :func:`read_waveform`.
     """
     with _open_sound(path) as sound:
         return _read_finite(path, sound, 0, sound.frames)

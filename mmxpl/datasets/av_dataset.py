@@ -44,7 +44,8 @@ class AVDataset(BaseDataset):
     ``is_sounding=False`` and no boxes; its ground truth is an empty map.
 
     Labeled clips whose boxes have no area within the frame cannot be evaluated; they
-    are left out, counted and named in the log.
+    are left out, counted and named in the log. Lists, annotations and files that cannot
+    be used are a DataError.
 
     With ``test_mode=True`` the meta information holds the number of clips asked for
     (``n_expected``), the hash of their ids (``id_list_hash``) and the name of the
@@ -197,11 +198,7 @@ class AVDataset(BaseDataset):
         return list(dict.fromkeys(i for c in clips for i in (c.frame_id, c.audio_id)))
 
     def load_data_list(self) -> list[dict]:
-        """Makes the entries of all complete clips.
-
-        Raises:
-            DataError: If lists, annotations or files cannot be used.
-        """
+        """Makes the entries of all complete clips."""
         annotations = self.read_annotations()
         clips = self._select_clips(annotations)
         ids = [clip.sample_id for clip in clips]

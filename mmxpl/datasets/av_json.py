@@ -53,9 +53,6 @@ class AVJsonDataset(AVDataset):
 
         Returns:
             dict[str, dict]: The checked entries by id, in the order of the file.
-
-        Raises:
-            DataError: If the file is malformed.
         """
         content = read_json(self.ann_file)
         if not isinstance(content, dict):

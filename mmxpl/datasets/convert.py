@@ -1,7 +1,7 @@
 """Conversion of raw media and of labels in other formats into the supported layouts.
 
-All writers here write a file completely or not at all, and raise a DataError if it
-cannot be written.
+Writers write a file completely or not at all. A file that cannot be read or written, or
+is malformed, is a DataError that names it.
 """
 
 import csv
@@ -68,7 +68,7 @@ def convert_batch(
 
     Complete clips are skipped, so an interrupted run continues where it stopped.
     ``failed.csv`` holds the ids and reasons of the last run, ``convert.json`` the
-    settings, which must stay the same.
+    settings; a folder of other settings is refused.
 
     Args:
         out (Path): The folder.
@@ -78,9 +78,6 @@ def convert_batch(
             be converted.
         settings (Mapping): Settings that decide the files, as plain JSON values.
         workers (int): Number of threads.
-
-    Raises:
-        DataError: If the folder was converted with other settings.
     """
     _check_settings(out / SETTINGS, dict(settings))
     open_ids = [i for i in ids if not is_complete(i)]
@@ -136,11 +133,7 @@ def write_wav(path: Path, wave: np.ndarray, sample_rate: int) -> None:
 
 
 def copy_bytes(path: Path, source: Path) -> None:
-    """Copies a file.
-
-    Raises:
-        DataError: If the source cannot be read.
-    """
+    """Copies a file."""
     try:
         content = source.read_bytes()
     except OSError as error:
@@ -180,9 +173,6 @@ def coco_labels(path: str) -> dict[str, dict]:
         encoding, None unless every annotation has one; ``category``, None if there are
         several; ``objects``, ``bbox`` and ``category`` of each annotation; ``height``
         and ``width`` of the annotated image in pixels.
-
-    Raises:
-        DataError: If the file is malformed.
     """
     content = read_json(path)
     if not isinstance(content, dict):
@@ -257,9 +247,7 @@ def check_sizes(
 ) -> None:
     """Refuses images (:func:`coco_labels`) of other proportions than the frames.
 
-    Raises:
-        DataError: If there are any, such as rotated ones (of editors that treat EXIF
-            rotation differently) or ones with bars, or if a frame cannot be read.
+    They were rotated, as by editors that treat EXIF rotation differently, or have bars.
     """
     wrong, unreadable = check_shapes(labels, frames)
     if unreadable:
@@ -317,14 +305,12 @@ def _key(value: Mapping, field: str, where: str) -> int | str:
 def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
     """Reads mask images ``ID.png``, such as those of AVSBench, below a folder.
 
+    Each name must occur once.
+
     Returns:
         tuple[dict[str, dict], list[str]]: By id ``mask``, a COCO run-length encoding,
         and ``bboxes``, the box around it, normalised x1 y1 x2 y2; and the ids of black
         masks, which label nothing.
-
-    Raises:
-        DataError: If there is no such file, one cannot be read (:func:`read_mask`), or
-            two have the same name.
     """
     paths: dict[str, Path] = {}
     for path in sorted(folder.rglob('*.png')):
@@ -352,9 +338,6 @@ def read_mask(path: Path) -> np.ndarray:
 
     Returns:
         np.ndarray: uint8 of shape (H, W) in {0, 1}.
-
-    Raises:
-        DataError: If it cannot be read.
     """
     data = read_media_bytes(str(path), 'mask')
     image = decode_image(str(path), data, 'mask', cv2.IMREAD_UNCHANGED)

@@ -49,9 +49,6 @@ class FlickrSoundNetDataset(VGGSSDataset):
         Returns:
             dict[str, dict]: ``annotators`` and ``bboxes`` by id; empty for an
             unlabeled set.
-
-        Raises:
-            DataError: If the folder or a file cannot be used.
         """
         if not self.labeled:
             return {}
@@ -73,11 +70,7 @@ class FlickrSoundNetDataset(VGGSSDataset):
 
 
 def list_flickr_xml(folder: str) -> dict[str, str]:
-    """Lists the annotation files ``ID.xml`` of a folder, sorted by id.
-
-    Raises:
-        DataError: If the folder cannot be listed or holds no such file.
-    """
+    """Lists the annotation files ``ID.xml`` of a folder, sorted by id."""
     names = list_media(folder, ('.xml',))
     if not names:
         raise DataError(
@@ -93,15 +86,12 @@ def read_flickr_xml(path: str) -> list[list[Box]]:
     The root has one child for each annotator with any number of ``<bbox>`` elements.
     Their first child is a label; the next four are xmin, ymin, xmax and ymax as
     integers. Other elements are ignored, as in LVS, EZ-VSL, SLAVC and SSL-TIE
-    (``load_all_bboxes`` of EZ-VSL's ``datasets.py``).
+    (``load_all_bboxes`` of EZ-VSL's ``datasets.py``). What is no such XML, or declares
+    entities, is a DataError.
 
     Returns:
         list[list[Box]]: For each annotator the boxes x1 y1 x2 y2 in pixels of a frame
         of side ``FRAME``, possibly none; they may reach out of the frame.
-
-    Raises:
-        DataError: If the file cannot be read, is not XML, declares entities, or has a
-            malformed box.
     """
     try:
         # no declared entities: a few bytes could expand to gigabytes

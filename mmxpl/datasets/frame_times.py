@@ -1,4 +1,7 @@
-"""Times of the frames within their sounds: the file ``frame_times.csv``."""
+"""Times of the frames within their sounds: the file ``frame_times.csv``.
+
+A file that is malformed or cannot be written is a DataError that names it.
+"""
 
 import csv
 import io
@@ -47,9 +50,6 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
 
     Returns:
         dict[str, FrameTime]: Times by id; empty if there is no file.
-
-    Raises:
-        DataError: If the file is malformed.
     """
     try:
         rows = list(csv.reader(Path(path).read_text(encoding='utf-8').splitlines()))
@@ -82,9 +82,6 @@ class FrameTimes:
 
     Args:
         path (Path): The file; its content is kept.
-
-    Raises:
-        DataError: If it is malformed, and later if it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

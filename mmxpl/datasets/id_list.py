@@ -1,4 +1,7 @@
-"""Lists of clip ids: reading, published test lists, and ids whose files are missing."""
+"""Lists of clip ids: reading, published test lists, and ids whose files are missing.
+
+A list that cannot be used is a DataError that names file, row and remedy.
+"""
 
 import csv
 import logging
@@ -58,11 +61,7 @@ def plain_clip(sample_id: str) -> Clip:
 
 
 def read_id_list(path: str | Path) -> list[str]:
-    """Reads the ids of a list, see :func:`read_clip_list`, in the order of the file.
-
-    Raises:
-        DataError: As :func:`read_clip_list`, or if an id occurs twice.
-    """
+    """Reads the ids of a list (:func:`read_clip_list`) that has each once."""
     ids = [clip.sample_id for clip in read_clip_list(path)]
     refuse_duplicates(ids, path)
     return ids
@@ -81,10 +80,6 @@ def read_clip_list(path: str | Path) -> list[Clip]:
 
     Returns:
         list[Clip]: The clips in the order of the file; duplicates are kept.
-
-    Raises:
-        DataError: If the file is missing, empty or not text, an id leads out of the
-            data folder, or a pair is malformed.
     """
     lines = _read_rows(Path(path))
     if lines and [field.strip() for field in lines[0][0]] == PAIR_HEADER:
@@ -163,12 +158,9 @@ def same_id(name: str) -> str:
 
 
 def check_id(sample_id: str, where: str) -> None:
-    """Refuses an id that is not a valid file name below a folder.
+    """Refuses an id that leads out of its folder or holds control characters.
 
     ``where`` is file and row or field, for the message.
-
-    Raises:
-        DataError: If it leads out of the folder or holds control characters.
     """
     path = PurePosixPath(sample_id.replace('\\', '/'))
     if path.is_absolute() or '..' in path.parts or not path.name:
@@ -184,11 +176,7 @@ def check_id(sample_id: str, where: str) -> None:
 
 
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
-    """Refuses ids, of the file ``source``, that occur more than once.
-
-    Raises:
-        DataError: If there are any, with their number and the first five.
-    """
+    """Refuses ids, of the file ``source``, that occur more than once."""
     duplicates = [i for i, count in Counter(ids).items() if count > 1]
     if duplicates:
         raise DataError(
@@ -207,11 +195,9 @@ def handle_missing(
 ) -> None:
     """Refuses ids that lack a file or an annotation, or logs that they are left out.
 
-    ``missing`` are ids by what they lack (``no frame in /data/frames``), ``total`` is
-    the number of ids asked for, and ``source`` the list or folder that named them.
-
-    Raises:
-        DataError: If anything is missing and the policy is 'error', not 'skip'.
+    ``missing`` are ids by what they lack (``no frame in /data/frames``), ``policy`` is
+    'error' or 'skip', ``total`` the number of ids asked for, and ``source`` the list or
+    folder that named them.
     """
     lacking = {reason: ids for reason, ids in missing.items() if ids}
     if not lacking:

@@ -1,4 +1,8 @@
-"""Reading of frames: image files of any format, resized to what the model takes."""
+"""Reading of frames: image files of any format, resized to what the model takes.
+
+A file that is missing, empty, truncated, damaged, no image, or larger than
+:data:`~mmxpl.datasets.media.MAX_PIXELS` is a DataError that names it.
+"""
 
 import io
 
@@ -36,9 +40,6 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
     Returns:
         tuple[np.ndarray, tuple[int, int]]: uint8 image of shape (H, W, 3), BGR, and
         height and width of the image in the file, after rotation.
-
-    Raises:
-        DataError: If the file is missing, empty, truncated, too large or no image.
     """
     data = read_media_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
@@ -77,9 +78,6 @@ def decode_frame(path: str, strict: bool = False) -> np.ndarray:
 
     Returns:
         np.ndarray: uint8 image of shape (H, W, 3), BGR.
-
-    Raises:
-        DataError: If the file is missing, empty, damaged, too large or no image.
     """
     data = read_media_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
@@ -94,9 +92,6 @@ def read_media_bytes(path: str, what: str) -> bytearray:
     """Reads an image file, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
 
     ``what`` is the kind of image for messages, 'frame' or 'mask'.
-
-    Raises:
-        DataError: If it is missing, empty, or no regular file.
     """
     data = bytearray(check_regular(path, what) + len(PAD))
     try:
@@ -121,21 +116,12 @@ def decode_image(
 
     Returns:
         np.ndarray: The image, rotated as its EXIF data say.
-
-    Raises:
-        DataError: If it is truncated, damaged, no image, or has more than
-            :data:`~mmxpl.datasets.media.MAX_PIXELS`.
     """
     return _decode(path, data, what, flags, scan_jpeg(data))
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Reads height and width of an image as displayed, without decoding it.
-
-    Raises:
-        DataError: If the file is missing, no image, or has more than
-            :data:`~mmxpl.datasets.media.MAX_PIXELS`.
-    """
+    """Reads height and width of an image as displayed, without decoding it."""
     check_regular(path, 'frame')
     try:
         with Image.open(path) as image:
@@ -159,11 +145,7 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def check_image(path: str) -> None:
-    """Checks an image as far as that is possible without decoding it.
-
-    Raises:
-        DataError: As :func:`decode_frame`, except for damage that only decoding shows.
-    """
+    """Checks an image without decoding it; some damage is seen by decoding alone."""
     data = read_media_bytes(path, 'frame')
     _look(path, data, 'frame', scan_jpeg(data))
 

@@ -1,4 +1,8 @@
-"""Media files: how they are found, and their limits."""
+"""Media files: how they are found, and their limits.
+
+What is refused is a DataError that names file and remedy; ``what`` is the kind of file
+in it, such as 'frame' or 'sound'.
+"""
 
 import os
 import os.path as osp
@@ -22,10 +26,7 @@ REMEDY = 'Restore the file or name another; if a list of clips has its id, take 
 def check_regular(path: str, what: str) -> int:
     """Returns the size of a file in bytes; refuses what is missing, a pipe or a device.
 
-    Reading from those may never end. ``what`` is the kind of file for the message.
-
-    Raises:
-        DataError: If it is missing or not a regular file.
+    Reading from those may never end.
     """
     try:
         found = os.stat(path)
@@ -39,13 +40,7 @@ def check_regular(path: str, what: str) -> int:
 
 
 def check_pixels(path: str, height: int, width: int, what: str) -> None:
-    """Refuses an image whose size would take gigabytes.
-
-    ``what`` is its kind for the message: 'picture', 'frame' or 'mask'.
-
-    Raises:
-        DataError: If there are more than :data:`MAX_PIXELS`, or none.
-    """
+    """Refuses an image of no pixels, or of more than :data:`MAX_PIXELS`."""
     if height <= 0 or width <= 0:
         raise DataError(
             f'{path}: the {what} has no size that can be read, or one of more than '
@@ -78,9 +73,6 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     Returns:
         dict[str, str]: File name by stem in the form of an id
         (:func:`~mmxpl.datasets.id_list.same_id`).
-
-    Raises:
-        DataError: If the folder cannot be listed.
     """
     order = {suffix: rank for rank, suffix in enumerate(suffixes)}
     found: dict[str, tuple[int, str]] = {}
@@ -129,10 +121,7 @@ def existing_paths(paths: Iterable[str]) -> dict[str, str]:
 def path_inside(folder: str, path: object, where: str) -> str:
     """Joins a path from an annotation file to its folder; '' is the working directory.
 
-    ``where`` is file, index and field, for the message.
-
-    Raises:
-        DataError: If it is not a path or leads out of the folder.
+    A path that leads out of the folder is refused; ``where`` is file, index and field.
     """
     if not isinstance(path, str) or not path or '\0' in path:
         raise DataError(f"{where} must be a file's path, got {path!r}.")

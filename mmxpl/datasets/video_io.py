@@ -1,6 +1,8 @@
-"""Reading of frames of a video by their time, with PyAV.
+"""Reading of frames of a video, of any format that FFmpeg reads, with PyAV.
 
-Times are seconds of presentation after the first frame that can be decoded.
+Times are seconds of presentation after the first frame that can be decoded. A file that
+is damaged, no video, shorter than its container says, without pictures or with pictures
+of more than :data:`~mmxpl.datasets.media.MAX_PIXELS` is a DataError that names it.
 """
 
 from __future__ import annotations
@@ -38,12 +40,9 @@ class FrameReader:
     """Reads the frames of a video by their time, or one after the other.
 
     Args:
-        path (str): Video file of any format that FFmpeg reads.
+        path (str): Video file.
         threaded (bool): Whether to decode in several threads; useful when one file is
             read at a time.
-
-    Raises:
-        DataError: If the file cannot be read or holds no frame.
     """
 
     def __init__(self, path: str, threaded: bool = False) -> None:
@@ -106,12 +105,11 @@ class FrameReader:
     def read(self, time: float) -> tuple[float, np.ndarray]:
         """Decodes the frame that is shown at a time, in seconds after the first.
 
+        A time after the end of the video, and a damaged frame, are a DataError.
+
         Returns:
             tuple[float, np.ndarray]: Time at which the frame begins, and the frame,
             uint8 of shape (H, W, 3), BGR, upright.
-
-        Raises:
-            DataError: If the video ends before, or the frame is damaged.
         """
         for back in (*_SEEK_BACK, None):
             shown, end = self._search(time, back)
@@ -198,11 +196,7 @@ def frame_image(frame: VideoFrame) -> np.ndarray:
 
 
 def import_av() -> ModuleType:
-    """Imports PyAV.
-
-    Raises:
-        DataError: If it is not installed.
-    """
+    """Imports PyAV; a DataError tells how to install it."""
     try:
         import av
     except ImportError as error:
@@ -215,15 +209,7 @@ def import_av() -> ModuleType:
 
 @contextmanager
 def open_video(path: str) -> Iterator[InputContainer]:
-    """Opens a video and turns errors while it is open into a DataError with its name.
-
-    Args:
-        path (str): Video file of any format that FFmpeg reads.
-
-    Raises:
-        DataError: If it cannot be read, is shorter than its container says, or has
-            pictures of more than :data:`~mmxpl.datasets.media.MAX_PIXELS`.
-    """
+    """Opens a video, and turns errors while it is open into a DataError."""
     av = import_av()
     path = str(path)
     check_regular(path, 'file')

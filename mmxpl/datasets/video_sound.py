@@ -2,7 +2,7 @@
 
 What the file does not store of the sound (it begins late, ends early, has a gap) is
 silence of that length, so that a frame and the sound around it are what a player shows
-and plays together.
+and plays together. A file that cannot be read or has no sound is a DataError.
 """
 
 from __future__ import annotations
@@ -60,12 +60,8 @@ def read_video_clip(
 ) -> VideoClip:
     """Reads a frame and the whole sound of a video on one clock.
 
-    ``time`` is that of the frame in seconds after the first one, or 'middle' between
-    the first and the last.
-
-    Raises:
-        DataError: If the file cannot be read, lacks pictures or sound, or ends
-            before the frame.
+    ``time`` is that of the frame in seconds after the first one, within the video, or
+    'middle' between the first and the last.
     """
     with FrameReader(path) as frames:
         last = frames.last_time()
@@ -81,9 +77,6 @@ def read_video_sound(path: str, sample_rate: int) -> np.ndarray:
     """Decodes the first sound track of a video or sound file to int16 (T,), mono.
 
     Gaps within the track are silence.
-
-    Raises:
-        DataError: If the file cannot be read or has no sound.
     """
     with SoundReader(path, sample_rate) as sound:
         return sound.read_all()[0]
@@ -96,13 +89,10 @@ class SoundReader:
     the first frame appears. About one window of sound is kept in memory.
 
     Args:
-        path (str): File of any format that FFmpeg reads.
+        path (str): Video or sound file.
         sample_rate (int): Samples per second of the result.
         origin (Fraction, optional): Time stamp of the first frame in seconds
             (:attr:`FrameReader.origin`); by default that of the sound.
-
-    Raises:
-        DataError: If the file cannot be read or has no sound.
     """
 
     def __init__(
