@@ -1,4 +1,7 @@
-"""Inputs of an inferencer: pairs of frame and sound, from files, arrays and videos."""
+"""Inputs of an inferencer: pairs of frame and sound, from files, arrays and videos.
+
+What is of another kind, shape or range, or cannot be read, is a DataError.
+"""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,9 +43,6 @@ class WindowReader(SoundReader):
     Args:
         frames (FrameReader): Open video; times are relative to its first frame.
         window (SoundWindow): Length and sample rate.
-
-    Raises:
-        DataError: If the file cannot be read or has no sound.
     """
 
     def __init__(self, frames: FrameReader, window: SoundWindow) -> None:
@@ -129,9 +129,6 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
     Yields:
         AVInput: Pairs in the order given, of a folder in the order of names.
-
-    Raises:
-        DataError: If an input is of another kind or cannot be read.
     """
     if isinstance(inputs, AVInput):
         yield inputs
@@ -156,11 +153,7 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
 
 def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
-    """Checks an image and a sound, see :func:`iter_inputs`, and makes a pair of them.
-
-    Raises:
-        DataError: If the kind, shape or range of one is wrong.
-    """
+    """Checks an image and a sound, see :func:`iter_inputs`, and makes a pair of them."""
     if sample_id is None:
         named = [Path(part).stem for part in (img, audio) if _is_path(part)]
         sample_id = named[0] if named else 'pair'
@@ -265,9 +258,6 @@ def video_pairs(
         tuple[float, np.ndarray, tuple[np.ndarray, int]]: Seconds after the first
         frame; frame, uint8 (H, W, 3), BGR, upright; samples, float32 (T, 1) in
         [-1, 1], and their rate.
-
-    Raises:
-        DataError: If the file cannot be read, or has no frames or no sound.
     """
     with (
         FrameReader(path, threaded=True) as frames,
@@ -286,9 +276,6 @@ def mark_due(
     Yields:
         tuple[float, Any, bool]: Time, frame, and whether it is the first frame at or
         after a multiple of ``every`` seconds (0 marks all).
-
-    Raises:
-        DataError: If ``every`` is negative or not finite.
     """
     if not 0 <= every < float('inf'):
         raise DataError(f'every: must be seconds from 0 on, got {every!r}.')

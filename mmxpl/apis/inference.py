@@ -76,11 +76,7 @@ def load_learner(
 
 
 def check_device(name: str | torch.device) -> torch.device:
-    """Returns a device, such as 'cpu' or 'cuda:1'.
-
-    Raises:
-        DataError: If it cannot be used.
-    """
+    """Returns a device, such as 'cpu' or 'cuda:1', that can be used."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -94,11 +90,7 @@ def check_device(name: str | torch.device) -> torch.device:
 
 
 def clip_pipeline(cfg: Config) -> list[dict]:
-    """Returns the test pipeline of a config, without caches and cached features.
-
-    Raises:
-        DataError: If the config has no test pipeline.
-    """
+    """Returns the test pipeline, which a config must have, without caches."""
     for leaf in config_leaves(cfg.test_dataloader):
         if leaf.get('pipeline'):
             steps = []
@@ -134,15 +126,7 @@ def _load_weights(learner: torch.nn.Module, state: dict, name: str) -> None:
 
 
 def choose_map(sample: AVDataSample, localizer: str) -> Tensor:
-    """Returns the map of one localizer, (1, h, w) in [0, 1].
-
-    Args:
-        sample (AVDataSample): Sample with ``pred_map``.
-        localizer (str): Its name, such as 'a', or 'ens' for the ensemble.
-
-    Raises:
-        DataError: If there is no such localizer.
-    """
+    """Returns the map of one localizer, (1, h, w) in [0, 1], or of 'ens', the ensemble."""
     names = sorted(sample.pred_map.keys())
     if localizer not in names:
         raise DataError(f'localizer: must be one of {names}, got {localizer!r}.')

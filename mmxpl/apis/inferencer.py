@@ -35,7 +35,8 @@ class XPLInferencer(BaseInferencer):
     """Localizes sounds with a trained learner.
 
     Frames and sounds go through the test pipeline of the config and the learner's data
-    preprocessor, as in ``tools/test.py``.
+    preprocessor, as in ``tools/test.py``. An input that cannot be used is a DataError,
+    and no file is overwritten.
 
     Args:
         model (str | Path | Mapping, optional): Config or its file; by default the
@@ -107,7 +108,7 @@ class XPLInferencer(BaseInferencer):
             show (bool): Whether to show each picture in a window.
             wait_time (float): Seconds for which a window stays; 0 waits for a key.
             out_dir (str): Folder for ``vis/ID.png``, ``preds/ID.json`` and
-                ``maps/ID.npy``; '' writes nothing. No file is overwritten.
+                ``maps/ID.npy``; '' writes nothing.
             no_save_vis (bool): Leaves out the pictures.
             no_save_pred (bool): Leaves out predictions and maps.
             print_result (bool): Whether to print each prediction.
@@ -118,9 +119,6 @@ class XPLInferencer(BaseInferencer):
             ``sample_id``, ``time``, ``localizer``, ``threshold`` and the keys of
             :func:`mmxpl.apis.inference.describe_map`. ``visualization``: RGB uint8
             (H, W, 3) pictures of the frames' sizes, empty without ``return_vis``.
-
-        Raises:
-            DataError: If an input cannot be used or a file would be overwritten.
         """
         predictions, pictures = [], []
         results = (
@@ -163,9 +161,6 @@ class XPLInferencer(BaseInferencer):
 
         Yields:
             dict | AVDataSample: One prediction for each pair, in order.
-
-        Raises:
-            DataError: If an input cannot be used.
         """
         for pair, sample in self._run(inputs, batch_size, every):
             if return_datasamples:
@@ -186,11 +181,7 @@ class XPLInferencer(BaseInferencer):
     def preprocess(
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
     ) -> Iterator[tuple[list[AVInput], dict]]:
-        """Yields batches of pairs and what is collated of them, each when it is needed.
-
-        Raises:
-            DataError: If an input cannot be used.
-        """
+        """Yields batches of pairs and what is collated of them, each when it is needed."""
         if batch_size < 1:
             raise DataError(f'batch_size: must be at least 1, got {batch_size}.')
         pairs = iter_inputs(inputs, every, self.window)

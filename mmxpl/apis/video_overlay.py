@@ -1,4 +1,8 @@
-"""Heat maps over a video, smoothed over time, with the sound kept."""
+"""Heat maps over a video, smoothed over time, with the sound kept.
+
+A video that cannot be read or has no sound is a DataError, as is a target that exists
+or cannot be written.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -96,11 +100,7 @@ class OverlaidFrame(NamedTuple):
 def overlaid_frames(
     inferencer: XPLInferencer, source: str, options: OverlayOptions
 ) -> Iterator[OverlaidFrame]:
-    """Decodes, predicts and draws every frame of a video when it is needed.
-
-    Raises:
-        DataError: If the video cannot be read or has no sound.
-    """
+    """Decodes, predicts and draws every frame of a video when it is needed."""
     smoother = MapSmoother(options.smooth)
     with (
         FrameReader(source, threaded=True) as frames,
@@ -141,10 +141,6 @@ def overlay_video(
     Returns:
         dict: ``frames`` written, ``maps`` predicted, and ``sound_copied``: True if the
         sound was copied, False if it was encoded again.
-
-    Raises:
-        DataError: If the video cannot be read or has no sound, or if the target
-            exists or cannot be written.
     """
     target, options = Path(target), options or OverlayOptions()
     refuse_existing(target)
@@ -163,10 +159,6 @@ def overlay_video(
 
 
 def video_seconds(source: str) -> float | None:
-    """Returns the length of a video in seconds; None if the file does not say.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
+    """Returns the length of a video in seconds; None if the file does not say."""
     with open_video(source) as container:
         return None if container.duration is None else container.duration / 1e6

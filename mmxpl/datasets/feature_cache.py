@@ -1,4 +1,7 @@
-"""Cache of the features of frozen encoders, read in place of the media."""
+"""Cache of the features of frozen encoders, read in place of the media.
+
+Features that are missing, or are of another file or setting, are a DataError.
+"""
 
 import hashlib
 import json
@@ -41,11 +44,7 @@ class FeatureCache:
 
     @property
     def manifest(self) -> dict[str, dict[str, dict]]:
-        """dict: content of ``features.json`` by localizer and kind.
-
-        Raises:
-            DataError: If there is none.
-        """
+        """dict: content of ``features.json`` by localizer and kind."""
         path = self.folder / MANIFEST
         try:
             return json.loads(path.read_text())
@@ -63,9 +62,6 @@ class FeatureCache:
             tuple[dict[str, np.ndarray], tuple[int, int]]: float16 arrays,
             ``NAME.visual.K`` of (h_k, w_k, C_k) and ``NAME.sound`` of (C,); height
             and width of the frame in its file.
-
-        Raises:
-            DataError: If they are missing, or of another file or setting.
         """
         if self._parts is None:
             self._parts = self._open()

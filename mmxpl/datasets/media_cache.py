@@ -1,4 +1,8 @@
-"""Memory-mapped caches of decoded media: reading, and resumable building."""
+"""Memory-mapped caches of decoded media: reading, and resumable building.
+
+A cache that is missing, damaged or of other settings, or that does not hold a file as
+it is now, is a DataError, as are files of which none can be built.
+"""
 
 import errno
 import fcntl
@@ -76,21 +80,13 @@ class MediaCache:
         Returns:
             Decoded: A copy of the array; height and width of the image in the file,
             zeros for a sound.
-
-        Raises:
-            DataError: If there is no such cache or another one, or if the file is not
-                in it, changed since, or is gone.
         """
         entry = self.find(path)
         height, width = entry['ori_shape'].tolist()
         return np.array(self._data[entry['row']]), (height, width)
 
     def find(self, path: str) -> np.void:
-        """Finds the :data:`ENTRY` of a file and checks that the file did not change.
-
-        Raises:
-            DataError: As :meth:`read`.
-        """
+        """Finds the :data:`ENTRY` of a file and checks that the file did not change."""
         if self._data is None:
             self._open()
         key = self.key(path)
@@ -149,11 +145,7 @@ class MediaCache:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Reads by what a file is recognized as unchanged: bytes, and last change in ns.
-
-    Raises:
-        DataError: If there is no such file.
-    """
+    """Reads by what a file is recognized as unchanged: bytes, and last change in ns."""
     try:
         found = os.stat(split_time(path)[0])
     except OSError as error:
@@ -191,7 +183,8 @@ def build_cache(
     """Decodes files into a cache.
 
     The cache is written to a folder ``NAME.part`` and renamed when complete. After an
-    interruption the next build of the same files continues from that folder.
+    interruption the next build of the same files continues from that folder. Files that
+    cannot be decoded are named together, and only one build runs at a time.
 
     Args:
         cache (MediaCache): Where to, and with which settings.
@@ -200,11 +193,6 @@ def build_cache(
         paths (Sequence[str]): The files, each once.
         overwrite (bool): Whether another cache may be replaced.
         advance (Callable): Called with the number of files done since the last call.
-
-    Raises:
-        DataError: If files cannot be decoded (with their number and the first five),
-            the disk is full or protected, there is another cache already, or another
-            build is running.
     """
     folder = cache.folder
     if folder.exists() and not (overwrite and (folder / FACTS).is_file()):

@@ -37,7 +37,7 @@ class VGGSSDataset(AVDataset):
     5,158 items have a coordinate of -2.88e16, and two have no box within the frame.
 
     The arguments are those of :class:`AVDataset`.
-    """  # noqa: E501
+    """
 
     default_ann_file = 'vggss.json'
 

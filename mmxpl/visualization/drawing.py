@@ -1,6 +1,7 @@
 """Drawing: heat maps, boxes, panels with titles, sheets of panels, and their files.
 
-Pictures are RGB uint8 of shape (H, W, 3); functions return new ones.
+Pictures are RGB uint8 of shape (H, W, 3); functions return new ones. A file that is no
+image is a DataError.
 """
 
 import os
@@ -279,20 +280,13 @@ def load_frame(sample: AVDataSample) -> np.ndarray:
 
     The file is read, not the model's smaller input: the canonical frame is the
     whole image, so boxes and maps fit both. The aspect is that of ``img_shape``.
-
-    Raises:
-        DataError: If the file is missing or is not an image.
     """
     image, _ = read_frame(sample.img_path, panel_size(sample.img_shape))
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_picture(path: str) -> np.ndarray:
-    """Reads an image file at its own size.
-
-    Raises:
-        DataError: If the file is missing or is not an image.
-    """
+    """Reads an image file at its own size."""
     return cv2.cvtColor(decode_frame(path), cv2.COLOR_BGR2RGB)
 
 

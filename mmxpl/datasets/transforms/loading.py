@@ -1,4 +1,7 @@
-"""Reading of frames, sounds and cached features."""
+"""Reading of frames, sounds and cached features.
+
+A file that cannot be used, and a cache that does not match it, is a DataError.
+"""
 
 import os.path as osp
 from abc import abstractmethod
@@ -58,9 +61,6 @@ class LoadMedia(BaseTransform):
         Returns:
             tuple[np.ndarray, tuple[int, int]]: The array, and height and width
             of the image in the file, zeros for a sound.
-
-        Raises:
-            DataError: If the file cannot be used.
         """
 
     def load(self, results: dict) -> tuple[np.ndarray, tuple[int, int]]:
@@ -115,12 +115,7 @@ class LoadFrame(LoadMedia):
         return read_frame(source, self.size)
 
     def transform(self, results: dict) -> dict:
-        """Reads the frame of a clip.
-
-        Raises:
-            DataError: If the file is missing, empty or not an image, or if the cache
-                does not match it.
-        """
+        """Reads the frame of a clip."""
         frame = results.get('frame')
         if frame is None:
             results['img'], results['ori_shape'] = self.load(results)
@@ -202,12 +197,7 @@ class LoadAudio(LoadMedia):
         return wave, (0, 0)
 
     def transform(self, results: dict) -> dict:
-        """Reads the sound of a clip.
-
-        Raises:
-            DataError: If the file is missing, empty, truncated or not a sound, or if
-                the cache does not match it.
-        """
+        """Reads the sound of a clip."""
         sound = results.get('sound')
         if sound is None:
             results['audio'], _ = self.load(results)
@@ -254,11 +244,7 @@ class LoadFeatures(BaseTransform):
         return dict(visual=self.frame.source(results), sound=self.audio.source(results))
 
     def transform(self, results: dict) -> dict:
-        """Reads the features of a clip.
-
-        Raises:
-            DataError: If there are none for this file and these settings.
-        """
+        """Reads the features of a clip."""
         if self.cache is None:
             return self.audio(self.frame(results))
         if 'frame' in results or 'sound' in results:
