@@ -153,7 +153,7 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
 
 
 def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
-    """Checks an image and a sound, see :func:`iter_inputs`, and makes a pair of them."""
+    """Checks an image and a sound (:func:`iter_inputs`) and makes a pair of them."""
     if sample_id is None:
         named = [Path(part).stem for part in (img, audio) if _is_path(part)]
         sample_id = named[0] if named else 'pair'

@@ -126,7 +126,7 @@ def _load_weights(learner: torch.nn.Module, state: dict, name: str) -> None:
 
 
 def choose_map(sample: AVDataSample, localizer: str) -> Tensor:
-    """Returns the map of one localizer, (1, h, w) in [0, 1], or of 'ens', the ensemble."""
+    """Returns the map (1, h, w) of a localizer, or of 'ens', the ensemble."""
     names = sorted(sample.pred_map.keys())
     if localizer not in names:
         raise DataError(f'localizer: must be one of {names}, got {localizer!r}.')

@@ -181,7 +181,7 @@ class XPLInferencer(BaseInferencer):
     def preprocess(
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
     ) -> Iterator[tuple[list[AVInput], dict]]:
-        """Yields batches of pairs and what is collated of them, each when it is needed."""
+        """Yields batches of pairs, and what is collated of them, when needed."""
         if batch_size < 1:
             raise DataError(f'batch_size: must be at least 1, got {batch_size}.')
         pairs = iter_inputs(inputs, every, self.window)

@@ -8,7 +8,6 @@ from dataclasses import fields
 
 from mmxpl.datasets.synthetic import (
     DIFFICULTIES,
-    RANGES,
     RULES,
     SPLITS,
     WorldConfig,
@@ -22,25 +21,6 @@ from mmxpl.datasets.synthetic import (
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import number_in
 
-_KNOBS = {
-    'seed': 'seed of all randomness',
-    'train': 'clips in the training split',
-    'val': 'clips in the validation split',
-    'test': 'clips in the test split',
-    'size': 'side of the frame in pixels',
-    'quality': 'JPEG quality',
-    'sample_rate': 'sample rate in Hz',
-    'duration': 'seconds of sound',
-    'objects': 'weights of 2, 3 and 4 objects a frame',
-    'two_sounding': 'share of frames with 3 or 4 objects where two sound',
-    'lookalikes': 'share of frames with two objects of one shape family',
-    'clutter': 'strength of the background, 0 to 3',
-    'jitter': 'within-class variety of looks and sounds, 0 to 2',
-    'snr': 'mean signal-to-noise ratio in dB',
-    'offscreen': 'share of training clips whose only sound is off-screen',
-    'unheard': 'classes left out of train_heard.txt',
-}
-
 
 def parse_args(argv=None) -> argparse.Namespace:
     """Parses the command line; omitted options have the value of the difficulty."""
@@ -53,9 +33,9 @@ def parse_args(argv=None) -> argparse.Namespace:
         kind = int if isinstance(field.default, int) else float
         parser.add_argument(
             '--' + field.name.replace('_', '-'),
-            type=number_in(*RANGES.get(field.name, (0,)), kind=kind),
+            type=number_in(*field.metadata['range'], kind=kind),
             default=argparse.SUPPRESS,
-            help=f'{_KNOBS[field.name]} (default: {field.default})',
+            help=f'{field.metadata["help"]} (default: {field.default})',
             **several,
         )
     args = parser.parse_args(argv)

@@ -6,7 +6,7 @@ A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``SPLIT_heard.txt`` and ``SPLIT_unheard.txt``) and ``world.json`` (settings).
 """
 
-from .config import CLASSES, DIFFICULTIES, RANGES, SPLITS, WorldConfig, preset
+from .config import CLASSES, DIFFICULTIES, SPLITS, WorldConfig, preset
 from .layout import visible_masks
 from .statistics import RULES, area_facts, box_areas, load_entries, reference_rows
 from .world import (
@@ -23,7 +23,6 @@ from .world import (
 __all__ = [
     'CLASSES',
     'DIFFICULTIES',
-    'RANGES',
     'RULES',
     'SPLITS',
     'GeneratedClip',

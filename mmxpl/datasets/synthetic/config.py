@@ -7,8 +7,9 @@ share their kind of sound.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import inf
+from typing import Any
 
 from mmxpl.utils import DataError
 
@@ -85,79 +86,60 @@ WORLD_VERSION = 1
 SPLITS = ('train', 'val', 'test')
 
 
-#: Smallest and largest value of the numbers of :class:`WorldConfig`.
-RANGES = {
-    'seed': (0, inf),
-    'train': (0, inf),
-    'val': (0, inf),
-    'test': (0, inf),
-    'size': (48, 1024),
-    'quality': (1, 100),
-    'sample_rate': (4000, 96000),
-    'duration': (0.5, 60),
-    'two_sounding': (0, 1),
-    'lookalikes': (0, 1),
-    'clutter': (0, 3),
-    'jitter': (0, 2),
-    'snr': (-20, 60),
-    'offscreen': (0, 1),
-    'unheard': (0, NUM_CLASSES - 1),
-}
+def _setting(default: Any, help: str, low: float = 0, high: float = inf) -> Any:
+    """Declares a setting with its meaning, and its least and greatest value."""
+    return field(default=default, metadata=dict(help=help, range=(low, high)))
 
 
 @dataclass(frozen=True)
 class WorldConfig:
     """Settings that decide how a synthetic world looks and sounds.
 
-    Args:
-        seed (int): Seed of all randomness; the classes do not depend on it.
-        train (int): Clips in the training split.
-        val (int): Clips in the validation split.
-        test (int): Clips in the test split.
-        size (int): Side of the square frame in pixels.
-        quality (int): JPEG quality, 1 to 100.
-        sample_rate (int): Of the WAV files, in Hz.
-        duration (float): Of the WAV files, in seconds.
-        objects (tuple[float]): Weights of 2, 3 and 4 objects in a frame.
-        two_sounding (float): Share of the frames with three or more objects in
-            which two of them sound.
-        lookalikes (float): Share of the frames in which two objects are of the
-            same shape family.
-        clutter (float): Strength of the background's texture and number of its
-            small distractors; 1 is the default.
-        jitter (float): Within-class variety of looks and sounds; 1 is the default.
-        snr (float): Mean level of the sounding objects over the background
-            noise, in dB.
-        offscreen (float): Share of the training clips whose only sound comes
-            from a class that is not in the frame (no box).
-        unheard (int): Number of classes kept out of ``train_heard.txt``.
+    The classes depend on none of them. Metadata of the fields say what each does
+    (``help``) and which values it may have (``range``).
     """
 
-    seed: int = 0
-    train: int = 3000
-    val: int = 300
-    test: int = 600
-    size: int = 128
-    quality: int = 92
-    sample_rate: int = 16000
-    duration: float = 3.0
-    objects: tuple[float, float, float] = (0.2, 0.45, 0.35)
-    two_sounding: float = 0.35
-    lookalikes: float = 0.25
-    clutter: float = 1.0
-    jitter: float = 1.0
-    snr: float = 15.0
-    offscreen: float = 0.0
-    unheard: int = 0
+    seed: int = _setting(0, 'seed of all randomness')
+    train: int = _setting(3000, 'clips in the training split')
+    val: int = _setting(300, 'clips in the validation split')
+    test: int = _setting(600, 'clips in the test split')
+    size: int = _setting(128, 'side of the frame in pixels', 48, 1024)
+    quality: int = _setting(92, 'JPEG quality', 1, 100)
+    sample_rate: int = _setting(16000, 'sample rate in Hz', 4000, 96000)
+    duration: float = _setting(3.0, 'seconds of sound', 0.5, 60)
+    objects: tuple[float, float, float] = _setting(
+        (0.2, 0.45, 0.35), 'weights of 2, 3 and 4 objects a frame'
+    )
+    two_sounding: float = _setting(
+        0.35, 'share of frames with 3 or 4 objects where two sound', 0, 1
+    )
+    lookalikes: float = _setting(
+        0.25, 'share of frames with two objects of one shape family', 0, 1
+    )
+    clutter: float = _setting(
+        1.0, "strength of the background's texture and distractors, 0 to 3", 0, 3
+    )
+    jitter: float = _setting(
+        1.0, 'within-class variety of looks and sounds, 0 to 2', 0, 2
+    )
+    snr: float = _setting(
+        15.0, 'mean level of what sounds over the background noise in dB', -20, 60
+    )
+    offscreen: float = _setting(
+        0.0, 'share of training clips whose only sound is off-screen', 0, 1
+    )
+    unheard: int = _setting(
+        0, 'classes left out of train_heard.txt', 0, NUM_CLASSES - 1
+    )
 
     def __post_init__(self) -> None:
         """Refuses settings out of range."""
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
+        for one in fields(self):
+            (low, high), value = one.metadata['range'], getattr(self, one.name)
+            if one.name != 'objects' and not low <= value <= high:
                 raise DataError(
-                    f'synthetic world: {name}={value!r} is out of range; must be from '
-                    f'{low} to {high}.'
+                    f'synthetic world: {one.name}={value!r} is out of range; must be '
+                    f'from {low} to {high}.'
                 )
         weights = self.objects
         if len(weights) != 3 or not min(weights) >= 0 or not 0 < sum(weights) < inf:
