@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import write_atomically
 from mmxpl.utils.parallel import map_in_threads
 
 from .media import REMEDY, split_time
@@ -326,13 +327,8 @@ def _write_index(part: Path, entries: np.ndarray, settings: dict) -> None:
     np.save(buffer, np.sort(entries, order='key'))
     index = buffer.getvalue()
     facts = dict(settings=settings, index=hashlib.sha256(index).hexdigest())
-    for name, content in (
-        (INDEX, index),
-        (FACTS, json.dumps(facts, indent=2).encode() + b'\n'),
-    ):
-        with open(part / name, 'wb') as file:
-            file.write(content)
-            _sync(file)
+    write_atomically(part / INDEX, index)
+    write_atomically(part / FACTS, json.dumps(facts, indent=2).encode() + b'\n')
 
 
 def _sync(file: io.BufferedIOBase) -> None:

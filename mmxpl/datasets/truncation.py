@@ -6,7 +6,7 @@ header and the end of a file only.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 # sizes in a RIFF header written to a pipe: 0xFFFFFFFF by FFmpeg, one of the range by
@@ -46,11 +46,11 @@ def container_shortfall(file: BinaryIO) -> Shortfall | None:
     file.seek(0)
     head = file.read(12)
     if head[:4] == _EBML:
-        ends = _matroska_ends(file, stored)
+        ends = _ends(file, stored, _matroska_length)
     elif head[:4] == b'RIFF':
-        ends = _riff_ends(file, stored)
+        ends = _ends(file, stored, _riff_length, align=2)
     elif head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'):
-        ends = _mp4_ends(file, stored)
+        ends = _ends(file, stored, _mp4_length)
     else:
         return None
     promised = max(ends, default=0)
@@ -135,50 +135,43 @@ def with_flac_length(data: bytes, samples: int) -> bytes:
     return data[:18] + bits.to_bytes(8, 'big') + data[26:]
 
 
-def _mp4_ends(file: BinaryIO, size: int) -> Iterator[int]:
-    """Yields where each box at the top level ends."""
+def _ends(
+    file: BinaryIO, size: int, length_of: Callable[[bytes], int | None], align: int = 1
+) -> Iterator[int]:
+    """Yields where each part at the top level ends, as far as lengths are known."""
     place = 0
     while place + 8 <= size:
         file.seek(place)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], 'big')
-        if length == 1:
-            length = int.from_bytes(head[8:16], 'big')
-        if length < 8 or not head[4:8].isalnum():  # up to the end, or no box
+        length = length_of(file.read(16))
+        if length is None:
             return
-        place += length
-        yield place
+        yield place + length
+        place += length + -length % align
 
 
-def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
-    """Yields where each RIFF chunk ends; a large AVI file has several."""
-    place = 0
-    while place + 8 <= size:
-        file.seek(place)
-        head = file.read(8)
-        length = int.from_bytes(head[4:], 'little')
-        if head[:4] != b'RIFF' or not length or length in _UNKNOWN_SIZES:
-            return
-        place += 8 + length + length % 2
-        yield place - length % 2
+def _mp4_length(head: bytes) -> int | None:
+    """Length of a box; None for one up to the end, or no box."""
+    length = int.from_bytes(head[:4], 'big')
+    if length == 1:
+        length = int.from_bytes(head[8:16], 'big')
+    return length if length >= 8 and head[4:8].isalnum() else None
 
 
-def _matroska_ends(file: BinaryIO, size: int) -> Iterator[int]:
-    """Yields where the segment ends (RFC 8794, section 4)."""
-    place = 0
-    while place + 12 <= size:
-        file.seek(place)
-        head = file.read(12)
-        if head[:4] not in (_EBML, _SEGMENT):
-            return
-        width = 9 - head[4].bit_length()
-        if not head[4]:
-            return
-        length = int.from_bytes(head[4 : 4 + width], 'big') & ((1 << 7 * width) - 1)
-        if length == (1 << 7 * width) - 1:  # unknown
-            return
-        place += 4 + width + length
-        yield place
+def _riff_length(head: bytes) -> int | None:
+    """Length of a RIFF chunk, of which a large AVI file has several."""
+    length = int.from_bytes(head[4:8], 'little')
+    known = head[:4] == b'RIFF' and length and length not in _UNKNOWN_SIZES
+    return 8 + length if known else None
+
+
+def _matroska_length(head: bytes) -> int | None:
+    """Length of a header or segment (RFC 8794, section 4)."""
+    if head[:4] not in (_EBML, _SEGMENT) or len(head) < 12 or not head[4]:
+        return None
+    width = 9 - head[4].bit_length()
+    unknown = (1 << 7 * width) - 1
+    length = int.from_bytes(head[4 : 4 + width], 'big') & unknown
+    return 4 + width + length if length != unknown else None
 
 
 def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
