@@ -87,8 +87,9 @@ class FeatureCache:
         decide the values.
         """
         settings = dict(loader=self.loaders[kind], **settings)
-        name = f'{kind}-{digest_of(settings)}'
-        return MediaCache(self.folder / name, settings)
+        text = json.dumps(settings, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return MediaCache(self.folder / f'{kind}-{digest}', settings)
 
     def _open(self) -> list[tuple]:
         """Opens the parts: localizer, kind, cache and shapes of each."""
@@ -108,9 +109,3 @@ class FeatureCache:
                 cache = caches.setdefault(cache.folder, cache)
                 parts.append((name, kind, cache, entry['shapes']))
         return parts
-
-
-def digest_of(settings: Mapping) -> str:
-    """Hashes plain JSON values to 12 hexadecimal digits."""
-    text = json.dumps(settings, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

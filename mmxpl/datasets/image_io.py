@@ -43,8 +43,9 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
     """
     data = read_media_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
-    stored = jpeg.size if jpeg else None
-    factor = _reduction(stored, size) if stored else 1
+    stored = jpeg.size if jpeg else (0, 0)
+    # the rotation is not known yet, so both sides are judged by the shorter one
+    factor = next((f for f in (8, 4, 2) if min(stored) // f >= max(size)), 1)
     image = _decode(path, data, 'frame', _REDUCED[factor], jpeg)
     height, width = image.shape[:2]
     resized = resize_frame(image, size)
@@ -215,14 +216,3 @@ def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
     return np.ascontiguousarray(image)
-
-
-def _reduction(stored: tuple[int, int], size: tuple[int, int]) -> int:
-    """Largest reduction after which a JPEG is no smaller than wanted.
-
-    The rotation is not known yet, so both sides are judged by the shorter one.
-    """
-    return next(
-        (f for f in (8, 4, 2) if min(stored) // f >= max(size)),
-        1,
-    )

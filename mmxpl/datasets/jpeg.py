@@ -74,7 +74,9 @@ def scan_jpeg(data: bytes | bytearray) -> Jpeg | None:
             size, process, parts = (height, width), marker, segment[5]
             if not (height and width and parts):
                 return None
-            lacking = _coefficients(segment, process)
+            # what the scans must bring: by component, DC (0) and AC (1 and 63)
+            bands = (0, 1, 63) if process in _PROGRESSIVE else (0,)
+            lacking = {(name, n): 1 for name in segment[6::3][:parts] for n in bands}
         elif marker == 0xDA:
             scans += 1
             _note_scan(segment, process, lacking)
@@ -121,13 +123,6 @@ def _is_in_order(data: bytes | bytearray, start: int, end: int) -> bool:
     """Whether restart markers count from 0 to 7, over and over."""
     numbers = [found[1][0] & 7 for found in _RESTART.finditer(data, start, end)]
     return numbers == [n % 8 for n in range(len(numbers))]
-
-
-def _coefficients(segment: bytes, process: int) -> dict[tuple[int, int], int]:
-    """Lists what the scans must bring: by component, DC (0) and AC (1 and 63)."""
-    names = segment[6::3][: segment[5]]
-    bands = (0, 1, 63) if process in _PROGRESSIVE else (0,)
-    return {(name, band): 1 for name in names for band in bands}
 
 
 def _note_scan(segment: bytes, process: int, lacking: dict) -> None:

@@ -40,14 +40,6 @@ def _rounded(power: float) -> list[np.ndarray]:
     return [_polar(radius)]
 
 
-def _disc(rng) -> list[np.ndarray]:
-    return _rounded(rng.uniform(1.8, 2.3))
-
-
-def _brick(rng) -> list[np.ndarray]:
-    return _rounded(rng.uniform(5, 9))
-
-
 def _cone(rng) -> list[np.ndarray]:
     tip, cut = rng.uniform(-0.25, 0.25), rng.uniform(0.04, 0.16)
     return [_dense([(tip - cut, -1), (tip + cut, -1), (1, 0.9), (-1, 0.9)])]
@@ -93,8 +85,8 @@ def _moon(rng) -> list[np.ndarray]:
 
 
 _FAMILIES = dict(
-    disc=_disc,
-    brick=_brick,
+    disc=lambda rng: _rounded(rng.uniform(1.8, 2.3)),
+    brick=lambda rng: _rounded(rng.uniform(5, 9)),
     cone=_cone,
     star=_star,
     ring=_ring,
@@ -265,13 +257,6 @@ def _sample_categories(count: int, lookalikes: float, rng) -> list[int]:
     return [int(c) for c in rng.permutation(categories)]
 
 
-def _typical_share(count: int, rng) -> float:
-    """Draws the typical share of the frame that a box takes."""
-    quantiles = _SIZE_QUANTILES[count]
-    grid = np.linspace(0, 1, len(quantiles))
-    return float(np.interp(rng.random(), grid, quantiles))
-
-
 def _sample_box(share: float, rng) -> np.ndarray:
     """Draws a box of a given area inside the frame: x1, y1, x2, y2."""
     # Taller than wide a little more often than not, as in VGG-SS, and never
@@ -287,7 +272,9 @@ def _sample_box(share: float, rng) -> np.ndarray:
 def _place_all(categories: list[int], jitter: float, rng) -> list[PlacedObject]:
     """Places objects, with smaller and smaller sizes until they fit."""
     count = len(categories)
-    typical = _typical_share(count, rng)
+    quantiles = _SIZE_QUANTILES[count]
+    grid = np.linspace(0, 1, len(quantiles))
+    typical = float(np.interp(rng.random(), grid, quantiles))
     dominant = rng.uniform(*_DOMINANT_SHARES) if rng.random() < _DOMINATED else 0.0
     while True:
         shares = typical * np.exp(_SIZE_SPREAD * rng.standard_normal(count))

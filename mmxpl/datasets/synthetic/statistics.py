@@ -116,17 +116,14 @@ def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
             for rule in RULES:
                 chosen = score[rule] if isinstance(score, dict) else score
                 region = _threshold(chosen, rule, truth)
-                row[rule] += (_iou(region, truth) >= 0.5) / len(entries)
+                iou = (region & truth).sum() / (region | truth).sum()
+                row[rule] += (iou >= 0.5) / len(entries)
     return {n: {k: 100 * v for k, v in row.items()} for n, row in rows.items()}
 
 
 def _raster(boxes: list, grid: int = GRID) -> np.ndarray:
     """Union of boxes in shares of the frame, bool (grid, grid)."""
     return rasterize_boxes(boxes, grid).numpy() > 0
-
-
-def _iou(region: np.ndarray, truth: np.ndarray) -> float:
-    return float((region & truth).sum() / (region | truth).sum())
 
 
 def _one_first(boxes, order) -> np.ndarray:

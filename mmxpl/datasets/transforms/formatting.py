@@ -133,7 +133,12 @@ class PackAVInputs(BaseTransform):
             sample.gt_instances = InstanceData(bboxes=boxes.reshape(-1, 4))
         if results.get('gt_map') is not None:
             sample.gt_map = results['gt_map']
-        return {'inputs': _pack_inputs(results), 'data_samples': sample}
+        if 'features' in results:
+            inputs = {k: torch.from_numpy(v) for k, v in results['features'].items()}
+        else:
+            audio = torch.from_numpy(results['audio'])
+            inputs = dict(img=pack_frame(results['img']), audio=audio)
+        return {'inputs': inputs, 'data_samples': sample}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
@@ -163,15 +168,6 @@ def pack_frame(img: np.ndarray) -> torch.Tensor:
     # several times faster than copying a transposed view
     cv2.split(img, list(planes))
     return torch.from_numpy(planes)
-
-
-def _pack_inputs(results: dict) -> dict[str, torch.Tensor]:
-    """Converts features, or frame and sound, to tensors."""
-    if 'features' in results:
-        return {name: torch.from_numpy(x) for name, x in results['features'].items()}
-    return dict(
-        img=pack_frame(results['img']), audio=torch.from_numpy(results['audio'])
-    )
 
 
 @FUNCTIONS.register_module()
