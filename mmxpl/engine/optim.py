@@ -32,7 +32,8 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
         loss_scale (float | str | dict): as for MMEngine's; without effect on the
             CPU.
         dtype (str, optional): 'float16' or 'bfloat16'. Defaults to float16 on an
-            accelerator and to bfloat16 on the CPU, the only choice there.
+            accelerator and to bfloat16 on the CPU, the only choice there. In a config
+            also 'auto', see :func:`use_amp_everywhere`.
         **kwargs: arguments of MMEngine's wrapper.
     """
 
@@ -47,7 +48,7 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
         if device != 'cpu':
             super().__init__(loss_scale, dtype, **kwargs)
             return
-        if not computes_bfloat16():
+        if computes_bfloat16() is False:
             print_log(
                 'This CPU has no instructions for bfloat16 (AVX512-BF16 or AMX), so '
                 'that mixed precision is slower than fp32 on it: train without.',
@@ -60,15 +61,19 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
         self.cast_dtype = getattr(torch, dtype)
 
 
-def computes_bfloat16() -> bool:
-    """Tells whether this CPU has instructions for bfloat16.
+def computes_bfloat16(device: str = 'cpu') -> bool | None:
+    """Tells whether a device has instructions for bfloat16; None if it is not known.
 
-    False only if that is known: on x86, by a recent PyTorch.
+    Of CPUs it is known on x86, by a recent PyTorch; of accelerators on CUDA.
     """
+    if device == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != 'cpu':
+        return None
     capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
     names = ('avx512_bf16', 'amx_bf16')
     known = [capabilities[name] for name in names if name in capabilities]
-    return any(known) or not known
+    return any(known) if known else None
 
 
 def amp_dtype(dtype: str | None, device: str) -> str:
@@ -82,7 +87,7 @@ def amp_dtype(dtype: str | None, device: str) -> str:
     if dtype not in ('float16', 'bfloat16'):
         raise DataError(
             f"optim_wrapper.dtype is '{dtype}': mixed precision computes in "
-            "'float16' or 'bfloat16'."
+            "'float16', 'bfloat16', or 'auto', which build_runner decides."
         )
     if device == 'cpu' and dtype == 'float16':
         raise DataError(
@@ -98,11 +103,28 @@ def use_amp_everywhere(cfg: Config) -> None:
     MMEngine's wrapper covers the training forward only: pseudo-labels, validation and
     test would use another precision. So the type of an ``AmpOptimWrapper`` becomes the
     ``amp_dtype`` of every localizer that sets none.
+
+    The type 'auto' becomes bfloat16 where the device computes it, and otherwise the
+    wrapper becomes that of fp32.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') not in _WRAPPERS:
         return
-    dtype = amp_dtype(wrapper.get('dtype'), get_device())
+    device = get_device()
+    if wrapper.get('dtype') == 'auto':
+        on = computes_bfloat16(device)
+        print_log(
+            f"optim_wrapper.dtype='auto': {'bfloat16' if on else 'fp32'}, since the "
+            f'{device} is {"" if on else "not "}known to compute bfloat16.',
+            logger='current',
+        )
+        if not on:
+            for key in ('dtype', 'loss_scale', 'use_fp64'):
+                wrapper.pop(key, None)
+            wrapper['type'] = 'OptimWrapper'
+            return
+        wrapper['dtype'] = 'bfloat16'
+    dtype = amp_dtype(wrapper.get('dtype'), device)
     for localizer in cfg.model.get('localizers', {}).values():
         # a string is the name of another localizer
         if not isinstance(localizer, str) and localizer.get('type') in _LOCALIZERS:

@@ -176,6 +176,26 @@ def test_a_cpu_that_only_emulates_bfloat16_is_named(
     assert any('slower than fp32' in text for text in said) == warned
 
 
+@pytest.mark.parametrize(
+    ('capabilities', 'on'),
+    [(dict(avx512_bf16=True), True), (dict(avx512_bf16=False), False), ({}, False)],
+)
+def test_auto_is_bfloat16_where_the_cpu_is_known_to_compute_it(
+    cpu, monkeypatch, capabilities, on
+):
+    monkeypatch.setattr(
+        torch.cpu, 'get_capabilities', lambda: capabilities, raising=False
+    )
+    optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
+    wrapper = dict(type='AmpOptimWrapper', dtype='auto', loss_scale='dynamic')
+    cfg = Config(dict(model=tiny_model_cfg(), optim_wrapper=wrapper))
+    optim.use_amp_everywhere(cfg)
+    found = [x.get('amp_dtype') for x in cfg.model.localizers.values()]
+    assert found == ['bfloat16' if on else None] * 2
+    built = OPTIM_WRAPPERS.build(dict(cfg.optim_wrapper, optimizer=optimizer))
+    assert isinstance(built, optim.AmpOptimWrapper) == on
+
+
 @pytest.mark.parametrize('dtype', ['float16', 'float64'])
 def test_what_the_cpu_cannot_do_is_refused(cpu, dtype):
     cfg = Config(dict(model=tiny_model_cfg()))
