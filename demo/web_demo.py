@@ -42,7 +42,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def import_gradio(folder: Path) -> Any:
-    """Imports Gradio without telemetry, with a folder for its uploads and results.
+    """Imports Gradio without telemetry, with a folder for its files.
+
+    Args:
+        folder (Path): Folder for uploads and results.
+
+    Returns:
+        ModuleType: The module ``gradio``.
 
     Raises:
         DataError: If it is not installed.
@@ -64,7 +70,13 @@ def import_gradio(folder: Path) -> Any:
 def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
     """Builds the page, which shows the prediction of an example at first.
 
-    ``folder`` is that of examples and results.
+    Args:
+        gr (ModuleType): Gradio.
+        inferencer (XPLInferencer): The model.
+        folder (Path): Folder for examples and results.
+
+    Returns:
+        gradio.Blocks: The page.
     """
     import web_view as view
 

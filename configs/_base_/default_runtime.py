@@ -35,6 +35,7 @@ default_hooks = dict(
         teacher_momentum=None,
         min_confidence=None,
         bank_dir=None,
+        init_from=None,
     ),
     pseudo_label_strip=dict(type='PseudoLabelStripHook', num_clips=4),
     pseudo_label_monitor=dict(type='PseudoLabelMonitorHook', num_clips=4),

@@ -2,8 +2,10 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.hooks import Hook
 
 from mmxpl.pseudo_labels import exchange, sharpen
@@ -261,3 +263,57 @@ def test_a_loop_without_a_warm_up_is_named(tmp_path):
     runner._train_dataloader['batch_size'] = 5
     with pytest.raises(TypeError, match="type='ResumableTrainLoop'"):
         runner.train()
+
+
+def test_labels_begin_with_maps_of_another_model(tmp_path, monkeypatch):
+    names = Clips(False).sample_ids
+    sure, unsure = torch.zeros(12, 12), torch.zeros(12, 12)
+    sure[:6], unsure[:6] = 1, 0.6
+    maps = {names[0]: sure.numpy(), names[1]: unsure.numpy(), 'other': sure.numpy()}
+    np.savez(tmp_path / 'maps.npz', **maps)
+    messages, labels, scores = [], [], []
+    module = 'mmxpl.engine.hooks.cross_pseudo_label_hook'
+    monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))
+
+    class First(Hook):
+        priority = 'LOW'
+
+        def before_train_epoch(self, runner):
+            bank = hook_of(runner).bank
+            if bank.is_complete and not labels:
+                labels.append(bank.labels.clone())
+                scores.append(bank.reliability())
+
+    hook = dict(
+        warmup_epochs=1,
+        init_from=str(tmp_path / 'maps.npz'),
+        reliability=['agreement', 'confidence'],
+    )
+    runner = make_runner(tmp_path / 'run', hook, 2, hooks=[First()])
+    runner.train()
+    assert any('2 of 6 unlabeled clips; 1 maps' in text for text in messages)
+    (first,), (ranks,) = labels, scores
+    for m in range(2):
+        given = F.adaptive_avg_pool2d(torch.stack([sure, unsure])[:, None], 6)[:, 0]
+        expected = sharpen(given, 0.5)
+        torch.testing.assert_close(first[:2, m].float(), expected, atol=1e-3, rtol=0)
+    # what is sure ranks above what is not; the others have the nets' labels
+    assert ranks[0] > 0.99 > ranks[1]
+    assert not first[2:, 0].equal(first[2:, 1])
+    # and from there the nets refine them
+    last = hook_of(runner).bank.labels
+    assert (last[0] - first[0]).abs().max() > 0
+    assert not last[0, 0].equal(last[0, 1])
+
+
+def test_maps_of_other_clips_are_refused_before_the_warm_up(tmp_path, monkeypatch):
+    np.savez(tmp_path / 'maps.npz', other=np.zeros((4, 4)))
+    hook = dict(warmup_epochs=1, init_from=str(tmp_path / 'maps.npz'))
+    with pytest.raises(DataError, match='not one map belongs to an expected id'):
+        make_runner(tmp_path / 'a', hook, 2).train()
+    np.savez(tmp_path / 'maps.npz', **{Clips(False).sample_ids[0]: np.zeros((4, 4))})
+    messages = []
+    module = 'mmxpl.engine.hooks.cross_pseudo_label_hook'
+    monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))
+    make_runner(tmp_path / 'b', hook, 2).train()
+    assert any("reliability=['agreement', 'confidence']" in text for text in messages)

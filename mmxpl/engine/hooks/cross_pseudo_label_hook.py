@@ -5,12 +5,14 @@ import os.path as osp
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
 from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.evaluation.maps import MapFiles, common_ids, open_maps
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     MEASURES,
@@ -83,6 +85,11 @@ class CrossPseudoLabelHook(Hook):
             sets too large for the memory. Each checkpoint has a copy of it in its
             folder, which is removed after the checkpoint. By default labels are in
             memory.
+        init_from (str, optional): folder of ``ID.npy`` or an ``.npz`` of id to map in
+            [0, 1] that another model made. Unlabeled clips of these ids begin with
+            their map instead of the localizers' predictions, sharpened alike; what
+            is uncertain in it ranks low if 'confidence' is in ``reliability``. By
+            default all begin with predictions.
     """
 
     # after the sampler's epoch is set, before checkpoints are written
@@ -101,6 +108,7 @@ class CrossPseudoLabelHook(Hook):
         teacher_momentum: float | None = None,
         min_confidence: float | None = None,
         bank_dir: str | None = None,
+        init_from: str | None = None,
     ) -> None:
         check_share(momentum=momentum)
         unknown = sorted(set(reliability) - set(MEASURES))
@@ -119,7 +127,8 @@ class CrossPseudoLabelHook(Hook):
                 "view='train' labels with the training forward itself: "
                 "teacher_momentum and min_confidence need view='canonical'."
             )
-        self.bank_dir = bank_dir
+        self.bank_dir, self.init_from = bank_dir, init_from
+        self._first_maps: MapFiles | None = None
         self.exchange, self.view, self.momentum = exchange, view, momentum
         self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
@@ -186,7 +195,29 @@ class CrossPseudoLabelHook(Hook):
             if self.bank.is_complete:  # though the training may be longer now
                 self.warmup_epochs = min(self.warmup_epochs, runner.epoch)
             self._resumed = None
+        if self.init_from is not None and not self.bank.is_complete:
+            self._first_maps = self._open_first_maps(self.init_from)
         self.sampler.set_schedule(self.warmup_epochs, runner.max_epochs)
+
+    def _open_first_maps(self, path: str) -> MapFiles:
+        """Opens maps of another model and says how many clips they are of."""
+        files = open_maps(path)
+        common_ids(self.bank.sample_ids, files)
+        known = len(files.ids.intersection(self.bank.sample_ids))
+        print_log(
+            f'{path}: first labels of {known} of {len(self.bank)} unlabeled clips; '
+            f'{len(files.ids) - known} maps are of no unlabeled clip.',
+            logger='current',
+        )
+        if 'confidence' not in self.reliability:
+            print_log(
+                'CrossPseudoLabelHook: localizers that begin with one label agree, so '
+                'what is uncertain in the maps of init_from does not count. Set '
+                "reliability=['agreement', 'confidence'].",
+                logger='current',
+                level=logging.WARNING,
+            )
+        return files
 
     def _read_schedule(self, loop: BaseLoop) -> None:
         """Reads warm-up and end of the training from the loop."""
@@ -355,4 +386,9 @@ class CrossPseudoLabelHook(Hook):
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
             maps = self.labeler.predict(batch['inputs'])
+            for own, sample in zip(maps, batch['data_samples'], strict=True):
+                if self._first_maps and sample.sample_id in self._first_maps.ids:
+                    given = self._first_maps.read(sample.sample_id).to(own)
+                    # cells are areas, as of the ground truth
+                    own[:] = F.adaptive_avg_pool2d(given[None], own.shape[1:])
             self._remember(index[:count], maps[:count])
