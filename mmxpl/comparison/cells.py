@@ -224,7 +224,7 @@ def score_cell(
     out: Path,
     env: Mapping[str, str],
 ) -> dict[str, float]:
-    """Scores the last checkpoint of a trained cell, unless it is scored already.
+    """Scores the last checkpoint of a trained cell, unless it has these scores already.
 
     Args:
         cell (Cell): The cell.
@@ -243,7 +243,10 @@ def score_cell(
     folder = cell.folder(out)
     scores = folder / f'scores_{split}.json'
     if scores.exists():
-        return json.loads(scores.read_text())
+        found = json.loads(scores.read_text())
+        rules = {key.rpartition('AUC_')[2] for key in found if '/AUC_' in key}
+        if rules >= set(options['test_evaluator.rules']):
+            return found
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
     # the config as it was trained, options included
     cfg = Config.fromfile(folder / config.name)

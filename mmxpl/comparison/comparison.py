@@ -20,7 +20,7 @@ from .figures import draw_curves, draw_efficiency, read_curves, write_curves
 from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
 from .tables import REFERENCES, format_tables, models_of, references_of, rows_of
 
-SCORED_RULES = (*RULES, *SWEEP)
+SCORED_RULES = (*RULES, 'fixed_minmax_logit', *SWEEP)
 """tuple[str]: threshold rules that a comparison scores maps by."""
 
 # the clips of 'test' with each other's sounds: shows what a model owes to listening

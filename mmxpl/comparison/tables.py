@@ -19,6 +19,8 @@ SCORES = {
     'AUC_fixed': 'AUC fixed',
     'CIoU@0.5_chosen': 'CIoU chosen',
     'AUC_chosen': 'AUC chosen',
+    'CIoU@0.5_fixed_minmax_logit': 'CIoU min-max',
+    'AUC_fixed_minmax_logit': 'AUC min-max',
     'CIoU@0.5_median': 'CIoU median',
 }
 

@@ -44,8 +44,21 @@ def test_a_finished_cell_is_read(tmp_path):
     settings = {'randomness.seed': 3}
     assert train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {}) == 61.0
     scores = CELL.folder(tmp_path) / 'scores_test.json'
-    scores.write_text(json.dumps({'a/x': 50.0}))
-    assert score_cell(CELL, config, 'test', {}, tmp_path, {}) == {'a/x': 50.0}
+    scores.write_text(json.dumps({'a/AUC_fixed': 50.0}))
+    rules = {'test_evaluator.rules': ['fixed']}
+    assert score_cell(CELL, config, 'test', rules, tmp_path, {}) == {
+        'a/AUC_fixed': 50.0
+    }
+
+
+def test_a_cell_is_scored_again_by_rules_that_it_has_no_score_of(tmp_path):
+    finish(tmp_path, {})
+    folder = CELL.folder(tmp_path)
+    (folder / 'scores_test.json').write_text(json.dumps({'a/AUC_fixed': 50.0}))
+    rules = {'test_evaluator.rules': ['fixed', 'adaptive']}
+    # the checkpoint, which is not there, is looked for
+    with pytest.raises(FileNotFoundError, match='last_checkpoint'):
+        score_cell(CELL, tmp_path / 'xpl.py', 'test', rules, tmp_path, {})
 
 
 def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):

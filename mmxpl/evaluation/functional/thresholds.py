@@ -29,6 +29,8 @@ class Rule:
             used where there is no ``rank``.
         minmax (bool): Whether ``level`` applies after the map's values are
             stretched to [0, 1]. A constant map then has an empty mask.
+        logit (bool): Whether it is the log-odds that are stretched, of probabilities
+            in [1e-6, 1 - 1e-6].
         keep_maximum (bool): Whether the map's maximum is positive even where the
             threshold equals it, in spite of the strict sign.
     """
@@ -38,6 +40,7 @@ class Rule:
     rank: Callable[[Tensor, int], Tensor] | None = None
     level: float | None = None
     minmax: bool = False
+    logit: bool = False
     keep_maximum: bool = False
 
     @property
@@ -79,6 +82,10 @@ SWEEP = tuple(f'fixed_{0.05 * i:.2f}' for i in range(1, 20))
 ALL_RULES = RULES | {
     # SSPL
     'fixed_minmax': Rule('0.5 after min-max', strict=False, level=0.5, minmax=True),
+    # the same of the similarities if their log-odds are an affine function of them
+    'fixed_minmax_logit': Rule(
+        'log-odds 0.5 after min-max', strict=False, level=0.5, minmax=True, logit=True
+    ),
     # LVS and SSL-TIE set what exceeds the median to 1, then what is below 1 to 0;
     # the maximum is 1 by then
     'median_lvs': Rule(
@@ -161,7 +168,10 @@ def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
         if rule.rank:
             level = next(columns)
         elif rule.minmax:
-            middle = low.double() + rule.level * (high.double() - low.double())
+            ends = torch.stack([low, high]).double()
+            ends = torch.logit(ends, eps=1e-6) if rule.logit else ends
+            middle = torch.lerp(*ends, rule.level)
+            middle = middle.sigmoid() if rule.logit else middle
             level = torch.where(high > low, middle.float(), torch.inf)
         else:
             level = torch.tensor(rule.level, device=flat.device)

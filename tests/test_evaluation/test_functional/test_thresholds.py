@@ -105,6 +105,12 @@ def public_sspl(pred):
         return (pred - pred.min()) / np.ptp(pred) >= 0.5
 
 
+def minmax_of_logit(pred):
+    """SSPL's steps on the log-odds; a linear rescaling makes no difference."""
+    pred = pred.astype(np.float64).clip(1e-6, 1 - 1e-6)
+    return public_sspl(7 * np.log(pred / (1 - pred)) - 3)
+
+
 def ciou(mask, gt):
     return (mask * gt).sum() / (gt.sum() + (mask * (gt == 0)).sum())
 
@@ -123,7 +129,12 @@ def cases():
 
 
 @pytest.mark.parametrize(
-    ('rule', 'public'), [('median_lvs', public_lvs), ('fixed_minmax', public_sspl)]
+    ('rule', 'public'),
+    [
+        ('median_lvs', public_lvs),
+        ('fixed_minmax', public_sspl),
+        ('fixed_minmax_logit', minmax_of_logit),
+    ],
 )
 def test_rule_is_the_public_code(rule, public):
     maps, gt = cases()
