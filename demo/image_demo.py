@@ -70,10 +70,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def check_inputs(inputs: str, audio: str | None) -> None:
     """Checks the inputs before the model is loaded.
 
-    Args:
-        inputs (str): Image, video or folder.
-        audio (str, optional): Sound of the image.
-
     Raises:
         DataError: If a file is missing, or an image has no sound.
     """

@@ -42,13 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def import_gradio(folder: Path) -> Any:
-    """Imports Gradio without telemetry, with a folder for its files.
-
-    Args:
-        folder (Path): Folder for uploads and results.
-
-    Returns:
-        ModuleType: The module ``gradio``.
+    """Imports Gradio without telemetry, with a folder for its uploads and results.
 
     Raises:
         DataError: If it is not installed.
@@ -70,13 +64,7 @@ def import_gradio(folder: Path) -> Any:
 def make_page(gr: Any, inferencer: Any, folder: Path) -> Any:
     """Builds the page, which shows the prediction of an example at first.
 
-    Args:
-        gr (ModuleType): Gradio.
-        inferencer (XPLInferencer): The model.
-        folder (Path): Folder for examples and results.
-
-    Returns:
-        gradio.Blocks: The page.
+    ``folder`` is that of examples and results.
     """
     import web_view as view
 

@@ -84,9 +84,6 @@ def find_resource(package: Path, name: str) -> Path:
 def read_pairs(path: Path) -> tuple[dict[str, tuple[bytes, bytes]], str]:
     """Reads the pairs of a resource, and who made them.
 
-    Args:
-        path (Path): An .rcc file.
-
     Returns:
         tuple[dict, str]: For each photograph's name its WebP and its Ogg file;
         and the text on copyright.
@@ -116,14 +113,7 @@ def read_pairs(path: Path) -> tuple[dict[str, tuple[bytes, bytes]], str]:
 
 
 def write(package: Path, out: Path) -> dict[str, int]:
-    """Writes the data set: media as they are, annotations, lists and licences.
-
-    Args:
-        package (Path): The unpacked package.
-        out (Path): Folder to make.
-
-    Returns:
-        dict[str, int]: How many clips each list has.
+    """Writes the data set, media as they are, and counts the clips of each list.
 
     Raises:
         DataError: If the folder exists or the package is not what is known.

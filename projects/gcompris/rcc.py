@@ -11,17 +11,11 @@ _ZLIB, _FOLDER, _ZSTD = 1, 2, 4
 
 
 def read_rcc(path: str | Path) -> dict[str, bytes]:
-    """Reads all files of an .rcc of format 1 to 3.
+    """Reads all files of an .rcc of format 1 to 3, by path within the resource.
 
     The format is that of Qt's ``rcc`` (qtbase, src/tools/rcc/rcc.cpp): a header,
     a tree of nodes of fixed size, names in UTF-16 and contents with their length,
     all numbers big-endian.
-
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        dict[str, bytes]: Contents by path within the resource.
 
     Raises:
         DataError: If the file is missing, no .rcc, cut off or packed with zstd.
@@ -55,7 +49,6 @@ class _Reader:
         self.node_size = 14 if version == 1 else 22
 
     def files(self) -> dict[str, bytes]:
-        """Returns the contents of all files by path."""
         found: dict[str, bytes] = {}
         self._walk(0, '', found)
         return found

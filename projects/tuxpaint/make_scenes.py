@@ -72,13 +72,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def check_args(args: argparse.Namespace) -> dict[str, int]:
-    """Checks the values of the command line.
-
-    Args:
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        dict[str, int]: Split -> number of clips.
+    """Checks the values of the command line; returns the number of clips by split.
 
     Raises:
         DataError: A value is out of its range.

@@ -21,17 +21,10 @@ _SHARES = {'val': 0.1, 'test': 0.2}
 
 
 def find_backgrounds(stamps: Path, folders: list[Path] | None) -> dict[str, Path]:
-    """Lists the photographs to use as backgrounds.
+    """Lists the photographs to use as backgrounds by name, on any machine alike.
 
-    Args:
-        stamps (Path): The unpacked package(s), where known wallpapers are looked
-            for.
-        folders (list[Path] | None): Folders of one's own photographs, all of
-            which are taken; None: known wallpapers below ``stamps`` and the
-            photographs of an installed scikit-image.
-
-    Returns:
-        dict[str, Path]: Name, the same on every machine -> image file.
+    Those are all of ``folders``, or by default the known wallpapers below ``stamps``,
+    the unpacked packages, and the photographs of an installed scikit-image.
 
     Raises:
         DataError: A folder is missing.
@@ -51,11 +44,7 @@ def find_backgrounds(stamps: Path, folders: list[Path] | None) -> dict[str, Path
 def read_backgrounds(
     paths: dict[str, Path], keep: int
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Reads photographs, reduced to what frames can use.
-
-    Args:
-        paths (dict[str, Path]): Name -> image file.
-        keep (int): Shorter side to which larger ones are reduced, in pixels.
+    """Reads photographs, reduced to a shorter side of ``keep`` pixels.
 
     Returns:
         tuple[dict[str, np.ndarray], dict[str, str]]: Name -> uint8 BGR of shape
@@ -87,14 +76,7 @@ def read_backgrounds(
 
 
 def share_out(names: list[str], seed: int) -> dict[str, list[str]]:
-    """Gives every split photographs of its own.
-
-    Args:
-        names (list[str]): Names of the photographs, at least three.
-        seed (int): Seed of the draw.
-
-    Returns:
-        dict[str, list[str]]: Split -> names; no name is in two splits.
+    """Gives every split photographs of its own, by name; no name is in two splits.
 
     Raises:
         DataError: Fewer than three photographs.

@@ -77,17 +77,8 @@ def make_scene(
 ) -> Scene:
     """Composes a frame of two or three cut-outs of different classes.
 
-    Nothing here knows which of them will sound.
-
-    Args:
-        kinds (list[Kind]): Classes, at least three.
-        backgrounds (list[np.ndarray]): Photographs of the split.
-        split (str): Decides which photographs of a class may be used.
-        size (int): Side of the frame in pixels.
-        rng (np.random.Generator): Source of all randomness.
-
-    Returns:
-        Scene: Image and masks.
+    Nothing here knows which of them will sound. ``kinds`` are at least three classes,
+    and ``split`` decides which photographs of a class may be used.
     """
     count = 2 + int(rng.random() < 0.5)
     chosen = [kinds[i] for i in rng.permutation(len(kinds))[:count]]
@@ -219,13 +210,7 @@ def _background(backgrounds, size, rng) -> np.ndarray:
 def _jitter(image, rng, strength) -> np.ndarray:
     """Changes brightness, contrast, saturation and white balance a little.
 
-    Args:
-        image (np.ndarray): uint8 BGR of shape (H, W, 3).
-        rng (np.random.Generator): Source of all randomness.
-        strength (float): Largest relative change.
-
-    Returns:
-        np.ndarray: float32 of shape (H, W, 3), 0 to 255.
+    ``strength`` is the largest relative change. Returns float32 (H, W, 3), 0 to 255.
     """
     gain, contrast, saturation = 1 + strength * rng.uniform(-1, 1, 3)
     balance = 1 + strength / 4 * rng.uniform(-1, 1, 3)

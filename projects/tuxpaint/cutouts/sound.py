@@ -27,13 +27,7 @@ _MAX_GAP = 0.35
 
 
 def read_recording(path: Path) -> np.ndarray:
-    """Reads a sound file as mono at :data:`RATE`, without its DC offset.
-
-    Args:
-        path (Path): A file that libsndfile decodes (WAV, OGG, FLAC).
-
-    Returns:
-        np.ndarray: float32 of shape (T,).
+    """Reads a sound file as mono float32 (T,) at :data:`RATE`, without its DC offset.
 
     Raises:
         ValueError: The file cannot be decoded, is truncated, empty or holds a NaN.
@@ -47,17 +41,10 @@ def read_recording(path: Path) -> np.ndarray:
 
 
 def stretch(wave: np.ndarray, factor: float) -> np.ndarray:
-    """Resamples band-limited by a factor, through the Fourier transform.
+    """Resamples band-limited by a factor, through the Fourier transform, to float32.
 
-    Played at the old rate the result lasts ``factor`` times as long and is lower
-    by the same factor.
-
-    Args:
-        wave (np.ndarray): Samples of shape (T,).
-        factor (float): Samples after for one sample before.
-
-    Returns:
-        np.ndarray: float32 of shape (round(T * factor),), at least one sample.
+    Played at the old rate the result, of at least one sample, lasts ``factor`` times as
+    long and is lower by the same factor.
     """
     length = max(1, round(len(wave) * factor))
     if length == len(wave):
@@ -75,14 +62,9 @@ def rms(wave: np.ndarray) -> float:
 
 
 def trim(wave: np.ndarray, floor_db: float = -40.0) -> np.ndarray:
-    """Cuts the silence before and after a sound.
+    """Cuts the silence before and after a sound, never all of one that is not silent.
 
-    Args:
-        wave (np.ndarray): Samples of shape (T,).
-        floor_db (float): Level under the loudest 10 ms that counts as silence.
-
-    Returns:
-        np.ndarray: A slice of ``wave``, never empty for a sound that is not silent.
+    ``floor_db`` is the level under the loudest 10 ms that counts as silence.
     """
     step = RATE // 100
     frames = np.pad(wave, (0, -len(wave) % step)).reshape(-1, step)
@@ -94,13 +76,10 @@ def trim(wave: np.ndarray, floor_db: float = -40.0) -> np.ndarray:
 
 
 def find_copies(waves: list[np.ndarray]) -> dict[int, int]:
-    """Finds recordings that repeat an earlier one.
+    """Finds recordings, none silent, that repeat an earlier one.
 
     Cross-correlation over all delays, so that cut, louder and re-encoded copies
     are found too.
-
-    Args:
-        waves (list[np.ndarray]): Recordings at :data:`RATE`, none silent.
 
     Returns:
         dict[int, int]: Index of a copy -> index of the first of its likes.
@@ -123,16 +102,7 @@ def find_copies(waves: list[np.ndarray]) -> dict[int, int]:
 
 
 def excerpt(wave: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Cuts a window from a long recording or repeats a short one with pauses.
-
-    Args:
-        wave (np.ndarray): Recording of shape (T,).
-        length (int): Samples wanted.
-        rng (np.random.Generator): Source of all randomness.
-
-    Returns:
-        np.ndarray: float32 of shape (length,).
-    """
+    """Cuts a window from a long recording or repeats a short one with pauses."""
     if len(wave) >= length:
         starts = rng.integers(0, len(wave) - length + 1, 8)
         levels = [rms(wave[s : s + length]) for s in starts]
@@ -161,11 +131,6 @@ def mix(
     sources: list[np.ndarray], length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[float]]:
     """Plays recordings at once, with jitter of speed, level and a low noise.
-
-    Args:
-        sources (list[np.ndarray]): One or more recordings at :data:`RATE`.
-        length (int): Samples wanted.
-        rng (np.random.Generator): Source of all randomness.
 
     Returns:
         tuple[np.ndarray, list[float]]: float32 of shape (length,) within [-1, 1],

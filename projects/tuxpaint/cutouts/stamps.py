@@ -92,13 +92,7 @@ class Stamps:
 
 
 def find_stamps(root: Path) -> Path:
-    """Finds the folder of stamps in an unpacked Debian package.
-
-    Args:
-        root (Path): The unpacked package, or the folder of stamps itself.
-
-    Returns:
-        Path: The folder of stamps.
+    """Finds the folder of stamps in an unpacked Debian package, or the one given.
 
     Raises:
         DataError: If there is no such folder.
@@ -115,12 +109,6 @@ def find_stamps(root: Path) -> Path:
 
 def read_stamps(root: Path) -> Stamps:
     """Reads every usable pair of cut-out and recording below a folder.
-
-    Args:
-        root (Path): The unpacked package or its folder of stamps.
-
-    Returns:
-        Stamps: Classes and what was dropped and why.
 
     Raises:
         DataError: Fewer than three classes are left; a scene needs up to three.
@@ -155,16 +143,7 @@ def read_stamps(root: Path) -> Stamps:
 
 
 def choose(items: tuple, split: str, rng: np.random.Generator) -> Photo | Take:
-    """Draws one of the photographs or recordings that a split may use.
-
-    Args:
-        items (tuple[Photo] | tuple[Take]): Photographs or recordings.
-        split (str): The split.
-        rng (np.random.Generator): Source of randomness.
-
-    Returns:
-        Photo | Take: One of ``items``.
-    """
+    """Draws one of the photographs or recordings that a split may use."""
     usable = [item for item in items if split in item.splits]
     return usable[rng.integers(len(usable))]
 
@@ -181,9 +160,6 @@ def read_cutout(path: Path) -> np.ndarray:
     Pixels at the outline carry colours of what was behind the object when it was
     cut out. They take the colour of the nearest opaque pixel instead, so that no
     halo shows on another background.
-
-    Args:
-        path (Path): A PNG file.
 
     Returns:
         np.ndarray: uint8 BGRA of shape (H, W, 4), trimmed to the visible part.
