@@ -17,14 +17,12 @@ IMAGE_SIZE, SAMPLE_RATE = 48, 8000
 def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
     """Makes the config of an XPL with two localizers of a few thousand weights.
 
+    It reads 48-pixel frames and 8 kHz sound and gives maps of 6 x 6 cells.
+
     Args:
         norm (str): 'BN', or 'GN' where the result must not depend on how a
             batch is divided.
         **overrides: Top-level keys to replace.
-
-    Returns:
-        dict: Config for ``MODELS.build``; reads 48-pixel frames and 8 kHz sound and
-        gives maps of 6 x 6 cells.
     """
     norm_cfg = dict(type='BN') if norm == 'BN' else dict(type='GN', num_groups=2)
     resnet = dict(
@@ -93,16 +91,7 @@ def tiny_model_cfg(norm: str = 'BN', **overrides) -> dict:
 
 
 def tiny_batch(labeled: int = 2, unlabeled: int = 3, seed: int = 0) -> dict:
-    """Makes a collated batch of noise with one box per labeled clip.
-
-    Args:
-        labeled (int): Labeled clips, which come first.
-        unlabeled (int): Unlabeled clips.
-        seed (int): Of the noise.
-
-    Returns:
-        dict: ``inputs`` and ``data_samples`` as the collate function gives them.
-    """
+    """Makes a collated batch of noise, labeled clips (one box each) first."""
     generator = torch.Generator().manual_seed(seed)
     size = labeled + unlabeled
     samples = []
@@ -182,15 +171,7 @@ def scored_samples(
 
 
 def stack_maps(samples: Sequence[AVDataSample], model: str) -> tuple[Tensor, Tensor]:
-    """Stacks the maps of a localizer and the ground truth.
-
-    Args:
-        samples (Sequence[AVDataSample]): N samples with one map per localizer.
-        model (str): Name of the localizer.
-
-    Returns:
-        tuple[Tensor, Tensor]: Predictions (N, h, w) and ground truth (N, S, S).
-    """
+    """Stacks the maps (N, h, w) of a localizer and the ground truth (N, S, S)."""
     maps = torch.cat([sample.pred_map.get(model) for sample in samples])
     return maps, torch.stack([sample.gt_map for sample in samples])
 
@@ -202,17 +183,9 @@ def evaluate_samples(
     total: int | None = None,
     **settings: Any,
 ) -> Mapping[str, float]:
-    """Evaluates samples batch by batch like a test loop.
+    """Evaluates samples by a type of metric, batch by batch like a test loop.
 
-    Args:
-        metric (str): Type of the metric.
-        samples (Sequence[AVDataSample]): What :func:`scored_samples` gives.
-        batch (int): Samples at a time.
-        total (int, optional): Samples of the data set. Defaults to those there are.
-        **settings: of the metric.
-
-    Returns:
-        Mapping[str, float]: scores by key.
+    ``total`` is the number of samples of the data set, by default of those there are.
     """
     evaluator = Evaluator({'type': f'mmxpl.{metric}', **settings})
     for start in range(0, len(samples), batch):
