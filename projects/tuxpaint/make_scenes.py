@@ -18,7 +18,7 @@ from cutouts.stamps import Stamps, read_stamps, summarise
 
 from mmxpl.datasets.synthetic import write_folder
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
 
 #: Increased whenever the same settings give other files.
 VERSION = 1
@@ -29,6 +29,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
+    share = number_in(0, 1, float)
     parser.add_argument(
         '--stamps',
         type=Path,
@@ -47,49 +48,46 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('data/tuxpaint'), help='folder to write'
     )
-    parser.add_argument('--clips', type=int, default=2000, help='clips in all')
+    parser.add_argument('--clips', type=number_in(3), default=2000, help='clips in all')
     parser.add_argument(
-        '--val', type=float, default=0.1, help='share of the clips for validation'
+        '--val', type=share, default=0.1, help='share of the clips for validation'
     )
     parser.add_argument(
-        '--test', type=float, default=0.2, help='share of the clips for the test'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='seed of all randomness')
-    parser.add_argument(
-        '--size', type=int, default=224, help='side of the frame in pixels'
+        '--test', type=share, default=0.2, help='share of the clips for the test'
     )
     parser.add_argument(
-        '--seconds', type=float, default=3.0, help='length of the sound'
+        '--seed', type=number_in(0), default=0, help='seed of all randomness'
     )
-    parser.add_argument('--quality', type=int, default=92, help='JPEG quality')
+    parser.add_argument(
+        '--size',
+        type=number_in(64, 1024),
+        default=224,
+        help='side of the frame in pixels',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=number_in(0.5, 60, float),
+        default=3.0,
+        help='length of the sound',
+    )
+    parser.add_argument(
+        '--quality', type=number_in(1, 100), default=92, help='JPEG quality'
+    )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=number_in(1),
         default=os.cpu_count(),
         help='processes; the files do not depend on it',
     )
     return parser.parse_args(argv)
 
 
-def check_args(args: argparse.Namespace) -> dict[str, int]:
-    """Checks the values of the command line; returns the number of clips by split.
+def count_clips(args: argparse.Namespace) -> dict[str, int]:
+    """Counts the clips of each split.
 
     Raises:
-        DataError: A value is out of its range.
+        DataError: A split has none.
     """
-    rules = {
-        'clips': args.clips >= 3,
-        'val': 0 < args.val < 1,
-        'test': 0 < args.test < 1,
-        'seed': args.seed >= 0,
-        'size': 64 <= args.size <= 1024,
-        'seconds': 0.5 <= args.seconds <= 60,
-        'quality': 1 <= args.quality <= 100,
-        'workers': args.workers >= 1,
-    }
-    for name, holds in rules.items():
-        if not holds:
-            raise DataError(f'--{name} {getattr(args, name)}: out of range')
     val, test = (round(args.clips * share) for share in (args.val, args.test))
     counts = dict(train=args.clips - val - test, val=val, test=test)
     if min(counts.values()) < 1:
@@ -180,7 +178,7 @@ def main(argv=None) -> None:
     args = parse_args(argv)
     with one_clear_error():
         start = time.perf_counter()
-        counts = check_args(args)
+        counts = count_clips(args)
         stamps = read_stamps(args.stamps)
         found = find_backgrounds(args.stamps, args.backgrounds)
         # Crops are at least 0.4 of a photograph's shorter side.

@@ -279,8 +279,8 @@ def test_run_again(package, made, capsys):
     ('more', 'message'),
     [
         (['--seed', '5'], 'holds clips of other settings: seed 0 (asked: 5)'),
-        (['--clips', '2'], '--clips 2: out of range'),
-        (['--test', 'nan'], '--test nan: out of range'),
+        (['--clips', '2'], "--clips: must be a whole number, at least 3, got '2'"),
+        (['--test', 'nan'], "--test: must be a number, from 0 to 1, got 'nan'"),
         (['--val', '0.9'], 'leaves a split without clips'),
         (['--stamps', 'no/such'], 'no/such: no such folder'),
         (['--backgrounds', 'no/such'], 'no/such: no such folder'),

@@ -23,7 +23,7 @@ from mmengine.config import Config
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, one_clear_error
+from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
 
 SPLITS = ('train', 'val', 'test')
 
@@ -43,17 +43,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--overwrite', action='store_true', help='replace a cache that does not fit'
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='files read at a time'
+        '--workers',
+        type=number_in(1),
+        default=os.cpu_count(),
+        help='files read at a time',
     )
     parser.add_argument(
-        '--batch-size', type=int, default=16, help='clips encoded at a time'
+        '--batch-size', type=number_in(1), default=16, help='clips encoded at a time'
     )
     parser.add_argument('--device', help='of the encoders (default: a GPU if any)')
     add_config_options(parser)
-    args = parser.parse_args(argv)
-    if args.workers < 1 or args.batch_size < 1:
-        parser.error('--workers and --batch-size must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 @dataclass

@@ -24,14 +24,10 @@ from mmxpl.datasets import read_id_list
 from mmxpl.datasets.convert import convert_batch, write_image, write_text, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import check_id, same_id
-from mmxpl.datasets.video_io import (
-    MIDDLE,
-    VIDEO_SUFFIXES,
-    import_av,
-)
+from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
-from mmxpl.utils.cli import make_folder, one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
 from mmxpl.utils.ids import name_some
 
 
@@ -70,20 +66,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='time of their frame (default: 5, the 125th at 25 frames a second, which '
         'VGG-SS annotates)',
     )
-    parser.add_argument('--sample-rate', type=int, default=16000, metavar='HZ')
-    parser.add_argument('--quality', type=int, default=95, help='of the JPEGs')
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='videos read at a time'
+        '--sample-rate', type=number_in(1000, 192000), default=16000, metavar='HZ'
     )
-    args = parser.parse_args(argv)
-    for name, low, high in (
-        ('sample_rate', 1000, 192000),
-        ('quality', 1, 100),
-        ('workers', 1, 1024),
-    ):
-        if not low <= getattr(args, name) <= high:
-            parser.error(f'--{name.replace("_", "-")} must be in [{low}, {high}]')
-    return args
+    parser.add_argument(
+        '--quality', type=number_in(1, 100), default=95, help='of the JPEGs'
+    )
+    parser.add_argument(
+        '--workers',
+        type=number_in(1, 1024),
+        default=os.cpu_count(),
+        help='videos read at a time',
+    )
+    return parser.parse_args(argv)
 
 
 def time(text: str) -> float | str:

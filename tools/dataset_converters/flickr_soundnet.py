@@ -26,7 +26,7 @@ from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import import_av
 from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import make_folder, one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
 from mmxpl.utils.ids import name_some
 
 
@@ -54,12 +54,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'say .png where the file is a .jpg',
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='clips read at a time'
+        '--workers',
+        type=number_in(1),
+        default=os.cpu_count(),
+        help='clips read at a time',
     )
-    args = parser.parse_args(argv)
-    if args.workers < 1:
-        parser.error('--workers must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
