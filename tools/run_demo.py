@@ -184,10 +184,7 @@ def draw(
 
     out.mkdir(exist_ok=True)
     for model in models:
-        curves = {
-            titles[method]: sorted(map(str, folder.glob('*/vis_data/scalars.json')))
-            for method, folder in folders.items()
-        }
+        curves = {titles[method]: folder for method, folder in folders.items()}
         plot_learning_curves(
             curves,
             f'{model}/{SCORE}',

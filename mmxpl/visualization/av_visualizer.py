@@ -18,8 +18,8 @@ from .drawing import (
     draw_boxes,
     draw_region,
     make_panel,
+    map_panel,
     map_title,
-    overlay_heatmap,
     panel_size,
     resize,
     upsample_map,
@@ -132,8 +132,7 @@ class AVLocVisualizer(Visualizer):
         for title, detail, prob in self._maps(
             sample, draw_gt, draw_pred, draw_pseudo_label
         ):
-            picture = draw_boxes(overlay_heatmap(image, prob), boxes)
-            panels.append(make_panel(picture, title, detail))
+            panels.append(map_panel(image, prob, title, detail, boxes))
         if len(panels) > 1:
             panels.append(colour_bar(size))
         return contact_sheet(panels, columns=len(panels))

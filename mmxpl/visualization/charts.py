@@ -14,7 +14,7 @@ from mmxpl.utils import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Source = str | os.PathLike | Sequence[Mapping] | Sequence[str | os.PathLike]
+Source = str | os.PathLike | Sequence[Mapping]
 
 # Okabe and Ito (2008), told apart with any kind of colour vision
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
@@ -116,7 +116,6 @@ def plot_learning_curves(
     title: str = '',
     xlabel: str = 'Epoch',
     ylabel: str = 'CIoU@0.5 (%)',
-    scale: float = 1.0,
 ) -> None:
     """Plots scores over epochs, of one run or of several.
 
@@ -125,8 +124,7 @@ def plot_learning_curves(
 
     Args:
         runs (Source | Mapping[str, Source]): A run, or runs by name. A run is
-            the path of its work directory or ``scalars.json``, a list of such
-            paths (one run that was resumed, oldest first) or a list of records.
+            the path of its work directory or ``scalars.json``, or its records.
         keys (str | Sequence[str]): Scores to plot, such as
             'ens/CIoU@0.5_adaptive'.
         out_file (str | os.PathLike): PNG to write.
@@ -137,8 +135,6 @@ def plot_learning_curves(
         title (str): Title.
         xlabel (str): Label of the steps.
         ylabel (str): Label of the scores.
-        scale (float): Factor from the scores and references as given to the unit of
-            ``ylabel``.
 
     Raises:
         DataError: If a file cannot be read or a run lacks a key.
@@ -152,17 +148,22 @@ def plot_learning_curves(
     figure = new_figure(8, 4.2, dpi=150)
     axes = figure.add_subplot()
     for i, (run, source) in enumerate(runs.items()):
-        records = _records(source)
+        is_path = isinstance(source, (str, os.PathLike))
+        records = read_run(source) if is_path else source
         for j, key in enumerate(keys):
             steps, scores = score_curve(records, key)
             if not steps:
-                raise _missing_key(run, source, records, key)
+                known = sorted({name for one in records for name in one} - {'step'})
+                raise DataError(
+                    f'{source if is_path else run or "the run"}: no record has the '
+                    f'score {key!r}; it has {", ".join(known) or "none"}'
+                )
             label = labels.get(key, key)
             if run:
                 label = f'{run}, {label}' if len(keys) > 1 else run
             axes.plot(
                 steps,
-                [scale * score for score in scores],
+                scores,
                 color=COLOURS[(i if many else j) % len(COLOURS)],
                 linestyle=LINE_STYLES[j % len(LINE_STYLES)] if many else '-',
                 marker='o',
@@ -172,11 +173,11 @@ def plot_learning_curves(
             )
     for i, (name, score) in enumerate((reference or {}).items()):
         axes.axhline(
-            scale * score,
+            score,
             color='0.45',
             linestyle=REFERENCE_DASHES[i % len(REFERENCE_DASHES)],
             linewidth=1.2,
-            label=f'{name} ({scale * score:.1f})',
+            label=f'{name} ({score:.1f})',
             zorder=1,
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -187,26 +188,6 @@ def plot_learning_curves(
     axes.spines[['top', 'right']].set_visible(False)
     figure.legend(loc='outside right upper', frameon=False, fontsize=9, handlelength=3)
     save_figure(figure, out_file)
-
-
-def _records(source: Source) -> list[Mapping]:
-    """Reads a run from paths or records."""
-    if isinstance(source, (str, os.PathLike)):
-        return read_run(source)
-    records = []
-    for item in source:
-        records.extend([item] if isinstance(item, Mapping) else read_run(item))
-    return records
-
-
-def _missing_key(
-    run: str, source: Source, records: Sequence[Mapping], key: str
-) -> DataError:
-    known = sorted({name for record in records for name in record} - {'step'})
-    where = source if isinstance(source, (str, os.PathLike)) else run or 'the run'
-    return DataError(
-        f'{where}: no record has the score {key!r}; it has {", ".join(known) or "none"}'
-    )
 
 
 def reliability_histogram(scores: Tensor, selected: Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ image is a DataError.
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -191,6 +191,13 @@ def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
     pen.text((0, 1.1 * size), _elide(title, bold, width), INK, bold, anchor='ls')
     pen.text((0, 2.4 * size), _elide(detail, plain, width), FAINT_INK, plain, 'ls')
     return np.vstack([np.asarray(bar), picture])
+
+
+def map_panel(
+    image: np.ndarray, prob: Tensor, title: str, detail: str = '', boxes: Any = ()
+) -> np.ndarray:
+    """Makes a panel of a frame under a map and boxes, as their functions draw them."""
+    return make_panel(draw_boxes(overlay_heatmap(image, prob), boxes), title, detail)
 
 
 def _text_size(width: int) -> int:

@@ -17,8 +17,8 @@ from .drawing import (
     draw_boxes,
     draw_region,
     make_panel,
+    map_panel,
     map_title,
-    overlay_heatmap,
     panel_size,
     resize,
     upsample_map,
@@ -71,10 +71,10 @@ def sample_sheet(
     panels = [make_panel(frame, sample.sample_id, about)]
     if gt_map is not None:
         cover = f'{100 * float(gt_map.mean()):.0f} % of the frame'
-        panels.append(make_panel(overlay_heatmap(image, gt_map), 'Ground truth', cover))
+        panels.append(map_panel(image, gt_map, 'Ground truth', cover))
     for name, label in (pseudo_labels or {}).items():
         note = f'pseudo-label, entropy {binary_entropy(label):.2f} bit'
-        panels.append(make_panel(overlay_heatmap(image, label), map_title(name), note))
+        panels.append(map_panel(image, label, map_title(name), note))
     if waveform is not None:
         peak = f'{len(waveform)} samples, peak {float(waveform.abs().max()):.2f}'
         panels.append(make_panel(_draw_waveform(waveform, size), 'Waveform', peak))
@@ -175,9 +175,8 @@ def pseudo_label_strip(
     for name, maps in rows.items():
         panels.append(make_panel(frame, title or 'Frame', name and map_title(name)))
         for visit, label in zip(visits, maps, strict=True):
-            picture = draw_boxes(overlay_heatmap(image, label), boxes)
             detail = f'entropy {binary_entropy(label):.2f} bit'
-            panels.append(make_panel(picture, f'Visit {visit}', detail))
+            panels.append(map_panel(image, label, f'Visit {visit}', detail, boxes))
         panels.append(colour_bar(size))
     return contact_sheet(panels, columns=len(visits) + 2)
 

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from mmxpl.registry import VISUALIZERS
 from mmxpl.structures import AVDataSample
-from mmxpl.visualization import AVLocVisualizer
+from mmxpl.visualization import AVLocVisualizer, drawing
 from mmxpl.visualization import av_visualizer as module
 from mmxpl.visualization.av_visualizer import sample_ciou
 from mmxpl.visualization.drawing import BOX_COLOUR
@@ -56,7 +56,8 @@ def titles(monkeypatch):
         made.append((title, detail))
         return make_panel(picture, title, detail)
 
-    monkeypatch.setattr(module, 'make_panel', spy)
+    for user in (module, drawing):
+        monkeypatch.setattr(user, 'make_panel', spy)
     return made
 
 

@@ -114,21 +114,11 @@ def test_keys_of_several_runs_share_the_colour_of_their_run(tmp_path, figures):
 
 
 def test_a_resumed_run_is_one_line(tmp_path, figures):
-    first = write_scalars(tmp_path / '1.json', records([1, 2]))
-    second = write_scalars(
-        tmp_path / '2.json', [{KEY: 5, 'step': 2}, {KEY: 6, 'step': 3}]
-    )
-    plot_learning_curves({'run': [first, second]}, KEY, tmp_path / 'curves.png')
+    again = [{KEY: 5, 'step': 2}, {KEY: 6, 'step': 3}]
+    for start, log in (('1', records([1, 2])), ('2', again)):
+        write_scalars(tmp_path / 'run' / start / 'vis_data' / 'scalars.json', log)
+    plot_learning_curves({'run': tmp_path / 'run'}, KEY, tmp_path / 'curves.png')
     assert lines(figures[0])['run'] == ([1, 2, 3], [1, 5, 6])
-
-
-def test_scale_reaches_scores_and_references(tmp_path, figures):
-    plot_learning_curves(
-        records([0.1, 0.2]), KEY, tmp_path / 'c.png', {'oracle': 0.9}, scale=100
-    )
-    drawn = lines(figures[0])
-    assert drawn[KEY][1] == pytest.approx([10, 20])
-    assert drawn['oracle (90.0)'][1] == pytest.approx([90, 90])
 
 
 def test_legend_lies_outside_the_data(tmp_path, figures):
