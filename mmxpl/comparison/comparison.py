@@ -201,17 +201,9 @@ def with_chosen(
     """Adds the scores at the threshold that each row chooses on the validation split.
 
     Under the rule ``fixed`` (0.5) methods differ mostly in how much of the frame their
-    maps cover. Here each row has its own threshold, chosen on clips that are neither
-    trained on nor reported.
-
-    Args:
-        scores (Mapping[str, float]): Scores of a split by key.
-        val (Mapping[str, float]): Scores of the validation split by key.
-        rows (Iterable[str]): Models and references.
-
-    Returns:
-        dict[str, float]: The scores, with ``<row>/CIoU@0.5_chosen`` and
-        ``<row>/AUC_chosen`` in per cent and ``<row>/threshold``, a probability.
+    maps cover. Here each row, a model or reference, has its own threshold, chosen on
+    clips that are neither trained on nor reported. Added are ``<row>/CIoU@0.5_chosen``
+    and ``<row>/AUC_chosen`` in per cent and ``<row>/threshold``, a probability.
     """
     found = dict(scores)
     for row in rows:
@@ -232,7 +224,7 @@ def write_report(
 
     Args:
         results (Mapping[Cell, tuple[dict, float]]): From :meth:`Comparison.run`.
-        titles (Mapping[str, str]): Title of each method, in the tables' order.
+        titles (Mapping[str, str]): Title of each method, in the order of the tables.
         splits (Sequence[str]): Splits that were scored.
         out (Path): Folder of the comparison.
 

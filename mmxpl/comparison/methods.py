@@ -63,11 +63,9 @@ class Method:
 def find_method(name: str) -> Method:
     """Finds a method; a DataError says that there is none.
 
-    Args:
-        name (str): 'full', or name or file of a method; followed by any number of plus
-            signs, each with a key of the config and its value as after
-            ``--cfg-options``, such as
-            ``xpl+default_hooks.pseudo_label.temperature=0.25``.
+    ``name`` is 'full', or name or file of a method; followed by any number of plus
+    signs, each with a key of the config and its value as after ``--cfg-options``, such
+    as ``xpl+default_hooks.pseudo_label.temperature=0.25``.
     """
     base, *changes = name.split('+')
     overlay = _FULL_OVERLAY if base == FULL else base

@@ -86,14 +86,10 @@ def with_single(rows: Sequence[Row]) -> list[dict]:
 def scores_by_seed(
     rows: Sequence[Row], method: str, labeled: float | None, model: str, score: str
 ) -> dict[int, float]:
-    """Selects one score of a method, in per cent, by seed.
+    """Selects one score, a key of :data:`SCORES`, of a method, in per cent, by seed.
 
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``, of one split.
-        method (str): The method.
-        labeled (float, optional): Labeled fraction.
-        model (str): Localizer, 'ens' or, from :func:`with_single`, 'single'.
-        score (str): Key of :data:`SCORES`.
+    ``rows`` are of one split; ``model`` is a localizer, 'ens' or, from
+    :func:`with_single`, 'single'.
     """
     wanted = (method, labeled, model)
     return {

@@ -38,20 +38,17 @@ _LOST = ('gloo', 'NCCL', 'Connection closed', 'Connection reset', 'Timed out wai
 
 
 def use_cpu_dist(cfg: Config) -> bool:
-    """Prepares a distributed run on the CPU if there is no accelerator.
+    """Prepares a distributed run on the CPU, and says whether it is one.
 
     MMEngine assumes an accelerator: with ``launcher='pytorch'`` it selects a CUDA
-    device and wraps the model for one. This function therefore starts the process
-    group with the gloo backend and sets the wrapper in the config. With an
-    accelerator it only sets the timeout of processes, if the config sets none; in a
-    single process it does nothing.
+    device and wraps the model for one. Without an accelerator this function therefore
+    starts the process group with the gloo backend and sets the wrapper in the config.
+    With one it only sets the timeout of processes, if the config sets none; in a single
+    process it does nothing.
 
     Args:
-        cfg (Config): config of the run; ``launcher`` is read,
-            ``model_wrapper_cfg`` and ``env_cfg.dist_cfg`` are changed in place.
-
-    Returns:
-        bool: whether the run is distributed over the CPU.
+        cfg (Config): config of the run; ``launcher`` is read, ``model_wrapper_cfg`` and
+            ``env_cfg.dist_cfg`` are changed in place.
 
     Raises:
         DataError: If the processes were started by Slurm or MPI without GPUs.
@@ -70,26 +67,20 @@ def use_cpu_dist(cfg: Config) -> bool:
             'tools/dist_train.sh or torchrun, and use --launcher pytorch.'
         )
     cfg.env_cfg.dist_cfg.backend = 'gloo'
-    _init_gloo(dist_cfg['timeout'])
-    wrapper = dict(cfg.get('model_wrapper_cfg') or _default_wrapper(cfg))
+    if not dist.is_initialized():
+        timeout = datetime.timedelta(seconds=dist_cfg['timeout'])
+        # from the variables that torchrun has set
+        dist.init_process_group('gloo', timeout=timeout)
+    # as MMEngine where the config has no wrapper
+    default = dict(
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper = dict(cfg.get('model_wrapper_cfg') or default)
     if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
         wrapper['type'] = _WRAPPER
     cfg.model_wrapper_cfg = wrapper
     return True
-
-
-def _default_wrapper(cfg: Config) -> dict:
-    """Repeats the choice of MMEngine for configs without a wrapper."""
-    return {
-        'broadcast_buffers': False,
-        'find_unused_parameters': cfg.get('find_unused_parameters', False),
-    }
-
-
-def _init_gloo(timeout: float) -> None:
-    """Starts the process group from the variables that torchrun has set."""
-    if not dist.is_initialized():
-        dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
 
 
 def explain_lost_rank(error: RuntimeError) -> str | None:

@@ -194,13 +194,9 @@ class ShortWarmupLR(LinearLR):
 def count_warmup_epochs(warmup: int | float, max_epochs: int) -> int:
     """Counts the warm-up epochs, which have no pseudo-labels.
 
-    Args:
-        warmup (int | float): their number or, below 1, their share of the training,
-            which is rounded to whole epochs, at least one.
-        max_epochs (int): epochs of the training.
-
-    Raises:
-        ValueError: If ``warmup`` is negative, or neither whole nor a share.
+    ``warmup`` is their number or, below 1, their share of the training, which is
+    rounded to whole epochs, at least one. A ValueError says that it is negative, or
+    neither whole nor a share.
     """
     if warmup < 0 or (warmup >= 1 and warmup != int(warmup)):
         raise ValueError(

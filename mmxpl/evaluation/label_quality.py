@@ -17,19 +17,12 @@ RULE = 'adaptive'
 
 
 def label_facts(labels: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Measures labels by themselves.
+    """Measures (N, M, h, w) labels in [0, 1] of M localizers by themselves, (N,) each.
 
     - ``agreement``: soft IoU of the localizers' labels, see
       :func:`mmxpl.pseudo_labels.reliability.agreement`;
     - ``<name>_sharpness``: mean of ``|2 p - 1|``, 0 undecided and 1 binary;
     - ``<name>_area``: mean of p, the share of the frame that is labeled.
-
-    Args:
-        labels (Tensor): (N, M, h, w) in [0, 1].
-        names (Sequence[str]): Names of the M localizers.
-
-    Returns:
-        dict[str, Tensor]: (N,) in [0, 1] each.
     """
     facts = {'agreement': agreement(labels)}
     for name, maps in zip(names, labels.unbind(1), strict=True):
@@ -41,22 +34,14 @@ def label_facts(labels: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
 def label_quality(
     labels: Tensor, gt_maps: Tensor, names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Measures labels against ground truth.
+    """Measures (N, M, h, w) labels against (N, S, S) ground truth in [0, 1], (N,) each.
 
-    - ``<name>_soft_iou``: sum of minima over sum of maxima of the label and the
-      ground truth, averaged by area to the label's cells; in [0, 1]. 1 is the best
-      target on this grid;
+    - ``<name>_soft_iou``: sum of minima over sum of maxima of the label and the ground
+      truth, averaged by area to the label's cells; in [0, 1]. 1 is the best target on
+      this grid;
     - ``<name>_CIoU@0.5_adaptive``: 100 where the label, scored like a prediction by
       :class:`mmxpl.evaluation.CIoUMetric`, reaches a CIoU of 0.5, else 0;
     - ``true_area``: share of the frame that the ground truth covers.
-
-    Args:
-        labels (Tensor): (N, M, h, w) in [0, 1].
-        gt_maps (Tensor): (N, S, S) in [0, 1].
-        names (Sequence[str]): Names of the M localizers.
-
-    Returns:
-        dict[str, Tensor]: (N,) each.
     """
     cells = F.adaptive_avg_pool2d(gt_maps[:, None], labels.shape[2:])[:, 0]
     truth = GroundTruth(gt_maps)

@@ -17,14 +17,11 @@ _SIZE = 224  # of the images that ImageNet's weights were trained on
 
 
 def read_map(load: Callable[[], np.ndarray], where: str) -> Tensor:
-    """Reads and checks one map of probabilities.
+    """Reads and checks one map of probabilities, (h, w) float32 in [0, 1].
 
     Args:
         load (Callable): Returns the array as it is stored.
         where (str): Name of the map in errors, such as its file.
-
-    Returns:
-        Tensor: (h, w) float32 in [0, 1].
 
     Raises:
         DataError: If it cannot be read, is not two-dimensional, is not finite, or
@@ -73,19 +70,10 @@ def load_prior(path: str) -> Tensor:
 
 
 def mix_object_map(maps: Tensor, objects: Tensor, alpha: float, size: int) -> Tensor:
-    """Mixes an object map into a localization map.
+    """Mixes an object map into a localization map, (N, size, size) in [0, 1].
 
     Both are resized and, map by map, stretched to [0, 1] before and after the mix
-    (EZ-VSL's ``test.py``).
-
-    Args:
-        maps (Tensor): (N, h, w), localization.
-        objects (Tensor): (N, k, l), objectness.
-        alpha (float): Weight of the localization in [0, 1].
-        size (int): Side S of the result in pixels.
-
-    Returns:
-        Tensor: (N, S, S) float32 in [0, 1].
+    (EZ-VSL's ``test.py``). ``alpha``, in [0, 1], is the weight of the localization.
     """
     maps, objects = (_min_max(upsample_maps(m, size)) for m in (maps, objects))
     return _min_max(alpha * maps + (1 - alpha) * objects)

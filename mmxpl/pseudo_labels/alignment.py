@@ -24,7 +24,7 @@ def solve_area_shift(
     bound: float = 12.0,
     steps: int = 20,
 ) -> Tensor:
-    """Finds the shift of the logits for a wanted mean area, by bisection.
+    """Finds the (M,) shifts of the logits for a wanted mean area, by bisection.
 
     Args:
         maps (Tensor): (B, M, h, w) probabilities of M localizers.
@@ -33,9 +33,6 @@ def solve_area_shift(
         valid (Tensor, optional): (B, h, w) bool, cells that count; at least one.
         bound (float): largest shift in absolute value.
         steps (int): halvings; the error is ``2 * bound / 2**steps``.
-
-    Returns:
-        Tensor: (M,) float32 shifts.
     """
     low = maps.new_full((maps.shape[1],), -bound, dtype=torch.float32)
     high = -low
@@ -105,17 +102,10 @@ class AreaAlignment:
     ) -> Tensor:
         """Updates the moving average by a batch and makes its labels.
 
-        Args:
-            maps (Tensor): (B, M, h, w) probabilities, of all ranks, so that all ranks
-                keep the same average.
-            soften (Callable): turns probabilities into labels.
-            valid (Tensor, optional): (B, h, w) bool, cells that were seen.
-
-        Returns:
-            Tensor: (B, M, h, w) labels in [0, 1].
-
-        Raises:
-            ValueError: If a probability is NaN or infinite.
+        (B, M, h, w) probabilities, of all ranks, so that all ranks keep the same
+        average, give labels in [0, 1]. For ``soften`` and ``valid`` see
+        :func:`solve_area_shift`. A ValueError says that a probability is NaN or
+        infinite.
         """
         if not maps.isfinite().all():
             rows = (~maps.isfinite()).flatten(1).any(dim=1).nonzero().flatten()

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.dist import barrier
 from torch import Tensor
@@ -84,15 +85,10 @@ class PseudoLabelBank:
         return self.labels is not None and bool((self.visits > 0).all())
 
     def allocate(self, map_shape: Sequence[int], create: bool = True) -> None:
-        """Takes the memory for labels; :meth:`update` does so at its first call.
+        """Takes the memory for (M, h, w) labels, as the first :meth:`update` does.
 
-        Args:
-            map_shape (Sequence[int]): (M, h, w).
-            create (bool): whether to make the file rather than map the one that another
-                process made.
-
-        Raises:
-            DataError: If there is no room for the file or another run uses it.
+        ``create`` makes the file rather than map the one that another process made. A
+        DataError says that there is no room for it or that another run uses it.
         """
         if self.path is None:
             self.labels = torch.zeros(self.num_samples, *map_shape, dtype=torch.float16)
@@ -107,20 +103,20 @@ class PseudoLabelBank:
     def update(self, index: Tensor, soft: Tensor, valid: Tensor | None = None) -> None:
         """Blends new predictions into the labels.
 
-        All processes call it with the same values. A bank in memory is updated by
-        each; a bank in a file by the first process of each machine, for which the
-        others wait.
+        All processes call it with the same values. A bank in memory is updated by each;
+        a bank in a file by the first process of each machine, for which the others
+        wait.
 
         Args:
-            index (Tensor): (B,) positions of the clips. If a clip occurs twice,
-                its first row counts.
+            index (Tensor): (B,) positions of the clips. If a clip occurs twice, its
+                first row counts.
             soft (Tensor): (B, M, h, w) sharpened predictions in [0, 1].
-            valid (Tensor, optional): (B, h, w) bool, cells that were seen; the
-                label keeps its value elsewhere. A clip's first visit stores all.
+            valid (Tensor, optional): (B, h, w) bool, cells that were seen; the label
+                keeps its value elsewhere. A clip's first visit stores all.
 
         Raises:
-            DataError: If the labels have another size than those in the bank, or
-                if one is NaN or infinite.
+            DataError: If labels have another size than the bank's, or are NaN or
+                infinite.
         """
         index, soft = index.cpu(), soft.detach().float().cpu()
         self.check_finite(index, soft)
@@ -141,7 +137,8 @@ class PseudoLabelBank:
 
     def _blend(self, index: Tensor, soft: Tensor, valid: Tensor | None) -> None:
         """Averages (B, M, h, w) predictions with the labels of their clips."""
-        first = _first_occurrence(index)
+        # of a clip that occurs twice, in the order of the rows
+        first = np.sort(np.unique(index.numpy(), return_index=True)[1])
         rows, seen = index[first], soft[first]
         old, visited = self.labels[rows].float(), self.visits[rows] > 0
         weight = torch.where(visited, self.momentum, 0.0)
@@ -319,12 +316,3 @@ class PseudoLabelBank:
                 f"The checkpoint's pseudo-labels are of localizers {state['names']}, "
                 f'the model has {self.names}.'
             )
-
-
-def _first_occurrence(index: Tensor) -> Tensor:
-    """Positions, in order, of the first occurrence of each value of ``index``."""
-    _, inverse = torch.unique(index, return_inverse=True)
-    positions = torch.arange(len(index))
-    first = torch.full((int(inverse.max()) + 1,), len(index), dtype=torch.long)
-    first = first.scatter_reduce(0, inverse, positions, 'amin')
-    return first.sort().values

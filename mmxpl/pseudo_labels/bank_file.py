@@ -42,19 +42,12 @@ def file_size(num: int, map_shape: Sequence[int]) -> int:
 
 
 def create_file(path: str | Path, num: int, map_shape: Sequence[int]) -> int:
-    """Creates a file of zeros, or overwrites a former one.
+    """Creates, or overwrites, a file of zeros for N clips and (M, h, w) maps.
 
     It is locked until this process ends, so that no second run writes to it; the file
     descriptor that holds the lock is returned. The disk space is reserved at once:
-    writing mapped memory to a full disk would kill the process by a signal.
-
-    Args:
-        path (str | Path): the file.
-        num (int): clips.
-        map_shape (Sequence[int]): (M, h, w).
-
-    Raises:
-        DataError: If another process uses the file, or there is no room for it.
+    writing mapped memory to a full disk would kill the process by a signal. A DataError
+    says that another process uses the file, or that there is no room for it.
     """
     path, size = Path(path), file_size(num, map_shape)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,18 +9,11 @@ from .alignment import AreaAlignment
 
 
 def sharpen(prob: Tensor, temperature: float) -> Tensor:
-    """Sharpens binary probabilities.
+    """Sharpens binary probabilities in [0, 1], any shape, by a temperature T > 0.
 
     ``S = p^(1/T) / (p^(1/T) + (1 - p)^(1/T))``, the logistic function of the logit
-    divided by T: MixMatch's sharpening (Berthelot et al., NeurIPS 2019, eq. 7) for
-    two classes, which XPL applies to localization maps.
-
-    Args:
-        prob (Tensor): probabilities in [0, 1], any shape.
-        temperature (float): T > 0; below 1 sharpens, 1 changes nothing.
-
-    Returns:
-        Tensor: sharpened probabilities in [0, 1], same shape.
+    divided by T: MixMatch's sharpening (Berthelot et al., NeurIPS 2019, eq. 7) for two
+    classes, which XPL applies to localization maps. T = 1 changes nothing.
     """
     if temperature == 1:
         return prob
@@ -40,17 +33,14 @@ EXCHANGES = ('cross', 'self', 'intersection', 'ensemble')
 
 
 def exchange(labels: Tensor, mode: str = 'cross') -> Tensor:
-    """Exchanges pseudo-labels between localizers.
+    """Exchanges (B, M, h, w) pseudo-labels between M localizers, as targets of each.
 
     Args:
-        labels (Tensor): (B, M, h, w), labels made by each of M localizers.
-        mode (str): 'cross', each localizer learns from the label of its neighbour,
-            of the other one for M = 2 (XPL); 'self', each from its own
-            (self-training); 'intersection', all from the minimum (the soft form of
-            DMT's intersection of masks); 'ensemble', all from the mean.
-
-    Returns:
-        Tensor: (B, M, h, w), targets of each localizer.
+        labels (Tensor): labels made by each of the localizers.
+        mode (str): 'cross', each localizer learns from the label of its neighbour, of
+            the other one for M = 2 (XPL); 'self', each from its own (self-training);
+            'intersection', all from the minimum (the soft form of DMT's intersection of
+            masks); 'ensemble', all from the mean.
     """
     if mode == 'cross':
         return labels.roll(1, dims=1)
@@ -131,14 +121,8 @@ class PseudoLabeler:
     def predict(self, inputs: dict[str, Tensor]) -> Tensor:
         """Predicts maps in evaluation mode, with the teacher if there is one.
 
-        Args:
-            inputs (dict[str, Tensor]): prepared inputs of B clips.
-
-        Returns:
-            Tensor: (B, M, h, w) probabilities of M localizers.
-
-        Raises:
-            ValueError: If the localizers' maps differ in size.
+        Prepared inputs of B clips give (B, M, h, w) probabilities of M localizers. A
+        ValueError says that the localizers' maps differ in size.
         """
         model = self.learner if self.teacher is None else self.teacher.module
         training = model.training

@@ -29,17 +29,13 @@ def confidence(labels: Tensor) -> Tensor:
 
 
 def reliability(labels: Tensor, change: Tensor, measures: Sequence[str]) -> Tensor:
-    """Computes the reliability, the product of the chosen measures.
+    """Computes the reliability, (N,) in [0, 1], the product of the chosen measures.
 
     Args:
         labels (Tensor): (N, M, h, w) in [0, 1].
-        change (Tensor): (N,), mean absolute change of the label at its last
-            visit, in [0, 1]; stability is one minus it.
-        measures (Sequence[str]): names out of 'agreement', 'confidence',
-            'stability'.
-
-    Returns:
-        Tensor: (N,) in [0, 1].
+        change (Tensor): (N,), mean absolute change of the label at its last visit, in
+            [0, 1]; stability is one minus it.
+        measures (Sequence[str]): names out of :data:`MEASURES`.
     """
     score = torch.ones_like(change)
     for measure in measures:
@@ -61,24 +57,18 @@ def score_labels(
     measures: Sequence[str],
     mode: str = 'cross',
 ) -> Tensor:
-    """Scores the targets of each localizer, for a fixed threshold.
+    """Scores the targets of each localizer, (B, M) in [0, 1], for a fixed threshold.
 
     Agreement and stability are properties of a clip, equal for all localizers.
-    Confidence is that of the prediction behind the target, exchanged as the labels
-    are; it is computed from the probabilities, since hard labels are always
-    confident.
+    Confidence is that of the prediction behind the target, exchanged as the labels are;
+    it is computed from the probabilities, since hard labels are always confident.
 
     Args:
         maps (Tensor): (B, M, h, w) predicted probabilities of M localizers.
         labels (Tensor): (B, M, h, w) labels in [0, 1] before the exchange.
-        change (Tensor): (B,), mean absolute change of the labels at their last
-            visit, in [0, 1].
-        measures (Sequence[str]): measures that are multiplied, see
-            :func:`~.reliability.reliability`.
+        change (Tensor): see :func:`~.reliability.reliability`, as ``measures``.
+        measures (Sequence[str]): measures that are multiplied.
         mode (str): see :func:`~.pseudo_labeler.exchange`.
-
-    Returns:
-        Tensor: (B, M) in [0, 1].
     """
     of_clip = [measure for measure in measures if measure != 'confidence']
     scores = reliability(labels, change, of_clip).unsqueeze(1)

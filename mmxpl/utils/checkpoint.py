@@ -105,7 +105,10 @@ def read_meta(filename: str | Path) -> tuple[dict[str, Any], bool]:
     DataError says that this part of the file is damaged, or that it is no checkpoint.
     """
     try:
-        _check_head(filename)
+        with zipfile.ZipFile(filename) as archive:
+            for name in archive.namelist():
+                if name.endswith('/data.pkl'):
+                    archive.read(name)  # which checks it
         # memory-mapped, so that tensors are not read
         with _safe_globals():
             checkpoint = torch.load(filename, 'cpu', weights_only=True, mmap=True)
@@ -122,14 +125,6 @@ def _safe_globals() -> Iterator[None]:
     """
     with _LOCK, torch.serialization.safe_globals(_allowed_globals()):
         yield
-
-
-def _check_head(filename: str | Path) -> None:
-    """Checks the checksum of all parts but the tensors."""
-    with zipfile.ZipFile(filename) as archive:
-        for name in archive.namelist():
-            if name.endswith('/data.pkl'):
-                archive.read(name)
 
 
 def damaged_part(filename: str | Path) -> str | None:
@@ -212,14 +207,9 @@ def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
     """Reads the config in a checkpoint of MMEngine without running it.
 
     The text may contain assignments of plain values and ``dict(...)``, which is all
-    that MMEngine writes. Modules in its ``custom_imports`` are not imported.
-
-    Args:
-        checkpoint (Mapping[str, Any]): content of the file.
-        source (str): the file, for messages.
-
-    Raises:
-        DataError: If there is no config, or if it contains other code.
+    that MMEngine writes. Modules in its ``custom_imports`` are not imported. A
+    DataError, with the name of the ``source``, says that there is no config, or that it
+    contains other code.
     """
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
@@ -240,16 +230,10 @@ def embedded_config(checkpoint: Mapping[str, Any], source: str) -> Config:
 
 
 def refuse_unregistered(cfg: Any, source: str) -> None:
-    """Checks that a config builds registered models and transforms only.
+    """Checks that a part of a config builds registered models and transforms only.
 
-    MMEngine's registries accept any importable name as a type, such as ``os.system``.
-
-    Args:
-        cfg (Any): part of a config.
-        source (str): its file, for messages.
-
-    Raises:
-        DataError: If a ``type`` is not registered.
+    MMEngine's registries accept any importable name as a type, such as ``os.system``. A
+    DataError, with the name of the ``source``, says that a ``type`` is not registered.
     """
     for name in _types(cfg):
         if not _is_registered(name):

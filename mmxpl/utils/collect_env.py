@@ -72,16 +72,12 @@ def collect_env() -> dict[str, str]:
     }
     env.update((name, _installed(module)) for name, module in _PACKAGES)
     env['CUDA'] = _cuda()
-    env[_OPERATORS] = _FOUND if _mmcv_compiled() else _MISSING
+    try:
+        env[_OPERATORS] = _FOUND if has_mmcv_ops() else _MISSING
+    except ModuleNotFoundError:  # no MMCV at all
+        env[_OPERATORS] = _MISSING
     env[_NATIVE_AUDIO] = _FOUND if has_native_torchaudio() else _MISSING
     return env
-
-
-def _mmcv_compiled() -> bool:
-    try:
-        return has_mmcv_ops()
-    except ModuleNotFoundError:  # no MMCV at all
-        return False
 
 
 def consequences(env: dict[str, str]) -> list[str]:
@@ -100,7 +96,13 @@ def consequences(env: dict[str, str]) -> list[str]:
                 'files of the other: uninstall both, then install one.'
             )
     if env['MMCV'] != _MISSING:
-        said.append(_about_operators(env))
+        said.append(
+            'MMCV has no compiled operators: a stand-in takes their place. ResNet, '
+            'Swin, MobileNetV2, PVTv2, RegNet and other plain backbones work; a '
+            'model that calls an operator stops with an error that names it.'
+            if env[_OPERATORS] == _MISSING
+            else 'MMCV has its compiled operators: every MMDetection model can be used.'
+        )
     if env['torchaudio'] != _MISSING:
         said.append(_about_torchaudio(env))
     if env['CUDA'].startswith('none'):
@@ -110,16 +112,6 @@ def consequences(env: dict[str, str]) -> list[str]:
         )
     said.append(_about_backbones())
     return said
-
-
-def _about_operators(env: dict[str, str]) -> str:
-    if env[_OPERATORS] == _MISSING:
-        return (
-            'MMCV has no compiled operators: a stand-in takes their place. ResNet, '
-            'Swin, MobileNetV2, PVTv2, RegNet and other plain backbones work; a '
-            'model that calls an operator stops with an error that names it.'
-        )
-    return 'MMCV has its compiled operators: every MMDetection model can be used.'
 
 
 def _about_torchaudio(env: dict[str, str]) -> str:

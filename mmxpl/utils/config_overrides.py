@@ -76,14 +76,14 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
-    """Merges command-line options, whose keys must be known, into a config.
+    """Merges command-line options, whose keys must be known, into a config, in place.
 
     MMEngine merges any key, so that a misspelt one has no effect. Here a key must exist
     in the config, or be an argument of the Runner or of the class that its part of the
     config builds.
 
     Args:
-        cfg (Config): the config, changed in place.
+        cfg (Config): the config.
         options (dict): dotted keys, indices for lists, and their values, as MMEngine's
             ``DictAction`` parses them.
 
@@ -276,19 +276,13 @@ def find_method(method: str) -> Path:
 
 
 def apply_method(cfg: Config, method: str) -> None:
-    """Applies the overlay of a method to a config, in place.
+    """Applies the overlay of a method to a config of XPL as the paper has it, in place.
 
     The overlay is merged as a child config is into its base; the key ``'*'`` stands for
     every key that the config has at its place. ``cfg.method`` is then the name of the
-    method.
-
-    Args:
-        cfg (Config): a config of XPL as the paper has it.
-        method (str): see :func:`find_method`.
-
-    Raises:
-        DataError: If there is no such method, if it has bases of its own, or if the
-            config was made by a method before.
+    method. For ``method`` see :func:`find_method`. A DataError says that there is no
+    such method, that it has bases of its own, or that the config was made by a method
+    before.
     """
     path = find_method(method)
     if 'method' in cfg:

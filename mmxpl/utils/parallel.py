@@ -1,4 +1,4 @@
-"""Gathering of tensors from all processes, and mapping in threads."""
+"""Work shared by processes: gathering, a pass over a data set; mapping in threads."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +6,11 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import all_gather, get_dist_info, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -50,10 +52,6 @@ def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
     return torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
 
 
-Job = TypeVar('Job')
-Result = TypeVar('Result')
-
-
 def own_share(of_ranks: Tensor) -> Tensor:
     """Selects this rank's part of a sum that was saved in (W, ...) parts of W ranks.
 
@@ -64,6 +62,34 @@ def own_share(of_ranks: Tensor) -> Tensor:
         return of_ranks[rank].clone()
     total = of_ranks.sum(dim=0)
     return total if rank == 0 else torch.zeros_like(total)
+
+
+def ordered_pass(like: DataLoader, dataset: Dataset) -> Iterator[tuple[dict, int]]:
+    """Iterates over a data set once, in order, with every clip on one rank.
+
+    Batches are made as those of ``like``, as many on every rank, so that ranks can
+    communicate. For that the first clips are repeated at the end of the pass: the
+    number beside a batch is that of its first clips that are no repetitions.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_size=like.batch_size,
+        sampler=DefaultSampler(dataset, shuffle=False),
+        num_workers=like.num_workers,
+        collate_fn=like.collate_fn,
+        worker_init_fn=like.worker_init_fn,
+    )
+    rank, world_size = get_dist_info()
+    # DefaultSampler deals the ranks in turn
+    left = len(range(rank, len(dataset), world_size))
+    for batch in loader:
+        count = min(left, len(batch['data_samples']))
+        left -= count
+        yield batch, count
+
+
+Job = TypeVar('Job')
+Result = TypeVar('Result')
 
 
 def map_in_threads(

@@ -66,7 +66,11 @@ def cpu_only(monkeypatch):
     """Pretends that there is no accelerator and starts no process group."""
     started = []
     monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(module, '_init_gloo', started.append)
+    monkeypatch.setattr(
+        module.dist,
+        'init_process_group',
+        lambda backend, timeout: started.append(timeout.total_seconds()),
+    )
     return started
 
 

@@ -10,9 +10,7 @@ from torch.utils.data import Subset
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
-from mmxpl.utils.parallel import gather_rows, unwrap
-
-from ..ordered_pass import ordered_pass
+from mmxpl.utils.parallel import gather_rows, ordered_pass, unwrap
 
 _CHECKPOINT_KEY = 'area_calibration'
 
@@ -148,24 +146,21 @@ class AreaCalibrationHook(Hook):
         self.learner.eval()
         # so that the training draws the same random numbers as without this hook
         with torch.random.fork_rng(devices=[]):
-            for batch, count in ordered_pass(loader, clips, seed=0):
+            for batch, count in ordered_pass(loader, clips):
                 inputs = self.learner.data_preprocessor.prepare(batch)['inputs']
                 for name, maps in self.learner.log_odds(inputs).items():
                     logits[name].append(maps[:count])
         self.learner.train(training)
-        return {
-            name: _quantile(gather_rows(torch.cat(parts)), 1 - self.area)
-            for name, parts in logits.items()
-        }
+        shifts = {}
+        for name, parts in logits.items():
+            values = gather_rows(torch.cat(parts)).flatten()
+            # unlike torch.quantile of any number of values
+            rank = min(int((1 - self.area) * len(values)), len(values) - 1)
+            shifts[name] = values.kthvalue(rank + 1).values.item()
+        return shifts
 
 
 def take_back(checkpoint: dict) -> None:
     """Restores, in place, the thresholds of the training in a calibrated checkpoint."""
     for name, threshold in checkpoint.pop(_CHECKPOINT_KEY, {}).items():
         checkpoint['state_dict'][f'localizers.{name}.calibration'][0] = threshold
-
-
-def _quantile(values: Tensor, share: float) -> float:
-    """Quantile of any number of values, unlike :func:`torch.quantile`."""
-    values = values.flatten().sort().values
-    return values[min(int(share * len(values)), len(values) - 1)].item()

@@ -27,9 +27,8 @@ from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample, invert_affine, visible_cells, warp
 from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.parallel import count_rows, gather_rows, unwrap
+from mmxpl.utils.parallel import count_rows, gather_rows, ordered_pass, unwrap
 
-from ..ordered_pass import ordered_pass
 from ..resume.checkpoint_hook import checkpoint_folder
 from ..resume.work_dir import named_files
 
@@ -380,9 +379,7 @@ class CrossPseudoLabelHook(Hook):
 
     def _scoring_pass(self, runner: Runner) -> None:
         """Gives every unlabeled clip its first label."""
-        for batch, count in ordered_pass(
-            runner.train_dataloader, self.unlabeled, self.sampler.seed
-        ):
+        for batch, count in ordered_pass(runner.train_dataloader, self.unlabeled):
             batch = self.learner.data_preprocessor.prepare(batch)
             index = torch.tensor([s.sample_idx for s in batch['data_samples']])
             maps = self.labeler.predict(batch['inputs'])

@@ -109,7 +109,11 @@ class PseudoLabelMonitorHook(Hook):
         selected = torch.zeros(len(bank), dtype=torch.bool)
         selected[hook.sampler.selected()] = True
         reliability = bank.reliability(hook.reliability)
-        facts = _in_chunks(bank.labels, bank.names)
+        # in chunks, so that memory stays flat
+        parts = [
+            label_facts(some.float(), bank.names) for some in bank.labels.split(65536)
+        ]
+        facts = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         scalars = _means({**facts, 'reliability': reliability}, selected)
         scalars['pseudo_label/selected_fraction'] = float(selected.float().mean())
         if self.truth is not None:
@@ -157,12 +161,6 @@ def _find_hook(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
         f'{type(reader).__name__} reads the bank of CrossPseudoLabelHook: add that '
         'hook as default_hooks.pseudo_label, or remove this one.'
     )
-
-
-def _in_chunks(labels: Tensor, names: list[str], chunk: int = 65536) -> dict:
-    """Measures a whole bank in chunks, so that memory stays flat."""
-    parts = [label_facts(some.float(), names) for some in labels.split(chunk)]
-    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
 
 def _means(facts: dict[str, Tensor], selected: Tensor) -> dict[str, float]:

@@ -1,10 +1,10 @@
 """Checkpoints of which a whole one exists at any moment."""
 
+import glob
 import hashlib
 import os
 import os.path as osp
 import pickle
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,14 +45,10 @@ class DeferredRemoval:
             path, number = self._files.pop()
             if osp.isfile(path) and os.stat(path).st_ino == number:
                 os.unlink(path)
-                for copy in published_copies(path):
+                digits = 8 * '[0-9a-f]'
+                published = f'{glob.escape(Path(path).stem)}-{digits}.pth'
+                for copy in list(Path(path).parent.glob(published)):
                     copy.unlink()
-
-
-def published_copies(path: str) -> list[Path]:
-    """Finds the published copies ``FOLDER/NAME-HASH.pth`` of a checkpoint."""
-    name = re.compile(re.escape(Path(path).stem) + r'-[0-9a-f]{8}\.pth')
-    return [p for p in Path(path).parent.iterdir() if name.fullmatch(p.name)]
 
 
 @register_backend('atomic_local', force=True)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.ids import fingerprint, name_some
@@ -80,13 +80,8 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
     """Refuses the state of another optimizer, which would fail later or unnoticed.
 
-    Args:
-        wrapper (OptimWrapper): optimizer of the run.
-        state (dict): state dict to load.
-        name (str): the checkpoint, for messages.
-
-    Raises:
-        DataError: If the parameter groups have other options or sizes.
+    Raises a DataError, with the ``name`` of the checkpoint, if the parameter groups
+    have other options or sizes.
     """
     own = wrapper.state_dict()
     if not isinstance(own.get('param_groups'), list):
@@ -141,19 +136,18 @@ def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
             for part in parts
         ],
         annotations=[
-            _annotations(part) for part in parts if getattr(part, 'labeled', False)
+            fingerprint(
+                repr((x.get('bboxes'), x.get('mask')))
+                for x in map(part.get_data_info, range(len(part)))
+            )
+            for part in parts
+            if getattr(part, 'labeled', False)
         ],
     )
     for name in ('seed', 'labeled_per_batch', 'unlabeled_per_batch'):
         if hasattr(sampler, name):
             state[f'sampler_{name}'] = getattr(sampler, name)
     return state
-
-
-def _annotations(dataset: Dataset) -> str:
-    """Fingerprint of boxes and masks."""
-    infos = (dataset.get_data_info(n) for n in range(len(dataset)))
-    return fingerprint(repr((x.get('bboxes'), x.get('mask'))) for x in infos)
 
 
 def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
@@ -253,7 +247,10 @@ def compare_settings(former: Config, now: Config) -> list[str]:
     Returns lines for the log: another number of epochs, changed settings without
     effect, and changed settings that apply from here on.
     """
-    before, here = (dict(_flatten(_dict_of(cfg))) for cfg in (former, now))
+    before, here = (
+        dict(_flatten({k: v for k, v in cfg._cfg_dict.to_dict().items() if k in _READ}))
+        for cfg in (former, now)
+    )
     changed = [
         key
         for key in sorted({*before, *here})
@@ -282,11 +279,6 @@ def compare_settings(former: Config, now: Config) -> list[str]:
             f'{_name(others, before, here)}. To go on as it was started, set them back.'
         )
     return lines
-
-
-def _dict_of(cfg: Config) -> dict[str, Any]:
-    values = cfg._cfg_dict.to_dict()
-    return {key: values[key] for key in _READ if key in values}
 
 
 def _flatten(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:

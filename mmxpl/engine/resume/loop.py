@@ -148,7 +148,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 'the lists that the run was started with.'
             )
         # before the hooks, so that they know that the epoch is resumed
-        self._skip_in_sampler(done)
+        if hasattr(self.dataloader.sampler, 'skip_batches'):
+            self.dataloader.sampler.skip_batches(done)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         self.validated = False
@@ -157,11 +158,6 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
-
-    def _skip_in_sampler(self, batches: int) -> None:
-        """Lets the sampler skip the first batches, if it can."""
-        if hasattr(self.dataloader.sampler, 'skip_batches'):
-            self.dataloader.sampler.skip_batches(batches)
 
     def _batches(self, done: int) -> Iterator[dict]:
         """Yields the rest of the epoch, with generators seeded for each batch."""

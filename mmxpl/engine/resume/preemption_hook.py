@@ -9,7 +9,6 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 from mmxpl.registry import HOOKS
 from mmxpl.utils.checks import check_positive
@@ -22,11 +21,8 @@ class Shielded:
     """``worker_init_fn`` of data workers that obey signals of their parent only.
 
     Schedulers send signals to every process of a job. Workers cannot ignore SIGTERM
-    altogether: Python ends them by it, and then waits for them.
-
-    Args:
-        worker_init_fn (Callable, optional): former ``worker_init_fn``.
-        signals (Sequence[signal.Signals]): signals that the run handles.
+    altogether: Python ends them by it, and then waits for them. A former
+    ``worker_init_fn`` is called, too.
     """
 
     def __init__(
@@ -48,17 +44,6 @@ class Shielded:
         while signal.sigwaitinfo(self.signals).si_pid != os.getppid():
             pass
         os._exit(0)
-
-
-def shield_workers(loader: DataLoader, signals: Sequence[signal.Signals]) -> None:
-    """Shields the workers that a loader will start from signals to the job."""
-    loader.worker_init_fn = Shielded(loader.worker_init_fn, signals)
-
-
-def shield_like(loader: DataLoader, other: DataLoader) -> None:
-    """Shields the workers of a loader if those of another loader are shielded."""
-    if isinstance(other.worker_init_fn, Shielded):
-        shield_workers(loader, other.worker_init_fn.signals)
 
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
@@ -126,7 +111,7 @@ class PreemptionHook(Hook):
         val_loop = runner.val_loop
         for loader in (runner.train_dataloader, val_loop and val_loop.dataloader):
             if loader is not None:
-                shield_workers(loader, self.signals)
+                loader.worker_init_fn = Shielded(loader.worker_init_fn, self.signals)
 
     def after_train(self, runner: Runner) -> None:
         """Restores the former signal handlers."""

@@ -74,13 +74,8 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
 
     The number of the run and the iteration in the files decide. File times, names and
     ``last_checkpoint`` do not count, so that a clock that was set back, a copy or a
-    damaged pointer changes nothing.
-
-    Returns:
-        tuple: the file, or None if there is no checkpoint; and damaged files.
-
-    Raises:
-        DataError: If there are checkpoints, but none is whole.
+    damaged pointer changes nothing. Damaged files come second. A DataError says that
+    there are checkpoints, but none is whole.
     """
     candidates, damaged = read_candidates(folder)
     for candidate in candidates:
@@ -101,13 +96,8 @@ def choose_newest(
 ) -> str | None:
     """Finds the newest whole checkpoint, if there is one, and warns of damaged ones.
 
-    Args:
-        folder (str | Path): the folder.
-        pointer (Path): the file ``last_checkpoint``, which may be missing.
-        logger (logging.Logger): gets the warnings.
-
-    Raises:
-        DataError: If there are checkpoints, but none is whole.
+    ``pointer`` is the file ``last_checkpoint``, which may be missing. A DataError says
+    that there are checkpoints, but none is whole.
     """
     newest, damaged = find_newest(folder)
     if newest is None:

@@ -20,8 +20,8 @@ class MapBoxes(NamedTuple):
     """Boxes read off one map.
 
     Attributes:
-        bboxes (Tensor): (K, 4) float32, x1 y1 x2 y2 normalised to [0, 1], the
-            highest score first.
+        bboxes (Tensor): (K, 4) float32, x1 y1 x2 y2 normalised to [0, 1], the highest
+            score first.
         scores (Tensor): (K,) float32, highest value within the box's region.
     """
 
@@ -142,22 +142,16 @@ def coco_ap(
         ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        detections = truth.loadRes(found) if found else _no_detections(truth)
+        # which cannot read none
+        detections = truth.loadRes(found) if found else COCO()
+        if not found:
+            detections.dataset = dict(truth.dataset, annotations=[])
+            detections.createIndex()
         evaluation = COCOeval(truth, detections, 'bbox')
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return dict(zip(COCO_NAMES, evaluation.stats.tolist(), strict=False))
-
-
-def _no_detections(truth):
-    """Results without a box, which pycocotools' loadRes cannot read."""
-    from pycocotools.coco import COCO
-
-    detections = COCO()
-    detections.dataset = dict(truth.dataset, annotations=[])
-    detections.createIndex()
-    return detections
 
 
 def _to_xywh(boxes: np.ndarray, size: int) -> list[list[float]]:

@@ -109,13 +109,12 @@ def ciou(masks: Tensor, gt_maps: Tensor) -> Tensor:
     faster.
 
     Args:
-        masks (Tensor): (N, S, S) or, for several masks a sample, (N, R, S, S);
-            0 or 1, or bool.
+        masks (Tensor): (N, S, S) or, for several masks a sample, (N, R, S, S); 0 or 1,
+            or bool.
         gt_maps (Tensor): (N, S, S) in [0, 1].
 
     Returns:
-        Tensor: (N,) or (N, R) float64 in [0, 1]; 0 where mask and ground truth
-        are both empty, which the formula leaves open.
+        Tensor: (N,) or (N, R) float64 in [0, 1]; 0 where both are empty.
     """
     flat = masks.flatten(-2).double()
     gt = gt_maps.flatten(1).double()

@@ -13,14 +13,10 @@ ASSIGNMENTS = ('class', 'permutation', 'shared')
 
 
 def pairwise_ap(maps: Tensor, gt_maps: Tensor) -> Tensor:
-    """Computes the pixel average precision of every map against every source.
+    """Computes the pixel AP, (P, K) float64, of every map against every source.
 
-    Args:
-        maps (Tensor): (P, h, w), finite.
-        gt_maps (Tensor): (K, S, S); pixels that are not 0 are positive.
-
-    Returns:
-        Tensor: (P, K) float64, see :func:`pixel_ap`.
+    ``maps`` are (P, h, w), finite; of ``gt_maps``, (K, S, S), pixels that are not 0 are
+    positive. See :func:`pixel_ap`.
     """
     full = upsample_maps(maps.detach().cpu(), gt_maps.shape[-1])
     count, sources = len(full), len(gt_maps)
@@ -82,13 +78,10 @@ def assigned_scores(pairwise: Tensor, assignment: str) -> Tensor:
 def worst_of_group(values: Tensor, groups: Sequence[Hashable]) -> Tensor:
     r"""Computes the smallest value of each group: interactive IoU before its threshold.
 
-    An image with sounds :math:`s` counts as interactively localized at a
-    threshold t if every one of its sounds does, :math:`\min_s CIoU_s \ge t`. So
-    the success rate of these minima is IIoU, and the area under it IAUC (Senocak
-    et al., ICCV 2023; ``Evaluator_iiou`` of kaistmm/SSLalignment)::
-
-        worst = worst_of_group(cious, images)
-        iiou, iauc = success_rate(worst), auc(worst)
+    An image with sounds :math:`s` counts as interactively localized at a threshold t if
+    every one of its sounds does, :math:`\min_s CIoU_s \ge t`. So the success rate of
+    these minima is IIoU, and the area under it IAUC (Senocak et al., ICCV 2023;
+    ``Evaluator_iiou`` of kaistmm/SSLalignment).
 
     Args:
         values (Tensor): (N, ...) with N > 0, such as CIoU under R rules (N, R).

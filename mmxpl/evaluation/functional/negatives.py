@@ -148,12 +148,9 @@ def harmonic_mean(first: float, second: float) -> float:
 
 
 def universal_threshold(negative_maxima: Tensor, quantile: float = 0.75) -> float:
-    """Computes the threshold that most maps of negative sounds stay below.
+    """Computes the quantile, a threshold that most maps of negative sounds stay below.
 
-    Args:
-        negative_maxima (Tensor): (N,) highest value of each map whose sound is
-            negative, before upsampling, with N > 0.
-        quantile (float): Share of them that stays below, in [0, 1], interpolated
-            linearly.
+    ``negative_maxima`` are (N,) highest values of the maps before upsampling, with N >
+    0.
     """
     return float(np.quantile(negative_maxima.double().numpy(), quantile))

@@ -37,9 +37,9 @@ def bootstrap_intervals(
 ) -> Tensor:
     """Computes percentile bootstrap intervals of means over samples.
 
-    Samples are drawn with replacement, the same for every column (Efron &
-    Tibshirani, An Introduction to the Bootstrap, 1993). The difference of two
-    models on the same samples is resampled in pairs by passing the differences.
+    Samples are drawn with replacement, the same for every column (Efron & Tibshirani,
+    An Introduction to the Bootstrap, 1993). The difference of two models on the same
+    samples is resampled in pairs by passing the differences.
 
     Args:
         values (Tensor): (N, M), M numbers of each sample, with N > 0.
@@ -64,19 +64,11 @@ def bootstrap_intervals(
 def sign_flip_p_values(
     differences: Tensor, permutations: int = 10000, seed: int = 0
 ) -> Tensor:
-    """Computes two-sided p-values of the means of paired differences.
+    """Computes two-sided p-values, (M,) in (0, 1], of the means of (N, M) differences.
 
-    If two models were exchangeable, each sample's difference could as well have
-    the other sign (Fisher's randomisation test). The observed signs count as one
-    of the permutations, so p is never 0.
-
-    Args:
-        differences (Tensor): (N, M), with N > 0.
-        permutations (int): Number of random signs that are tried.
-        seed (int): Seed of the signs.
-
-    Returns:
-        Tensor: (M,) float64 in (0, 1].
+    If two models were exchangeable, each sample's difference could as well have the
+    other sign (Fisher's randomisation test). The observed signs count as one of the
+    permutations, so p is never 0.
     """
     array, rng = differences.double().numpy(), np.random.default_rng(seed)
     # sums that are equal but for rounding must count as equal

@@ -28,22 +28,19 @@ def mask_iou(masks: Tensor, targets: Tensor) -> Tensor:
 
 
 def f_scores(maps: Tensor, targets: Tensor, beta2: float = 0.3) -> Tensor:
-    r"""Computes the F-score of each map at each of :data:`F_THRESHOLDS`.
+    r"""Computes the F-score of each map, (N, 255), at each of :data:`F_THRESHOLDS`.
 
     .. math:: F = \frac{(1 + \beta^2) P R}{\beta^2 P + R}
 
     with the pixels that reach the threshold as prediction, and 0 where it is not
-    defined. AVSBench averages the curves of the images whose target is not empty
-    and reports the highest point, ``f_scores(...).mean(0).max()``
-    (``Eval_Fmeasure`` of OpenNLPLab/AVSBench, utility.py).
+    defined. AVSBench averages the curves of the images whose target is not empty and
+    reports the highest point, ``f_scores(...).mean(0).max()`` (``Eval_Fmeasure`` of
+    OpenNLPLab/AVSBench, utility.py).
 
     Args:
         maps (Tensor): (N, S, S) probabilities in [0, 1].
         targets (Tensor): (N, S, S) bool.
         beta2 (float): Weight of recall, the square of beta.
-
-    Returns:
-        Tensor: (N, 255) float64 in [0, 1].
     """
     if not len(maps):
         return torch.zeros(0, len(F_THRESHOLDS), dtype=torch.float64)
@@ -78,18 +75,11 @@ def pixel_ap(maps: Tensor, targets: Tensor) -> Tensor:
     .. math:: AP = \sum_n (R_n - R_{n-1}) P_n
 
     over the map's distinct values, pixels of one value together; the same as
-    ``sklearn.metrics.average_precision_score`` on the flattened arrays, which is
-    how Mix and Localize (Hu et al., CVPR 2022; hxixixh/mix-and-localize, issue
-    3), NoPrior (Kim et al., CVPR 2024) and DenseAV (Hamilton et al., CVPR 2024)
-    take it.
-
-    Args:
-        maps (Tensor): (N, S, S), finite.
-        targets (Tensor): (N, S, S); pixels that are not 0 are positive.
-
-    Returns:
-        Tensor: (N,) float64 in [0, 1]; NaN where no pixel is positive, since
-        there is no recall then.
+    ``sklearn.metrics.average_precision_score`` on the flattened arrays, which is how
+    Mix and Localize (Hu et al., CVPR 2022; hxixixh/mix-and-localize, issue 3), NoPrior
+    (Kim et al., CVPR 2024) and DenseAV (Hamilton et al., CVPR 2024) take it. Maps are
+    (N, S, S), finite; target pixels that are not 0 are positive. The result is (N,)
+    float64 in [0, 1], NaN where no pixel is positive, since there is no recall then.
     """
     found = map_rows(
         _average_precision,
@@ -114,16 +104,11 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def map_rows(function: Callable, *columns: Sequence) -> list:
-    """Applies a function to rows in as many threads as torch may use.
+    """Applies a function to the rows of columns in as many threads as torch may use.
 
     Useful where one NumPy call of a row takes long. Rows that are many short calls are
     faster one after the other, as threads then wait for Python's lock. Results are in
-    the order of the rows; they depend neither on the number of rows nor on that of
-    threads.
-
-    Args:
-        function (Callable): Takes one element of each column.
-        *columns (Sequence): At least one, all of one length.
+    the order of the rows and do not depend on the number of threads.
     """
     workers = min(torch.get_num_threads(), len(columns[0]))
     if workers < 2:

@@ -143,16 +143,13 @@ def _select_one(row: np.ndarray, rank: int, sample: np.ndarray) -> np.generic:
 
 
 def thresholds(maps: Tensor, gt_area: Tensor, rules: Sequence[str]) -> Tensor:
-    """Computes the threshold of each map under each rule.
+    """Computes the threshold of each map under each rule, (N, R) float32.
 
     Args:
-        maps (Tensor): (N, S, S) float32, or (1, S, S) for one map that all N
-            samples share; finite; probabilities if a rule is ``'fixed'``.
+        maps (Tensor): (N, S, S) float32, or (1, S, S) for one map that all N samples
+            share; finite; probabilities if a rule is ``'fixed'``.
         gt_area (Tensor): (N,) int64, number of non-zero ground-truth pixels.
         rules (Sequence[str]): R keys of :data:`ALL_RULES`.
-
-    Returns:
-        Tensor: (N, R) float32.
     """
     flat = maps.flatten(1)
     used = [ALL_RULES[name] for name in rules]

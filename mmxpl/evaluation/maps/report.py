@@ -40,8 +40,8 @@ class MapScores:
     Attributes:
         ids (list[str]): The N samples that were scored.
         rules (tuple[str, ...]): The R rules.
-        cious (dict[str, Tensor]): (N, R) float64 for each model under its name and
-            each reference under ``ref/<name>``.
+        cious (dict[str, Tensor]): (N, R) float64 for each model under its name and each
+            reference under ``ref/<name>``.
         sizes (list[str]): Size group of each sample.
         categories (list[str | None]): Class of each sample.
         num_empty (int): Number of samples without an annotated pixel.
@@ -65,27 +65,21 @@ def score_files(
     size: int = 224,
     chunk: int = 32,
 ) -> MapScores:
-    """Computes CIoU of files of maps under several rules, in one pass.
+    """Computes CIoU of files of maps, by model, under several rules, in one pass.
 
-    Memory holds ``chunk`` maps at full resolution; the result does not depend on
-    it.
+    Memory holds ``chunk`` maps at full resolution; the result, in the order of ``ids``,
+    does not depend on it. A DataError says that a map cannot be used or that there is
+    no id.
 
     Args:
         maps (Mapping[str, MapFiles]): Files of each model, by its name.
         truth (TruthFile): The annotations.
         ids (Sequence[str]): Samples that all models and the annotations have.
-        rules (Sequence[str]): Keys of
-            :data:`mmxpl.evaluation.functional.ALL_RULES`.
+        rules (Sequence[str]): Keys of :data:`mmxpl.evaluation.functional.ALL_RULES`.
         interpolation (str): How maps are resized.
         prior (Tensor, optional): (S, S) probabilities; adds ``ref/prior``.
         size (int): S, side of a ground-truth map.
         chunk (int): Number of samples held at once.
-
-    Returns:
-        MapScores: In the order of ``ids``.
-
-    Raises:
-        DataError: If a map cannot be used or there is no id.
     """
     if not ids:
         raise DataError('There is no sample to score: the list of ids is empty.')
@@ -121,22 +115,14 @@ def compare_scores(
     permutations: int = 10000,
     seed: int = 0,
 ) -> dict[str, dict]:
-    """Tests two models in pairs on the same samples, under each rule.
-
-    Args:
-        scores (MapScores): Of both models.
-        first (str): Name of one model.
-        second (str): Name of the other; differences are first minus second.
-        resamples (int): Number of bootstrap resamples.
-        permutations (int): Number of sign flips.
-        seed (int): Seed of both.
+    """Tests two models of ``scores`` in pairs on the same samples, under each rule.
 
     Returns:
         dict[str, dict]: For each rule, under ``CIoU@0.5`` and ``AUC``: both scores
-        (``first``, ``second``), their ``difference`` with its 95 % ``interval``,
-        in per cent, and ``p_sign_flip``; for CIoU@0.5 also the number of samples
-        at which one alone succeeds (``only_first``, ``only_second``) and McNemar's
-        exact ``p_mcnemar``. No p-value is corrected for the number of rules.
+        (``first``, ``second``), their ``difference``, first minus second, with its 95 %
+        ``interval``, in per cent, and ``p_sign_flip``; for CIoU@0.5 also the number of
+        samples at which one alone succeeds (``only_first``, ``only_second``) and
+        McNemar's exact ``p_mcnemar``. No p-value is corrected for the number of rules.
     """
     values = {
         name: torch.cat(

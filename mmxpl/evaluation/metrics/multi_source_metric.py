@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from mmxpl.registry import METRICS
@@ -122,13 +123,11 @@ class MultiSourceMetric(MapMetric):
         """Scores all samples."""
         rows = {}
         for row in items[0]['cious']:
-            parts = [_vector(item['cious'][row]) for item in items]
-            sources = torch.cat(parts)
-            means = torch.stack([part.mean() for part in parts])
+            parts = [np.array(item['cious'][row]) for item in items]
+            sources = torch.from_numpy(np.concatenate(parts))
+            means = torch.tensor([part.mean() for part in parts])
             scores = {
-                key: torch.cat(
-                    [_vector(item['aps'][row][key]) for item in items]
-                ).mean()
+                key: np.concatenate([item['aps'][row][key] for item in items]).mean()
                 for key in items[0]['aps'].get(row, ())
             }
             at = f'@{self.ciou_threshold:g}_{self.rule}'
@@ -158,11 +157,6 @@ class MultiSourceMetric(MapMetric):
                 "`assignment` to 'permutation', or to 'shared' for one map."
             )
         return maps
-
-
-def _vector(values: Sequence[float]) -> torch.Tensor:
-    """Numbers as (N,) float64."""
-    return torch.tensor(values, dtype=torch.float64)
 
 
 @METRICS.register_module()

@@ -10,18 +10,10 @@ from mmxpl.structures import compose_affine, warp
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
-    """Draws uniform numbers that depend on seed, step and sample only.
+    """Draws (B, count) float32 numbers in [0, 1) that depend on seed, step and sample.
 
     Views are therefore the same for any number of processes and in a resumed run.
-
-    Args:
-        seed (int): seed of the run.
-        step (int): training steps done.
-        keys (Sequence[int]): (B,) one non-negative number per sample.
-        count (int): number of draws per sample.
-
-    Returns:
-        np.ndarray: (B, count) float32 in [0, 1).
+    ``keys`` are B non-negative numbers, one a sample.
     """
     draws = [np.random.default_rng([seed, step, key]).random(count) for key in keys]
     return np.stack(draws).astype(np.float32)

@@ -155,14 +155,8 @@ class XPL(BaseModel):
     ):
         """Runs the learner in one of MMEngine's three modes.
 
-        Args:
-            inputs (dict[str, Tensor]): output of the data preprocessor.
-            data_samples (list[AVDataSample], optional): one per input.
-            mode (str): 'loss', 'predict' or 'tensor'.
-
-        Returns:
-            dict | list[AVDataSample]: losses; data samples with ``pred_map``; or
-            the probability maps by localizer, see :meth:`predict_maps`.
+        That is 'loss' (see :meth:`loss`), 'predict' (:meth:`predict`) or 'tensor'
+        (:meth:`predict_maps`), on the output of the data preprocessor.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -257,13 +251,9 @@ class XPL(BaseModel):
     ) -> list[AVDataSample]:
         """Predicts the maps of every localizer and of their ensemble.
 
-        Args:
-            inputs (dict[str, Tensor]): output of the data preprocessor.
-            data_samples (list[AVDataSample], optional): one per input.
-
         Returns:
-            list[AVDataSample]: with ``pred_map`` of (1, h, w) by localizer, or
-            (1, map_size, map_size); ``ens`` is the mean probability.
+            list[AVDataSample]: with ``pred_map`` of (1, h, w) by localizer, or (1,
+            map_size, map_size); ``ens`` is the mean probability.
         """
         log_odds = self.log_odds(inputs)
         if self.map_size is not None:
