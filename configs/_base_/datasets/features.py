@@ -1,6 +1,8 @@
 # Clips in a folder in the layout of VGG-SS, read as features of frozen encoders, which
 # tools/dataset_converters/build_cache.py computes:
 #   frames/ID.jpg  audio/ID.wav  vggss.json  {train,val,test}.txt
+_base_ = './loaders.py'
+
 data_root = '{{$MMXPL_DATA_ROOT:data/custom}}'
 cache = f'{data_root}/features'  # None: the encoders run in every step
 
@@ -17,17 +19,11 @@ load = [
 clips = dict(type='VGGSSDataset', data_root=data_root, pipeline=load)
 evaluated_clips = dict(clips, labeled=True, test_mode=True)
 
+# features are read faster than workers could pass them on
+loading = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(
-    num_workers=0,  # features are read faster than workers could pass them on
-    persistent_workers=False,
-    sampler=dict(
-        type='CurriculumSampler',
-        labeled_per_batch=16,
-        unlabeled_per_batch=40,
-        num_batches=None,  # an epoch goes through the unlabeled clips once
-        curriculum=dict(start=0.5, end=1.0),
-    ),
-    collate_fn=dict(type='mmxpl.av_collate'),
+    loading,
+    sampler=dict(labeled_per_batch=16, unlabeled_per_batch=40),
     # which clips have labels
     dataset=dict(
         type='SplitDataset',
@@ -36,16 +32,6 @@ train_dataloader = dict(
         dataset=dict(clips, id_list='train.txt'),
     ),
 )
-val_dataloader = dict(
-    batch_size=56,
-    num_workers=0,  # features are read faster than workers could pass them on
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(evaluated_clips, id_list='val.txt'),
-)
-test_dataloader = dict(
-    val_dataloader, dataset=dict(evaluated_clips, id_list='test.txt')
-)
-val_evaluator = dict(type='CIoUMetric')
-test_evaluator = val_evaluator
+evaluation = dict(loading, batch_size=56)
+val_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='val.txt'))
+test_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='test.txt'))

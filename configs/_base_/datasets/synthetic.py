@@ -1,4 +1,6 @@
 # The synthetic world, as tools/dataset_converters/make_synthetic.py writes it.
+_base_ = './loaders.py'
+
 data_root = '{{$MMXPL_DATA_ROOT:data/synthetic}}'
 img_size = (80, 80)
 sample_rate = 16000
@@ -7,8 +9,6 @@ duration = 3.0  # seconds
 # folder that tools/dataset_converters/build_cache.py fills; none: read the files
 cache = '{{$MMXPL_CACHE:none}}'
 cache = None if cache == 'none' else cache
-
-num_workers = 1
 
 load = [
     dict(type='LoadFrame', size=img_size, cache=cache),
@@ -25,16 +25,8 @@ clips = dict(
 evaluated_clips = dict(clips, labeled=True, test_mode=True)
 
 train_dataloader = dict(
-    num_workers=num_workers,
-    persistent_workers=True,
-    sampler=dict(
-        type='CurriculumSampler',
-        labeled_per_batch=16,
-        unlabeled_per_batch=40,
-        num_batches=None,  # an epoch goes through the unlabeled clips once
-        curriculum=dict(start=0.5, end=1.0),
-    ),
-    collate_fn=dict(type='mmxpl.av_collate'),
+    num_workers=1,
+    sampler=dict(labeled_per_batch=16, unlabeled_per_batch=40),
     # which clips have labels
     dataset=dict(
         type='SplitDataset',
@@ -43,17 +35,6 @@ train_dataloader = dict(
         dataset=dict(clips, id_list='train.txt'),
     ),
 )
-val_dataloader = dict(
-    batch_size=56,
-    num_workers=num_workers,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(evaluated_clips, id_list='val.txt'),
-)
-test_dataloader = dict(
-    val_dataloader, dataset=dict(evaluated_clips, id_list='test.txt')
-)
-val_evaluator = dict(type='CIoUMetric')
-test_evaluator = val_evaluator
+evaluation = dict(num_workers=1, batch_size=56)
+val_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='val.txt'))
+test_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='test.txt'))

@@ -1,6 +1,8 @@
 # A folder in the layout of VGG-SS:
 #   frames/ID.jpg  audio/ID.wav  vggss.json  and lists of ids, as
 #   tools/dataset_converters/split_labeled.py writes them.
+_base_ = './loaders.py'
+
 data_root = '{{$MMXPL_DATA_ROOT:data/vggss}}'
 labeled_list = 'lists/144k/labeled.txt'  # clips whose boxes are trained on
 unlabeled_list = 'lists/144k/unlabeled.txt'
@@ -15,8 +17,6 @@ duration = 3.0  # seconds, around the frame
 cache = '{{$MMXPL_CACHE:none}}'
 cache = None if cache == 'none' else cache
 
-num_workers = 8
-
 load = [
     dict(type='LoadFrame', size=img_size, cache=cache),
     dict(type='LoadAudio', sample_rate=sample_rate, duration=duration, cache=cache),
@@ -29,28 +29,7 @@ unlabeled_dataset = dict(clips, id_list=unlabeled_list)
 evaluated_dataset = dict(clips, labeled=True, test_mode=True)
 
 train_dataloader = dict(
-    num_workers=num_workers,
-    persistent_workers=True,
-    sampler=dict(
-        type='CurriculumSampler',
-        labeled_per_batch=32,
-        unlabeled_per_batch=96,
-        num_batches=None,  # an epoch goes through the unlabeled clips once
-        curriculum=dict(start=0.5, end=1.0),
-    ),
-    collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(type='ConcatDataset', datasets=[labeled_dataset, unlabeled_dataset]),
+    dataset=dict(type='ConcatDataset', datasets=[labeled_dataset, unlabeled_dataset])
 )
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=num_workers,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='mmxpl.av_collate'),
-    dataset=dict(evaluated_dataset, id_list=val_list),
-)
-test_dataloader = dict(
-    val_dataloader, dataset=dict(evaluated_dataset, id_list=test_list)
-)
-val_evaluator = dict(type='CIoUMetric')
-test_evaluator = val_evaluator
+val_dataloader = dict(dataset=dict(evaluated_dataset, id_list=val_list))
+test_dataloader = dict(dataset=dict(evaluated_dataset, id_list=test_list))
