@@ -1,7 +1,7 @@
 """Results of a comparison: rows, and tables of mean ± std and paired differences."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mmxpl.evaluation.functional import REFERENCE_NAMES, markdown_table
 
@@ -114,14 +114,12 @@ def score_table(
         labeled (float, optional): Labeled fraction.
     """
     rows = with_single(rows)
-    lines = []
-    for method, title in titles.items():
-        for model in ('single', 'ens'):
-            cells = []
-            for score in SCORES:
-                values = scores_by_seed(rows, method, labeled, model, score)
-                cells.append(mean_and_std(list(values.values())) if values else '')
-            lines.append([title, MODEL_TITLES[model], *cells])
+
+    def cell(method: str, model: str, score: str) -> str:
+        values = scores_by_seed(rows, method, labeled, model, score)
+        return mean_and_std(list(values.values())) if values else ''
+
+    lines = _lines(titles, cell)
     for title, scores in references.items():
         cells = [f'{scores[score]:.1f}' for score in SCORES]
         lines.append(['reference', title, *cells])
@@ -141,29 +139,33 @@ def paired_differences(
     and the number of seeds with a lead. For the arguments see :func:`score_table`.
     """
     rows = with_single(rows)
-    lines = []
-    for other, title in titles.items():
-        if other == method:
-            continue
-        for model in ('single', 'ens'):
-            cells = []
-            for score in SCORES:
-                ours = scores_by_seed(rows, method, labeled, model, score)
-                theirs = scores_by_seed(rows, other, labeled, model, score)
-                leads = [ours[s] - theirs[s] for s in sorted(ours.keys() & theirs)]
-                ahead = sum(lead > 0 for lead in leads)
-                cells.append(
-                    f'{_signed(leads)} ({ahead}/{len(leads)})' if leads else ''
-                )
-            lines.append([title, MODEL_TITLES[model], *cells])
+
+    def cell(other: str, model: str, score: str) -> str:
+        ours, theirs = (
+            scores_by_seed(rows, name, labeled, model, score)
+            for name in (method, other)
+        )
+        leads = [ours[s] - theirs[s] for s in sorted(ours.keys() & theirs)]
+        if not leads:
+            return ''
+        text = mean_and_std(leads)
+        sign = '' if text.startswith('-') else '+'
+        return f'{sign}{text} ({sum(lead > 0 for lead in leads)}/{len(leads)})'
+
+    others = {other: title for other, title in titles.items() if other != method}
     names = [f'{titles[method]} minus', 'model', *SCORES.values()]
-    return markdown_table(names, lines, 2)
+    return markdown_table(names, _lines(others, cell), 2)
 
 
-def _signed(values: Sequence[float]) -> str:
-    """Formats a mean difference with its sign."""
-    text = mean_and_std(values)
-    return text if text.startswith('-') else f'+{text}'
+def _lines(
+    titles: Mapping[str, str], cell: Callable[[str, str, str], str]
+) -> list[list[str]]:
+    """Makes the lines of a table; a cell is of method, model and score."""
+    return [
+        [title, MODEL_TITLES[model], *(cell(method, model, s) for s in SCORES)]
+        for method, title in titles.items()
+        for model in MODEL_TITLES
+    ]
 
 
 def format_tables(

@@ -33,32 +33,31 @@ class PseudoLabelMonitorHook(Hook):
     """Logs sharpness, agreement, reliability and, with ``truth``, quality of labels.
 
     It reads the bank of :class:`CrossPseudoLabelHook` before each epoch with
-    pseudo-labels and after the last one, and writes to every visualization backend
-    (``vis_data/scalars.json``, TensorBoard ...). The step is the number of finished
-    epochs, as for validation scores. Scalars, each also as
-    ``pseudo_label/selected/...`` for the clips that the epoch draws from:
+    pseudo-labels and after the last one, and writes to every visualization backend. The
+    step is the number of finished epochs, as for validation scores. Scalars, each also
+    as ``pseudo_label/selected/...`` for the clips that the epoch draws from:
 
     - ``pseudo_label/agreement``, ``.../<name>_sharpness``, ``.../<name>_area``: see
       :func:`mmxpl.evaluation.label_quality.label_facts`;
     - ``pseudo_label/reliability``: what the curriculum ranks by;
     - ``pseudo_label/selected_fraction``: share of the clips that is drawn from;
-    - with ``truth``, ``pseudo_label/<name>_soft_iou``,
-      ``.../<name>_CIoU@0.5_adaptive`` (per cent) and ``.../true_area``: see
+    - with ``truth``, ``pseudo_label/<name>_soft_iou``, ``.../<name>_CIoU@0.5_adaptive``
+      (per cent) and ``.../true_area``: see
       :func:`mmxpl.evaluation.label_quality.label_quality`.
 
     Pictures: ``pseudo_labels``, the labels of the same few clips every time, and
     ``reliability``, a histogram of all and of the selected clips.
 
-    Training is bit for bit the same with and without this hook and its ``truth``,
-    which is for research on data whose annotations were hidden on purpose and never
-    reaches a loss.
+    Training is bit for bit the same with and without this hook and its ``truth``, which
+    is for research on data whose annotations were hidden on purpose and never reaches a
+    loss.
 
     Args:
         truth (dict, optional): config of a data set of the unlabeled clips *with*
             annotations (``labeled=True``); see
             :class:`mmxpl.evaluation.label_quality.HiddenTruth`.
-        num_clips (int): clips in the picture, spread evenly over the unlabeled
-            set; 0 for no pictures.
+        num_clips (int): clips in the picture, spread evenly over the unlabeled set; 0
+            for no pictures.
     """
 
     # after CrossPseudoLabelHook has scored and ranked the clips

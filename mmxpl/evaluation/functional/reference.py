@@ -103,17 +103,17 @@ def evaluate_maps(
     """Computes CIoU of several models' maps and of the reference rows.
 
     Args:
-        maps (Mapping[str, Tensor]): For each model (N, h, w); the resolution may
-            differ between models.
+        maps (Mapping[str, Tensor]): For each model (N, h, w); the resolution may differ
+            between models.
         gt_maps (Tensor): (N, S, S) in [0, 1], with N > 0.
         rules (Sequence[str]): R keys of :data:`ALL_RULES`.
         prior (Tensor, optional): (S, S), see :func:`reference_cious`.
-        chunk (int): Number of samples held at full resolution at once; the
-            result does not depend on it.
+        chunk (int): Number of samples held at full resolution at once, without effect
+            on the result.
 
     Returns:
-        dict[str, Tensor]: (N, R) float64 for each model under its name and for
-        each reference under ``ref/<name>``.
+        dict[str, Tensor]: (N, R) float64 by name for each model, and ``ref/<name>`` for
+        each reference.
     """
     parts = []
     for start in range(0, len(gt_maps), chunk):

@@ -72,17 +72,16 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         """Prepares a batch and, in training, augments it.
 
         Args:
-            data (dict): ``inputs``, with ``img`` (B, 3, H, W) uint8 BGR and
-                ``audio`` (B, T) float32, stacked or as lists, or with cached
-                features in their place (see :class:`mmxpl.datasets.LoadFeatures`),
-                and ``data_samples``, a list of :class:`AVDataSample`; or a prepared
-                batch.
+            data (dict): ``inputs``, with ``img`` (B, 3, H, W) uint8 BGR and ``audio``
+                (B, T) float32, stacked or as lists, or with cached features in their
+                place (see :class:`mmxpl.datasets.LoadFeatures`), and ``data_samples``,
+                a list of :class:`AVDataSample`; or a prepared batch.
             training (bool): whether to augment.
 
         Returns:
-            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio``
-            (B, T) and one (B, 1, F, L) tensor per front end, or with features of
-            (B, C, h, w) and (B, C) float32; and ``data_samples``.
+            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio`` (B,
+                T) and one (B, 1, F, L) tensor per front end, or with features of (B, C,
+                h, w) and (B, C) float32; and ``data_samples``.
         """
         data = self.prepare(data)
         return self.augment(data) if training else data
@@ -90,13 +89,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
     def prepare(self, data: dict) -> dict:
         """Moves a batch to the device, normalises it and computes spectrograms.
 
-        A prepared batch is returned unchanged.
-
-        Args:
-            data (dict): see :meth:`forward`.
-
-        Returns:
-            dict: the prepared batch, in the canonical frame.
+        A prepared batch is returned unchanged. See :meth:`forward`.
         """
         if isinstance(data['inputs'], PreparedInputs):
             return data
@@ -123,16 +116,10 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
     def augment(self, data: dict) -> dict:
-        """Draws a view of every sample and warps its targets.
+        """Draws a view of every sample of a prepared batch and warps its targets.
 
-        Data samples are changed in place: ``gt_map`` and ``pseudo_label`` are
-        warped, and ``affine`` maps the view to the canonical frame.
-
-        Args:
-            data (dict): a prepared batch.
-
-        Returns:
-            dict: the augmented batch.
+        Data samples are changed in place: ``gt_map`` and ``pseudo_label`` are warped,
+        and ``affine`` maps the view to the canonical frame.
         """
         if self.augmentation is None and self.audio_augmentation is None:
             return data

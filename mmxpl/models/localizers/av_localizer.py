@@ -39,52 +39,49 @@ class Localization(NamedTuple):
 class AVLocalizer(BaseModule):
     """Cosine similarity between every cell of the frame and the sound.
 
-    The probability of a cell is ``sigmoid((cosine - threshold) / temperature)``,
-    after the tri-map of LVS (Chen et al., CVPR 2021, eq. 4).
+    The probability of a cell is ``sigmoid((cosine - threshold) / temperature)``, after
+    the tri-map of LVS (Chen et al., CVPR 2021, eq. 4).
 
     Args:
-        visual_backbone (dict): config of a backbone that reads (B, 3, H, W) and
-            returns a tuple of feature maps, the finest first: one of mmdet's, with
-            its scope, such as ``dict(type='mmdet.ResNet', ...)``, or one of
-            :mod:`mmxpl.models.encoders`. All maps are used (see ``out_indices`` of
-            the backbone); the first one sets the size of the predicted map.
+        visual_backbone (dict): config of a backbone that reads (B, 3, H, W) and returns
+            a tuple of feature maps, the finest first: one of mmdet's, with its scope,
+            such as ``dict(type='mmdet.ResNet', ...)``, or one of
+            :mod:`mmxpl.models.encoders`. All maps are used (see its ``out_indices``);
+            the first one sets the size of the predicted map.
         audio_encoder (dict): config of an encoder that returns (B, C) and has
             ``out_channels``.
-        audio_input (str, optional): name of the preprocessor's front end that it
-            reads; left out for an encoder with its own front end
-            (``reads_waveform``).
+        audio_input (str, optional): name of the preprocessor's front end that it reads;
+            left out for an encoder with its own front end (``reads_waveform``).
         embed_dim (int): size D of the common space.
         threshold (float): initial cosine at which the probability is 0.5.
         temperature (float): initial width of the sigmoid.
-        learn_calibration (bool): whether threshold and temperature are
-            trained.
-        hidden_dim (int, optional): width of a hidden layer in the projections of
-            frame and sound; without it they are linear.
-        feature_norm (bool): whether features are standardised before the
-            projections, see :class:`~.projection.VisualProjection`.
-        visual_dropout (float): share of the visual features that training sets to
-            0 before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
-        channel_dropout (float): share of the channels of frame and sound that
-            training sets to 0 before the projections.
+        learn_calibration (bool): whether threshold and temperature are trained.
+        hidden_dim (int, optional): width of a hidden layer in the projections of frame
+            and sound; without it they are linear.
+        feature_norm (bool): whether features are standardised before the projections,
+            see :class:`~.projection.VisualProjection`.
+        visual_dropout (float): share of the visual features that training sets to 0
+            before the projection; 0.9 in SLAVC (Mo & Morgado, NeurIPS 2022).
+        channel_dropout (float): share of the channels of frame and sound that training
+            sets to 0 before the projections.
         frozen (bool | Sequence[str]): modules that are not trained: they have no
             gradient, are not in the optimizer (see
-            ``TrainableOptimWrapperConstructor``) and stay in evaluation mode,
-            statistics of batch normalisation included. True for both encoders, or
-            dotted names, such as ``['audio_encoder', 'visual_backbone.layer1']``.
-        deaf (bool): whether the sound is replaced by a constant, so that its
-            embedding is one learnt vector: the reference for localization without
-            listening.
+            ``TrainableOptimWrapperConstructor``) and stay in evaluation mode, with
+            their statistics of batch normalisation. True for both encoders, or dotted
+            names, such as ``['audio_encoder', 'visual_backbone.layer1']``.
+        deaf (bool): whether the sound is replaced by a constant, so that its embedding
+            is one learnt vector: the reference for localization without listening.
         amp_dtype (str, optional): 'float16' or 'bfloat16' for the networks, by
             autocast; weights, the cosine and the logits stay in fp32.
-            ``AmpOptimWrapper`` and ``--amp`` set it. By default fp32, or the
-            autocast around the localizer.
+            ``AmpOptimWrapper`` and ``--amp`` set it. By default fp32, or the autocast
+            around the localizer.
         channels_last (bool): whether inputs and weights of convolutions have the
-            channels-last memory format, which is faster for most convolutions. It is
-            ignored, with a warning, for networks with strided 1x1 convolutions of
-            fewer than 16 input channels, whose gradient is not safe on the CPU.
+            channels-last memory format, which is faster for most. It is ignored, with a
+            warning, for networks with strided 1x1 convolutions of fewer than 16 input
+            channels, whose gradient is not safe on the CPU.
         compile_cfg (dict, optional): arguments of ``torch.compile`` for the forward,
-            such as ``dict(mode='max-autotune')`` or ``dict()``. Names of weights do
-            not change. No compilation by default.
+            such as ``dict(mode='max-autotune')``. Names of weights do not change. No
+            compilation by default.
         init_cfg (dict, optional): how weights are initialised.
     """
 

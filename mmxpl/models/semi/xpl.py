@@ -174,15 +174,14 @@ class XPL(BaseModel):
         Args:
             inputs (dict[str, Tensor]): output of the data preprocessor.
             data_samples (list[AVDataSample]): one per input, with targets. If
-                ``writes_maps`` is set, each receives the prediction of its
-                augmented view as ``pred_map``, without gradient.
+                ``writes_maps`` is set, each receives the prediction of its augmented
+                view as ``pred_map``, without gradient.
 
         Returns:
             dict[str, Tensor]: for each localizer ``NAME.loss_supervised``,
-            ``NAME.loss_pseudo``, ``NAME.loss_contrastive`` and
-            ``NAME.loss_negative``, which are summed; ``NAME.foreground``, the mean
-            predicted probability; and, if pseudo-labels have weights, their mean as
-            ``NAME.util_ratio``.
+            ``NAME.loss_pseudo`` and ``NAME.loss_contrastive``, which are summed;
+            ``NAME.foreground``, the mean predicted probability; and, if pseudo-labels
+            have weights, their mean as ``NAME.util_ratio``.
         """
         if self.momentum_encoders is not None and self.training:
             self.momentum_encoders.update_parameters(self.localizers)
