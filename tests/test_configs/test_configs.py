@@ -93,7 +93,9 @@ def test_every_type_is_registered(path):
     assert 'custom_hooks' not in cfg  # hooks have names
     for hook in cfg.default_hooks.values():
         assert HOOKS.get(hook['type']), hook
-    assert METRICS.get(cfg.test_evaluator.type)
+    metrics = cfg.test_evaluator
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        assert METRICS.get(metric.type)
     assert VISUALIZERS.get(cfg.visualizer.type)
     assert 'batch_size' not in cfg.train_dataloader  # it follows from the sampler
     assert cfg.auto_scale_lr.base_batch_size == sum(
