@@ -35,6 +35,6 @@ train_dataloader = dict(
         dataset=dict(clips, id_list='train.txt'),
     ),
 )
-evaluation = dict(num_workers=1, batch_size=56)
-val_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='val.txt'))
-test_dataloader = dict(evaluation, dataset=dict(evaluated_clips, id_list='test.txt'))
+scoring = dict(num_workers=1, batch_size=56)
+val_dataloader = dict(scoring, dataset=dict(evaluated_clips, id_list='val.txt'))
+test_dataloader = dict(scoring, dataset=dict(evaluated_clips, id_list='test.txt'))

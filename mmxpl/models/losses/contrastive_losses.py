@@ -96,9 +96,8 @@ class MaxMILContrastiveLoss(_ContrastiveLoss):
         """Computes the loss, a scalar."""
         similarity = pair_similarity(visual, audio).amax(dim=2)
         logits = gather_with_grad(similarity) / self.temperature
-        return (
-            self.loss_weight * (_cross_entropy(logits) + _cross_entropy(logits.T)) / 2
-        )
+        loss = _cross_entropy(logits) + _cross_entropy(logits.T)
+        return self.loss_weight * loss / 2
 
 
 @MODELS.register_module()
