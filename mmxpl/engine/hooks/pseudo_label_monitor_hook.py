@@ -15,7 +15,6 @@ from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample
 from mmxpl.visualization import (
-    AVLocVisualizer,
     contact_sheet,
     load_frame,
     pseudo_label_strip,
@@ -25,7 +24,7 @@ from mmxpl.visualization import (
 )
 
 from .cross_pseudo_label_hook import CrossPseudoLabelHook
-from .visualization_hook import safe_name
+from .visualization_hook import check_visualizer, safe_name
 
 
 @HOOKS.register_module()
@@ -76,12 +75,8 @@ class PseudoLabelMonitorHook(Hook):
             DataError: If ``truth`` has none of the unlabeled clips.
             TypeError: If the runner's visualizer cannot draw samples.
         """
-        if self.num_clips and not isinstance(runner.visualizer, AVLocVisualizer):
-            raise TypeError(
-                'PseudoLabelMonitorHook draws through an AVLocVisualizer, but the '
-                f'visualizer is {type(runner.visualizer).__name__}; set visualizer = '
-                "dict(type='AVLocVisualizer', ...) in the config, or num_clips=0."
-            )
+        if self.num_clips:
+            check_visualizer(runner, 'num_clips=0 of PseudoLabelMonitorHook.')
         if self.truth_cfg is not None:
             unlabeled = runner.train_dataloader.dataset.datasets[1]
             self.truth = HiddenTruth(self.truth_cfg, unlabeled.sample_ids)

@@ -71,12 +71,8 @@ class LocalizationVisualizationHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Raises a TypeError if the runner's visualizer is of another kind."""
-        if self.enable and not isinstance(runner.visualizer, AVLocVisualizer):
-            raise TypeError(
-                'LocalizationVisualizationHook draws through an AVLocVisualizer, '
-                f'but the visualizer is {type(runner.visualizer).__name__}; set '
-                "visualizer = dict(type='AVLocVisualizer', ...) in the config"
-            )
+        if self.enable:
+            check_visualizer(runner, 'leave the hook out.')
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Resets the count of samples."""
@@ -152,6 +148,16 @@ class LocalizationVisualizationHook(Hook):
             number, rest = divmod(position, self.interval)
             if rest == 0 and (limit is None or number < limit):
                 yield sample
+
+
+def check_visualizer(runner: Runner, otherwise: str) -> None:
+    """Raises a TypeError, with another remedy, if a runner cannot draw samples."""
+    if not isinstance(runner.visualizer, AVLocVisualizer):
+        raise TypeError(
+            'Samples are drawn through an AVLocVisualizer, but the visualizer is '
+            f'{type(runner.visualizer).__name__}; set visualizer = '
+            f"dict(type='AVLocVisualizer', ...) in the config, or {otherwise}"
+        )
 
 
 def training_step(runner: Runner) -> int:
