@@ -1,6 +1,8 @@
 """Scores of the heat maps of any method, read from files."""
 
-from .files import (
+from .markdown import format_comparison, format_markdown, format_protocol
+from .presets import PRESETS, STANDARD, Preset
+from .readers import (
     FORMATS,
     MapFiles,
     TruthFile,
@@ -10,8 +12,6 @@ from .files import (
     read_prior,
     read_truth,
 )
-from .markdown import format_comparison, format_markdown, format_protocol
-from .presets import PRESETS, STANDARD, Preset
 from .report import MapScores, build_report, compare_scores, score_files
 
 __all__ = [

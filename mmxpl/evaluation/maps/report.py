@@ -23,8 +23,8 @@ from ..functional import (
     size_groups,
     upsample_maps,
 )
-from .files import MapFiles, TruthFile
 from .presets import Preset
+from .readers import MapFiles, TruthFile
 
 CIOU_THRESHOLDS = (0.3, 0.5, 0.75)
 """tuple[float]: the t of the CIoU@t that a report holds."""
