@@ -153,14 +153,7 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
 
 
 def check_splits(args: argparse.Namespace) -> None:
-    """Checks that the lists of --splits are there.
-
-    Args:
-        args (argparse.Namespace): The command line.
-
-    Raises:
-        DataError: If one is not.
-    """
+    """Raises a DataError if a list of --splits is not there."""
     from mmxpl.comparison import list_of_split
 
     cfg = load_config(str(args.config))

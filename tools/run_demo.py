@@ -96,12 +96,7 @@ def parse_args() -> argparse.Namespace:
 def run_tool(tool: str, *arguments: str | Path) -> None:
     """Runs a script of the repository and shows its output.
 
-    Args:
-        tool (str): the script, relative to the repository.
-        *arguments (str | Path): its arguments.
-
-    Raises:
-        DataError: If it is missing or fails.
+    Raises a DataError if it is missing or fails.
     """
     if not (ROOT / tool).is_file():
         raise DataError(f'{tool}: is missing. Run this from a clone of the repository.')
@@ -113,14 +108,7 @@ def run_tool(tool: str, *arguments: str | Path) -> None:
 def fetch_stamps(media: Path) -> Path:
     """Fetches and unpacks Tux Paint's stamps and backgrounds; nothing is installed.
 
-    Args:
-        media (Path): folder of the packages.
-
-    Returns:
-        Path: where they are unpacked.
-
-    Raises:
-        DataError: If there is no apt-get, or if it fails.
+    Returns the folder. A DataError says that there is no apt-get, or that it fails.
     """
     unpacked = media / 'unpacked'
     if unpacked.exists():
@@ -143,15 +131,7 @@ def fetch_stamps(media: Path) -> Path:
 
 
 def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
-    """Makes data, weights and features.
-
-    Args:
-        args (argparse.Namespace): the command line.
-        demo (Demo): the demonstration.
-
-    Returns:
-        dict[str, str]: environment variables that the config reads.
-    """
+    """Makes data, weights and features; returns the environment of the config."""
     data = Path(args.data or demo.data).resolve()
     env = dict(MMXPL_DATA_ROOT=str(data))
     if not args.real:

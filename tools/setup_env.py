@@ -68,14 +68,8 @@ def step(number: int, what: str) -> None:
 def make_environment(venv: Path) -> Path:
     """Makes a virtual environment, or completes one that this script began.
 
-    Args:
-        venv (Path): Its folder, which may be missing or empty.
-
-    Returns:
-        Path: Its interpreter.
-
-    Raises:
-        SetupError: If the folder holds anything that this script did not make.
+    Returns its interpreter. A SetupError says that the folder holds anything that this
+    script did not make.
     """
     if sys.version_info < (3, 10):  # noqa: UP036  any Python may run this script
         raise SetupError(
@@ -134,14 +128,9 @@ def run(python: Path, *arguments: str) -> None:
 def check_torchaudio(python: Path) -> None:
     """Takes torchaudio's native library out of the way if only that is at fault.
 
-    The library must have been built for the CUDA version of the installed PyTorch
-    and refuses to load beside another; the transforms need none of it.
-
-    Args:
-        python (Path): Interpreter of an environment that this script made.
-
-    Raises:
-        SetupError: If torchaudio cannot be imported for another reason.
+    The library must have been built for the CUDA version of the installed PyTorch and
+    refuses to load beside another; the transforms need none of it. A SetupError says
+    that torchaudio cannot be imported for another reason.
     """
     library = torchaudio_library(python)
     # another PyTorch may have been installed since
@@ -175,14 +164,7 @@ def torchaudio_library(python: Path) -> Path:
 
 
 def import_error(python: Path) -> str | None:
-    """Tries to import torchaudio.
-
-    Args:
-        python (Path): The interpreter to try it with.
-
-    Returns:
-        str | None: The last line of the traceback, None if it can be imported.
-    """
+    """Tries to import torchaudio; returns the last line of the traceback, if any."""
     result = subprocess.run(
         [python, '-I', '-c', 'import torchaudio.transforms'],
         capture_output=True,

@@ -52,14 +52,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def enable_drawing(cfg: Config, show_dir: str) -> None:
-    """Turns on the visualization hook.
+    """Turns on the visualization hook, whose pictures go to ``show_dir``.
 
-    Args:
-        cfg (Config): The config, changed in place.
-        show_dir (str): Directory for the pictures.
-
-    Raises:
-        DataError: If the config has no such hook.
+    Raises a DataError if the config has no such hook.
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:

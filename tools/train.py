@@ -52,12 +52,8 @@ def parse_args() -> argparse.Namespace:
 def enable_amp(cfg: Config) -> None:
     """Turns on automatic mixed precision.
 
-    Args:
-        cfg (Config): The config, changed in place.
-
-    Raises:
-        DataError: If the config's optimizer wrapper is of a kind that has no
-            mixed-precision counterpart.
+    Raises a DataError if the config's optimizer wrapper is of a kind that has no
+    mixed-precision counterpart.
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
@@ -72,12 +68,8 @@ def enable_amp(cfg: Config) -> None:
 def enable_auto_scale_lr(cfg: Config) -> None:
     """Turns on the scaling of the learning rate.
 
-    Args:
-        cfg (Config): The config, changed in place.
-
-    Raises:
-        DataError: If the config does not say for which batch size its learning
-            rate was chosen.
+    Raises a DataError if the config does not say for which batch size its learning rate
+    was chosen.
     """
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
         raise DataError(

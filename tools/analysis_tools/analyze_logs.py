@@ -73,17 +73,9 @@ def run_names(runs: Sequence[str]) -> list[str]:
 
 
 def axis(records: Sequence[Mapping], keys: Sequence[str]) -> str:
-    """Returns the unit of the steps of keys.
+    """Returns 'Iteration' for keys logged while training, else 'Epoch'.
 
-    Args:
-        records (Sequence[Mapping]): Records of all runs.
-        keys (Sequence[str]): Keys that are plotted.
-
-    Returns:
-        str: 'Iteration' for what is logged while training, else 'Epoch'.
-
-    Raises:
-        DataError: If the keys do not share one axis.
+    Raises a DataError if the keys do not share one axis.
     """
     kinds = {
         key: {'Iteration' if 'iter' in record else 'Epoch'}
@@ -102,17 +94,10 @@ def axis(records: Sequence[Mapping], keys: Sequence[str]) -> str:
 
 
 def references(records: Sequence[Mapping], keys: Sequence[str]) -> dict[str, float]:
-    """Finds the reference rows of the score that all keys are of.
+    """Finds the reference rows, by title, of the score that all keys are of.
 
-    Args:
-        records (Sequence[Mapping]): Records of the first run.
-        keys (Sequence[str]): Such as 'ens/CIoU@0.5_adaptive'.
-
-    Returns:
-        dict[str, float]: Value by the title of the row.
-
-    Raises:
-        DataError: If the keys are of several scores, or there is no row.
+    Keys are such as 'ens/CIoU@0.5_adaptive'. A DataError says that they are of several
+    scores, or that there is no row.
     """
     from mmxpl.evaluation.functional import REFERENCE_NAMES
 

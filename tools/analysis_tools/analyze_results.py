@@ -54,17 +54,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_models(folder: Path, ranking: str) -> dict[str, Any]:
-    """Opens the maps of every model.
+    """Opens the maps of every model in a folder, each in a folder of its own.
 
-    Args:
-        folder (Path): Folder with a folder of maps for each model.
-        ranking (str): The model that ranks the clips.
-
-    Returns:
-        dict[str, MapFiles]: Maps by model.
-
-    Raises:
-        DataError: If there are no maps of the ranking model.
+    Raises a DataError if there are none of the model that ranks the clips.
     """
     from mmxpl.evaluation.maps import open_maps
 
@@ -81,16 +73,10 @@ def open_models(folder: Path, ranking: str) -> dict[str, Any]:
 def measure(
     sample: Mapping, models: Mapping[str, Any], rule: str
 ) -> tuple[dict[str, float], dict]:
-    """Scores one clip.
+    """Scores one clip, with ``sample_id`` and ``gt_map``, under a threshold rule.
 
-    Args:
-        sample (Mapping): With ``sample_id`` and ``gt_map``.
-        models (Mapping[str, MapFiles]): Maps by model.
-        rule (str): Threshold rule.
-
-    Returns:
-        tuple[dict, dict]: CIoU by model and, if there are several localizers,
-        ``agreement``; the maps (1, h, w) by model.
+    Returns CIoU by model and, if there are several localizers, ``agreement``; and the
+    maps (1, h, w) by model.
     """
     import torch
 

@@ -52,15 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(step: Callable[[], Any], args: argparse.Namespace) -> list[float]:
-    """Measures the duration of a step repeatedly, in seconds.
-
-    Args:
-        step (Callable): The step.
-        args (argparse.Namespace): With the numbers of calls.
-
-    Returns:
-        list[float]: One duration for each measured call.
-    """
+    """Measures the duration of each call of a step, in seconds."""
     import torch
 
     synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None

@@ -71,18 +71,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
-    """Chooses samples.
-
-    Args:
-        ids (Sequence[str]): All ids.
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        list[int]: Indices.
-
-    Raises:
-        DataError: If a requested id is not there.
-    """
+    """Chooses indices of samples; a DataError says that an id is not there."""
     if args.ids:
         places = {sample_id: n for n, sample_id in enumerate(ids)}
         wanted = [same_id(i) for i in args.ids]
@@ -95,18 +84,7 @@ def choose(ids: Sequence[str], args: argparse.Namespace) -> list[int]:
 
 
 def draw(data: dict, preprocessor: Any, views: int, labels: dict, detail: str) -> Any:
-    """Draws one sample.
-
-    Args:
-        data (dict): Output of the pipeline.
-        preprocessor (AVDataPreprocessor): The learner's.
-        views (int): Number of augmented views.
-        labels (dict): Pseudo-labels by localizer.
-        detail (str): A line of text on them.
-
-    Returns:
-        np.ndarray: The picture, RGB uint8.
-    """
+    """Draws a sample with augmented views and pseudo-labels by localizer, RGB uint8."""
     from mmxpl.datasets import av_collate
     from mmxpl.visualization import load_frame, sample_sheet
 

@@ -88,15 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
-    """Chooses the reader of a layout by its annotations, without reading yet.
-
-    Args:
-        data_root (str, optional): Folder of the media.
-        ann (str, optional): Annotation file or folder.
-
-    Returns:
-        AVDataset: A labeled set if there are annotations.
-    """
+    """Chooses the reader of a layout by its annotations, without reading yet."""
     # imported late, so that --help is quick
     from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
     from mmxpl.datasets.annotations import read_json
@@ -121,15 +113,7 @@ def all_clips(
 
 
 def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
-    """Runs the checks of the command line.
-
-    Args:
-        args (argparse.Namespace): The command line.
-        lists (Sequence[ClipList]): The lists.
-
-    Returns:
-        dict: The report.
-    """
+    """Runs the checks of the command line and returns the report."""
     report: dict = {}
     if lists:
         report['lists'], report['leaks'] = check_lists(lists)

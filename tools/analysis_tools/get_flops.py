@@ -37,17 +37,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def clip_size(cfg, shape: Sequence[int] | None) -> tuple[tuple[int, int], int]:
-    """Finds the size of the clips that the config loads.
+    """Finds the size of a clip: height and width, or ``shape``, and samples of sound.
 
-    Args:
-        cfg (Config): The config.
-        shape (Sequence[int], optional): Height and width, or one side, to use instead.
-
-    Returns:
-        tuple[tuple[int, int], int]: Height and width; samples of sound.
-
-    Raises:
-        DataError: If no pipeline loads frames and sounds.
+    Raises a DataError if no pipeline loads frames and sounds.
     """
     loaders = ('test_dataloader', 'val_dataloader', 'train_dataloader')
     for leaf in config_leaves([cfg[name] for name in loaders if cfg.get(name)]):

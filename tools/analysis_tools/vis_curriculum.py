@@ -54,15 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
     """Builds the config's sampler without its data.
 
-    Args:
-        cfg (Config): The config.
-        num_unlabeled (int): Number of clips to choose from.
-
-    Returns:
-        CurriculumSampler: The sampler.
-
-    Raises:
-        DataError: If the config's sampler is not a CurriculumSampler.
+    Raises a DataError if it is not a CurriculumSampler.
     """
     from mmxpl.datasets import CurriculumSampler
     from mmxpl.registry import DATA_SAMPLERS
@@ -80,15 +72,7 @@ def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
 
 
 def schedule(cfg: Any, num_epochs: int) -> list[float]:
-    """Computes rho of every epoch; it is 1 as long as there are no pseudo-labels.
-
-    Args:
-        cfg (Config): The config.
-        num_epochs (int): Number of epochs.
-
-    Returns:
-        list[float]: In (0, 1].
-    """
+    """Computes rho of every epoch; it is 1 as long as there are no pseudo-labels."""
     import torch
 
     sampler, shares = build_sampler(cfg, 1), []

@@ -53,14 +53,7 @@ class Source:
 
 
 def read_efficientnet(path: Path) -> dict[str, 'Tensor']:
-    """Reads weights named as in the package efficientnet-lite-pytorch.
-
-    Args:
-        path (Path): Checkpoint.
-
-    Returns:
-        dict[str, Tensor]: All weights but the classifier's.
-    """
+    """Reads weights named as in efficientnet-lite-pytorch, without the classifier's."""
     from mmxpl.utils.checkpoint import read_checkpoint
 
     classifier = ('_conv_head.', '_bn1.', '_fc.')
@@ -69,16 +62,10 @@ def read_efficientnet(path: Path) -> dict[str, 'Tensor']:
 
 
 def read_yamnet(path: Path) -> dict[str, 'Tensor']:
-    """Reads the convolutions of a zipped ONNX graph.
+    """Reads weight and bias of the convolutions of a zipped ONNX graph.
 
-    Args:
-        path (Path): Archive of the graph and its data.
-
-    Returns:
-        dict[str, Tensor]: Weight and bias of each convolution, before quantisation.
-
-    Raises:
-        DataError: If onnx is missing or the archive contains no graph.
+    They are those before quantisation. A DataError says that onnx is missing or that
+    the archive contains no graph.
     """
     try:
         import onnx
@@ -148,16 +135,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def find(source: Source) -> tuple[Path, dict[str, str]]:
-    """Finds the installed file of a source.
+    """Finds the installed file of a source, and its package, license and sha256.
 
-    Args:
-        source (Source): The source.
-
-    Returns:
-        tuple[Path, dict[str, str]]: The file; its package, license and sha256.
-
-    Raises:
-        DataError: If the package or the file is missing, or the file was changed.
+    Raises a DataError if the package or the file is missing, or the file was changed.
     """
     try:
         package = metadata.distribution(source.package)
@@ -187,14 +167,9 @@ def find(source: Source) -> tuple[Path, dict[str, str]]:
 
 
 def stated_license(package: metadata.Distribution) -> str:
-    """Returns the licence that a package states.
+    """Returns the licence that a package states, or :data:`NO_LICENSE`.
 
-    Args:
-        package (Distribution): The package.
-
-    Returns:
-        str: The metadata field, or the first line of the licence file, or
-        :data:`NO_LICENSE`.
+    That is the metadata field, or the first line of the licence file.
     """
     for field in ('License-Expression', 'License'):
         stated = package.metadata.get(field)
@@ -208,18 +183,10 @@ def stated_license(package: metadata.Distribution) -> str:
 
 
 def fill(encoder: dict[str, Any], found: Mapping[str, 'Tensor'], path: Path) -> dict:
-    """Renames weights to those of a network, in order.
+    """Renames weights to those of the network of a config, in order.
 
-    Args:
-        encoder (dict): Config of the network.
-        found (Mapping[str, Tensor]): Its weights under other names.
-        path (Path): File of the weights, for errors.
-
-    Returns:
-        dict[str, Tensor]: State of the network.
-
-    Raises:
-        DataError: If number, kind or shape of the weights differ.
+    Raises a DataError, with the ``path``, if number, kind or shape of the weights
+    differ.
     """
     import mmxpl.models  # noqa: F401  (registers the encoders)
     from mmxpl.registry import MODELS
@@ -244,14 +211,7 @@ def fill(encoder: dict[str, Any], found: Mapping[str, 'Tensor'], path: Path) -> 
 
 
 def content_hash(weights: Mapping[str, 'Tensor']) -> str:
-    """Hashes names and values of weights, whatever the file format.
-
-    Args:
-        weights (Mapping[str, Tensor]): The weights.
-
-    Returns:
-        str: First eight digits of the SHA-256.
-    """
+    """Hashes names and values of weights, whatever the file format, to eight digits."""
     digest = hashlib.sha256()
     for name, value in weights.items():
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
@@ -260,19 +220,9 @@ def content_hash(weights: Mapping[str, 'Tensor']) -> str:
 
 
 def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
-    """Writes a checkpoint, unless it exists.
+    """Writes a checkpoint of a source, unless it exists, and returns its path.
 
-    Args:
-        name (str): Name of the source.
-        path (Path): The package's file.
-        origin (dict[str, str]): See :func:`find`.
-        out (Path): Folder to write to.
-
-    Returns:
-        Path: The checkpoint.
-
-    Raises:
-        DataError: If it cannot be written.
+    ``origin`` is from :func:`find`. A DataError says that it cannot be written.
     """
     import torch
 

@@ -40,17 +40,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def published(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Returns the published part of a checkpoint.
+    """Returns ``meta`` and ``state_dict``, the published part of a checkpoint.
 
-    Args:
-        checkpoint (Mapping[str, Any]): Content of the file.
-        name (str): Name of the file, for errors.
-
-    Returns:
-        dict: ``meta`` and ``state_dict``.
-
-    Raises:
-        DataError: If the file has no weights.
+    Raises a DataError, with its ``name``, if it has no weights.
     """
     weights = checkpoint.get('state_dict')
     if not isinstance(weights, Mapping) or not weights:
@@ -66,17 +58,9 @@ def published(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def write(checkpoint: Mapping[str, Any], path: Path) -> Path:
-    """Writes a checkpoint and adds its hash to the name.
+    """Writes a checkpoint and adds its hash to the name, which is returned.
 
-    Args:
-        checkpoint (Mapping[str, Any]): The checkpoint.
-        path (Path): File name without hash.
-
-    Returns:
-        Path: The file.
-
-    Raises:
-        DataError: If the file exists or cannot be written.
+    Raises a DataError if the file exists or cannot be written.
     """
     import torch
 
