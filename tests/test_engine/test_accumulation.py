@@ -2,36 +2,13 @@
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
-from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from torch.utils.data import ConcatDataset, Dataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
 from mmxpl.registry import MODELS
-from mmxpl.testing import tiny_batch, tiny_model_cfg
-
-
-class Clips(Dataset):
-    """Fixed noise clips, in memory."""
-
-    metainfo = {}
-
-    def __init__(self, first, last):
-        self.batch, self.first = tiny_batch(4, 8), first
-        self.sample_ids = [s.sample_id for s in self.batch['data_samples'][first:last]]
-
-    def __len__(self):
-        return len(self.sample_ids)
-
-    def __getitem__(self, index):
-        at = self.first + index
-        return dict(
-            inputs={k: v[at] for k, v in self.batch['inputs'].items()},
-            data_samples=self.batch['data_samples'][at].clone(),
-        )
+from mmxpl.testing import tiny_model_cfg
+from tests.test_engine.tiny_training import Clips, hook_of, runner_of
 
 
 class Rates(Hook):
@@ -61,22 +38,15 @@ def train(tmp_path, counts, norm='GN', contrastive=False):
     if not contrastive:
         cfg['loss_contrastive'] = None
     rates = Rates()
-    runner = Runner(
-        model=MODELS.build(cfg),
-        work_dir=str(tmp_path),
-        train_dataloader=dict(
-            dataset=ConcatDataset([Clips(0, 4), Clips(4, 12)]),
-            batch_size=6 // counts,
-            num_workers=0,
-            sampler=dict(
-                type='CurriculumSampler',
-                labeled_per_batch=2 // counts,
-                unlabeled_per_batch=4 // counts,
-                seed=1,
-            ),
-            collate_fn=pseudo_collate,
-        ),
-        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, warmup_epochs=1),
+    clips = [Clips(0, 4, batch=(4, 8)), Clips(4, 12, batch=(4, 8))]
+    runner = runner_of(
+        tmp_path,
+        MODELS.build(cfg),
+        clips,
+        dict(labeled_per_batch=2 // counts, unlabeled_per_batch=4 // counts, seed=1),
+        [dict(type='CrossPseudoLabelHook'), rates],
+        (3, 1),
+        f'{tmp_path.name}{counts}{norm}{contrastive}',
         optim_wrapper=dict(
             optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
             accumulative_counts=counts,
@@ -85,18 +55,11 @@ def train(tmp_path, counts, norm='GN', contrastive=False):
         param_scheduler=dict(
             type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=3
         ),
-        default_hooks=dict(logger=None, checkpoint=None),
-        custom_hooks=[dict(type='CrossPseudoLabelHook'), rates],
-        default_scope='mmxpl',
         randomness=dict(seed=5),
-        experiment_name=f'{tmp_path.name}{counts}{norm}{contrastive}',
-        log_level='ERROR',
-        cfg=ConfigDict(),
     )
     runner.train()
-    (hook,) = (h for h in runner.hooks if type(h).__name__ == 'CrossPseudoLabelHook')
     weights = torch.cat([w.detach().flatten() for w in runner.model.parameters()])
-    return weights, hook.bank, rates
+    return weights, hook_of(runner).bank, rates
 
 
 def test_two_halves_are_one_batch(tmp_path):

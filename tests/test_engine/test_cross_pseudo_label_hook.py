@@ -12,8 +12,9 @@ from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS
 from mmxpl.utils.errors import DataError
 from tests.test_engine.tiny_training import (
+    LABELED,
     NUM_UNLABELED,
-    Clips,
+    UNLABELED,
     Watch,
     hook_of,
     make_runner,
@@ -142,8 +143,7 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
         )
         runner.train()
         areas[align_area] = hook_of(runner).bank.labels.float().mean(dim=(0, 2, 3))
-    clips = Clips(labeled=True)
-    annotated = torch.stack([i['data_samples'].gt_map.mean() for i in clips.items])
+    annotated = torch.stack([s.gt_map.mean() for s in LABELED().samples])
     alignment = hook_of(runner).alignment
     assert alignment.area == pytest.approx(float(annotated.mean()))
     gap = {k: (v - annotated.mean()).abs() for k, v in areas.items()}
@@ -266,7 +266,7 @@ def test_a_loop_without_a_warm_up_is_named(tmp_path):
 
 
 def test_labels_begin_with_maps_of_another_model(tmp_path, monkeypatch):
-    names = Clips(False).sample_ids
+    names = UNLABELED().sample_ids
     sure, unsure = torch.zeros(12, 12), torch.zeros(12, 12)
     sure[:6], unsure[:6] = 1, 0.6
     maps = {names[0]: sure.numpy(), names[1]: unsure.numpy(), 'other': sure.numpy()}
@@ -311,7 +311,7 @@ def test_maps_of_other_clips_are_refused_before_the_warm_up(tmp_path, monkeypatc
     hook = dict(warmup_epochs=1, init_from=str(tmp_path / 'maps.npz'))
     with pytest.raises(DataError, match='not one map belongs to an expected id'):
         make_runner(tmp_path / 'a', hook, 2).train()
-    np.savez(tmp_path / 'maps.npz', **{Clips(False).sample_ids[0]: np.zeros((4, 4))})
+    np.savez(tmp_path / 'maps.npz', **{UNLABELED().sample_ids[0]: np.zeros((4, 4))})
     messages = []
     module = 'mmxpl.engine.hooks.cross_pseudo_label_hook'
     monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))

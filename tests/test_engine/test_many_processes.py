@@ -10,12 +10,11 @@ import torch.multiprocessing as mp
 from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from torch.utils.data import ConcatDataset, Dataset
 
 from mmxpl.datasets.samplers import CurriculumSampler
 from mmxpl.registry import DATA_SAMPLERS
-from mmxpl.testing import tiny_batch, tiny_model_cfg
+from mmxpl.testing import tiny_model_cfg
+from tests.test_engine.tiny_training import Clips, hook_of, runner_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,30 +26,6 @@ pytestmark = [
 LABELED, UNLABELED, TESTED = 6, 41, 7
 EPOCHS, STEPS = 7, 3
 LR = 2e-3
-
-
-class Clips(Dataset):
-    """Fixed noise clips, in memory."""
-
-    metainfo = {}
-
-    def __init__(self, first, last):
-        self.batch = tiny_batch(LABELED + 1, UNLABELED)
-        self.first, self.last = first, last
-        self.sample_ids = [s.sample_id for s in self.batch['data_samples'][first:last]]
-
-    def full_init(self):
-        pass
-
-    def __len__(self):
-        return len(self.sample_ids)
-
-    def __getitem__(self, index):
-        at = self.first + index
-        return dict(
-            inputs={k: v[at] for k, v in self.batch['inputs'].items()},
-            data_samples=self.batch['data_samples'][at].clone(),
-        )
 
 
 class Record(Hook):
@@ -137,55 +112,35 @@ def train(world_size, work_dir, uneven, lr, hook):
     else:
         sampler = dict(type='CurriculumSampler', num_batches=STEPS)
     share = 2 if uneven else world_size
-    batch_size = labeled + unlabeled
-    if not uneven or world_size > 1:
-        batch_size //= share
     per_batch = (labeled // share, unlabeled // share)
-    if uneven:
-        per_batch = (batch_size - 1, 1)  # UnevenSampler does not look at them
-    test_clips = Clips(0, TESTED)
-    runner = Runner(
-        model=model,
-        work_dir=work_dir,
-        train_dataloader=dict(
-            dataset=ConcatDataset(
-                [Clips(0, LABELED), Clips(LABELED + 1, LABELED + 1 + UNLABELED)]
-            ),
-            batch_size=batch_size,
-            num_workers=0,
-            sampler=dict(
-                sampler,
-                labeled_per_batch=per_batch[0],
-                unlabeled_per_batch=per_batch[1],
-                curriculum=dict(start=0.5),
-                seed=3,
-            ),
-            collate_fn=pseudo_collate,
+    if uneven:  # UnevenSampler looks at their sum alone
+        per_batch = ((2 if world_size > 1 else 5), 1)
+    batch = (LABELED + 1, UNLABELED)
+    runner = runner_of(
+        work_dir,
+        model,
+        [Clips(0, LABELED, batch), Clips(LABELED + 1, sum(batch), batch)],
+        dict(
+            sampler,
+            labeled_per_batch=per_batch[0],
+            unlabeled_per_batch=per_batch[1],
+            curriculum=dict(start=0.5),
+            seed=3,
         ),
-        train_cfg=dict(
-            type='ResumableTrainLoop',
-            max_epochs=2 if uneven else EPOCHS,
-            warmup_epochs=1,
-        ),
+        [dict(type='CrossPseudoLabelHook', **hook), record],
+        (2 if uneven else EPOCHS, 1),
+        f'world{world_size}{uneven}{lr}{hook.get("view")}',
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr)),
         test_cfg=dict(),
         test_dataloader=dict(
-            dataset=test_clips,
+            dataset=Clips(0, TESTED, batch),
             batch_size=1,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=pseudo_collate,
         ),
         test_evaluator=dict(type='CIoUMetric'),
-        default_hooks=dict(logger=None, checkpoint=None),
-        custom_hooks=[
-            dict(type='CrossPseudoLabelHook', **hook),
-            record,
-        ],
-        default_scope='mmxpl',
         randomness=dict(seed=5),
-        experiment_name=f'world{world_size}{uneven}{lr}{hook.get("view")}',
-        log_level='ERROR',
         cfg=cfg,
         launcher=cfg.launcher,
     )
@@ -194,7 +149,7 @@ def train(world_size, work_dir, uneven, lr, hook):
     scores = None if uneven else runner.test()
     runner.train()
     model = getattr(runner.model, 'module', runner.model)
-    (hook,) = (h for h in runner.hooks if type(h).__name__ == 'CrossPseudoLabelHook')
+    hook = hook_of(runner)
     return dict(
         losses=record.losses,
         sizes=record.sizes,

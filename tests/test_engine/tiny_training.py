@@ -1,6 +1,6 @@
 """A training with pseudo-labels on noise clips in memory."""
 
-import copy
+import functools
 
 import torch
 from mmengine.config import ConfigDict
@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
-from torch.utils.data import ConcatDataset
+from torch.utils.data import ConcatDataset, Dataset
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
@@ -19,31 +19,57 @@ from mmxpl.testing import tiny_batch, tiny_model_cfg
 NUM_LABELED, NUM_UNLABELED = 4, 6
 
 
-class Clips(torch.utils.data.Dataset):
-    """Fixed noise clips."""
+class Clips(Dataset):
+    """Fixed noise clips, some of those of a batch."""
 
     metainfo = {}
 
-    def __init__(self, labeled):
-        batch = tiny_batch(NUM_LABELED, NUM_UNLABELED)
-        rows = range(NUM_LABELED) if labeled else range(NUM_LABELED, 10)
-        self.items = [
-            dict(
-                inputs={k: v[i] for k, v in batch['inputs'].items()},
-                data_samples=batch['data_samples'][i],
-            )
-            for i in rows
-        ]
-        self.sample_ids = [i['data_samples'].sample_id for i in self.items]
+    def __init__(self, first, last, batch=(NUM_LABELED, NUM_UNLABELED)):
+        self.batch, self.first = tiny_batch(*batch), first
+        self.samples = self.batch['data_samples'][first:last]
+        self.sample_ids = [s.sample_id for s in self.samples]
 
     def full_init(self):
         pass
 
     def __len__(self):
-        return len(self.items)
+        return len(self.samples)
 
     def __getitem__(self, index):
-        return copy.deepcopy(self.items[index])
+        at = self.first + index
+        return dict(
+            inputs={k: v[at].clone() for k, v in self.batch['inputs'].items()},
+            data_samples=self.samples[index].clone(),
+        )
+
+
+LABELED = functools.partial(Clips, 0, NUM_LABELED)
+UNLABELED = functools.partial(Clips, NUM_LABELED, NUM_LABELED + NUM_UNLABELED)
+
+
+def runner_of(work_dir, model, datasets, sampler, hooks, epochs, name, **settings):
+    """A runner of a config for a model with its weights; ``epochs`` ends a warm-up."""
+    max_epochs, warmup_epochs = epochs
+    given = dict(
+        train_dataloader=dict(
+            dataset=ConcatDataset(datasets),
+            num_workers=0,
+            sampler=dict(dict(type='CurriculumSampler'), **sampler),
+            collate_fn=pseudo_collate,
+        ),
+        train_cfg=dict(
+            type='ResumableTrainLoop',
+            max_epochs=max_epochs,
+            warmup_epochs=warmup_epochs,
+        ),
+        default_hooks=dict(logger=None, checkpoint=None),
+        custom_hooks=hooks,
+        default_scope='mmxpl',
+        experiment_name=name,
+        log_level='ERROR',
+        cfg=ConfigDict(),
+    )
+    return Runner(model=model, work_dir=str(work_dir), **given | settings)
 
 
 def make_runner(
@@ -58,43 +84,27 @@ def make_runner(
 ):
     for singleton in (MMLogger, MessageHub, Visualizer):
         singleton._instance_dict.clear()
-    loader = dict(
-        dataset=ConcatDataset([Clips(True), Clips(False)]),
-        num_workers=0,
-        sampler=dict(
-            type='CurriculumSampler',
-            labeled_per_batch=2,
-            unlabeled_per_batch=3,
-            curriculum=curriculum,
-        ),
-        collate_fn=pseudo_collate,
-    )
     hook = dict(hook)
-    warmup = hook.pop('warmup_epochs')
+    epochs = max_epochs, hook.pop('warmup_epochs')
     torch.manual_seed(7)
     model = tiny_model_cfg()
     model['localizers'] = {n: model['localizers'].get(n, 'a') for n in names}
-    runner = Runner(
-        model=MODELS.build(model),
-        work_dir=str(tmp_path),
-        train_dataloader=loader,
-        train_cfg=dict(
-            type='ResumableTrainLoop', max_epochs=max_epochs, warmup_epochs=warmup
-        ),
+    return runner_of(
+        tmp_path,
+        MODELS.build(model),
+        [LABELED(), UNLABELED()],
+        dict(labeled_per_batch=2, unlabeled_per_batch=3, curriculum=curriculum),
+        [dict(type='CrossPseudoLabelHook', **hook), *hooks],
+        epochs,
+        f'{tmp_path.name}{max_epochs}{resume}',
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(
             logger=None,
             checkpoint=dict(type=checkpoint, published_keys=['meta', 'state_dict']),
         ),
-        custom_hooks=[dict(type='CrossPseudoLabelHook', **hook), *hooks],
-        default_scope='mmxpl',
-        experiment_name=f'{tmp_path.name}{max_epochs}{resume}',
         randomness=dict(seed=7),
-        log_level='ERROR',
         resume=resume,
-        cfg=ConfigDict(),
     )
-    return runner
 
 
 class Watch(Hook):
