@@ -181,27 +181,24 @@ def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
     file.seek(12)
     length64, speed = None, 0
     while len(chunk := file.read(8)) == 8:
-        length = int.from_bytes(chunk[4:], 'little')
+        begin, length = file.tell(), int.from_bytes(chunk[4:], 'little')
         if chunk[:4] == b'ds64':
             length64 = int.from_bytes(file.read(16)[8:], 'little')
-            file.seek(-16, os.SEEK_CUR)
-        if chunk[:4] == b'fmt ':
+        elif chunk[:4] == b'fmt ':
             speed = int.from_bytes(file.read(16)[8:12], 'little')
-            file.seek(-16, os.SEEK_CUR)
-        if chunk[:4] == b'data':
+        elif chunk[:4] == b'data':
             whole = int.from_bytes(head[4:8], 'little')
             if length == 0xFFFFFFFF and length64 is not None:
                 length = length64
             elif length in _UNKNOWN_SIZES and (not whole or whole >= length):
                 return None
-            begin = file.tell()
             stored = file.seek(0, os.SEEK_END) - begin
             if length <= stored:
                 return None
             if speed:
                 return Shortfall(length / speed, stored / speed, 's')
             return Shortfall(length, stored)
-        file.seek(length + length % 2, os.SEEK_CUR)
+        file.seek(begin + length + length % 2)
     return None  # no data chunk: libsndfile says so
 
 
