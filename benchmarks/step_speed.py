@@ -15,7 +15,8 @@ import argparse
 import copy
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -101,6 +102,7 @@ class BareStep:
     """
 
     def __init__(self, cfg: Config, device: str = 'cpu') -> None:
+        torch.backends.cudnn.benchmark = cfg.env_cfg.cudnn_benchmark
         model = MODELS.build(cfg.model)
         model.init_weights()
         model.to(device).train()
@@ -167,14 +169,30 @@ def tensors_of(batch: dict) -> tuple[Tensor, Tensor, Tensor]:
     return batch['inputs']['img'], batch['inputs']['audio'], torch.stack(maps)
 
 
+def timed(run: Callable[[], object]) -> np.ndarray:
+    """Wall and CPU seconds of a call, with what it leaves to a GPU."""
+    start = _clocks()
+    run()
+    return _clocks() - start
+
+
+def _clocks() -> np.ndarray:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 @LOOPS.register_module()
 class TimedLoop(ResumableTrainLoop):
-    """A training loop that alternates its iterations with bare steps.
+    """A training loop that times its iterations, alternating with bare steps.
 
-    ``clocks`` gets wall and CPU seconds of each iteration, (2, 2): bare, then XPL's.
-    Before the training ``bare``, the bare step, and ``until``, the time of
-    :func:`time.perf_counter` to end at, are set.
+    ``clocks`` gets wall and CPU seconds of each iteration, (2, 2): bare, then XPL's; or
+    (1, 2) without :attr:`bare`. It and ``until``, the :func:`time.perf_counter` to end
+    at, are set before the training.
     """
+
+    bare: BareStep | None = None
+    until = float('inf')
 
     def _batches(self, done: int) -> Iterator[dict]:
         self.clocks = []
@@ -185,14 +203,14 @@ class TimedLoop(ResumableTrainLoop):
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Runs and times both, each first in turn."""
-        tensors = tensors_of(data_batch)
         parent = super().run_iter
-        runs = [lambda: self.bare(*tensors), lambda: parent(idx, data_batch)]
-        clocks = np.zeros((2, 2))
-        for which in (0, 1) if idx % 2 else (1, 0):
-            wall, cpu = time.perf_counter(), time.process_time()
-            runs[which]()
-            clocks[which] = time.perf_counter() - wall, time.process_time() - cpu
+        runs = [lambda: parent(idx, data_batch)]
+        if self.bare is not None:
+            tensors = tensors_of(data_batch)
+            runs.insert(0, lambda: self.bare(*tensors))
+        clocks = np.zeros((len(runs), 2))
+        for which in range(len(runs))[:: 1 if idx % 2 else -1]:
+            clocks[which] = timed(runs[which])
         self.clocks.append(clocks)
 
 
@@ -205,7 +223,9 @@ def noise_config(
     validation, checkpoints and pictures.
     """
     cfg = Config.fromfile(path)
-    cfg.work_dir = work_dir
+    # logger and visualizer are found by these names, also by a later runner
+    cfg.work_dir = cfg.visualizer.name = work_dir
+    cfg.experiment_name = Path(work_dir).name
     loader, sampler = cfg.train_dataloader, cfg.train_dataloader.sampler
     if batch is not None:
         sampler.labeled_per_batch, sampler.unlabeled_per_batch = batch
