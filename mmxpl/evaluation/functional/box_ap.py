@@ -115,36 +115,39 @@ def coco_ap(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    truth, found = COCO(), []
-    annotations = []
-    for image, boxes in enumerate(ground_truth):
-        for box in _to_xywh(boxes, size):
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,  # pycocotools takes 0 for unmatched
-                    image_id=image,
-                    category_id=0,
-                    bbox=box,
-                    area=box[2] * box[3],
-                    iscrowd=0,
-                )
-            )
+    truth = COCO()
+    annotated = [
+        (image, box)
+        for image, boxes in enumerate(ground_truth)
+        for box in _to_xywh(boxes, size)
+    ]
     truth.dataset = dict(
         info={},
         images=[dict(id=i, width=size, height=size) for i in range(len(ground_truth))],
         categories=[dict(id=0, name='sounding')],
-        annotations=annotations,
+        annotations=[
+            dict(
+                id=number,  # pycocotools takes 0 for unmatched
+                image_id=image,
+                category_id=0,
+                bbox=box,
+                area=box[2] * box[3],
+                iscrowd=0,
+            )
+            for number, (image, box) in enumerate(annotated, start=1)
+        ],
     )
-    for image, (boxes, scores) in enumerate(predicted):
-        found += [
-            dict(image_id=image, category_id=0, bbox=box, score=float(score))
-            for box, score in zip(_to_xywh(boxes, size), scores, strict=True)
-        ]
+    found = [
+        dict(image_id=image, category_id=0, bbox=box, score=float(score))
+        for image, (boxes, scores) in enumerate(predicted)
+        for box, score in zip(_to_xywh(boxes, size), scores, strict=True)
+    ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        # which cannot read none
-        detections = truth.loadRes(found) if found else COCO()
-        if not found:
+        if found:
+            detections = truth.loadRes(found)
+        else:  # which loadRes cannot read
+            detections = COCO()
             detections.dataset = dict(truth.dataset, annotations=[])
             detections.createIndex()
         evaluation = COCOeval(truth, detections, 'bbox')
