@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.hooks.visualization_hook import safe_name
-from mmxpl.engine.resume.compatibility import compare_weights
+from mmxpl.engine.resume.checkpoint_guard import compare_weights
 from mmxpl.evaluation.functional import boxes_from_map, map_confidence
 from mmxpl.models.pretrained import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS, register_all_modules

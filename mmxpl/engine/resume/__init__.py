@@ -1,9 +1,10 @@
 """Checkpoints that are never half written, and exact resuming from them."""
 
+from .checkpoint_guard import CheckpointGuardHook
 from .checkpoint_hook import AtomicCheckpointHook
-from .guard_hooks import CheckpointGuardHook, RunStateHook
 from .loop import ResumableTrainLoop
 from .preemption_hook import PreemptionHook
+from .run_state import RunStateHook
 
 __all__ = [
     'AtomicCheckpointHook',

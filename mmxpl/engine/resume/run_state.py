@@ -1,16 +1,23 @@
-"""Comparison of a checkpoint with the run that loads or resumes it."""
+"""State of a run in its checkpoints, and its comparison with the run that resumes."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
-from torch import Tensor
+from mmengine.dist import all_gather_object
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmxpl.registry import HOOKS
+from mmxpl.utils.checkpoint import embedded_config
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.ids import fingerprint, name_some
+from mmxpl.utils.ids import fingerprint
+from mmxpl.utils.parallel import unwrap
+
+from ..training_summary import short_schedules
 
 _SHOWN = 6
 # what decides how a run trains
@@ -38,89 +45,6 @@ _RESTORED = re.compile(
 )
 
 _EPOCHS = 'train_cfg.max_epochs'
-
-
-class Mismatch(NamedTuple):
-    """Names of weights that differ between a checkpoint and a model."""
-
-    missing: list[str]
-    unexpected: list[str]
-    mis_shaped: list[str]
-
-    def __str__(self) -> str:
-        kinds = zip(('missing', 'unexpected', 'of another shape'), self, strict=True)
-        return '; '.join(
-            f'{len(keys)} {kind} ({name_some(keys, 3)})' for kind, keys in kinds if keys
-        )
-
-
-def compare_weights(
-    model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
-) -> Mismatch:
-    """Compares names and shapes of two state dicts.
-
-    The prefix ``module.`` of model wrappers in the checkpoint is ignored.
-    """
-    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
-    return Mismatch(
-        missing=[key for key in model if key not in given],
-        unexpected=[key for key in given if key not in model],
-        mis_shaped=[
-            f'{key}: {_shape(given[key])} for {_shape(value)}'
-            for key, value in model.items()
-            if key in given and _shape(given[key]) != _shape(value)
-        ],
-    )
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) else None
-
-
-def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
-    """Refuses the state of another optimizer, which would fail later or unnoticed.
-
-    Raises a DataError, with the ``name`` of the checkpoint, if the parameter groups
-    have other options or sizes.
-    """
-    own = wrapper.state_dict()
-    if not isinstance(own.get('param_groups'), list):
-        return  # several optimizers: MMEngine compares their names
-    before, here = (_groups(x.get('param_groups', [])) for x in (state, own))
-    if before == here:
-        return
-    options = [set().union(*(keys for keys, _ in groups)) for groups in (before, here)]
-    differ = sorted(options[0] ^ options[1])
-    sizes = [[size for _, size in groups] for groups in (before, here)]
-    detail = (
-        f'which has other options ({", ".join(differ)})'
-        if differ
-        else f'whose groups have {sizes[0]} parameters, here {sizes[1]}'
-    )
-    raise DataError(
-        f'{name} was written with another optimizer, {detail}. Resume with the '
-        'optim_wrapper that the run was started with, or, to start from its weights, '
-        'set load_from and leave resume out.'
-    )
-
-
-def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
-    """Names of the options of each parameter group, and its number of parameters.
-
-    Switches come and go with releases of PyTorch, ``initial_lr`` with schedulers.
-    """
-    skipped = ('params', 'initial_lr')
-    return [
-        (
-            frozenset(
-                key
-                for key, value in group.items()
-                if key not in skipped and not isinstance(value, bool | None)
-            ),
-            len(group['params']),
-        )
-        for group in groups
-    ]
 
 
 def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
@@ -306,3 +230,109 @@ def _name(keys: list[str], before: dict, here: dict) -> str:
 
 def _value(values: dict, key: str) -> str:
     return repr(values[key]) if key in values else '(none)'
+
+
+@HOOKS.register_module()
+class RunStateHook(Hook):
+    """Refuses to resume the checkpoint of another run, and restores the sampler.
+
+    Seed, lists of clips, annotations, composition of the batches and number of
+    processes are written into every checkpoint and compared at a resume, see
+    :func:`compare_runs`; other settings that differ cause a warning,
+    see :func:`compare_settings`. Within an epoch the sampler's
+    ``state_dict`` is written, too, if it has one. So are the buffers of the model on
+    every rank: statistics of batch normalisation differ between ranks, and MMEngine
+    saves those of the first.
+    """
+
+    # the sampler must be as it was before hooks look at it
+    priority = 'VERY_HIGH'
+    KEY = 'run_state'
+
+    def __init__(self) -> None:
+        self._run: dict | None = None
+        self._resumed: dict | None = None
+        self._changed: list[str] = []
+        self._buffers: list[dict] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the state of a resumed run until the loop is ready."""
+        if not runner._resume:
+            return
+        # MMEngine writes no config that cannot be read, but a file may be another's
+        with suppress(DataError):
+            former = embedded_config(checkpoint, str(runner._load_from))
+            self._changed = compare_settings(former, runner.cfg)
+        self._resumed = checkpoint.get(self.KEY)
+        if self._resumed is None:
+            runner.logger.warning(
+                'The checkpoint does not say which run it belongs to, so that neither '
+                'its lists nor its seed can be compared with this one.'
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        """Compares the runs and restores sampler and buffers.
+
+        Raises a DataError if the checkpoint does not fit this run.
+        """
+        self._warn_of_accumulation(runner)
+        for line in short_schedules(runner):
+            runner.logger.warning(line)
+        self._run = describe_run(runner.train_dataloader, runner.world_size)
+        converted = None
+        if self._resumed is not None:
+            converted = compare_runs(self._resumed['run'], self._run)
+        # of a run that is refused, no setting goes on
+        for line in filter(None, [*self._changed, converted]):
+            runner.logger.warning(line)
+        if self._resumed is None:
+            return
+        if self._resumed['sampler'] is not None:
+            runner.train_dataloader.sampler.load_state_dict(self._resumed['sampler'])
+        if self._resumed['buffers'] and not converted:
+            buffers = self._resumed['buffers'][runner.rank]
+            unwrap(runner.model).load_state_dict(buffers, strict=False)
+        self._resumed = None
+
+    def gather_before_save(self, runner: Runner) -> None:
+        """Collects the buffers of all ranks; every rank calls it."""
+        if runner.world_size == 1:
+            return
+        model = unwrap(runner.model)
+        parameters = {name for name, _ in model.named_parameters()}
+        own = {
+            name: value.cpu()
+            for name, value in model.state_dict().items()
+            if name not in parameters
+        }
+        self._buffers = all_gather_object(own)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the state."""
+        loader, meta = runner.train_dataloader, checkpoint['meta']
+        in_epoch = meta['iter'] - meta['epoch'] * len(loader) > 0
+        keeps_state = in_epoch and hasattr(loader.sampler, 'state_dict')
+        checkpoint[self.KEY] = dict(
+            run=self._run,
+            buffers=self._buffers,
+            sampler=loader.sampler.state_dict() if keeps_state else None,
+        )
+
+    @staticmethod
+    def _warn_of_accumulation(runner: Runner) -> None:
+        """Warns if a resume loses gradients that are still accumulated."""
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        epoch = len(runner.train_dataloader)
+        periods = {f'{epoch} iterations of an epoch': epoch}
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch:
+                what = f'{hook.interval} iterations between two checkpoints'
+                periods[what] = hook.interval
+        for what, period in periods.items():
+            if period > 0 and period % counts:
+                runner.logger.warning(
+                    f'optim_wrapper.accumulative_counts={counts} does not divide the '
+                    f'{what}: gradients accumulated at that point are in no '
+                    'checkpoint, so that a resumed run is not exact. Set one that '
+                    'divides both, or another interval.'
+                )

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmxpl.engine import CheckpointGuardHook
-from mmxpl.engine.resume.compatibility import compare_weights
+from mmxpl.engine.resume.checkpoint_guard import compare_weights
 from mmxpl.utils import DataError
 
 

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 
 from mmxpl.engine import RunStateHook
-from mmxpl.engine.resume.compatibility import (
+from mmxpl.engine.resume.run_state import (
     compare_runs,
     compare_settings,
     describe_run,

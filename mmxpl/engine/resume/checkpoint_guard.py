@@ -1,0 +1,160 @@
+"""Refusal of checkpoints of another model or optimizer."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner, find_latest_checkpoint
+from torch import Tensor
+
+from mmxpl.registry import HOOKS
+from mmxpl.utils.errors import DataError
+from mmxpl.utils.ids import name_some
+from mmxpl.utils.parallel import unwrap
+
+_FOR_RESUME = ('meta', 'message_hub', 'optimizer')
+
+
+class Mismatch(NamedTuple):
+    """Names of weights that differ between a checkpoint and a model."""
+
+    missing: list[str]
+    unexpected: list[str]
+    mis_shaped: list[str]
+
+    def __str__(self) -> str:
+        kinds = zip(('missing', 'unexpected', 'of another shape'), self, strict=True)
+        return '; '.join(
+            f'{len(keys)} {kind} ({name_some(keys, 3)})' for kind, keys in kinds if keys
+        )
+
+
+def compare_weights(
+    model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
+) -> Mismatch:
+    """Compares names and shapes of two state dicts.
+
+    The prefix ``module.`` of model wrappers in the checkpoint is ignored.
+    """
+    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
+    return Mismatch(
+        missing=[key for key in model if key not in given],
+        unexpected=[key for key in given if key not in model],
+        mis_shaped=[
+            f'{key}: {_shape(given[key])} for {_shape(value)}'
+            for key, value in model.items()
+            if key in given and _shape(given[key]) != _shape(value)
+        ],
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
+    """Refuses the state of another optimizer, which would fail later or unnoticed.
+
+    Raises a DataError, with the ``name`` of the checkpoint, if the parameter groups
+    have other options or sizes.
+    """
+    own = wrapper.state_dict()
+    if not isinstance(own.get('param_groups'), list):
+        return  # several optimizers: MMEngine compares their names
+    before, here = (_groups(x.get('param_groups', [])) for x in (state, own))
+    if before == here:
+        return
+    options = [set().union(*(keys for keys, _ in groups)) for groups in (before, here)]
+    differ = sorted(options[0] ^ options[1])
+    sizes = [[size for _, size in groups] for groups in (before, here)]
+    detail = (
+        f'which has other options ({", ".join(differ)})'
+        if differ
+        else f'whose groups have {sizes[0]} parameters, here {sizes[1]}'
+    )
+    raise DataError(
+        f'{name} was written with another optimizer, {detail}. Resume with the '
+        'optim_wrapper that the run was started with, or, to start from its weights, '
+        'set load_from and leave resume out.'
+    )
+
+
+def _groups(groups: list[dict]) -> list[tuple[frozenset, int]]:
+    """Names of the options of each parameter group, and its number of parameters.
+
+    Switches come and go with releases of PyTorch, ``initial_lr`` with schedulers.
+    """
+    skipped = ('params', 'initial_lr')
+    return [
+        (
+            frozenset(
+                key
+                for key, value in group.items()
+                if key not in skipped and not isinstance(value, bool | None)
+            ),
+            len(group['params']),
+        )
+        for group in groups
+    ]
+
+
+@HOOKS.register_module()
+class CheckpointGuardHook(Hook):
+    """Stops a run whose checkpoint does not fit its model.
+
+    MMEngine loads the weights that fit and logs the rest, so that a run with the
+    checkpoint of another model continues with random weights. This hook compares
+    names and shapes before anything is loaded. It also stops a resume from a file
+    that holds weights only, and keeps MMEngine from running a config that a
+    checkpoint contains.
+
+    Args:
+        partial (bool): whether a checkpoint may fit in part, as in fine-tuning
+            from another model; at least one weight must fit.
+    """
+
+    # before hooks that read their own entries from the checkpoint
+    priority = 'VERY_HIGH'
+
+    def __init__(self, partial: bool = False) -> None:
+        self.partial = partial
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Raises a DataError if a checkpoint does not fit the model to be loaded."""
+        name = _checkpoint_name(runner)
+        expected = unwrap(runner.model).state_dict()
+        mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
+        misfits = len(mismatch.missing) + len(mismatch.mis_shaped)
+        if self.partial:
+            if expected and misfits == len(expected):
+                raise DataError(f'{name} shares no weight with this model.')
+        elif any(mismatch):
+            raise DataError(
+                f'{name} belongs to another model than this config builds. Of '
+                f'{len(expected)} weights: {mismatch}. Use the config that it was '
+                'trained with, or, to start from what fits, set '
+                'partial=True of CheckpointGuardHook.'
+            )
+        if not runner._resume:
+            return
+        lacking = [key for key in _FOR_RESUME if key not in checkpoint]
+        if lacking:
+            raise DataError(
+                f'{name} cannot be resumed from, it has no '
+                f'{", ".join(lacking)}. To start from its weights set load_from '
+                'and leave resume out.'
+            )
+        check_optimizer(runner.optim_wrapper, checkpoint['optimizer'], name)
+        # MMEngine runs this text as a config, that is as a program, when it resumes
+        if checkpoint['meta'].pop('config', None) is not None:
+            runner.logger.warning(f'{name} contains a config, which is not read.')
+
+
+def _checkpoint_name(runner: Runner) -> str:
+    """Names the file that a runner is loading."""
+    path = runner._load_from
+    if path is None and runner._resume:
+        path = find_latest_checkpoint(runner.work_dir)
+    return f"checkpoint '{path}'" if path else 'the checkpoint'
