@@ -1,5 +1,6 @@
 """Arguments, configs and errors of the command-line tools."""
 
+import ctypes
 import errno
 import gc
 import math
@@ -31,6 +32,23 @@ DEBUG = 'MMXPL_DEBUG'
 if not {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'} & os.environ.keys():
     os.environ['GOMP_SPINCOUNT'] = '1000'
 
+
+def _keep_freed_memory() -> None:
+    """Has glibc keep freed memory for the next tensors.
+
+    It would give it back to the system and get it again page by page, zeroed, a tenth
+    of a step's time. Blocks above 32 MiB still go back: they would leave gaps. See
+    mallopt(3).
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:  # other C libraries have none
+        mallopt(-3, 2**25)  # M_MMAP_THRESHOLD
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+# the user's own settings stay
+if not {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} & os.environ.keys():
+    _keep_freed_memory()
 
 _CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 

@@ -400,3 +400,27 @@ def test_a_start_leaves_what_it_made_out_of_the_collector():
         assert gc.get_freeze_count() > frozen + len(made)
     finally:
         gc.unfreeze()
+
+
+def test_freed_memory_is_kept_unless_the_user_says_otherwise():
+    code = (
+        'import sys, resource, numpy as np, mmxpl.utils.cli\n'
+        'faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n'
+        'np.ones(2**20, np.uint8)\n'
+        'before = faults()\n'
+        'for _ in range(64): np.ones(2**20, np.uint8)\n'
+        'print(faults() - before)'
+    )
+
+    def faults(**variables):
+        done = subprocess.run(
+            [sys.executable, '-c', code],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert faults() < 500
+    assert faults(MALLOC_MMAP_THRESHOLD_='131072') > 64 * 2**20 / 65536
