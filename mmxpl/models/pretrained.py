@@ -244,8 +244,12 @@ def without_init_cfg(cfg: Any) -> Any:
 def explain(model: nn.Module, error: Exception) -> PretrainedError:
     """Makes the error, with module, file and remedies, of a failed initialisation."""
     parts = list(pretrained_parts(model))
-    failed = [part for part in parts if _is_missing(part[2])] or parts
-    named = ', '.join(f"{name} from '{file}'" for name, _, file in failed)
+    missing = [
+        part
+        for part in parts
+        if '://' not in part[2] and not Path(part[2]).expanduser().is_file()
+    ]
+    named = ', '.join(f"{name} from '{file}'" for name, _, file in missing or parts)
     reason = (str(error) or repr(error)).splitlines()[0].rstrip('.')
     return PretrainedError(
         f'pretrained weights cannot be loaded ({named}): {reason}. Without a network '
@@ -269,8 +273,3 @@ def check_loaded(model: nn.Module, init_info: dict) -> None:
                 "parameters was found. Is it another network's? A part of a detector "
                 "needs init_cfg.prefix, such as 'backbone.'."
             )
-
-
-def _is_missing(file: str) -> bool:
-    """Tells whether a checkpoint is a local file that does not exist."""
-    return '://' not in file and not Path(file).expanduser().is_file()

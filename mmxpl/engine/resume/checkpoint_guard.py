@@ -123,7 +123,10 @@ class CheckpointGuardHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Raises a DataError if a checkpoint does not fit the model to be loaded."""
-        name = _checkpoint_name(runner)
+        path = runner._load_from
+        if path is None and runner._resume:
+            path = find_latest_checkpoint(runner.work_dir)
+        name = f"checkpoint '{path}'" if path else 'the checkpoint'
         expected = unwrap(runner.model).state_dict()
         mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
         misfits = len(mismatch.missing) + len(mismatch.mis_shaped)
@@ -150,11 +153,3 @@ class CheckpointGuardHook(Hook):
         # MMEngine runs this text as a config, that is as a program, when it resumes
         if checkpoint['meta'].pop('config', None) is not None:
             runner.logger.warning(f'{name} contains a config, which is not read.')
-
-
-def _checkpoint_name(runner: Runner) -> str:
-    """Names the file that a runner is loading."""
-    path = runner._load_from
-    if path is None and runner._resume:
-        path = find_latest_checkpoint(runner.work_dir)
-    return f"checkpoint '{path}'" if path else 'the checkpoint'

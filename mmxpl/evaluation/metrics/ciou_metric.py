@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
@@ -118,29 +117,19 @@ class CIoUMetric(MapMetric):
             images = torch.stack(list(data_batch['inputs']['img']))
             maps |= self.object_prior.rows(maps, images, size)
         rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)
-        groups = self._groups_of(data_samples, gt_maps)
+        sizes = size_groups(GroundTruth(gt_maps)) if 'size' in self.group_by else []
         for i, sample in enumerate(data_samples):
             self.results.append(
                 dict(
                     sample_id=sample['sample_id'],
                     cious={row: values[i].tolist() for row, values in rows.items()},
                     size=size,
-                    groups=groups[i],
+                    groups=[
+                        f'{key}={sizes[i] if key == "size" else _meta(sample, key)}'
+                        for key in self.group_by
+                    ],
                 )
             )
-
-    def _groups_of(
-        self, data_samples: Sequence[dict], gt_maps: Tensor
-    ) -> list[list[str]]:
-        """Names of the groups of each sample, ``<key>=<value>``."""
-        sizes = size_groups(GroundTruth(gt_maps)) if 'size' in self.group_by else []
-        return [
-            [
-                f'{key}={sizes[i] if key == "size" else _meta(sample, key)}'
-                for key in self.group_by
-            ]
-            for i, sample in enumerate(data_samples)
-        ]
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples, and those of each group."""

@@ -217,7 +217,8 @@ class HFAudioEncoder(HFModule):
                 f'{sorted(_EXTRACTORS)}.'
             )
         if pool not in ('avg', 'max', 'model') or (
-            pool == 'model' and not self._has_pooled_output
+            pool == 'model'
+            and _EXTRACTORS[self._model_type] == 'Wav2Vec2FeatureExtractor'
         ):
             raise ValueError(
                 "pool must be 'avg', 'max' or, for AST and CLAP, 'model'; got "
@@ -244,11 +245,6 @@ class HFAudioEncoder(HFModule):
             if self._model_type == 'clap_audio_model'
             else read.hidden_size
         )
-
-    @property
-    def _has_pooled_output(self) -> bool:
-        """Tells whether the model has a pooled output."""
-        return _EXTRACTORS[self._model_type] != 'Wav2Vec2FeatureExtractor'
 
     def _extractor(self, pretrained: str | None) -> 'FeatureExtractionMixin':
         """Reads or makes the feature extractor, whose settings the front end has."""
