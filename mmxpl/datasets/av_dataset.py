@@ -24,9 +24,6 @@ from .id_list import (
 )
 from .splits import check_subset, select_subset
 
-# ground truth of a pair that does not sound
-_SILENT_LABEL = {'bboxes': [], 'mask': None}
-
 
 class AVDataset(BaseDataset):
     """Pairs of one video frame and its sound, with or without boxes.
@@ -219,22 +216,28 @@ class AVDataset(BaseDataset):
             labels = labels_within_frame(
                 [i for i in sounding if i not in left_out], annotations, self.ann_file
             )
-            labels.update(
-                {c.sample_id: _SILENT_LABEL for c in clips if not c.is_sounding}
-            )
+            # the ground truth of a pair that does not sound
+            silent = {'bboxes': [], 'mask': None}
+            labels.update({c.sample_id: silent for c in clips if not c.is_sounding})
         times = self.frame_times(annotations)
-        entries = [
-            self._make_entry(
-                c,
-                media[c.sample_id],
-                times.get(c.audio_id),
-                annotations.get(c.sample_id, {}),
-                labels,
+        entries = []
+        for clip in clips:
+            sample_id = clip.sample_id
+            if sample_id in left_out or (self.labeled and sample_id not in labels):
+                continue
+            annotation = annotations.get(sample_id, {})
+            entry = dict(annotation) if self.labeled else {}
+            entry.update(
+                sample_id=sample_id,
+                img_path=media[sample_id][0],
+                audio_path=media[sample_id][1],
+                frame_time=times.get(clip.audio_id),
+                category=annotation.get('category'),
+                is_labeled=self.labeled,
+                is_sounding=clip.is_sounding if self.labeled else None,
+                **labels.get(sample_id, {'bboxes': None, 'mask': None}),
             )
-            for c in clips
-            if c.sample_id not in left_out
-            and (not self.labeled or c.sample_id in labels)
-        ]
+            entries.append(entry)
         if self.audio_swap:
             swapped = swap_sounds(entries, self.audio_swap, self.audio_swap_seed)
             print_log(
@@ -290,28 +293,6 @@ class AVDataset(BaseDataset):
             f'{facts["id_list_name"] or "no published test list, or a part of one"}.',
             logger='current',
         )
-
-    def _make_entry(
-        self,
-        clip: Clip,
-        paths: tuple[str, str],
-        frame_time: float | None,
-        annotation: dict,
-        labels: dict[str, dict],
-    ) -> dict:
-        """Makes the entry that the pipeline starts from."""
-        entry = dict(annotation) if self.labeled else {}
-        entry.update(
-            sample_id=clip.sample_id,
-            img_path=paths[0],
-            audio_path=paths[1],
-            frame_time=frame_time,
-            category=annotation.get('category'),
-            is_labeled=self.labeled,
-            is_sounding=clip.is_sounding if self.labeled else None,
-        )
-        entry.update(labels.get(clip.sample_id, {'bboxes': None, 'mask': None}))
-        return entry
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         """Serializes the entries, also if there are none."""
