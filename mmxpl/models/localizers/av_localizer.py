@@ -210,7 +210,8 @@ class AVLocalizer(BaseModule):
         with torch.autocast(device, enabled=False):
             visual = UnitNorm.apply(visual.float())
             audio = F.normalize(audio.float(), dim=1)
-        own, more = audio.tensor_split([len(visual)])
+        count = visual.shape[0]  # symbolic in an exported graph, which len() is not
+        own, more = audio[:count], audio[count:]
         return Localization(self.compare(visual, own), visual, own, more)
 
     def compare(self, visual: Tensor, audio: Tensor) -> Tensor:
