@@ -80,7 +80,7 @@ class LoadFrame(LoadMedia):
     """Reads a frame and resizes it to the input size of the model.
 
     The aspect ratio is not kept: the result is the canonical frame, to which boxes and
-    maps refer.
+    maps refer. A file that is no whole image is a DataError.
 
     Required keys: ``img_path``; or ``frame``, a decoded frame (uint8 array of shape
     (h, w, 3), BGR) to use instead of the file. Added keys: ``img`` (uint8 array of
@@ -135,7 +135,8 @@ class LoadAudio(LoadMedia):
 
     If the clip has a ``frame_time``, the excerpt is the window around the frame, and
     parts of it that are not stored are silence. Otherwise it is the middle of the
-    sound, and a shorter sound is repeated to fill it.
+    sound, and a shorter sound is repeated to fill it. A file that is no whole sound is
+    a DataError.
 
     Required keys: ``audio_path`` and optionally ``frame_time`` (seconds from the first
     sample, or None); or ``sound``, a pair of samples (float32 array of shape
@@ -222,6 +223,7 @@ class LoadFeatures(BaseTransform):
     with frozen encoders. Training then needs neither media nor encoders; without a
     cache the same config reads the media and runs the encoders in every step. Training
     augments the features: crops and flips resample them, colours cannot be changed.
+    Missing features, and those of other files or settings, are a DataError.
 
     Required keys: ``img_path``, ``audio_path`` and optionally ``frame_time``. Added
     keys: ``features`` (dict of float16 arrays, see
