@@ -105,7 +105,7 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
 
     Returns:
         str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB, which are
-            computed in parallel.
+        computed in parallel.
     """
     # what killed writers leave is removed at the next start
     draft = draft_of(Path(folder, 'pseudo_labels.bin'))

@@ -79,9 +79,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             training (bool): whether to augment.
 
         Returns:
-            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio`` (B,
-                T) and one (B, 1, F, L) tensor per front end, or with features of (B, C,
-                h, w) and (B, C) float32; and ``data_samples``.
+            dict: ``inputs`` (PreparedInputs) with ``img`` (B, 3, H, W), ``audio``
+            (B, T) and one (B, 1, F, L) tensor per front end, or with features of
+            (B, C, h, w) and (B, C) float32; and ``data_samples``.
         """
         data = self.prepare(data)
         return self.augment(data) if training else data
