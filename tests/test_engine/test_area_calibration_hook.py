@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 
 import mmxpl.engine  # noqa: F401
 from mmxpl.engine.hooks.area_calibration_hook import take_back
@@ -16,6 +13,7 @@ from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import read_checkpoint
+from tests.test_engine.tiny_training import part, runner_of
 
 CALIBRATION = 'localizers.{}.calibration'
 
@@ -53,26 +51,12 @@ def thresholds(state):
 
 
 def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2):
-    for singleton in (MMLogger, MessageHub, Visualizer):
-        singleton._instance_dict.clear()
     torch.manual_seed(3)
-    part = dict(
-        type='AVJsonDataset',
-        data_root=str(world),
-        id_list='train.txt',
-        fraction=0.5,
-        pipeline=[
-            dict(type='LoadFrame', size=48),
-            dict(type='LoadAudio', sample_rate=8000, duration=0.5),
-            dict(type='RasterizeTargets', size=56),
-            dict(type='PackAVInputs'),
-        ],
-    )
-    labeled = dict(part, subset='labeled', labeled=True)
-    loader = dict(batch_size=4, num_workers=0)
+    labeled = part(world, subset='labeled', labeled=True)
     evaluation = dict(
         val_dataloader=dict(
-            **loader,
+            batch_size=4,
+            num_workers=0,
             dataset=dict(labeled, id_list='val.txt', subset='all'),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
@@ -80,50 +64,24 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
         val_evaluator=dict(type='CIoUMetric', rules=('fixed',)),
         val_cfg=dict(type='ValLoop'),
     )
-    runner = Runner(
-        model=MODELS.build(tiny_model_cfg()),
-        work_dir=str(work_dir),
-        train_dataloader=dict(
-            **loader,
-            dataset=dict(
-                type='ConcatDataset',
-                datasets=[labeled, dict(part, subset='unlabeled')],
-            ),
-            sampler=dict(
-                type='CurriculumSampler',
-                labeled_per_batch=2,
-                unlabeled_per_batch=2,
-                num_batches=3,
-            ),
-            collate_fn=dict(type='pseudo_collate'),
-        ),
-        train_cfg=dict(
-            type='ResumableTrainLoop',
-            max_epochs=3,
-            warmup_epochs=1,
-            val_interval=interval,
-        ),
+    checkpoint = dict(
+        type='CheckpointHook', interval=1, published_keys=['meta', 'state_dict']
+    )
+    return runner_of(
+        work_dir,
+        MODELS.build(tiny_model_cfg()),
+        [labeled, part(world, subset='unlabeled')],
+        dict(labeled_per_batch=2, unlabeled_per_batch=2, num_batches=3),
+        [dict(type='CrossPseudoLabelHook'), *hooks],
+        (3, 1),
+        f'{Path(work_dir).name}{resume}',
+        val_interval=interval,
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
-        default_hooks=dict(
-            logger=None,
-            checkpoint=dict(
-                type='CheckpointHook',
-                interval=1,
-                published_keys=['meta', 'state_dict'],
-            ),
-        ),
-        custom_hooks=[
-            dict(type='CrossPseudoLabelHook'),
-            *hooks,
-        ],
+        default_hooks=dict(logger=None, checkpoint=checkpoint),
         randomness=dict(seed=3),
-        default_scope='mmxpl',
-        experiment_name=f'{Path(work_dir).name}{resume}',
-        log_level='ERROR',
         resume=resume,
         **(evaluation if validate else {}),
     )
-    return runner
 
 
 def coverage(runner):

@@ -6,10 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 
 import mmxpl.engine
 import mmxpl.models
@@ -19,61 +15,24 @@ from mmxpl.engine.hooks import CrossPseudoLabelHook, PseudoLabelStripHook
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.testing import tiny_model_cfg
-
-LOAD = [
-    dict(type='LoadFrame', size=48),
-    dict(type='LoadAudio', sample_rate=8000, duration=0.5),
-    dict(type='RasterizeTargets', size=56),
-    dict(type='PackAVInputs'),
-]
-
-
-def part(world, **options):
-    return dict(
-        type='AVJsonDataset',
-        data_root=str(world),
-        id_list='train.txt',
-        fraction=0.5,
-        pipeline=LOAD,
-        **options,
-    )
+from tests.test_engine.tiny_training import LOAD, part, runner_of
 
 
 def train(world, work_dir, *hooks, visualizer=None, cross=True):
-    for singleton in (MMLogger, MessageHub, Visualizer):
-        singleton._instance_dict.clear()
     torch.manual_seed(3)
-    datasets = [
-        part(world, subset='labeled', labeled=True),
-        part(world, subset='unlabeled'),
-    ]
-    labeler = dict(type='CrossPseudoLabelHook')
-    runner = Runner(
-        model=MODELS.build(tiny_model_cfg()),
-        work_dir=str(work_dir),
-        train_dataloader=dict(
-            dataset=dict(type='ConcatDataset', datasets=datasets),
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(
-                type='CurriculumSampler',
-                labeled_per_batch=2,
-                unlabeled_per_batch=2,
-                curriculum=dict(start=0.5),
-            ),
-            collate_fn=dict(type='mmxpl.av_collate'),
-        ),
-        train_cfg=dict(type='ResumableTrainLoop', max_epochs=3, warmup_epochs=1),
+    runner = runner_of(
+        work_dir,
+        MODELS.build(tiny_model_cfg()),
+        [part(world, subset='labeled', labeled=True), part(world, subset='unlabeled')],
+        dict(labeled_per_batch=2, unlabeled_per_batch=2, curriculum=dict(start=0.5)),
+        [*([dict(type='CrossPseudoLabelHook')] if cross else []), *hooks],
+        (3, 1),
+        work_dir.name,
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
         default_hooks=dict(checkpoint=None),
-        custom_hooks=[*([labeler] if cross else []), *hooks],
         visualizer=visualizer
         or dict(type='AVLocVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
-        default_scope='mmxpl',
-        experiment_name=work_dir.name,
         randomness=dict(seed=3),
-        log_level='ERROR',
-        cfg=ConfigDict(),
     )
     runner.train()
     return runner

@@ -17,6 +17,12 @@ from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 
 NUM_LABELED, NUM_UNLABELED = 4, 6
+LOAD = [
+    dict(type='LoadFrame', size=48),
+    dict(type='LoadAudio', sample_rate=8000, duration=0.5),
+    dict(type='RasterizeTargets', size=56),
+    dict(type='PackAVInputs'),
+]
 
 
 class Clips(Dataset):
@@ -47,12 +53,42 @@ LABELED = functools.partial(Clips, 0, NUM_LABELED)
 UNLABELED = functools.partial(Clips, NUM_LABELED, NUM_LABELED + NUM_UNLABELED)
 
 
-def runner_of(work_dir, model, datasets, sampler, hooks, epochs, name, **settings):
-    """A runner of a config for a model with its weights; ``epochs`` ends a warm-up."""
+def part(world, **options):
+    """Config of a half of the training clips of the tiny world."""
+    return dict(
+        type='AVJsonDataset',
+        data_root=str(world),
+        id_list='train.txt',
+        fraction=0.5,
+        pipeline=LOAD,
+        **options,
+    )
+
+
+def runner_of(
+    work_dir,
+    model,
+    datasets,
+    sampler,
+    hooks,
+    epochs,
+    name,
+    val_interval=1,
+    **settings,
+):
+    """A runner of a model and of data sets or their configs.
+
+    ``epochs`` are all and those of the warm-up; settings are arguments of the runner.
+    """
+    for singleton in (MMLogger, MessageHub, Visualizer):
+        singleton._instance_dict.clear()
     max_epochs, warmup_epochs = epochs
+    configs = isinstance(datasets[0], dict)
     given = dict(
         train_dataloader=dict(
-            dataset=ConcatDataset(datasets),
+            dataset=dict(type='ConcatDataset', datasets=datasets)
+            if configs
+            else ConcatDataset(datasets),
             num_workers=0,
             sampler=dict(dict(type='CurriculumSampler'), **sampler),
             collate_fn=pseudo_collate,
@@ -61,6 +97,7 @@ def runner_of(work_dir, model, datasets, sampler, hooks, epochs, name, **setting
             type='ResumableTrainLoop',
             max_epochs=max_epochs,
             warmup_epochs=warmup_epochs,
+            val_interval=val_interval,
         ),
         default_hooks=dict(logger=None, checkpoint=None),
         custom_hooks=hooks,
@@ -82,8 +119,6 @@ def make_runner(
     checkpoint='CheckpointHook',
     names=('a', 'b'),
 ):
-    for singleton in (MMLogger, MessageHub, Visualizer):
-        singleton._instance_dict.clear()
     hook = dict(hook)
     epochs = max_epochs, hook.pop('warmup_epochs')
     torch.manual_seed(7)
