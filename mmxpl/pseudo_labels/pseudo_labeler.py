@@ -5,6 +5,8 @@ from mmengine.dist import all_reduce_params
 from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
+from mmxpl.utils.checks import check_positive
+
 from .alignment import AreaAlignment
 
 
@@ -84,8 +86,7 @@ class PseudoLabeler:
         align_area: bool = False,
         teacher_momentum: float | None = None,
     ) -> None:
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
+        check_positive(temperature=temperature)
         if teacher_momentum is not None and not 0 < teacher_momentum < 1:
             raise ValueError(
                 f'teacher_momentum must be in (0, 1) or None, got {teacher_momentum}.'

@@ -10,6 +10,7 @@ from torch.utils.data import Subset
 from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_positive
 from mmxpl.utils.parallel import gather_rows, ordered_pass, unwrap
 
 _CHECKPOINT_KEY = 'area_calibration'
@@ -48,10 +49,7 @@ class AreaCalibrationHook(Hook):
     def __init__(
         self, area_ratio: float = 1.4, num_clips: int = 300, enable: bool = True
     ) -> None:
-        if area_ratio <= 0:
-            raise ValueError(f'area_ratio must be positive, got {area_ratio}.')
-        if num_clips < 1:
-            raise ValueError(f'num_clips must be positive, got {num_clips}.')
+        check_positive(area_ratio=area_ratio, num_clips=num_clips)
         self.area_ratio, self.num_clips, self.enable = area_ratio, num_clips, enable
         # thresholds of the training by localizer, while calibrated ones are set
         self._trained: dict[str, float] = {}

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.registry import MODELS
+from mmxpl.utils.checks import check_positive
 
 
 class _LogFrontend(nn.Module):
@@ -12,8 +13,7 @@ class _LogFrontend(nn.Module):
 
     def __init__(self, spectrogram: nn.Module, mean: float, std: float) -> None:
         super().__init__()
-        if std <= 0:
-            raise ValueError(f'std must be positive, got {std}.')
+        check_positive(std=std)
         self.spectrogram = spectrogram
         self.mean, self.std = mean, std
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmxpl.structures import compose_affine, warp
+from mmxpl.utils.checks import check_share
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
@@ -113,9 +114,7 @@ class AudioAugmentation:
     ) -> None:
         if not 0 <= time_shift <= 1:
             raise ValueError(f'time_shift must be in [0, 1], got {time_shift}.')
-        for name, value in (('freq_mask', freq_mask), ('time_mask', time_mask)):
-            if not 0 <= value < 1:
-                raise ValueError(f'{name} must be in [0, 1), got {value}.')
+        check_share(freq_mask=freq_mask, time_mask=time_mask)
         self.time_shift = time_shift
         self.masks = (freq_mask, time_mask)
 
