@@ -1,5 +1,6 @@
 """Command-line options and method overlays of configs."""
 
+import copy
 import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -80,7 +81,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
     MMEngine merges any key, so that a misspelt one has no effect. Here a key must exist
     in the config, or be an argument of the Runner or of the class that its part of the
-    config builds.
+    config builds with the options' own ``type``.
 
     Args:
         cfg (Config): the config.
@@ -91,8 +92,12 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
         DataError: If a key is unknown, or if it is a variable of the config file, which
             is read only when the file is.
     """
-    for key in options:
-        _check_key(cfg, key)
+    # types first, which say what arguments there are
+    typed = copy.deepcopy(cfg)
+    for key in sorted(options, key=lambda key: not key.endswith('.type')):
+        _check_key(typed, key)
+        if key.endswith('.type'):
+            typed.merge_from_dict({key: options[key]})
     cfg.merge_from_dict(options)
 
 

@@ -100,6 +100,14 @@ def test_an_argument_that_the_config_does_not_give_is_set(cfg, key, value):
     assert f"unknown key '{wrong}'" in refusal(cfg, wrong)
 
 
+def test_arguments_are_those_of_the_type_that_the_options_set(cfg):
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    assert 'unknown key' in refusal(cfg, 'optim_wrapper.dtype', 'auto')
+    options = {'optim_wrapper.dtype': 'auto', 'optim_wrapper.type': 'AmpOptimWrapper'}
+    merge_options(cfg, options)
+    assert cfg.optim_wrapper.dtype == 'auto'
+
+
 def test_one_wrong_key_among_good_ones_changes_nothing(cfg):
     with pytest.raises(DataError):
         merge_options(cfg, {'model.backbone.depth': 50, 'model.nonsense': 1})
