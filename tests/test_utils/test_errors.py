@@ -1,0 +1,206 @@
+import pytest
+import torch
+from torch.utils.data import ConcatDataset
+
+from mmxpl.pseudo_labels import PseudoLabelBank, PseudoLabeler
+from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS
+from mmxpl.testing import tiny_model_cfg
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import (
+    one_clear_error,
+)
+
+
+def test_data_error_becomes_one_message(capsys):
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        raise DataError('x.wav is empty.')
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == 'error: x.wav is empty.\n'
+
+
+def test_error_of_a_data_loader_worker_loses_its_traceback(capsys):
+    torch_data = pytest.importorskip('torch.utils.data')
+
+    class Broken(torch_data.Dataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            raise DataError(f'clip {index} is corrupt.')
+
+    loader = torch_data.DataLoader(Broken(), num_workers=1)
+    with pytest.raises(SystemExit), one_clear_error():
+        next(iter(loader))
+    assert capsys.readouterr().err == 'error: clip 0 is corrupt.\n'
+
+
+@pytest.mark.parametrize(
+    ('path', 'words'),
+    [
+        ('file/inside', "file/inside': Not a directory."),
+        ('none', "none': No such file or directory."),
+        (b'\xff'.decode(errors='surrogateescape'), r"\udcff': No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_had_is_one_message(tmp_path, capsys, path, words):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        (tmp_path / path).read_bytes()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(words) or words in line
+    assert line.startswith(f"error: '{tmp_path}")
+
+
+def test_a_name_that_is_no_text_is_one_message(capsys):
+    name = b'clip-\xff.jpg'.decode(errors='surrogateescape')
+    with pytest.raises(SystemExit), one_clear_error():
+        f'{{"img": "{name}"}}'.encode()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        r"error: 'clip-\udcff.jpg': this name of a file is not UTF-8"
+    )
+    with pytest.raises(UnicodeEncodeError), one_clear_error():
+        'ä'.encode('ascii')
+
+
+def pseudo_label_hook(**settings):
+    cfg = dict(type='CrossPseudoLabelHook')
+    return lambda: HOOKS.build({**cfg, **settings})
+
+
+def sampler(**settings):
+    parts = ConcatDataset([range(4), range(8)])
+    cfg = dict(
+        type='CurriculumSampler',
+        dataset=parts,
+        labeled_per_batch=1,
+        unlabeled_per_batch=1,
+    )
+    return lambda: DATA_SAMPLERS.build({**cfg, **settings})
+
+
+def localizer(**settings):
+    cfg = tiny_model_cfg()
+    cfg['localizers']['a'].update(settings)
+    return lambda: MODELS.build(cfg)
+
+
+@pytest.mark.parametrize(
+    ('build', 'words'),
+    [
+        (lambda: PseudoLabeler(temperature=0), 'error: temperature must be positive'),
+        (lambda: PseudoLabelBank([], ['a'], 1), 'error: momentum must be in [0, 1)'),
+        (
+            lambda: HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0)),
+            'error: area_ratio must be positive, got 0.',
+        ),
+        (pseudo_label_hook(momentum=1), 'error: momentum must be in [0, 1), got 1.'),
+        (pseudo_label_hook(temperature=0), 'error: temperature must be positive'),
+        (pseudo_label_hook(reliability=['x']), 'error: reliability is some of'),
+        (
+            lambda: HOOKS.build(dict(type='PreemptionHook', signals=['SIGFOO'])),
+            'error: signals: this system has no SIGFOO.',
+        ),
+        (
+            lambda: MODELS.build(dict(type='MaxMILContrastiveLoss', temperature=0)),
+            'error: temperature must be positive, got 0.',
+        ),
+        (sampler(num_batches=0), 'error: num_batches must be positive, got 0.'),
+        (sampler(labeled_per_batch=-1), 'error: labeled_per_batch must not be'),
+        (sampler(curriculum=dict(start=0)), 'error: curriculum need'),
+        (localizer(temperature=0.0), 'error: temperature must be positive, got 0.0.'),
+        (localizer(visual_dropout=1.0), 'error: visual_dropout must be in [0, 1)'),
+    ],
+)
+def test_a_setting_out_of_range_is_one_message(capsys, build, words):
+    import mmxpl.engine
+    import mmxpl.models  # noqa: F401
+
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        build()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            'DataLoader worker (pid 7) is killed by signal: Bus error. It is possible '
+            "that dataloader's workers are out of shared memory. Please try to raise "
+            'your shared memory limit.',
+            '--shm-size',
+        ),
+        (
+            'Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback:\n'
+            'RuntimeError: unable to write to file </torch_9_1>: No space left on '
+            'device (28)',
+            '--shm-size',
+        ),
+        ('DataLoader worker (pid 7) is killed by signal: Killed.', 'num_workers'),
+    ],
+)
+def test_workers_that_end_are_one_message(capsys, text, words):
+    with pytest.raises(SystemExit), one_clear_error():
+        raise RuntimeError(text)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_channels_that_do_not_fit_are_one_message(capsys):
+    with pytest.raises(SystemExit), one_clear_error():
+        torch.nn.Conv2d(1, 4, 3)(torch.zeros(2, 3, 8, 8))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        'error: A network of the model reads 1 channels and is given 3'
+    )
+
+
+def test_a_variable_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv('MMXPL_DEBUG', '1')
+    with pytest.raises(DataError), one_clear_error():
+        raise DataError('x')
+
+
+@pytest.mark.parametrize(
+    'error', [RuntimeError('x'), ValueError('not of this package'), TypeError('x')]
+)
+def test_faults_of_the_program_keep_their_traceback(error):
+    with pytest.raises(type(error)), one_clear_error():
+        raise error
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'words'),
+    [
+        (dict(type='nn.Sigmoidd'), "'nn.Sigmoidd' of the config cannot be built: KeyE"),
+        (dict(type='CrossPseudoLabelHook', temperature='x'), "'CrossPseudoLabelHook' "),
+        (dict(type='AVLocalizer'), "'AVLocalizer' of the config cannot be built: Type"),
+        (None, "'None' of the config cannot be built: TypeError: cfg should be a dict"),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_one_message(capsys, cfg, words):
+    registry = HOOKS if cfg and 'Hook' in cfg['type'] else MODELS
+    with pytest.raises(SystemExit) as caught, one_clear_error():
+        registry.build(cfg)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'error: {words}')
+    assert 'MMXPL_DEBUG=1' in line
+
+
+def test_the_innermost_part_that_cannot_be_built_is_named(capsys):
+    cfg = tiny_model_cfg()
+    cfg['localizers']['a']['visual_backbone'] = dict(type='mmdet.ResNet', depth=17)
+    with pytest.raises(SystemExit), one_clear_error():
+        MODELS.build(cfg)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'mmdet.ResNet' of the config" in line
+    assert 'invalid depth 17 for resnet' in line
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(KeyError), one_clear_error():
+        raise KeyError('x')
