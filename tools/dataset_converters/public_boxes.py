@@ -129,8 +129,8 @@ def read_music(item: dict, where: str) -> dict:
 LAYOUTS: dict[str, Callable[[dict, str], dict]] = {'is3': read_is3, 'music': read_music}
 
 
-def find_frame(root: Path, entry: dict) -> str | None:
-    """Finds what an entry lacks, and settles the frame's path.
+def missing_file(root: Path, entry: dict) -> str | None:
+    """Settles the path of the frame, and finds a file that is not there.
 
     Args:
         root (Path): Folder of the set.
@@ -183,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.layout == 'is3':
             # before any is left out: what is silent is in the image all the same
             add_silent_objects(entries)
-        lacking = {e['sample_id']: find_frame(args.root, e) for e in entries}
+        lacking = {e['sample_id']: missing_file(args.root, e) for e in entries}
         missing = {name: path for name, path in lacking.items() if path}
         if missing and args.missing == 'error':
             raise DataError(
