@@ -50,7 +50,7 @@ def parse_names(
     """
     if not isinstance(entry, dict):
         raise DataError(f'{where} must be an object, got {type(entry).__name__}.')
-    sample_id, category = (entry.get(field) for field in fields)
+    sample_id, category = entry.get(fields[0]), entry.get(fields[1])
     if not isinstance(sample_id, str) or not sample_id:
         raise DataError(
             f"{where}, field '{fields[0]}' must be an id, got {sample_id!r}."
@@ -73,7 +73,23 @@ def parse_boxes(value: Any, where: str) -> list[Box]:
             f'{where} must be a list of boxes [x1, y1, x2, y2], got '
             f'{type(value).__name__}.'
         )
+    if all(map(_is_box, value)):  # most are
+        return value
     return [_parse_box(box, f'{where}[{n}]') for n, box in enumerate(value)]
+
+
+def _is_box(value: Any) -> bool:
+    """Tells whether a value is a list of four floats that are numbers."""
+    if type(value) is not list or len(value) != 4:
+        return False
+    a, b, c, d = value
+    return (
+        type(a) is type(b) is type(c) is type(d) is float
+        and a == a
+        and b == b
+        and c == c
+        and d == d
+    )
 
 
 def _parse_box(box: Any, where: str) -> Box:
@@ -101,6 +117,8 @@ def clip_boxes(boxes: Sequence[Box]) -> tuple[list[Box], int, int]:
         tuple[list[Box], int, int]: The boxes within [0, 1], the number of given
         boxes that reached out of the frame, and the number of dropped ones.
     """
+    if all(0 <= x < x2 <= 1 and 0 <= y < y2 <= 1 for x, y, x2, y2 in boxes):
+        return list(boxes), 0, 0
     clipped = [[min(max(v, 0.0), 1.0) for v in box] for box in boxes]
     outside = sum(list(old) != new for old, new in zip(boxes, clipped, strict=True))
     kept = [box for box in clipped if box[2] > box[0] and box[3] > box[1]]

@@ -1,6 +1,8 @@
 """Base class of data sets of frames with sound."""
 
+import gc
 import os.path as osp
+import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
@@ -194,6 +196,17 @@ class AVDataset(BaseDataset):
         clips = self._select_clips({} if self.id_lists else self.read_annotations())
         return list(dict.fromkeys(i for c in clips for i in (c.frame_id, c.audio_id)))
 
+    def full_init(self) -> None:
+        """Reads lists and annotations."""
+        # the collector would go through all clips again and again
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            super().full_init()
+        finally:
+            if enabled:
+                gc.enable()
+
     def load_data_list(self) -> list[dict]:
         """Makes the entries of all complete clips."""
         annotations = self.read_annotations()
@@ -225,17 +238,20 @@ class AVDataset(BaseDataset):
             sample_id = clip.sample_id
             if sample_id in left_out or (self.labeled and sample_id not in labels):
                 continue
-            annotation = annotations.get(sample_id, {})
-            entry = dict(annotation) if self.labeled else {}
+            # each is taken out and freed: of millions it is a gigabyte
+            annotation = annotations.pop(sample_id, {})
+            category = annotation.get('category')
+            img_path, audio_path = media.pop(sample_id)
+            entry = annotation if self.labeled else {}
             entry.update(
                 sample_id=sample_id,
-                img_path=media[sample_id][0],
-                audio_path=media[sample_id][1],
+                img_path=img_path,
+                audio_path=audio_path,
                 frame_time=times.get(clip.audio_id),
-                category=annotation.get('category'),
+                category=category,
                 is_labeled=self.labeled,
                 is_sounding=clip.is_sounding if self.labeled else None,
-                **labels.get(sample_id, {'bboxes': None, 'mask': None}),
+                **labels.pop(sample_id, {'bboxes': None, 'mask': None}),
             )
             entries.append(entry)
         if self.audio_swap:
@@ -280,7 +296,7 @@ class AVDataset(BaseDataset):
             clips = [plain_clip(i) for i in self.default_ids(annotations)]
         by_id = {clip.sample_id: clip for clip in clips}
         ids = select_subset(list(by_id), self.subset, self.fraction, self.split_seed)
-        return [by_id[i] for i in ids]
+        return clips if len(ids) == len(clips) else [by_id[i] for i in ids]
 
     def _describe_list(self, ids: Sequence[str]) -> None:
         """Adds the identity of the test list to meta information and log."""
@@ -295,7 +311,10 @@ class AVDataset(BaseDataset):
         )
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Serializes the entries, also if there are none."""
-        if not self.data_list:
-            return np.empty(0, np.uint8), np.empty(0, np.int64)
-        return super()._serialize_data()
+        """Serializes the entries, with as little memory as possible."""
+        entries, ends = bytearray(), np.empty(len(self.data_list), np.int64)
+        self.data_list.reverse()
+        for n in range(len(ends)):
+            entries += pickle.dumps(self.data_list.pop(), protocol=4)  # and frees it
+            ends[n] = len(entries)
+        return np.frombuffer(entries, np.uint8), ends

@@ -65,9 +65,12 @@ class AVJsonDataset(AVDataset):
             )
         for key, value in metainfo.items():
             self._metainfo.setdefault(key, value)
-        entries = [self._parse_entry(raw, n) for n, raw in enumerate(data_list)]
-        refuse_duplicates((entry['sample_id'] for entry in entries), self.ann_file)
-        return {entry['sample_id']: entry for entry in entries}
+        for number, raw in enumerate(data_list):
+            self._parse_entry(raw, number)
+        entries = {entry['sample_id']: entry for entry in data_list}
+        if len(entries) < len(data_list):
+            refuse_duplicates((e['sample_id'] for e in data_list), self.ann_file)
+        return entries
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
         """Lists all clips of the file; see :meth:`AVDataset.default_ids`."""
@@ -108,23 +111,22 @@ class AVJsonDataset(AVDataset):
             if entry.get('frame_time') is not None
         }
 
-    def _parse_entry(self, raw: object, number: int) -> dict:
-        """Checks one entry of ``data_list``."""
+    def _parse_entry(self, raw: object, number: int) -> None:
+        """Checks one entry of ``data_list`` and completes its paths, in place."""
         where = f'{self.ann_file}: data_list[{number}]'
         sample_id, _ = parse_names(raw, where, ('sample_id', 'category'))
         check_id(sample_id, f"{where}, field 'sample_id'")
         where = f"{where} ('{sample_id}')"
-        entry, time = dict(raw, sample_id=sample_id), raw.get('frame_time')
+        raw['sample_id'], time = sample_id, raw.get('frame_time')
         if time is not None and not is_seconds(time):
             raise DataError(
                 f"{where}, field 'frame_time' must be seconds, got {time!r}."
             )
         for field, prefix in (('img_path', 'img'), ('audio_path', 'audio')):
-            entry[field] = path_inside(
+            raw[field] = path_inside(
                 self.data_prefix[prefix], raw.get(field), f"{where}, field '{field}'"
             )
         if raw.get('bboxes') is not None:
-            entry['bboxes'] = parse_boxes(raw['bboxes'], f"{where}, field 'bboxes'")
+            raw['bboxes'] = parse_boxes(raw['bboxes'], f"{where}, field 'bboxes'")
         if raw.get('mask') is not None:
-            entry['mask'] = check_rle(raw['mask'], f"{where}, field 'mask'")
-        return entry
+            raw['mask'] = check_rle(raw['mask'], f"{where}, field 'mask'")

@@ -5,6 +5,7 @@ A list that cannot be used is a DataError that names file, row and remedy.
 
 import csv
 import logging
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ MEDIA_SUFFIXES = ('.jpg', '.jpeg', '.png', '.wav')
 # first row of a list of pairs, and the values of its last column
 PAIR_HEADER = ['video', 'audio', 'label']
 SOUNDING, NON_SOUNDING = 'sounding', 'non-sounding'
+
+_PLAIN_ID = re.compile(r'[A-Za-z0-9_-][\w.+-]*', re.ASCII)
 
 # what to do about clips whose files are missing
 POLICIES = ('error', 'skip')
@@ -162,6 +165,8 @@ def check_id(sample_id: str, where: str) -> None:
 
     ``where`` is file and row or field, for the message.
     """
+    if _PLAIN_ID.fullmatch(sample_id):  # most are
+        return
     path = PurePosixPath(sample_id.replace('\\', '/'))
     if path.is_absolute() or '..' in path.parts or not path.name:
         raise DataError(
@@ -177,8 +182,9 @@ def check_id(sample_id: str, where: str) -> None:
 
 def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
     """Refuses ids, of the file ``source``, that occur more than once."""
-    duplicates = [i for i, count in Counter(ids).items() if count > 1]
-    if duplicates:
+    ids = list(ids)
+    if len(set(ids)) < len(ids):
+        duplicates = [i for i, count in Counter(ids).items() if count > 1]
         raise DataError(
             f'{source}: {len(duplicates)} ids occur more than once '
             f'({name_some(duplicates)}). Keep each once.'

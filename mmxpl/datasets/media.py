@@ -9,11 +9,14 @@ import os.path as osp
 import re
 import stat
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mmxpl.utils import DataError
 
 from .id_list import same_id
 
+# relative, and as os.path.normpath() gives it
+_PLAIN_PATH = re.compile(r'([A-Za-z0-9_-][\w .+-]*/)*[A-Za-z0-9_-][\w .+-]*', re.ASCII)
 _MOMENT = re.compile(r'(.*)#t=(-?\d+\.\d{6})', re.DOTALL)
 MAX_PIXELS = 2**25
 """int: most pixels of an image or of a frame of a video; 7680 x 4320 are fewer."""
@@ -74,8 +77,8 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
         dict[str, str]: File name by stem in the form of an id
         (:func:`~mmxpl.datasets.id_list.same_id`).
     """
-    order = {suffix: rank for rank, suffix in enumerate(suffixes)}
-    found: dict[str, tuple[int, str]] = {}
+    order = {suffix[1:]: rank for rank, suffix in enumerate(suffixes)}
+    found: dict[str, str] = {}
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
@@ -84,13 +87,18 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
             'data_root (or the environment variable MMXPL_DATA_ROOT) and data_prefix '
             'to where the files are.'
         ) from error
+
+    def rank(name: str) -> tuple[int, str]:
+        return order[name.rpartition('.')[2].lower()], name
+
     for name in names:
-        stem, suffix = osp.splitext(name)
-        rank = order.get(suffix.lower())
-        if rank is not None:
+        stem, _, suffix = name.rpartition('.')
+        if suffix.lower() in order and stem.strip('.'):
             stem = same_id(stem)
-            found[stem] = min((rank, name), found.get(stem, (rank, name)))
-    return {stem: name for stem, (_, name) in found.items()}
+            other = found.setdefault(stem, name)
+            if other is not name:
+                found[stem] = min(other, name, key=rank)
+    return found
 
 
 def existing_paths(paths: Iterable[str]) -> dict[str, str]:
@@ -102,20 +110,29 @@ def existing_paths(paths: Iterable[str]) -> dict[str, str]:
     """
     folders: dict[str, list[str]] = {}
     for path in paths:
-        folders.setdefault(osp.dirname(path), []).append(path)
+        folders.setdefault(path[: path.rfind('/') + 1], []).append(path)
     existing = {}
-    for folder, members in folders.items():
+    for members in folders.values():
+        folder = osp.dirname(members[0])
         try:
             names = {entry.name for entry in os.scandir(folder or '.')}
         except OSError:  # a missing folder holds none of the files
             continue
         composed = {same_id(name): name for name in names if not name.isascii()}
+        prefix = _prefix(folder)
         for path in members:
-            name = osp.basename(path)
+            name = path.rpartition('/')[2]
             found = name if name in names else composed.get(same_id(name))
             if found is not None:
-                existing[path] = osp.join(folder, found)
+                found = prefix + found
+                # rather the same object than another of the same text
+                existing[path] = path if path == found else found
     return existing
+
+
+@lru_cache
+def _prefix(folder: str) -> str:
+    return osp.join(folder, '')
 
 
 def path_inside(folder: str, path: object, where: str) -> str:
@@ -123,6 +140,8 @@ def path_inside(folder: str, path: object, where: str) -> str:
 
     A path that leads out of the folder is refused; ``where`` is file, index and field.
     """
+    if isinstance(path, str) and _PLAIN_PATH.fullmatch(path):  # most are
+        return _prefix(folder) + path
     if not isinstance(path, str) or not path or '\0' in path:
         raise DataError(f"{where} must be a file's path, got {path!r}.")
     relative = osp.normpath(path)
