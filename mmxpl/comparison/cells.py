@@ -27,7 +27,13 @@ from mmxpl.utils.files import write_atomically
 _FINISHED = 'finished.json'
 _ROOT = Path(__file__).resolve().parents[2]
 # what trainings and tests import, for the process that they are forked from
-_PRELOADED = ('mmxpl.comparison', 'mmxpl.apis', 'mmxpl.engine.runner', 'mmdet.models')
+_PRELOADED = (
+    'mmxpl.comparison',
+    'mmxpl.apis',
+    'mmxpl.engine.runner',
+    'mmdet.models',
+    'torch._dynamo',  # by the first optimizer
+)
 
 
 @dataclass(frozen=True)
