@@ -47,7 +47,8 @@ def _keep_freed_memory() -> None:
 
 
 # the user's own settings stay
-if not {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} & os.environ.keys():
+_MALLOC = {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'}
+if os.name == 'posix' and not _MALLOC & os.environ.keys():
     _keep_freed_memory()
 
 _CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')

@@ -135,6 +135,17 @@ def test_a_restored_preprocessor_draws_the_views_that_would_come():
     assert torch.equal(one, other)
 
 
+def test_mixed_precision_does_not_round_views():
+    plain, rounding = make(), make()
+    wanted = plain(tiny_batch(4, 0), training=True)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = rounding(tiny_batch(4, 0), training=True)
+    for name, value in wanted['inputs'].items():
+        assert torch.equal(found['inputs'][name], value), name
+    for one, other in zip(found['data_samples'], wanted['data_samples'], strict=True):
+        assert torch.equal(one.gt_map, other.gt_map)
+
+
 def test_draws_are_uniform_and_distinct():
     draws = sample_draws(0, 0, range(4000), 2)
     assert draws.min() >= 0

@@ -83,8 +83,10 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             (B, T) and one (B, 1, F, L) tensor per front end, or with features of
             (B, C, h, w) and (B, C) float32; and ``data_samples``.
         """
-        data = self.prepare(data)
-        return self.augment(data) if training else data
+        # mixed precision of the networks must not round pixels
+        with torch.autocast(self.mean.device.type, enabled=False):
+            data = self.prepare(data)
+            return self.augment(data) if training else data
 
     def prepare(self, data: dict) -> dict:
         """Moves a batch to the device, normalises it and computes spectrograms.
