@@ -22,6 +22,7 @@ SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
     'AUC_adaptive': 'AUC adaptive',
     'CIoU@0.5_fixed': 'CIoU at 0.5',
+    'CIoU@0.5_fixed_minmax_logit': 'CIoU min-max',
 }
 TITLES = {
     'xpl': 'XPL',
@@ -38,6 +39,7 @@ TITLES = {
     'xpl-no_ema': 'no PL-EMA',
 }
 MODELS = ('single', 'ens')
+ADAPTIVE, FIXED, MINMAX = (score for score in SCORES if score.startswith('CIoU'))
 # training clips, of which a share is labeled
 CLIPS = 2800
 KEYS = ('method', 'seed', 'labeled', 'split', 'model', *SCORES)
@@ -51,7 +53,7 @@ def take(name: str, files: Sequence[str]) -> None:
         files (Sequence[str]): Files ``results.json``.
     """
     rows = [row for file in files for row in json.loads(Path(file).read_text())]
-    kept = [{key: row[key] for key in KEYS} for row in rows]
+    kept = [{key: row[key] for key in KEYS if key in row} for row in rows]
     # a setting that all methods share is no other method
     for row in kept:
         row['method'] = row['method'].split('+')[0]
@@ -70,12 +72,14 @@ def scores(rows: Sequence[dict], model: str, score: str, **where) -> dict[int, f
         **where: Values of other keys that a row must have.
 
     Returns:
-        dict[int, float]: Scores in per cent by seed.
+        dict[int, float]: Scores in per cent by seed, of rows that have it.
     """
     found: dict[int, list[float]] = {}
     for row in rows:
-        if all(row[key] == value for key, value in where.items()) and (
-            (row['model'] == 'ens') == (model == 'ens')
+        if (
+            all(row[key] == value for key, value in where.items())
+            and (row['model'] == 'ens') == (model == 'ens')
+            and score in row
         ):
             found.setdefault(row['seed'], []).append(row[score])
     return {seed: statistics.fmean(values) for seed, values in found.items()}
@@ -93,9 +97,10 @@ def deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def lead(rows: Sequence[dict], method: str, model: str, **where) -> str:
+def lead(
+    rows: Sequence[dict], method: str, model: str, key: str = ADAPTIVE, **where
+) -> str:
     """Formats what XPL has above a method, and with how many seeds it is above."""
-    key = 'CIoU@0.5_adaptive'
     ours = scores(rows, model, key, method='xpl', **where)
     other = scores(rows, model, key, method=method, **where)
     found = [ours[seed] - other[seed] for seed in other if seed in ours]
@@ -109,7 +114,7 @@ def line(rows: Sequence[dict], method: str, *first: str, **where) -> list[str]:
     """Formats a line of :func:`table`; an empty one where nothing was measured."""
     found = [
         scores(rows, model, key, method=method, **where).values()
-        for key in ('CIoU@0.5_adaptive', 'CIoU@0.5_fixed')
+        for key in (ADAPTIVE, FIXED)
         for model in MODELS
     ]
     if not found[0]:
@@ -154,6 +159,22 @@ def table(rows: Sequence[dict], methods: Sequence[str], **where) -> str:
     return '\n'.join([f'| {" | ".join(head)} |', f'|{rule}', *lines])
 
 
+def minmax_table(rows: Sequence[dict], methods: Sequence[str], **where) -> str:
+    """Formats a table like :func:`table` of the rule ``fixed_minmax_logit`` alone."""
+    lines = ['| method | seeds | single nets | ensemble | XPL above | ensemble |']
+    lines += ['| --- | ---: | ---: | ---: | ---: | ---: |']
+    for method in methods:
+        found = [
+            scores(rows, model, MINMAX, method=method, **where).values()
+            for model in MODELS
+        ]
+        if found[0]:
+            cells = [TITLES[method], str(len(found[0])), *map(mean_and_std, found)]
+            cells += [lead(rows, method, model, MINMAX, **where) for model in MODELS]
+            lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
 def draw_shares(rows: Sequence[dict], path: Path) -> None:
     """Draws CIoU over the share of labeled clips, clean clips.
 
@@ -170,7 +191,7 @@ def draw_shares(rows: Sequence[dict], path: Path) -> None:
                     scores(
                         rows,
                         model,
-                        'CIoU@0.5_adaptive',
+                        ADAPTIVE,
                         method=method,
                         labeled=share,
                         split='test',
@@ -186,7 +207,7 @@ def draw_shares(rows: Sequence[dict], path: Path) -> None:
             low = [m - s for m, s in zip(mean, spread, strict=True)]
             high = [m + s for m, s in zip(mean, spread, strict=True)]
             axis.fill_between(x, low, high, color=f'C{place}', alpha=0.2)
-        full = scores(rows, model, 'CIoU@0.5_adaptive', method='full', split='test')
+        full = scores(rows, model, ADAPTIVE, method='full', split='test')
         axis.axhline(
             statistics.fmean(full.values()), color='0.3', ls='--', label=TITLES['full']
         )
@@ -218,7 +239,7 @@ def draw_wild(clean: Sequence[dict], wild: Sequence[dict], path: Path) -> None:
     for axis, model in zip(axes, MODELS, strict=True):
         for place, method in enumerate(methods):
             for rows, color in ((clean, '0.5'), (wild, 'C0')):
-                found = scores(rows, model, 'CIoU@0.5_adaptive', method=method, **where)
+                found = scores(rows, model, ADAPTIVE, method=method, **where)
                 if found:
                     values = list(found.values())
                     axis.errorbar(
@@ -263,6 +284,7 @@ def main() -> None:
         ('wild unlabeled clips', table(wild, methods, **five)),
         ('parts, wild unlabeled clips', table(wild, parts, **five)),
         ('clean', table(clean, methods, **five)),
+        ('clean, min-max of the log-odds', minmax_table(clean, methods, **five)),
         ('shares of labels', table(clean, ['xpl', 'supcon'], split='test')),
         ('swapped', table(clean, methods, labeled=0.05, split='swapped')),
     ):
