@@ -33,7 +33,7 @@ from .annotations import (
     parse_boxes,
     read_json,
 )
-from .id_list import refuse_duplicates, same_id
+from .id_list import check_id, same_id
 from .image_io import decode_image, read_media_bytes
 from .inspection import check_shapes
 from .media import MAX_PIXELS
@@ -161,6 +161,48 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
 
 
+def coco_images(content: Any, path: str | Path) -> dict[int | str, tuple]:
+    """Reads the images of a COCO file.
+
+    Args:
+        content (Any): What the file holds.
+        path (str | Path): The file, for messages.
+
+    Returns:
+        dict[int | str, tuple]: By id of each image: id of the clip, which is the
+        ``file_name`` without folder and ending, and (height, width) in pixels.
+
+    Raises:
+        DataError: If it is malformed, there is no image, or two have one id or belong
+            to one clip.
+    """
+    if not isinstance(content, dict):
+        raise DataError(f'{path} must be an object, got {type(content).__name__}.')
+    images, places = {}, {}
+    for where, image in _items(content, 'images', path):
+        name, size = image.get('file_name'), (image.get('height'), image.get('width'))
+        if not isinstance(name, str) or not PurePosixPath(name).stem:
+            raise DataError(f"{where}, field 'file_name' must be a file, got {name!r}.")
+        whole = all(type(side) is int and side > 0 for side in size)
+        if not whole or size[0] * size[1] > MAX_PIXELS:
+            raise DataError(
+                f"{where}: 'height' and 'width' must be pixels, got {size}."
+            )
+        key, clip = _key(image, 'id', where), same_id(PurePosixPath(name).stem)
+        check_id(clip, f"{where}, field 'file_name'")
+        for name, value in (('id', key), ('file_name', clip)):
+            former = places.setdefault((name, value), where)
+            if former != where:
+                raise DataError(
+                    f"{where}, field '{name}': {value!r} is that of {former} as well. "
+                    'Give each image an id and a name of its own.'
+                )
+        images[key] = (clip, size)
+    if not images:
+        raise DataError(f"{path}: 'images' is empty. List the annotated images.")
+    return images
+
+
 def coco_labels(path: str) -> dict[str, dict]:
     """Reads the sounding objects of each image of a COCO instances file.
 
@@ -175,24 +217,13 @@ def coco_labels(path: str) -> dict[str, dict]:
         and ``width`` of the annotated image in pixels.
     """
     content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(f'{path} must be an object, got {type(content).__name__}.')
-    images = {}
-    for where, image in _items(content, 'images', path):
-        name, size = image.get('file_name'), (image.get('height'), image.get('width'))
-        if not isinstance(name, str) or not PurePosixPath(name).stem:
-            raise DataError(f"{where}, field 'file_name' must be a file, got {name!r}.")
-        whole = all(type(side) is int and side > 0 for side in size)
-        if not whole or size[0] * size[1] > MAX_PIXELS:
-            raise DataError(
-                f"{where}: 'height' and 'width' must be pixels, got {size}."
-            )
-        images[_key(image, 'id', where)] = (same_id(PurePosixPath(name).stem), size)
-    refuse_duplicates((stem for stem, _ in images.values()), path)
-    names = {
-        _key(category, 'id', where): str(category.get('name'))
-        for where, category in _items({'categories': [], **content}, 'categories', path)
-    }
+    images = coco_images(content, path)
+    names = {}
+    for where, category in _items({'categories': [], **content}, 'categories', path):
+        number = _key(category, 'id', where)
+        if number in names:
+            raise DataError(f"{where}, field 'id': {number!r} is there twice.")
+        names[number] = str(category.get('name'))
     found = defaultdict(list)
     for where, annotation in _items(content, 'annotations', path):
         key = _key(annotation, 'image_id', where)
@@ -218,16 +249,9 @@ def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
     height, width = size
     objects, masks = [], []
     for where, annotation, category in annotations:
-        box = parse_boxes([annotation.get('bbox')], f"{where}, field 'bbox'")[0]
-        x, y, w, h = box
-        corners = [x / width, y / height, (x + w) / width, (y + h) / height]
-        if not all(map(math.isfinite, corners)):
-            raise DataError(
-                f"{where}, field 'bbox' must be [x, y, width, height] in pixels, got "
-                f'{box}.'
-            )
+        corners = coco_box(annotation, size, where)
         objects.append({'category': category, 'bbox': corners})
-        masks.append(_mask(annotation.get('segmentation'), size, where))
+        masks.append(coco_segmentation(annotation, size, where))
     categories = {one['category'] for one in objects}
     union = None
     if all(mask is not None for mask in masks):
@@ -260,9 +284,22 @@ def check_sizes(
         )
 
 
-def _mask(value: Any, size: tuple[int, int], where: str) -> np.ndarray | None:
+def coco_box(annotation: Mapping, size: tuple[int, int], where: str) -> list[float]:
+    """Reads the box of an annotation as x1 y1 x2 y2, shares of the image ``size``."""
+    where = f"{where}, field 'bbox'"
+    x, y, w, h = box = parse_boxes([annotation.get('bbox')], where)[0]
+    height, width = size
+    corners = [x / width, y / height, (x + w) / width, (y + h) / height]
+    if not all(map(math.isfinite, corners)):
+        raise DataError(f'{where} must be [x, y, width, height] in pixels, got {box}.')
+    return corners
+
+
+def coco_segmentation(
+    annotation: Mapping, size: tuple[int, int], where: str
+) -> np.ndarray | None:
     """Decodes polygons or a run-length encoding; None if there is neither."""
-    where = f"{where}, field 'segmentation'"
+    value, where = annotation.get('segmentation'), f"{where}, field 'segmentation'"
     if value is None or value == []:
         return None
     if isinstance(value, dict):

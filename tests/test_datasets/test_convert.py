@@ -185,6 +185,10 @@ def test_masks_of_every_form_are_united(coco):
         ),
         ({'images': [{'id': 7, 'file_name': 'a', 'height': 0, 'width': 1}]}, 'height'),
         ({'images': [{'id': [], 'file_name': 'a', 'height': 1, 'width': 1}]}, "'id'"),
+        (
+            {'categories': [{'id': 1, 'name': 'dog'}, {'id': 1, 'name': 'cat'}]},
+            r"categories\[1\], field 'id': 1 is there twice",
+        ),
         ({'annotations': [_note(image_id=8)]}, 'there is no image 8'),
         ({'annotations': [_note(category_id=9)]}, 'there is no category 9'),
         ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
@@ -219,7 +223,9 @@ def test_bad_files_are_named(coco, tmp_path, changes, message):
 
 def test_two_images_of_one_name(coco):
     image = {'file_name': 'a.jpg', 'height': 1, 'width': 1}
-    with pytest.raises(DataError, match='occur more than once'):
+    with pytest.raises(
+        DataError, match=r"images\[1\], field 'file_name': .* is that of .*images\[0\]"
+    ):
         coco(images=[{'id': 1, **image}, {'id': 2, **image, 'file_name': 'x/a.png'}])
 
 

@@ -75,7 +75,21 @@ def test_what_it_refuses(draw, files, tmp_path, capsys):
         ('score', 1.5, "[0], field 'score' must be in [0, 1]"),
         ('score', None, "[0], field 'score' must be in [0, 1]"),
         ('bbox', [1, 2, 3], "[0], field 'bbox'"),
+        (
+            'bbox',
+            [80, 0, 9, 9],
+            "[0], field 'bbox' covers nothing of the image of 80 x",
+        ),
+        ('bbox', [9, 9, 1e-9, 9], "[0], field 'bbox' covers nothing"),
+        ('bbox', [9, 9, 0, 9], "[0], field 'bbox' covers nothing"),
+        ('bbox', [50, 30, -9, -9], "[0], field 'bbox' covers nothing"),
+        ('bbox', [0, 0, float('inf'), 9], "[0], field 'bbox' must be [x, y, width"),
         ('segmentation', {'size': [1, 1]}, "[0], field 'segmentation'"),
+        (
+            'segmentation',
+            encode_rle(np.ones((80, 40), np.uint8)),
+            "[0], field 'segmentation' has the size [80, 40], the image (40, 80)",
+        ),
     ):
         boxes.write_text(json.dumps([good[0] | {field: value}]))
         assert message in refusal()
@@ -84,3 +98,49 @@ def test_what_it_refuses(draw, files, tmp_path, capsys):
     assert 'from 0 to 1' in refusal('--out', out, '--min-score', 2)
     draw(*files, '--out', out, '--overwrite')
     assert 'Add --overwrite' in refusal()
+    items = json.loads(files[1].read_text())['images']
+    for images, message in (
+        ([items[0], items[1] | {'id': 0}], "images[1], field 'id': 0 is that of"),
+        (
+            [items[0], items[1] | {'file_name': 'x/a.png'}],
+            "'file_name': 'a' is that of",
+        ),
+        ([items[0] | {'id': [1]}], "images[0], field 'id' must be a number, got [1]"),
+        ([{k: v for k, v in items[0].items() if k != 'id'}], "images[0], field 'id'"),
+        ([], "'images' is empty"),
+    ):
+        files[1].write_text(json.dumps(dict(images=images)))
+        told = refusal('--out', out, '--overwrite')
+        assert message in told
+        assert str(files[1]) in told
+        assert str(files[0]) not in told
+
+
+def test_what_is_cut_or_empty_is_counted(draw, files, tmp_path, capsys):
+    empty = encode_rle(np.zeros((40, 80), np.uint8))
+    results = [
+        dict(image_id=0, bbox=[-20, 0, 40, 40], score=1),
+        dict(image_id=0, bbox=[0.1, 0, 80 - 0.1, 40], score=0.5),
+        dict(image_id=1, segmentation=empty, score=1),
+        dict(image_id=2, bbox=[30, 10, 0.1, 0.1], score=1),
+    ]
+    files[0].write_text(json.dumps(results))
+    draw(*files, '--out', tmp_path / 'maps.npz', '--size', 4)
+    told = capsys.readouterr().out
+    assert 'maps of 2 of 3 images, of 3 detections' in told
+    assert '1 boxes reach out of their image and were cut' in told
+    assert '1 masks are empty and are left out' in told
+    maps = open_maps(str(tmp_path / 'maps.npz'))
+    assert maps.ids == {'a', 'c'}
+    assert maps.read('a')[0, 0] == 1
+    assert maps.read('c').max() == pytest.approx(0.1 / 20 * 0.1 / 10, rel=0.01)
+
+
+@pytest.mark.parametrize('name', ['file', 'allow_pickle', 'self'])
+def test_a_clip_may_have_any_name(draw, files, tmp_path, name):
+    content = files[1].read_text().replace('a.jpg', f'{name}.jpg')
+    files[1].write_text(content)
+    draw(*files, '--out', tmp_path / 'maps.npz', '--size', 4)
+    maps = open_maps(str(tmp_path / 'maps.npz'))
+    assert maps.ids == {name, 'b'}
+    assert maps.read(name).max() == 0.75

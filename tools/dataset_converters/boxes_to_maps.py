@@ -13,21 +13,15 @@ of unlabeled clips, and by eval_maps.py.
 
 import argparse
 import math
+import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mmxpl.datasets.annotations import (
-    check_rle,
-    clip_boxes,
-    decode_rle,
-    parse_boxes,
-    read_json,
-)
-from mmxpl.datasets.id_list import check_id, refuse_duplicates, same_id
-from mmxpl.structures import rasterize_boxes
+from mmxpl.datasets.annotations import read_json
+from mmxpl.datasets.convert import coco_box, coco_images, coco_segmentation
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import number_in, one_clear_error
 from mmxpl.utils.files import atomic_path
@@ -59,64 +53,53 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_images(path: Path) -> dict[int | str, tuple[str, int, int]]:
-    """Reads id, width and height of the images.
-
-    Args:
-        path (Path): COCO file.
-
-    Returns:
-        dict: Id of the clip, width and height by id of the image.
-
-    Raises:
-        DataError: If it is malformed, or two images belong to one clip.
-    """
-    content = read_json(path)
-    items = content.get('images') if isinstance(content, dict) else None
-    if not isinstance(items, list):
-        raise DataError(f"{path}: must be an object with a list 'images'.")
-    images = {}
-    for n, item in enumerate(items):
-        where = f'{path}: images[{n}]'
-        name = item.get('file_name') if isinstance(item, dict) else None
-        if not isinstance(name, str) or not PurePosixPath(name).stem:
-            raise DataError(f"{where}, field 'file_name' must be a file, got {name!r}.")
-        size = item.get('width'), item.get('height')
-        if not all(type(side) is int and side > 0 for side in size):
-            raise DataError(
-                f"{where}: 'width' and 'height' must be pixels, got {size}."
-            )
-        clip = same_id(PurePosixPath(name).stem)
-        check_id(clip, f"{where}, field 'file_name'")
-        images[item.get('id')] = (clip, *size)
-    refuse_duplicates((clip for clip, *_ in images.values()), path)
-    return images
-
-
-def draw(item: dict, width: int, height: int, size: int, where: str) -> np.ndarray:
+def draw(
+    item: dict, image: tuple[int, int], size: int, where: str
+) -> tuple[np.ndarray, bool]:
     """Draws one detection.
 
     Args:
         item (dict): Item of the results.
-        width (int): Width of the image in pixels.
-        height (int): Its height.
+        image (tuple[int, int]): Height and width of the image in pixels.
         size (int): Side of the map.
         where (str): File and index, for messages.
 
     Returns:
-        np.ndarray: (size, size) float32 in [0, 1], the covered share of each cell.
+        tuple[np.ndarray, bool]: (size, size) in [0, 1], the covered share of
+        each cell, all zero for an empty mask; whether the box reaches out of the image
+        and was cut.
 
     Raises:
-        DataError: If it has neither a box nor a mask.
+        DataError: If it has neither a box nor a mask, the box covers nothing of the
+            image, or the mask is of another size.
     """
-    if item.get('segmentation') is not None:
-        rle = check_rle(item['segmentation'], f"{where}, field 'segmentation'")
-        mask = decode_rle(rle, where).astype(np.float32)
-        return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
-    x, y, w, h = parse_boxes([item.get('bbox')], f"{where}, field 'bbox'")[0]
-    corners = [x / width, y / height, (x + w) / width, (y + h) / height]
-    fine = rasterize_boxes(clip_boxes([corners])[0], 4 * size).numpy()
-    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+    mask = coco_segmentation(item, image, where)
+    if mask is not None:
+        mask = mask.astype(np.float32)
+        return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA), False
+    x1, y1, x2, y2 = corners = coco_box(item, image, where)
+    cells = np.arange(size)
+    down, across = (
+        np.minimum(high * size, cells + 1) - np.maximum(low * size, cells)
+        for low, high in ((y1, y2), (x1, x2))
+    )
+    drawn = np.outer(down.clip(0), across.clip(0)).astype(np.float16)
+    if not drawn.any():
+        raise DataError(
+            f"{where}, field 'bbox' covers nothing of the image of {image[1]} x "
+            f'{image[0]} pixels, got {item["bbox"]}. Write x, y, width and height in '
+            'pixels of that image, or leave the detection out.'
+        )
+    # not what rounding adds to a box that ends where the image does
+    return drawn, min(corners) < -1e-6 or max(corners) > 1 + 1e-6
+
+
+def write_archive(path: Path, maps: dict[str, np.ndarray]) -> None:
+    """Writes maps as numpy.savez_compressed, which has no room for some names."""
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for clip, one in maps.items():
+            with archive.open(f'{clip}.npy', 'w') as file:
+                np.lib.format.write_array(file, one)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -127,10 +110,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise DataError(f'--out {args.out}: the archive must be named .npz.')
         if args.out.exists() and not args.overwrite:
             raise DataError(f'{args.out}: exists already. Add --overwrite.')
-        images, results = read_images(args.images), read_json(args.results)
+        images = coco_images(read_json(args.images), args.images)
+        results = read_json(args.results)
         if not isinstance(results, list) or not results:
             raise DataError(f'{args.results}: must be a list of detections.')
-        maps, low = {}, 0
+        maps, low, empty, beyond = {}, 0, 0, 0
         for n, item in enumerate(results):
             where = f'{args.results}[{n}]'
             key = item.get('image_id') if isinstance(item, dict) else None
@@ -145,18 +129,30 @@ def main(argv: Sequence[str] | None = None) -> None:
             if score < args.min_score:
                 low += 1
                 continue
-            clip, width, height = images[key]
-            drawn = score * draw(item, width, height, args.size, where)
-            maps[clip] = np.maximum(maps.get(clip, 0), drawn).astype(np.float16)
+            clip, image = images[key]
+            drawn, cut = draw(item, image, args.size, where)
+            if not drawn.any():
+                empty += 1
+                continue
+            beyond += cut
+            maps[clip] = np.maximum(maps.get(clip, 0), score * drawn).astype(np.float16)
         if not maps:
-            raise DataError(f'{args.results}: no detection reaches --min-score.')
+            raise DataError(
+                f'{args.results}: no detection reaches --min-score, or all masks are '
+                'empty.'
+            )
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(args.out, keep_suffix=True) as path:
-            np.savez_compressed(path, **maps)
+            write_archive(path, maps)
         print(
             f'{args.out}: maps of {len(maps)} of {len(images)} images, of '
-            f'{len(results) - low} detections; {low} score less than {args.min_score:g}'
+            f'{len(results) - low - empty} detections; {low} score less than '
+            f'{args.min_score:g}'
         )
+        if empty:
+            print(f'{empty} masks are empty and are left out')
+        if beyond:
+            print(f'{beyond} boxes reach out of their image and were cut')
 
 
 if __name__ == '__main__':
