@@ -30,8 +30,9 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path.read_bytes().decode('utf-8-sig'))
     except OSError as error:
         raise DataError(
-            f'{path}: the annotation file cannot be read ({error.strerror}). Set '
-            'ann_file, and data_root or the environment variable MMXPL_DATA_ROOT.'
+            f'{path}: the annotation file cannot be read ({error.strerror}). Name '
+            'an existing file; ann_file in a config is absolute or below data_root, '
+            'which MMXPL_DATA_ROOT sets.'
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(

@@ -308,6 +308,11 @@ class DuetDataset(_PairedDataset):
         self, dataset: 'dict | AVDataset', seed: int = 0, pairs: str | None = None
     ) -> None:
         super().__init__(dataset, seed)
+        if pairs is not None and (not isinstance(pairs, str) or not pairs):
+            raise DataError(
+                f'DuetDataset: pairs must be the path of a csv file or None, got '
+                f'{pairs!r}.'
+            )
         self.pairs = pairs and osp.join(self.dataset.data_root, pairs)
         self._pairs: list[tuple[int, int]] | None = None
 

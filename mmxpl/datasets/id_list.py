@@ -19,6 +19,9 @@ from mmxpl.utils.ids import name_some
 
 # endings that published lists carry behind the id
 MEDIA_SUFFIXES = ('.jpg', '.jpeg', '.png', '.wav')
+# name of a list, what it lists, what each line holds, and its setting, for messages
+_IDS = ('id list', 'id', 'one id', 'id_list')
+_DUETS = ('list of pairs', 'pair', 'left id, class, right id, class', 'pairs')
 # first row of a list of pairs, and the values of its last column
 PAIR_HEADER = ['video', 'audio', 'label']
 SOUNDING, NON_SOUNDING = 'sounding', 'non-sounding'
@@ -90,7 +93,7 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     else:
         clips = [plain_clip(_parse_id(row[0], where)) for row, where in lines]
     if not clips:
-        raise DataError(f'{path}: the id list holds no id. Put one id on each line.')
+        raise _empty(path, _IDS)
     return clips
 
 
@@ -108,7 +111,9 @@ def read_duets(path: str | Path) -> list[tuple[str, str]]:
         DataError: As :func:`read_clip_list`, or if a row has not four fields or a left
             id occurs twice.
     """
-    rows = _read_rows(Path(path))
+    rows = _read_rows(Path(path), _DUETS)
+    if not rows:
+        raise _empty(path, _DUETS)
     for row, where in rows:
         if len(row) != 4:
             raise DataError(
@@ -167,6 +172,8 @@ def check_id(sample_id: str, where: str) -> None:
     """
     if _PLAIN_ID.fullmatch(sample_id):  # most are
         return
+    if not sample_id:
+        raise DataError(f"{where}: an id is empty. Write the clip's name.")
     path = PurePosixPath(sample_id.replace('\\', '/'))
     if path.is_absolute() or '..' in path.parts or not path.name:
         raise DataError(
@@ -229,31 +236,39 @@ def handle_missing(
     )
 
 
-def _read_rows(path: Path) -> list[tuple[list[str], str]]:
+def _empty(path: str | Path, kind: Sequence[str]) -> DataError:
+    """Makes the error of a list without lines."""
+    name, unit, line, _ = kind
+    return DataError(f'{path}: the {name} holds no {unit}. Put {line} on each line.')
+
+
+def _read_rows(path: Path, kind: Sequence[str] = _IDS) -> list[tuple[list[str], str]]:
     """Reads the rows of a list that are not blank, each with its place."""
+    name, _, line, setting = kind
     try:
         text = path.read_bytes().decode('utf-8-sig')
     except OSError as error:
         raise DataError(
-            f'{path}: the id list cannot be read ({error.strerror}). Name a text file '
-            'with one id a line; id_list in a config is absolute or below data_root.'
+            f'{path}: the {name} cannot be read ({error.strerror}). Name a text file '
+            f'with {line} on each line; {setting} in a config is absolute or below '
+            'data_root.'
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(
-            f'{path}: the id list is not UTF-8 text. Save it as plain text with one '
-            'id a line.'
+            f'{path}: the {name} is not UTF-8 text. Save it as plain text with {line} '
+            'on each line.'
         ) from error
     try:
         rows = list(csv.reader(text.splitlines()))
     except csv.Error as error:
         raise DataError(
-            f'{path}: the id list is not plain text or csv ({error}). Save it with '
-            'one id a line.'
+            f'{path}: the {name} is not plain text or csv ({error}). Save it with '
+            f'{line} on each line.'
         ) from error
     return [
         (row, f'{path}, row {number}')
         for number, row in enumerate(rows, 1)
-        if row and row[0].strip()
+        if any(field.strip() for field in row)
     ]
 
 

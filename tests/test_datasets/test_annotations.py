@@ -200,7 +200,9 @@ def test_what_is_no_json_is_said_with_the_file(tmp_path, content):
 
 
 def test_a_missing_file_says_what_to_set(tmp_path):
-    with pytest.raises(DataError, match=r'gone\.json: .*MMXPL_DATA_ROOT'):
+    with pytest.raises(
+        DataError, match=r'gone\.json: .*Name an existing file.*MMXPL_DATA_ROOT'
+    ):
         read_json(tmp_path / 'gone.json')
     with pytest.raises(DataError, match='cannot be read'):
         read_json(tmp_path)

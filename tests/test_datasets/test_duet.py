@@ -131,3 +131,34 @@ def test_listed_pairs(spoilable_world):
     (root / 'pairs.csv').write_text('clip-01,clip-03\n')
     with pytest.raises(DataError, match=r'row 1: a pair has four fields'):
         len(DuetDataset(inner_cfg(root), pairs='pairs.csv'))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (
+            '',
+            r'pairs\.csv: the list of pairs holds no pair\. Put left id, class, right',
+        ),
+        (' \n,,,\n', 'the list of pairs holds no pair'),
+        ('a,x,b,y\nclip-01,x,,y\n', 'row 2: an id is empty'),
+        (',x,clip-01,y\n', 'row 1: an id is empty'),
+        (None, 'list of pairs cannot be read .*left id, class.* pairs in a config'),
+    ],
+)
+def test_a_list_that_is_none_of_pairs_is_named_as_such(
+    spoilable_world, content, message
+):
+    if content is not None:
+        (spoilable_world / 'pairs.csv').write_text(content)
+    dataset = DuetDataset(inner_cfg(spoilable_world), pairs='pairs.csv')
+    with pytest.raises(DataError, match=message):
+        len(dataset)
+    with pytest.raises(DataError, match=message):
+        dataset.metainfo  # noqa: B018
+
+
+@pytest.mark.parametrize('pairs', ['', ['a'], 3])
+def test_pairs_is_a_path(tiny_world, pairs):
+    with pytest.raises(DataError, match='pairs must be the path of a csv file'):
+        DuetDataset(inner_cfg(tiny_world), pairs=pairs)

@@ -60,6 +60,8 @@ def test_ids_that_leave_the_folder_are_refused(tmp_path, bad):
     [
         (b'', 'holds no id'),
         (b'\r\n \r\n', 'holds no id'),
+        (b'a\n,b\n', 'row 2: an id is empty'),
+        (b'.jpg\n', 'row 1: an id is empty'),
         (b'\xff\xfe\x00a', 'not UTF-8'),
         (b'a\nb\x00c\n', 'list.txt'),
         (b'a\nb\x07c\n', 'control characters'),
