@@ -189,6 +189,8 @@ def _unknown(cfg: Config, key: str, parent: str) -> DataError:
     message = f"--cfg-options: unknown key '{key}'"
     if hints:
         message += f'; did you mean {" or ".join(repr(hint) for hint in hints)}?'
+    else:
+        message += '.'
     return DataError(message + ' To add a key, write it into a config file.')
 
 

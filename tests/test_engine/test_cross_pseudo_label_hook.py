@@ -317,3 +317,23 @@ def test_maps_of_other_clips_are_refused_before_the_warm_up(tmp_path, monkeypatc
     monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))
     make_runner(tmp_path / 'b', hook, 2).train()
     assert any("reliability=['agreement', 'confidence']" in text for text in messages)
+
+
+@pytest.mark.parametrize(
+    ('last', 'message'),
+    [
+        (np.full((4, 4), np.nan), 'NaN or infinite'),
+        (np.full((4, 4), 2.0), r'not in \[0, 1\]'),
+        (np.zeros((1, 4, 4)), r'shape \(1, 4, 4\)'),
+        (np.zeros((0, 4)), r'shape \(0, 4\)'),
+    ],
+)
+def test_every_map_is_checked_before_the_warm_up(tmp_path, last, message):
+    names = UNLABELED().sample_ids
+    maps = dict.fromkeys(names, np.zeros((4, 4))) | {names[-1]: last}
+    np.savez(tmp_path / 'maps.npz', **maps, other=np.full((4, 4), np.nan))
+    hook = dict(warmup_epochs=1, init_from=str(tmp_path / 'maps.npz'))
+    watch = Watch()
+    with pytest.raises(DataError, match=f"the map of '{names[-1]}' .*{message}"):
+        make_runner(tmp_path / 'run', hook, 2, hooks=[watch]).train()
+    assert not watch.losses

@@ -83,10 +83,15 @@ def test_learning_empties_maps_of_negative_sounds_alone():
 
 
 def test_what_it_refuses():
-    for share in (0, 1.5, float('nan')):
+    for share in (0, 1.5, float('nan'), 'a', None, True):
         with pytest.raises(DataError, match=r'share must be in \(0, 1\]'):
             NegativeAudio(share)
-    for kinds in ([], ['offscreen']):
+    for value in (0.2, {}, dict(kinds=['noise'])):
+        with pytest.raises(
+            DataError, match=r'a dict with model\.negative_audio\.share'
+        ):
+            MODELS.build(tiny_model_cfg(negative_audio=value))
+    for kinds in ([], ['offscreen'], 'noise', [['noise']], None):
         with pytest.raises(DataError, match='kinds are some of'):
             NegativeAudio(0.2, kinds)
     with pytest.raises(DataError, match='hears nothing'):

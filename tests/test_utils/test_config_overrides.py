@@ -67,6 +67,7 @@ def test_unknown_key_is_refused_with_the_nearest(cfg, key, hint):
 def test_key_that_resembles_nothing(cfg):
     message = refusal(cfg, 'zzz.qqq')
     assert 'did you mean' not in message
+    assert "'. To add a key, write it" in message
     assert 'write it into a config file' in message
 
 

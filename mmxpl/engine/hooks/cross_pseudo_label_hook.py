@@ -199,13 +199,14 @@ class CrossPseudoLabelHook(Hook):
         self.sampler.set_schedule(self.warmup_epochs, runner.max_epochs)
 
     def _open_first_maps(self, path: str) -> MapFiles:
-        """Opens maps of another model and says how many clips they are of."""
+        """Opens maps of another model, checks them, says how many clips they are of."""
         files = open_maps(path)
-        common_ids(self.bank.sample_ids, files)
-        known = len(files.ids.intersection(self.bank.sample_ids))
+        known = common_ids(self.bank.sample_ids, files)
+        for sample_id in known:  # they are needed after the warm-up only
+            files.read(sample_id)
         print_log(
-            f'{path}: first labels of {known} of {len(self.bank)} unlabeled clips; '
-            f'{len(files.ids) - known} maps are of no unlabeled clip.',
+            f'{path}: first labels of {len(known)} of {len(self.bank)} unlabeled '
+            f'clips; {len(files.ids) - len(known)} maps are of no unlabeled clip.',
             logger='current',
         )
         if 'confidence' not in self.reliability:

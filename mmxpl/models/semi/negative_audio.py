@@ -35,12 +35,13 @@ class NegativeAudio:
     """
 
     def __init__(self, share: float, kinds: Sequence[str] = KINDS) -> None:
-        if not 0 < share <= 1:
+        if type(share) not in (int, float) or not 0 < share <= 1:
             raise DataError(
-                f'model.negative_audio.share must be in (0, 1], got {share}. To leave '
-                'negative sounds out, set model.negative_audio=None.'
+                f'model.negative_audio.share must be in (0, 1], got {share!r}. To '
+                'leave negative sounds out, set model.negative_audio=None.'
             )
-        if not kinds or set(kinds) - set(KINDS):
+        listed = isinstance(kinds, Sequence) and not isinstance(kinds, str)
+        if not listed or not kinds or any(kind not in KINDS for kind in kinds):
             raise DataError(
                 f'model.negative_audio.kinds are some of {KINDS}, got {kinds!r}.'
             )

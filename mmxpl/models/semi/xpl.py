@@ -110,7 +110,14 @@ class XPL(BaseModel):
                 'model.negative_audio has no effect on a learner that hears nothing '
                 '(deaf=True): leave one of them out.'
             )
-        self.negative_audio = negative_audio and NegativeAudio(**negative_audio)
+        self.negative_audio = None
+        if negative_audio is not None:
+            if not isinstance(negative_audio, dict) or 'share' not in negative_audio:
+                raise DataError(
+                    'model.negative_audio must be None or a dict with '
+                    f'model.negative_audio.share, got {negative_audio!r}.'
+                )
+            self.negative_audio = NegativeAudio(**negative_audio)
         self.momentum_encoders = (
             None
             if target_momentum is None
