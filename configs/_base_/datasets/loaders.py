@@ -1,8 +1,6 @@
 # Loaders and evaluators of every data set: each batch has labeled and unlabeled clips.
-num_workers = 8
-
 train_dataloader = dict(
-    num_workers=num_workers,
+    num_workers=8,
     persistent_workers=True,
     sampler=dict(
         type='CurriculumSampler',
@@ -15,7 +13,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=128,
-    num_workers=num_workers,
+    num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='mmxpl.av_collate'),
