@@ -67,9 +67,11 @@ class MediaCache:
         self.folder = Path(os.path.abspath(folder))
         self.settings = {'format': FORMAT, **settings}
         self._data: np.ndarray | None = None
+        # from the cache to the folders of files, of which there are few
+        self._places: dict[str, str] = {}
 
     def __getstate__(self) -> dict:
-        return dict(folder=self.folder, settings=self.settings, _data=None)
+        return dict(folder=self.folder, settings=self.settings, _data=None, _places={})
 
     def read(self, path: str) -> Decoded:
         """Reads the decoded content of a file.
@@ -91,7 +93,7 @@ class MediaCache:
         if self._data is None:
             self._open()
         key = self.key(path)
-        place = int(np.searchsorted(self._keys, key))
+        place = int(self._keys.searchsorted(key))
         if place == len(self._keys) or self._keys[place] != key:
             raise self._error(f"does not hold '{path}'")
         entry = self._index[place]
@@ -101,7 +103,14 @@ class MediaCache:
 
     def key(self, path: str) -> bytes:
         """Hashes the name of a file relative to the cache."""
-        name = os.path.relpath(path, self.folder)
+        folder, name = os.path.split(path)
+        if name in ('', '.', '..'):
+            name = os.path.relpath(path, self.folder)
+        else:
+            if folder not in self._places:
+                place = os.path.relpath(folder or '.', self.folder)
+                self._places[folder] = '' if place == '.' else f'{place}/'
+            name = self._places[folder] + name
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest().encode()
 
     def _open(self) -> None:

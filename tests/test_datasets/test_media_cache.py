@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import os
 import pickle
 import shutil
@@ -335,3 +336,13 @@ def test_rows_follow_the_files_and_keys_are_sorted(world):
     assert (np.diff(step.cache._index['row']) != 1).any()
     assert list(step.cache._keys) == sorted(step.cache._keys)
     assert not step.cache._data.flags.writeable
+
+
+@pytest.mark.parametrize('folder', ['/data/cache', 'cache', '/'])
+def test_keys_are_of_names_relative_to_the_cache(folder):
+    cache = MediaCache(folder, {})
+    paths = ['a.jpg', '/a.jpg', 'x/a.jpg', './x//a.jpg', 'x/../a.jpg', '/data/a.jpg']
+    for path in [*paths, *paths, 'x/..', '/data/cache/a.jpg', 'x/a.wav#t=1.000000']:
+        name = os.path.relpath(path, cache.folder)
+        expected = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+        assert cache.key(path) == expected.encode()
