@@ -187,3 +187,75 @@ def test_what_is_missing_or_malformed_is_named(convert, is3, tmp_path, capsys):
         assert message in refusal('--overwrite')
     boxes.write_text('{}')
     assert 'must hold a list' in refusal('--overwrite')
+
+
+@pytest.mark.parametrize(
+    ('box', 'message'),
+    [
+        ([100, 100, 50, 150], '1 clips have no area within the frame (cat_dog_17_cat)'),
+        ([230, 0, 260, 50], '1 clips have no area within the frame (cat_dog_17_cat)'),
+        ([0, 0, 0, 50], '1 clips have no area within the frame (cat_dog_17_cat)'),
+    ],
+)
+def test_boxes_without_area_are_refused_or_left_out(
+    convert, is3, tmp_path, capsys, box, message
+):
+    boxes = tmp_path / 'boxes.json'
+    items = json.loads(boxes.read_text())
+    boxes.write_text(json.dumps([items[0] | {'gt_box': box}, *items[1:]]))
+    with pytest.raises(SystemExit):
+        convert('is3', is3, boxes)
+    assert message in capsys.readouterr().err
+    convert('is3', is3, boxes, '--missing', 'skip')
+    assert '1 clips are left out (cat_dog_17_cat)' in capsys.readouterr().out
+    entries = json.loads((is3 / 'annotations.json').read_text())['data_list']
+    assert [o['category'] for o in entries[0]['objects']] == ['dog']
+
+
+def test_boxes_are_cut_at_the_frame_and_counted(convert, is3, tmp_path, capsys):
+    boxes = tmp_path / 'boxes.json'
+    items = json.loads(boxes.read_text())
+    items[0]['gt_box'] = [-30, 112, 230, float('inf')]
+    boxes.write_text(json.dumps(items))
+    convert('is3', is3, boxes)
+    told = capsys.readouterr().out
+    assert (
+        'boxes of 1 clips reach out of the frame and were cut (cat_dog_17_cat)' in told
+    )
+    entries = json.loads((is3 / 'annotations.json').read_text())['data_list']
+    assert entries[0]['bboxes'] == [[0, pytest.approx(0.5), 1, 1]]
+    for item in items:
+        item['gt_box'] = [0, 0, 1000, 900]
+    boxes.write_text(json.dumps(items))
+    with pytest.raises(SystemExit):
+        convert('is3', is3, boxes, '--overwrite')
+    assert 'most boxes reach far beyond the frame' in capsys.readouterr().err
+
+
+def test_a_duet_with_a_box_of_negative_width_is_no_duet(convert, tmp_path, capsys):
+    items = [
+        {
+            'file': f'v_{n}',
+            'class_src1': 'cello',
+            'bbox_src1': [0.5, 0.5, width, 0.25],
+            'class_src2': 'flute',
+            'bbox_src2': [0.75, 0.5, 0.5, 0.25],
+        }
+        for n, width in enumerate((-0.25, 0.25))
+    ]
+    for n in range(2):
+        write_clip(tmp_path / f'frames/v_{n}.jpg', tmp_path / 'audio/v.wav')
+    boxes = tmp_path / 'boxes.json'
+    boxes.write_text(json.dumps(items))
+    with pytest.raises(SystemExit):
+        convert('music', tmp_path, boxes)
+    assert 'boxes of 1 clips have no area within the frame (v_0)' in (
+        capsys.readouterr().err
+    )
+    convert('music', tmp_path, boxes, '--missing', 'skip')
+    assert (
+        'boxes of 1 clips reach out of the frame and were cut (v_1)'
+        in capsys.readouterr().out
+    )
+    (entry,) = json.loads((tmp_path / 'annotations.json').read_text())['data_list']
+    assert entry['bboxes'] == [[0.5, 0.5, 0.75, 0.75], [0.75, 0.5, 1, 0.75]]

@@ -20,7 +20,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from mmxpl.datasets.annotations import parse_boxes, read_json
+from mmxpl.datasets.annotations import (
+    clip_boxes,
+    looks_like_pixels,
+    parse_boxes,
+    read_json,
+)
 from mmxpl.datasets.convert import write_text
 from mmxpl.datasets.id_list import refuse_duplicates
 from mmxpl.utils import DataError
@@ -42,7 +47,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--missing',
         choices=('error', 'skip'),
         default='error',
-        help='what to do about clips without frame or sound (default: error)',
+        help='what to do about clips without frame or sound, or with a box that has no '
+        'area within the frame (default: error)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='write over the file of a former call'
@@ -91,7 +97,10 @@ def read_is3(item: dict, where: str) -> dict:
         audio_path=f'audio_wav/{names[1].name}',
         category=category,
         # whole pixels, which the later product must not round down
-        bboxes=[[min((int(v) + 1e-6) / SIDE, 1) for v in box] for box in boxes],
+        bboxes=[
+            [(int(v) + 1e-6 if 0 <= v < SIDE else v) / SIDE for v in box]
+            for box in boxes
+        ],
     )
 
 
@@ -129,6 +138,35 @@ def read_music(item: dict, where: str) -> dict:
 LAYOUTS: dict[str, Callable[[dict, str], dict]] = {'is3': read_is3, 'music': read_music}
 
 
+def cut_boxes(entries: Sequence[dict], source: Path) -> tuple[list[str], list[str]]:
+    """Cuts boxes at the frame and drops those without area.
+
+    Args:
+        entries (Sequence[dict]): Entries of the readers, changed in place.
+        source (Path): File of the boxes, for messages.
+
+    Returns:
+        tuple[list[str], list[str]]: Ids of clips that lost a box, and of others whose
+        boxes reached out of the frame.
+
+    Raises:
+        DataError: If most boxes reach far beyond the frame.
+    """
+    if looks_like_pixels([box for entry in entries for box in entry['bboxes']]):
+        raise DataError(
+            f'{source}: most boxes reach far beyond the frame. Give the published '
+            f'file: IS3 has corners in a frame of {SIDE} pixels, MUSIC shares of it.'
+        )
+    flat, cut = [], []
+    for entry in entries:
+        entry['bboxes'], outside, dropped = clip_boxes(entry['bboxes'])
+        if dropped:
+            flat.append(entry['sample_id'])
+        elif outside:
+            cut.append(entry['sample_id'])
+    return flat, cut
+
+
 def missing_file(root: Path, entry: dict) -> str | None:
     """Settles the path of the frame, and finds a file that is not there.
 
@@ -164,6 +202,7 @@ def add_silent_objects(entries: Sequence[dict]) -> None:
                 sounding=other is entry,
             )
             for other in images[entry['video_id']]
+            if other['bboxes']
         ]
 
 
@@ -180,6 +219,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         read = LAYOUTS[args.layout]
         entries = [read(item, f'{args.boxes}[{n}]') for n, item in enumerate(items)]
         refuse_duplicates((entry['sample_id'] for entry in entries), args.boxes)
+        flat, cut = cut_boxes(entries, args.boxes)
+        if flat and args.missing == 'error':
+            raise DataError(
+                f'{args.boxes}: boxes of {len(flat)} clips have no area within the '
+                f'frame ({name_some(flat)}). Correct them, or add --missing skip.'
+            )
         if args.layout == 'is3':
             # before any is left out: what is silent is in the image all the same
             add_silent_objects(entries)
@@ -191,7 +236,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'({name_some(list(missing.values()))}). Restore them, or add '
                 '--missing skip.'
             )
-        kept = [entry for entry in entries if entry['sample_id'] not in missing]
+        left_out = dict.fromkeys([*missing, *flat])
+        kept = [entry for entry in entries if entry['sample_id'] not in left_out]
         if not kept:
             raise DataError(f'{args.root}: no clip of {args.boxes} is complete.')
         classes = Counter(
@@ -201,8 +247,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_text(out, json.dumps(content) + '\n')
         images = len({entry['video_id'] for entry in kept})
         print(f'{out}: {len(kept)} clips, {len(classes)} classes, {images} video ids')
-        if missing:
-            print(f'{len(missing)} clips are left out ({name_some(list(missing))})')
+        cut = [name for name in cut if name not in left_out]
+        if cut:
+            print(
+                f'boxes of {len(cut)} clips reach out of the frame and were cut '
+                f'({name_some(cut)})'
+            )
+        if left_out:
+            print(f'{len(left_out)} clips are left out ({name_some(list(left_out))})')
 
 
 if __name__ == '__main__':
