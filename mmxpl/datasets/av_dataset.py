@@ -114,7 +114,13 @@ class AVDataset(BaseDataset):
                 f'data_prefix has the keys {sorted(self.default_prefix)}, got '
                 f'{sorted(unknown)}.'
             )
-        lists = [id_list] if isinstance(id_list, str) else id_list or ()
+        lists = () if id_list is None else id_list
+        lists = [lists] if isinstance(lists, str) else lists
+        listed = isinstance(lists, Sequence)
+        if not listed or not all(isinstance(path, str) and path for path in lists):
+            raise DataError(
+                f'id_list must name a file, several, or be None, got {id_list!r}.'
+            )
         self.id_lists = [osp.join(data_root, path) for path in lists]
         self.labeled = labeled
         self.subset = subset

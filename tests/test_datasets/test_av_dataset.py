@@ -207,3 +207,9 @@ def test_an_evaluated_set_says_what_its_scores_will_be_of(
     monkeypatch.setitem(PUBLISHED_LISTS, hash_ids(ids), 'Benchmark, 2 clips')
     assert VGGSSDataset(**options).metainfo['id_list_name'] == 'Benchmark, 2 clips'
     assert f'id hash {hash_ids(ids)}: Benchmark, 2 clips.' in logged()
+
+
+@pytest.mark.parametrize('id_list', ['', [''], [3], 3])
+def test_id_list_is_a_path(tiny_world, id_list):
+    with pytest.raises(DataError, match='id_list must name a file'):
+        VGGSSDataset(data_root=str(tiny_world), id_list=id_list)
