@@ -126,8 +126,9 @@ def test_a_command_ends_with_the_comparison(warm_python, tmp_path, number):
         'time.sleep(60)\n'
     )
     code = (
-        'import pathlib, sys\n'
+        'import pathlib, signal, sys\n'
         'from multiprocessing import spawn\n'
+        'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
         'spawn._python_exe = sys.executable.encode()\n'
         'from mmxpl.comparison import Comparison, comparison, launch\n'
         f'command, log = [{str(script)!r}], pathlib.Path({str(log)!r})\n'
@@ -135,7 +136,12 @@ def test_a_command_ends_with_the_comparison(warm_python, tmp_path, number):
         "Comparison._run = lambda *_: launch(command, log, {}, 'cell')\n"
         "Comparison(log.parent, log, {}).run(['first', 'second'])\n"
     )
-    with subprocess.Popen([warm_python, '-c', code], cwd=ROOT) as parent:
+
+    def heed():  # an interrupt is ignored where the tests run in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [warm_python, '-c', code]
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=heed) as parent:
         wait_for(lambda: log.exists() and log.read_text() == 'begun\n')
         parent.send_signal(number)
         assert parent.wait(timeout=30) != 0
