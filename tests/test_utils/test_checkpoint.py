@@ -11,6 +11,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.models.pretrained import without_init_cfg
 from mmxpl.registry import register_all_modules
 from mmxpl.utils import DataError
@@ -261,7 +262,9 @@ def test_every_config_comes_back(path):
     found = of(cfg.pretty_text)
     assert found.to_dict() == Config.fromstring(cfg.pretty_text, '.py').to_dict()
     model = without_init_cfg(found.model)  # as it is built for inference
-    refuse_unregistered([model, found.test_dataloader.dataset.pipeline], 'x.pth')
+    pipelines = [leaf['pipeline'] for leaf in config_leaves(found.test_dataloader)]
+    assert pipelines
+    refuse_unregistered([model, *pipelines], 'x.pth')
 
 
 def test_plain_values():
