@@ -98,7 +98,7 @@ def test_a_list_that_is_not_there_and_a_folder_that_cannot_be_made(
     arguments = ['--ids', annotated / 'ids.csv', '--labeled', 6, '--val', 3]
     with pytest.raises(SystemExit):
         split(*arguments, '--out', annotated / 'o', '--unlabeled-list', 'nope.txt')
-    assert 'Name a text file with one id a line' in capsys.readouterr().err
+    assert 'Name a text file with one id on each line' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         split(*arguments, '--out', annotated / 'ids.csv/inside')
     assert 'Give another --out.' in capsys.readouterr().err
