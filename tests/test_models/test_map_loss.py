@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mmxpl.models.losses import MapBCELoss, MaxMILContrastiveLoss
+from mmxpl.models.losses import MapBCELoss
 
 
 @pytest.mark.parametrize('pos_weight', [1.0, 3.0])
@@ -43,33 +43,3 @@ def test_map_bce_sends_nothing_into_the_target():
     MapBCELoss()(logits, target).backward()
     assert target.grad is None
     assert logits.grad.abs().sum() > 0
-
-
-def test_contrastive_equals_a_slow_reference():
-    visual = torch.nn.functional.normalize(torch.randn(4, 8, 3, 3), dim=1)
-    audio = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
-    temperature, total = 0.1, 0.0
-
-    def best(i, j):
-        return max(
-            (visual[i, :, r, c] * audio[j]).sum().item() / temperature
-            for r in range(3)
-            for c in range(3)
-        )
-
-    for i in range(4):
-        rows = sum(math.exp(best(i, j)) for j in range(4))
-        columns = sum(math.exp(best(j, i)) for j in range(4))
-        total -= math.log(math.exp(best(i, i)) / rows)
-        total -= math.log(math.exp(best(i, i)) / columns)
-    loss = MaxMILContrastiveLoss(temperature, loss_weight=2.0)(visual, audio)
-    assert loss.item() == pytest.approx(2 * total / 8, rel=1e-4)
-
-
-def test_contrastive_is_low_for_true_pairs():
-    audio = torch.eye(4, 8)
-    visual = torch.zeros(4, 8, 3, 3)
-    visual[:, 7] = 1  # background
-    visual[:, :, 1, 2] = audio
-    loss = MaxMILContrastiveLoss()
-    assert loss(visual, audio) < 0.01 < loss(visual, audio.flip(0))

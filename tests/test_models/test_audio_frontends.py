@@ -1,0 +1,30 @@
+import torch
+
+from mmxpl.models.data_preprocessors import AVDataPreprocessor
+from mmxpl.testing import tiny_batch, tiny_model_cfg
+
+
+def make():
+    cfg = tiny_model_cfg()['data_preprocessor']
+    cfg.pop('type')
+    return AVDataPreprocessor(**cfg)
+
+
+def test_spectrograms_of_a_tone_peak_at_its_frequency():
+    batch = tiny_batch(1, 0)
+    time = torch.arange(4000) / 8000
+    batch['inputs']['audio'] = torch.sin(2 * torch.pi * 1000 * time)[None]
+    inputs = make()(batch)['inputs']
+    linear = inputs['log_spectrogram']
+    assert linear.shape[:3] == (1, 1, 65)
+    assert linear[0, 0].mean(dim=1).argmax() == 1000 // (8000 // 128)
+    assert inputs['log_mel'].shape[:3] == (1, 1, 16)
+    assert linear.dtype == torch.float32
+
+
+def test_silence_is_finite():
+    batch = tiny_batch(1, 0)
+    batch['inputs']['audio'].zero_()
+    inputs = make()(batch)['inputs']
+    assert torch.isfinite(inputs['log_spectrogram']).all()
+    assert torch.isfinite(inputs['log_mel']).all()
