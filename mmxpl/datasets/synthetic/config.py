@@ -2,7 +2,7 @@
 
 The table of classes is fixed: worlds with different seeds hold the same classes. Looks
 and sounds are paired such that classes which share a shape, a texture or a colour never
-share their kind of sound.
+share their kind of sound, unless ``matched`` makes the sounds follow the looks.
 """
 
 from __future__ import annotations
@@ -131,6 +131,13 @@ class WorldConfig:
     unheard: int = _setting(
         0, 'classes left out of train_heard.txt', 0, NUM_CLASSES - 1
     )
+    matched: int = _setting(
+        0,
+        '1: sounds follow looks: the kind of sound the shape, its pitch the colour, '
+        'its tempo the texture; 0: paired by chance',
+        0,
+        1,
+    )
 
     def __post_init__(self) -> None:
         """Refuses settings out of range."""
@@ -152,6 +159,8 @@ class WorldConfig:
         """Returns the settings as plain JSON values, with the version."""
         values = asdict(self)
         values['objects'] = list(self.objects)
+        if not self.matched:
+            del values['matched']  # a world without it is the same as ever
         return dict(version=WORLD_VERSION, **values)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import CLASSES, WorldConfig
+from .config import CLASSES, COLOURS, SHAPES, TEXTURES, WorldConfig
 from .layout import Layout
 
 
@@ -320,6 +320,26 @@ _KINDS = dict(
 )
 
 
+def _voice(category: int, matched: bool) -> Voice:
+    """Finds the voice of a class: its own, or the one that follows its looks."""
+    look = CLASSES[category]
+    if not matched:
+        return VOICES[look.voice]
+    kind = tuple(_KINDS)[SHAPES.index(look.shape)]
+    low, middle, high = sorted(
+        (v for v in VOICES if v.kind == kind), key=lambda v: v.pitch
+    )
+    pitch = tuple(COLOURS).index(look.colour) / (len(COLOURS) - 1)
+    tempo = TEXTURES.index(look.texture) / (len(TEXTURES) - 1)
+    slow, fast = (f(v.rate for v in (low, middle, high)) for f in (min, max))
+    return Voice(
+        kind,
+        low.pitch * (high.pitch / low.pitch) ** pitch,
+        slow * (fast / slow) ** tempo,
+        middle.colour,
+    )
+
+
 def make_sound(
     voice: Voice,
     samples: int,
@@ -358,7 +378,7 @@ def record(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.
         heard.append(layout.offscreen)
     mixture = np.zeros(samples)
     for category in heard:
-        voice = VOICES[CLASSES[category].voice]
+        voice = _voice(category, bool(config.matched))
         sound = make_sound(voice, samples, config.sample_rate, rng, config.jitter)
         # Two sources differ by a few dB, and both stay audible.
         mixture += sound * 10 ** (rng.uniform(-2, 2) / 20)

@@ -87,7 +87,14 @@ def write_world(
 def unheard_classes(config: WorldConfig) -> list[str]:
     """Chooses the classes of the unheard lists; returns their names."""
     rng = np.random.default_rng([WORLD_VERSION, config.seed, len(SPLITS)])
-    chosen = rng.permutation(len(CLASSES))[: config.unheard]
+    chosen = rng.permutation(len(CLASSES)).tolist()
+    if (
+        config.matched
+    ):  # every part of what is unheard has been heard: spread the shapes
+        shapes = [CLASSES[i].shape for i in chosen]
+        earlier = {i: shapes[:n].count(shapes[n]) for n, i in enumerate(chosen)}
+        chosen.sort(key=earlier.get)
+    chosen = chosen[: config.unheard]
     return [CLASSES[i].name for i in sorted(chosen)]
 
 

@@ -1,8 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from mmxpl.datasets.synthetic import clip_layout, preset
+from mmxpl.datasets.synthetic import CLASSES, clip_layout, preset
 from mmxpl.datasets.synthetic import sound as sound_module
+from mmxpl.datasets.synthetic.config import COLOURS, SHAPES, TEXTURES
 
 
 def test_voices_come_in_threes_of_a_kind():
@@ -58,3 +61,20 @@ def test_a_recording_is_of_what_sounds():
         type(layout)(layout.objects), config, np.random.default_rng(0)
     )
     assert np.abs(np.corrcoef(wave, silent)[0, 1]) < 0.3
+
+
+def test_matched_sounds_follow_the_looks():
+    voices = {c: sound_module._voice(i, True) for i, c in enumerate(CLASSES)}
+    # without it, classes of one look have sounds of different kinds
+    own = {c: sound_module._voice(i, False) for i, c in enumerate(CLASSES)}
+    for key, part in (('shape', 'kind'), ('colour', None), ('texture', None)):
+        for one, other in itertools.combinations(CLASSES, 2):
+            if getattr(one, key) == getattr(other, key):
+                assert own[one].kind != own[other].kind
+                assert part is None or voices[one].kind == voices[other].kind
+    for shape in SHAPES:
+        same = [c for c in CLASSES if c.shape == shape]
+        by_pitch = sorted(same, key=lambda c: voices[c].pitch)
+        assert by_pitch == sorted(same, key=lambda c: list(COLOURS).index(c.colour))
+        by_tempo = sorted(same, key=lambda c: voices[c].rate)
+        assert by_tempo == sorted(same, key=lambda c: TEXTURES.index(c.texture))

@@ -12,6 +12,7 @@ import soundfile
 from mmxpl.datasets.synthetic import (
     CLASSES,
     GeneratedClip,
+    WorldConfig,
     clip_id,
     load_entries,
     make_clip,
@@ -122,6 +123,14 @@ def test_unheard_classes_stay_out_of_the_heard_lists(tmp_path):
         for entry in splits[split]:
             sounding = {o['category'] for o in entry['objects'] if o['sounding']}
             assert (entry['sample_id'] in unheard) == bool(sounding & held)
+
+
+def test_parts_of_unheard_classes_are_heard_in_a_matched_world():
+    looks = {c.name: c.shape for c in CLASSES}
+    for seed in range(5):
+        config = WorldConfig(matched=1, unheard=8, seed=seed)
+        assert len({looks[name] for name in unheard_classes(config)}) == 8
+    assert 'matched' not in WorldConfig().to_dict()  # the worlds that there are
 
 
 def test_second_run_does_nothing_and_others_are_refused(world, tmp_path):

@@ -1,0 +1,71 @@
+"""Writes lists of clips with too few of some classes, beside those of make_scenes.py.
+
+The last third of the classes, in the order of a hash of their names, is *rare*:
+
+- ``train_tail.txt``: training clips of long-tailed classes; of class k of n,
+  ``TAIL ** (-k / (n - 1))`` of the clips are left.
+- ``train_pool.txt`` and ``train_rest.txt``: clips to label, in which nothing rare
+  sounds, and the other clips of the training split, with everything.
+- ``train_common.txt`` and ``val_common.txt``: clips in which nothing rare is seen or
+  heard; with them the rare classes are an open set.
+- ``test_common.txt`` and ``test_rare.txt``: test clips in which nothing rare sounds,
+  and in which nothing else does.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+TAIL = 20  # clips of the most frequent class for one of the rarest
+
+
+def main() -> None:
+    """Reads annotations.json and writes the lists."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('root', type=Path, help='folder that make_scenes.py wrote')
+    root = parser.parse_args().root
+    known = json.loads((root / 'annotations.json').read_text())
+    classes = sorted(known['metainfo']['classes'], key=_rank)
+    rare = set(classes[-(len(classes) // 3) :])
+    lists: dict[str, list[str]] = {}
+    seen_of_class = dict.fromkeys(classes, 0)
+    for clip in known['data_list']:
+        name = clip['sample_id']
+        split = name.split('_')[0]
+        seen = {thing['category'] for thing in clip['objects']}
+        heard = {t['category'] for t in clip['objects'] if t['sounding']}
+        chosen = []
+        if split != 'test' and not seen & rare:
+            chosen.append(f'{split}_common')
+        if split == 'test' and not heard & rare:
+            chosen.append('test_common')
+        if split == 'test' and heard <= rare:
+            chosen.append('test_rare')
+        if split == 'train':
+            # every other clip without a rare sound
+            pooled = not heard & rare and int(_rank(name)[:8], 16) % 2 == 0
+            chosen.append('train_pool' if pooled else 'train_rest')
+            first = clip['category']
+            share = TAIL ** (-classes.index(first) / (len(classes) - 1))
+            seen_of_class[first] += 1
+            if int(seen_of_class[first] * share) > int(
+                (seen_of_class[first] - 1) * share
+            ):
+                chosen.append('train_tail')
+        for key in chosen:
+            lists.setdefault(key, []).append(name)
+    for key, names in sorted(lists.items()):
+        (root / f'{key}.txt').write_text(''.join(f'{name}\n' for name in names))
+        print(f'{root / key}.txt: {len(names)} clips')
+
+
+def _rank(name: str) -> str:
+    """Orders names at random, but the same on every machine."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+if __name__ == '__main__':
+    main()
