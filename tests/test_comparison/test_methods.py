@@ -102,7 +102,7 @@ def test_what_differs_in_pseudo_labels_alone_borrows_from_xpl():
     lenders = find_lenders(configs)
     alone = {'supervised', 'ezvsl', 'lvs', 'slavc', 'fnac', 'full', 'xpl'}
     # another loss, batch or net from the first step on
-    alone |= {'deaf', 'xpl-negatives', 'xpl-no_contrast', 'xpl-same_nets'}
+    alone |= {'deaf', 'xpl-mixed', 'xpl-negatives', 'xpl-no_contrast', 'xpl-same_nets'}
     # who keeps the area of the annotations lends to those who do not
     alone = alone - {'xpl'} | {'xpl-aligned'}
     assert lenders == dict.fromkeys(set(METHODS) - alone, 'xpl-aligned')

@@ -17,6 +17,7 @@ from mmxpl.utils.errors import DataError
 
 from ..localizers.av_localizer import Localization
 from ..pretrained import PretrainedError, check_loaded, explain, pretrained_parts
+from .mixed_audio import MixedAudio
 from .negative_audio import NegativeAudio
 
 
@@ -44,6 +45,9 @@ class XPL(BaseModel):
             :class:`~mmxpl.models.NegativeAudio`, such as ``dict(share=0.2)``: a share
             of the frames of a batch also learns to mark nothing for a sound that is
             not theirs.
+        mixed_audio (dict, optional): arguments of :class:`~mmxpl.models.MixedAudio`,
+            such as ``dict(loss_weight=0.5)``: every frame also learns its target with
+            another clip's sound on top of its own.
         deaf (bool): whether localizers get no sound, see
             :class:`~mmxpl.models.AVLocalizer`: the reference for localization without
             listening.
@@ -69,6 +73,7 @@ class XPL(BaseModel):
         loss_contrastive: dict | None = None,
         target_momentum: float | None = None,
         negative_audio: dict | None = None,
+        mixed_audio: dict | None = None,
         deaf: bool = False,
         map_size: int | None = None,
         data_preprocessor: dict | None = None,
@@ -105,11 +110,20 @@ class XPL(BaseModel):
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
         )
-        if negative_audio is not None and deaf:
+        for key, value in dict(
+            negative_audio=negative_audio, mixed_audio=mixed_audio
+        ).items():
+            if value is not None and deaf:
+                raise DataError(
+                    f'model.{key} has no effect on a learner that hears nothing '
+                    '(deaf=True): leave one of them out.'
+                )
+        if mixed_audio is not None and not isinstance(mixed_audio, dict):
             raise DataError(
-                'model.negative_audio has no effect on a learner that hears nothing '
-                '(deaf=True): leave one of them out.'
+                'model.mixed_audio must be None or a dict, such as '
+                f'dict(loss_weight=0.5), got {mixed_audio!r}.'
             )
+        self.mixed_audio = None if mixed_audio is None else MixedAudio(**mixed_audio)
         self.negative_audio = None
         if negative_audio is not None:
             if not isinstance(negative_audio, dict) or 'share' not in negative_audio:
@@ -186,7 +200,8 @@ class XPL(BaseModel):
 
         Returns:
             dict[str, Tensor]: for each localizer ``NAME.loss_supervised``,
-            ``NAME.loss_pseudo`` and ``NAME.loss_contrastive``, which are summed;
+            ``NAME.loss_pseudo``, ``NAME.loss_contrastive`` and, if asked for,
+            ``NAME.loss_negative`` and ``NAME.loss_mixed``, which are summed;
             ``NAME.foreground``, the mean predicted probability; and, if pseudo-labels
             have weights, their mean as ``NAME.util_ratio``.
         """
@@ -194,9 +209,11 @@ class XPL(BaseModel):
             self.momentum_encoders.update_parameters(self.localizers)
         truth, pseudo = _targets(data_samples, next(iter(inputs.values())).device)
         losses, maps = {}, {}
+        front_ends = getattr(self.data_preprocessor, 'audio', {})
         if self.negative_audio is not None:
-            front_ends = getattr(self.data_preprocessor, 'audio', {})
             inputs, *pairs = self.negative_audio.draw(inputs, front_ends)
+        if self.mixed_audio is not None:
+            inputs = self.mixed_audio.draw(inputs, front_ends, len(data_samples))
         for place, (name, localizer) in enumerate(self.localizers.items()):
             out = localizer(_inputs_of(name, inputs))
             losses[f'{name}.loss_supervised'] = self._supervised(out.logits, truth)
@@ -208,6 +225,13 @@ class XPL(BaseModel):
             if self.negative_audio is not None:
                 losses[f'{name}.loss_negative'] = self.negative_audio.loss(
                     localizer, out, *pairs
+                )
+            if self.mixed_audio is not None:
+                mixed = out.more_audio[-len(out.logits) :]
+                logits = localizer.compare(out.visual, mixed)
+                losses[f'{name}.loss_mixed'] = self.mixed_audio.loss_weight * (
+                    self._supervised(logits, truth)
+                    + self._pseudo(logits, pseudo, place)
                 )
             maps[name] = out.logits.detach().float().sigmoid()
             losses[f'{name}.foreground'] = maps[name].mean()
