@@ -109,7 +109,8 @@ def test_nets_data_and_budget_are_the_config_s(method, read_as):
     changed = difference(read_as(XPL, method), read_as(XPL))
     allowed = ('model.loss_', 'default_hooks.pseudo_label', 'default_hooks.calibration')
     sampler = 'train_dataloader.sampler.'
-    allowed += (f'{sampler}curriculum', 'model.target_momentum', 'model.negative_audio')
+    allowed += (f'{sampler}curriculum', 'model.target_momentum')
+    allowed += ('model.negative_audio', 'model.mixed_audio')
     if method in ('supervised', 'deaf'):  # without use for unlabeled clips
         allowed += (f'{sampler}unlabeled_per_batch', 'model.deaf')
     if method in ('slavc', 'fnac'):
@@ -173,6 +174,8 @@ def reached(key, value, hook, model, sampler, losses):
         )
     if name == 'share':
         return model.negative_audio.share == value and 'a.loss_negative' in losses
+    if key == 'model.mixed_audio.loss_weight':
+        return model.mixed_audio.loss_weight == value and 'a.loss_mixed' in losses
     if name == 'start':
         return sampler.curriculum == (value, 1.0)
     if name in ('curriculum', 'end'):
