@@ -11,9 +11,7 @@ from .config import CLASSES, COLOURS, TEXTURES, WorldConfig
 from .layout import Layout, PlacedObject, rasterise
 
 
-def _smooth_noise(
-    rng: np.random.Generator, size: int, cells: int, octaves: int = 1
-) -> np.ndarray:
+def _smooth_noise(rng, size: int, cells: int, octaves: int = 1) -> np.ndarray:
     """Draws a smooth random field, float32 (size, size), about [-1, 1].
 
     ``cells`` is the number of bumps along a side in the coarsest octave; each further
@@ -23,9 +21,8 @@ def _smooth_noise(
     for octave in range(octaves):
         side = min(size, cells * 2**octave + 1)
         coarse = rng.uniform(-1, 1, (side, side)).astype(np.float32)
-        field += cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC) * (
-            0.5**octave
-        )
+        fine = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+        field += fine * 0.5**octave
     return field
 
 
@@ -35,11 +32,7 @@ def _wave(phase: np.ndarray) -> np.ndarray:
 
 
 def _pattern(
-    texture: str,
-    u: np.ndarray,
-    v: np.ndarray,
-    rng: np.random.Generator,
-    jitter: float = 1.0,
+    texture: str, u: np.ndarray, v: np.ndarray, rng, jitter: float = 1.0
 ) -> np.ndarray:
     """Draws a texture: the share of the second colour at each point, in [0, 1].
 
@@ -47,8 +40,7 @@ def _pattern(
     """
     frequency = math.exp(jitter * rng.normal(0, 0.22))
     a, b = rng.random(2)
-    bend = jitter * rng.uniform(0.0, 0.12)
-    warp = bend * np.sin(3.0 * v + 6.3 * a)
+    warp = jitter * rng.uniform(0.0, 0.12) * np.sin(3.0 * v + 6.3 * a)
     if texture == 'striped':
         t = _wave(2.2 * frequency * (u + warp) + a)
     elif texture == 'ribbed':
@@ -82,14 +74,10 @@ def _to_bgr(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def _random_colour(rng) -> np.ndarray:
-    return _to_bgr(
-        rng.uniform(0, 360), rng.beta(1.3, 2.2), float(rng.uniform(0.15, 0.9))
-    )
+    return _to_bgr(rng.uniform(0, 360), rng.beta(1.3, 2.2), rng.uniform(0.15, 0.9))
 
 
-def _paint_background(
-    rng: np.random.Generator, size: int, clutter: float = 1.0
-) -> np.ndarray:
+def _paint_background(rng, size: int, clutter: float) -> np.ndarray:
     """Paints a gradient, one texture, blobs and small distractors, BGR in about [0, 1].
 
     ``clutter`` is the contrast of the texture and the number of distractors.
@@ -144,13 +132,9 @@ def paint(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.n
     frame = _paint_background(rng, size, config.clutter)
     azimuth, height = rng.uniform(0, 2 * math.pi), rng.uniform(0.45, 0.9)
     reach = math.sqrt(1 - height**2)
-    light = np.array(
-        [reach * math.cos(azimuth), reach * math.sin(azimuth), height], np.float32
-    )
+    light = np.float32([reach * math.cos(azimuth), reach * math.sin(azimuth), height])
     # Bumps and grain of all surfaces; objects are windows into them.
-    surface = np.stack(
-        [_smooth_noise(rng, size, 7), _smooth_noise(rng, size, size // 3)]
-    )
+    surface = np.stack([_smooth_noise(rng, size, cells) for cells in (7, size // 3)])
     for placed in layout.objects:
         _paint_object(frame, placed, light, surface, config.jitter, rng)
     return _expose(frame, rng)
@@ -173,12 +157,7 @@ def _class_colours(category: int, jitter: float, rng) -> tuple[np.ndarray, np.nd
 
 
 def _paint_object(
-    frame: np.ndarray,
-    placed: PlacedObject,
-    light: np.ndarray,
-    surface: np.ndarray,
-    jitter: float,
-    rng: np.random.Generator,
+    frame: np.ndarray, placed: PlacedObject, light, surface, jitter: float, rng
 ) -> None:
     """Blends one object and its shadow into the frame, in place."""
     size = len(frame)
@@ -213,13 +192,11 @@ def _paint_object(
     depth = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 3)
     rim = max(2.0, rng.uniform(0.12, 0.3) * extent)
     relief = np.sqrt(np.minimum(depth / rim, 1)) * rim + 0.05 * extent * bumps
-    relief = relief.astype(np.float32)
-    relief = cv2.GaussianBlur(relief, (0, 0), max(1.0, 0.03 * extent))
+    relief = cv2.GaussianBlur(np.float32(relief), (0, 0), max(1.0, 0.03 * extent))
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125)
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125)
-    lit = (light[2] - light[0] * slope_x - light[1] * slope_y) / np.sqrt(
-        1 + slope_x**2 + slope_y**2
-    )
+    steepness = np.sqrt(1 + slope_x**2 + slope_y**2)
+    lit = (light[2] - light[0] * slope_x - light[1] * slope_y) / steepness
     lit = np.maximum(lit, 0)
     diffuse = rng.uniform(0.45, 0.75)
     gloss = rng.uniform(0, 0.5) * lit**24
@@ -234,9 +211,8 @@ def _expose(frame: np.ndarray, rng) -> np.ndarray:
     frame = frame * (cast * np.float32(rng.uniform(0.8, 1.15)))
     frame = np.clip(frame, 0, 1) ** np.float32(rng.uniform(0.8, 1.25))
     if rng.random() < 0.5:
-        frame = cv2.GaussianBlur(
-            frame, (0, 0), len(frame) / 128 * rng.uniform(0.3, 0.9)
-        )
+        spread = len(frame) / 128 * rng.uniform(0.3, 0.9)
+        frame = cv2.GaussianBlur(frame, (0, 0), spread)
     noise = rng.standard_normal(frame.shape, np.float32)
     frame = frame + noise * np.float32(rng.uniform(0.005, 0.03))
     return np.round(np.clip(frame, 0, 1) * 255).astype(np.uint8)

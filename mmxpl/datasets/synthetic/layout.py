@@ -114,9 +114,8 @@ def make_contours(
     wave = rng.uniform(1.2, 2.6, 2)
     phase = rng.uniform(0, 2 * math.pi, 2)
     shear = jitter * rng.uniform(-0.2, 0.2)
-    turn = np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )
+    c, s = math.cos(angle), math.sin(angle)
+    turn = np.array([[c, -s], [s, c]])
     bent = []
     for points in contours:
         x, y = points[:, 0], points[:, 1]
@@ -144,8 +143,7 @@ def rasterise(
         np.round((points * extent + origin - 0.5) * 16).astype(np.int32)
         for points in contours
     ]
-    line = cv2.LINE_AA if smooth else cv2.LINE_8
-    cv2.fillPoly(canvas, polygons, 255, line, 4)
+    cv2.fillPoly(canvas, polygons, 255, cv2.LINE_AA if smooth else cv2.LINE_8, 4)
     return canvas
 
 
@@ -216,8 +214,7 @@ def visible_masks(objects, size: int) -> np.ndarray:
     Returns:
         np.ndarray: bool of shape (N, size, size).
     """
-    full = np.stack([rasterise(o.contours, o.box, size) > 0 for o in objects])
-    return _hide(full)
+    return _hide(np.stack([rasterise(o.contours, o.box, size) > 0 for o in objects]))
 
 
 def sample_layout(
@@ -237,10 +234,9 @@ def sample_layout(
         absent = sorted(set(range(len(CLASSES))) - set(categories))
         return Layout(tuple(objects), int(rng.choice(absent)))
     two = count > 2 and rng.random() < config.two_sounding
-    chosen = set(rng.permutation(count)[: 1 + two].tolist())
-    return Layout(
-        tuple(replace(o, sounding=i in chosen) for i, o in enumerate(objects))
-    )
+    for i in rng.permutation(count)[: 1 + two]:
+        objects[i] = replace(objects[i], sounding=True)
+    return Layout(tuple(objects))
 
 
 def _sample_categories(count: int, lookalikes: float, rng) -> list[int]:
@@ -312,9 +308,8 @@ def _place(
 
 
 def _hide(full: np.ndarray) -> np.ndarray:
+    """Removes from each mask, from back to front, what masks in front of it cover."""
+    covered = np.logical_or.accumulate(full[::-1])[::-1]
     visible = full.copy()
-    front = np.zeros(full.shape[1:], bool)
-    for i in range(len(full) - 1, -1, -1):
-        visible[i] &= ~front
-        front |= full[i]
+    visible[:-1] &= ~covered[1:]
     return visible

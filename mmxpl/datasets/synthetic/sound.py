@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,9 +23,7 @@ def _unit(wave: np.ndarray) -> np.ndarray:
     return wave / level if level > 1e-12 else wave
 
 
-def _events(
-    time: np.ndarray, rate: float, sway: float, rng: np.random.Generator
-) -> list[int]:
+def _events(time: np.ndarray, rate: float, sway: float, rng) -> list[int]:
     """Draws sample positions of about ``rate`` events a second, at least one.
 
     ``sway`` is the spread of the gaps as a share of the mean gap.
@@ -38,20 +36,15 @@ def _events(
     return positions
 
 
-def _slow_noise(time: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
+def _slow_noise(time: np.ndarray, rate: float, rng) -> np.ndarray:
     """Draws a curve in [0, 1] with about ``rate`` turns a second."""
     knots = max(3, int(time[-1] * rate) + 3)
     grid = np.linspace(0, time[-1], knots)
     return np.interp(time, grid, rng.random(knots))
 
 
-def _shaped_noise(
-    samples: int,
-    sample_rate: float,
-    rng: np.random.Generator,
-    gain: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Draws noise of root mean square 1 with a gain by frequency in Hz."""
+def _shaped_noise(samples: int, sample_rate: float, rng, gain: Callable) -> np.ndarray:
+    """Draws noise of root mean square 1; ``gain`` is a function of frequency in Hz."""
     frequencies = np.fft.rfftfreq(samples, 1 / sample_rate)
     frequencies[0] = frequencies[1]
     # drawn in the frequency domain, which saves one transform
@@ -59,20 +52,17 @@ def _shaped_noise(
     return _unit(np.fft.irfft(bins * gain(frequencies), samples))
 
 
-def _band_noise(
-    samples: int, sample_rate: float, centre: float, width: float, rng
-) -> np.ndarray:
+def _band_noise(time: np.ndarray, centre: float, width: float, rng) -> np.ndarray:
     """Draws noise of root mean square 1 in a bell curve over log-frequency.
 
     The band has its middle at ``centre`` Hz and a spread of ``width`` in natural-log
     units.
     """
-    return _shaped_noise(
-        samples,
-        sample_rate,
-        rng,
-        lambda f: np.exp(-0.5 * (np.log(f / centre) / width) ** 2),
-    )
+
+    def bell(f: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * (np.log(f / centre) / width) ** 2)
+
+    return _shaped_noise(len(time), _rate_of(time), rng, bell)
 
 
 def _convolve(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
@@ -95,7 +85,7 @@ def _resonate(
     return _convolve(wave, np.exp(-time / fade) * sum(tones))
 
 
-def _gate(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _gate(time: np.ndarray, rng) -> np.ndarray:
     """Draws an envelope that may start late or end early, with ramps of 30 ms.
 
     At least 60 % of the axis stays on.
@@ -107,9 +97,7 @@ def _gate(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rise * np.clip((stop - time) / 0.03 + 1, 0, 1)
 
 
-def _reverberate(
-    wave: np.ndarray, sample_rate: float, rng: np.random.Generator
-) -> np.ndarray:
+def _reverberate(wave: np.ndarray, sample_rate: float, rng) -> np.ndarray:
     """Adds the tail of a random room."""
     fade = rng.uniform(0.03, 0.15)
     length = int(4 * fade * sample_rate)
@@ -124,13 +112,6 @@ def _tilt(wave: np.ndarray, slope: float) -> np.ndarray:
     spectrum = np.fft.rfft(wave)
     index = np.maximum(np.arange(len(spectrum)), 1)
     return np.fft.irfft(spectrum * index**slope, len(wave))
-
-
-def _background_noise(
-    samples: int, sample_rate: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Draws noise between white and brown, of root mean square 1."""
-    return _shaped_noise(samples, sample_rate, rng, lambda f: f ** -rng.uniform(0, 0.9))
 
 
 @dataclass(frozen=True)
@@ -148,6 +129,11 @@ class Voice:
     pitch: float
     rate: float
     colour: float
+
+    @property
+    def form(self) -> int:
+        """int: which of three forms of its kind the timbre chooses."""
+        return int(self.colour * 2.99)
 
 
 VOICES = (
@@ -198,7 +184,7 @@ def _horn(voice, time, rate, rng):
 
 def _bell(voice, time, rate, rng):
     """Struck FM tones that ring out."""
-    ratio = (1.41, 2.76, 3.5)[int(voice.colour * 2.99)] * rng.uniform(0.98, 1.02)
+    ratio = (1.41, 2.76, 3.5)[voice.form] * rng.uniform(0.98, 1.02)
     index = rng.uniform(1.5, 3.5)
     fade = rng.uniform(0.5, 1.0) / rate
     wave = np.zeros_like(time)
@@ -217,10 +203,10 @@ def _bell(voice, time, rate, rng):
 def _wind(voice, time, rate, rng):
     """A band of noise that comes in gusts."""
     width = (0.15 + 0.5 * voice.colour) * rng.uniform(0.8, 1.25)
-    noise = _band_noise(len(time), _rate_of(time), voice.pitch, width, rng)
+    noise = _band_noise(time, voice.pitch, width, rng)
     other = voice.pitch * rng.uniform(1.2, 1.5)
     gusts = _slow_noise(time, 2.5 * rate, rng)
-    second = _band_noise(len(time), _rate_of(time), other, width, rng)
+    second = _band_noise(time, other, width, rng)
     return noise * (0.25 + gusts) + second * (1 - gusts) * 0.5
 
 
@@ -231,9 +217,7 @@ def _chirp(voice, time, rate, rng):
     length = int(sr * rng.uniform(0.45, 0.7) / rate)
     span = rng.uniform(0.35, 0.6)
     bow = np.linspace(0, 1, length)
-    path = (1 - bow, bow, np.sin(math.pi * bow))[
-        0 if voice.colour < 0.33 else 2 if voice.colour < 0.67 else 1
-    ]
+    path = (1 - bow, np.sin(math.pi * bow), bow)[voice.form]
     window = np.sin(math.pi * bow) ** 0.7
     for start in _events(time, rate, 0.12, rng):
         pitch = voice.pitch * math.exp(rng.normal(0, 0.06))
@@ -252,36 +236,25 @@ def _engine(voice, time, rate, rng):
     pulses = np.diff(np.floor(phase), prepend=0.0) * rng.uniform(0.6, 1.2, len(time))
     body = 250 * 2 ** (2.5 * voice.colour) * rng.uniform(0.85, 1.2)
     ring = _resonate(pulses, sr, [body, body * rng.uniform(2.2, 2.9)], 0.006)
-    hiss = _band_noise(len(time), sr, body * 3, 0.6, rng)
+    hiss = _band_noise(time, body * 3, 0.6, rng)
     return _unit(ring) + rng.uniform(0.05, 0.25) * hiss
 
 
 def _siren(voice, time, rate, rng):
     """A tone whose pitch swings: smoothly, as a saw, or between two steps."""
     swing = (rate * time + rng.random()) % 1
-    form = (
-        0.5 - 0.5 * np.cos(2 * math.pi * swing),
-        swing,
-        (swing > 0.5).astype(float),
-    )[int(voice.colour * 2.99)]
+    smooth, steps = 0.5 - 0.5 * np.cos(2 * math.pi * swing), (swing > 0.5).astype(float)
     span = rng.uniform(0.35, 0.55)
-    phase = (
-        2
-        * math.pi
-        * np.cumsum(voice.pitch * (1 - span / 2 + span * form))
-        / _rate_of(time)
-    )
-    return (
-        np.sin(phase)
-        + rng.uniform(0.1, 0.4) * np.sin(2 * phase)
-        + (rng.uniform(0.0, 0.25) * np.sin(3 * phase))
-    )
+    sweep = 1 - span / 2 + span * (smooth, swing, steps)[voice.form]
+    phase = 2 * math.pi * np.cumsum(voice.pitch * sweep) / _rate_of(time)
+    second, third = rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.25)
+    return np.sin(phase) + second * np.sin(2 * phase) + third * np.sin(3 * phase)
 
 
 def _rattle(voice, time, rate, rng):
     """Bursts of filtered noise."""
     sr = _rate_of(time)
-    noise = _band_noise(len(time), sr, voice.pitch, rng.uniform(0.35, 0.6), rng)
+    noise = _band_noise(time, voice.pitch, rng.uniform(0.35, 0.6), rng)
     envelope = np.zeros_like(time)
     fade = (0.1 + 0.35 * voice.colour) / rate * rng.uniform(0.7, 1.3)
     shape = np.exp(-np.arange(int(5 * fade * sr)) / (fade * sr))
@@ -298,7 +271,7 @@ def _talk(voice, time, rate, rng):
     phase = np.cumsum(voice.pitch * contour) / sr
     buzz = np.diff(np.floor(phase), prepend=0.0)
     vowels = ((310, 2200), (720, 1150), (360, 800))
-    main = vowels[int(voice.colour * 2.99)]
+    main = vowels[voice.form]
     wave = np.zeros_like(time)
     blend = _slow_noise(time, rate, rng)
     for weight, vowel in ((1 - 0.6 * blend, main), (0.6 * blend, (520, 1700))):
@@ -326,17 +299,15 @@ def _voice(category: int, matched: bool) -> Voice:
     if not matched:
         return VOICES[look.voice]
     kind = tuple(_KINDS)[SHAPES.index(look.shape)]
-    low, middle, high = sorted(
-        (v for v in VOICES if v.kind == kind), key=lambda v: v.pitch
-    )
+    voices = [v for v in VOICES if v.kind == kind]  # by rising pitch
+    low, high = voices[0].pitch, voices[-1].pitch
+    slow, *_, fast = sorted(v.rate for v in voices)
     pitch = tuple(COLOURS).index(look.colour) / (len(COLOURS) - 1)
     tempo = TEXTURES.index(look.texture) / (len(TEXTURES) - 1)
-    slow, fast = (f(v.rate for v in (low, middle, high)) for f in (min, max))
-    return Voice(
-        kind,
-        low.pitch * (high.pitch / low.pitch) ** pitch,
-        slow * (fast / slow) ** tempo,
-        middle.colour,
+    return replace(
+        voices[1],
+        pitch=low * (high / low) ** pitch,
+        rate=slow * (fast / slow) ** tempo,
     )
 
 
@@ -357,11 +328,9 @@ def make_sound(
     time = np.arange(samples) / sample_rate
     pitch = voice.pitch * 2 ** (jitter * rng.normal(0, 0.25))
     rate = voice.rate * 2 ** (jitter * rng.normal(0, 0.35))
-    pitch = min(pitch, 0.42 * sample_rate)
-    own = Voice(voice.kind, pitch, rate, voice.colour)
+    own = replace(voice, pitch=min(pitch, 0.42 * sample_rate), rate=rate)
     wave = _KINDS[voice.kind](own, time, rate, rng)
-    wave = _unit(wave) * _gate(time, rng)
-    return _unit(wave)
+    return _unit(_unit(wave) * _gate(time, rng))
 
 
 def record(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.ndarray:
@@ -386,7 +355,10 @@ def record(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.
     # Distance and microphone colour everything.
     mixture = _unit(_tilt(mixture, config.jitter * rng.uniform(-0.5, 0.5)))
     snr = config.snr + rng.uniform(-5, 5)
-    noise = _background_noise(samples, config.sample_rate, rng)
+    # between white and brown
+    noise = _shaped_noise(
+        samples, config.sample_rate, rng, lambda f: f ** -rng.uniform(0, 0.9)
+    )
     mixture = _unit(mixture + noise * 10 ** (-snr / 20))
     level = 10 ** (rng.uniform(-30, -18) / 20)
     peak = np.abs(mixture).max()

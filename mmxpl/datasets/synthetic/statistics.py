@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -44,9 +45,8 @@ def area_facts(areas) -> dict[str, float]:
     bins = np.digitize(areas, np.array(AREA_BOUNDS) / GRID**2)
     shares = np.bincount(bins, minlength=4) / max(1, len(areas))
     facts = dict(n=len(areas), mean=areas.mean(), median=np.median(areas))
-    return facts | dict(
-        zip(('small', 'medium', 'large', 'huge'), shares.tolist(), strict=True)
-    )
+    names = ('small', 'medium', 'large', 'huge')
+    return facts | dict(zip(names, shares.tolist(), strict=True))
 
 
 def box_areas(entries: list[dict]) -> dict[str, list[float]]:
@@ -165,14 +165,15 @@ def _nested(boxes, order, core: float, grid: int) -> np.ndarray:
 def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
     """Best map per rule given all boxes but no sound."""
     count = len(boxes)
-    pairs = list(combinations(range(count), 2)) if count > 2 else []
+    subsets = [s for k in range(1, count + 1) for s in combinations(range(count), k)]
+    pairs = math.comb(count, 2) if count > 2 else 0
     two = two_sounding if pairs else 0.0
-    cases = [((i,), (1 - two) / count) for i in range(count)]
-    cases += [(pair, two / len(pairs)) for pair in pairs]
-    odds = np.array([chance for _, chance in cases])
-    truths = np.stack(
-        [_raster([boxes[i] for i in subset], _COARSE).ravel() for subset, _ in cases]
+    odds = [(1 - two) / count] * count + pairs * [two / max(pairs, 1)]
+    regions = np.stack(
+        [_raster([boxes[i] for i in s], _COARSE).ravel() for s in subsets]
     )
+    # one sounds, or two
+    truths = regions[: count + pairs]
     sizes = truths.sum(1)
 
     plans = [(o, c) for o in permutations(range(count)) for c in (1.0, 0.7)]
@@ -180,9 +181,8 @@ def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
     ranked = np.argsort(-scores, 1, kind='stable')
     best = {}
     for rule in ('adaptive', 'median'):
-        taken = np.full_like(sizes, truths.shape[1] // 2)
-        if rule == 'adaptive':
-            taken = np.maximum(1, sizes)
+        half = np.full_like(sizes, _COARSE**2 // 2)
+        taken = np.maximum(1, sizes) if rule == 'adaptive' else half
         hit = np.stack(
             [t[ranked[:, :k]].sum(1) for t, k in zip(truths, taken, strict=True)], 1
         )
@@ -190,10 +190,6 @@ def _image_only(boxes, two_sounding: float) -> dict[str, np.ndarray]:
         plan = plans[int(np.argmax(right @ odds))]
         best[rule] = _nested(boxes, *plan, GRID)
 
-    subsets = [s for k in range(1, count + 1) for s in combinations(range(count), k)]
-    regions = np.stack(
-        [_raster([boxes[i] for i in s], _COARSE).ravel() for s in subsets]
-    )
     hit = regions.astype(np.int32) @ truths.T.astype(np.int32)
     right = 2 * hit >= sizes + regions.sum(1, keepdims=True) - hit
     subset = subsets[int(np.argmax(right @ odds))]

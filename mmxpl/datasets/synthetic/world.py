@@ -88,9 +88,8 @@ def unheard_classes(config: WorldConfig) -> list[str]:
     """Chooses the classes of the unheard lists; returns their names."""
     rng = np.random.default_rng([WORLD_VERSION, config.seed, len(SPLITS)])
     chosen = rng.permutation(len(CLASSES)).tolist()
-    if (
-        config.matched
-    ):  # every part of what is unheard has been heard: spread the shapes
+    if config.matched:
+        # every part of what is unheard has been heard: spread the shapes
         shapes = [CLASSES[i].shape for i in chosen]
         earlier = {i: shapes[:n].count(shapes[n]) for n, i in enumerate(chosen)}
         chosen.sort(key=earlier.get)
@@ -150,13 +149,10 @@ def describe(layout: Layout, sample_id: str, size: int) -> dict:
     )
 
 
-def _clip_rng(
-    config: WorldConfig, split: str, index: int, stream: int
-) -> np.random.Generator:
+def _clip_rng(config: WorldConfig, split: str, index: int, stream: int):
     """Random numbers of one clip for layout (0), image (1) or sound (2)."""
-    return np.random.default_rng(
-        [WORLD_VERSION, config.seed, SPLITS.index(split), index, stream]
-    )
+    seeds = [WORLD_VERSION, config.seed, SPLITS.index(split), index, stream]
+    return np.random.default_rng(seeds)
 
 
 def _sounding(info: dict) -> set[str]:
@@ -211,8 +207,7 @@ def write_folder(
         DataError: If ``root`` holds something else, or not all of this, or cannot be
             written to.
     """
-    root = Path(root).absolute()
-    groups = groups or {}
+    root, groups = Path(root).absolute(), groups or {}
     if _is_written(root, _file_names(counts, groups), settings):
         return False
     try:
@@ -233,8 +228,7 @@ def write_folder(
             results = _map_in_order(write, jobs, workers)
             for split, info in bar.track(results, len(jobs), description=root.name):
                 infos[split].append(info)
-        _write_annotations(work, infos, metainfo)
-        _write_ids(work, infos, groups)
+        _write_annotations(work, infos, metainfo, groups)
         world = dict(settings=settings, **(about or {}))
         (work / 'world.json').write_text(json.dumps(world, indent=2) + '\n')
         work.chmod(0o755)  # mkdtemp makes folders that are private
@@ -255,8 +249,8 @@ def _write_clip(
     path = folder / clip.info['img_path']
     if not cv2.imwrite(str(path), clip.image, [cv2.IMWRITE_JPEG_QUALITY, quality]):
         raise DataError(f'{path}: could not be written; is the disk full?')
-    sound = folder / clip.info['audio_path']
-    soundfile.write(sound, clip.audio, sample_rate, subtype='PCM_16')
+    path = folder / clip.info['audio_path']
+    soundfile.write(path, clip.audio, sample_rate, subtype='PCM_16')
     return split, clip.info
 
 
@@ -321,7 +315,9 @@ def _file_names(counts: dict[str, int], groups: Groups) -> list[str]:
     return names + [n for i in ids for n in (f'frames/{i}.jpg', f'audio/{i}.wav')]
 
 
-def _write_annotations(work: Path, infos: dict[str, list[dict]], metainfo) -> None:
+def _write_annotations(
+    work: Path, infos: dict[str, list[dict]], metainfo: dict, groups: Groups
+) -> None:
     entries = [info for part in infos.values() for info in part]
     boxes = [
         {'file': e['sample_id'], 'class': e['category'], 'bbox': e['bboxes']}
@@ -332,13 +328,11 @@ def _write_annotations(work: Path, infos: dict[str, list[dict]], metainfo) -> No
     for name, value in (('annotations', annotations), ('vggss', boxes)):
         text = json.dumps(value, separators=(',', ':'))
         (work / f'{name}.json').write_text(text + '\n')
-
-
-def _write_ids(work: Path, infos: dict[str, list[dict]], groups: Groups) -> None:
-    lists = dict(infos)
-    for split, part in infos.items():
-        for group, belongs in groups.items():
-            lists[f'{split}_{group}'] = [info for info in part if belongs(info)]
+    lists = infos | {
+        f'{split}_{group}': [info for info in part if belongs(info)]
+        for split, part in infos.items()
+        for group, belongs in groups.items()
+    }
     for name, part in lists.items():
         ids = ''.join(info['sample_id'] + '\n' for info in part)
         (work / f'{name}.txt').write_text(ids)
