@@ -2,7 +2,7 @@
 
 import copy
 from argparse import ArgumentParser
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mmxpl.engine.optim import count_warmup_epochs
 from mmxpl.utils import config_overrides as config_files
 from mmxpl.utils.cli import add_config_options, load_config
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.nested import walk
 
 FULL = 'full'
 """str: name of the method that is trained on all clips with their labels."""
@@ -22,7 +23,7 @@ _FULL_OVERLAY, _FULL_TITLE = 'supcon', '100 % labels'
 _SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
 _SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
 # where data lie, which may be moved
-_PLACES = ('data_root', 'cache')
+_PLACES = {'data_root', 'cache'}
 # hooks that do nothing before the first pseudo-label, or change no weight
 _WITHOUT_EFFECT = (
     'pseudo_label',
@@ -134,21 +135,11 @@ def options_of(
 
 def settings_of(cfg: Config) -> dict[str, Any]:
     """Collects by dotted key the settings of a training, wherever its data lie."""
-    return dict(_leaves({key: cfg.get(key) for key in _SETTINGS}))
-
-
-def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields dotted key and value of everything in dictionaries and lists."""
-    if isinstance(node, Mapping):
-        parts = node.items()
-    elif isinstance(node, list | tuple):
-        parts = enumerate(node)
-    else:
-        yield key, node
-        return
-    for name, part in parts:
-        if name not in _PLACES:
-            yield from _leaves(part, f'{key}.{name}' if key else str(name))
+    return {
+        '.'.join(path): value
+        for path, value in walk({key: cfg.get(key) for key in _SETTINGS})
+        if not isinstance(value, Mapping | list | tuple) and not _PLACES & {*path}
+    }
 
 
 def warm_up_epochs(cfg: Config) -> int:

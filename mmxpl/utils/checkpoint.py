@@ -3,6 +3,7 @@
 import ast
 import os
 import pickle
+import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +17,12 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
-from mmengine.registry import Registry
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from .checks import nonfinite_entries
 from .errors import DataError
+from .nested import walk
 
 # the log, and pseudo-labels, which the bank refuses with the ids of the clips
 _MAY_BE_NAN = ('message_hub', 'pseudo_label_bank')
@@ -76,12 +77,19 @@ def read_checkpoint(
     try:
         with _safe_globals():
             checkpoint = torch.load(path, map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DataError(_refusal(filename, error)) from error
     except Exception as error:  # any error of a damaged file
+        refused = isinstance(error, pickle.UnpicklingError)
+        found = re.search(r'GLOBAL (\S+)', str(error)) if refused else None
+        if found:
+            raise DataError(
+                f"checkpoint '{filename}' holds a '{found[1]}', not weights and plain "
+                'values alone; such objects can run code when they are read. Save it '
+                f'again as tensors, or, if you trust the file, set {_OPT_OUT}=1.'
+            ) from error
+        reason = '' if refused else f' ({(str(error) or repr(error)).splitlines()[0]})'
         raise DataError(
-            f"checkpoint '{filename}' cannot be read, it is damaged or no "
-            f'checkpoint ({str(error).splitlines()[0] if str(error) else error!r}).'
+            f"checkpoint '{filename}' cannot be read, it is damaged or no PyTorch "
+            f'checkpoint{reason}.'
         ) from error
     if not isinstance(checkpoint, dict):
         raise DataError(
@@ -140,23 +148,6 @@ def damaged_part(filename: str | Path) -> str | None:
         return None  # torch.load raises an error if it is no checkpoint
     except Exception as error:  # entries of the archive can also be damaged
         return str(error) or type(error).__name__
-
-
-def _refusal(filename: str, error: pickle.UnpicklingError) -> str:
-    """Message for a file that safe unpickling refuses."""
-    text = str(error)
-    marker = 'GLOBAL '
-    if marker not in text:
-        return (
-            f"checkpoint '{filename}' cannot be read, it is damaged or no PyTorch "
-            'checkpoint.'
-        )
-    name = text.split(marker, 1)[1].split()[0]
-    return (
-        f"checkpoint '{filename}' holds a '{name}', not weights and plain values "
-        'alone; such objects can run code when they are read. Save it again as '
-        f'tensors, or, if you trust the file, set {_OPT_OUT}=1.'
-    )
 
 
 class _History(HistoryBuffer):
@@ -235,8 +226,9 @@ def refuse_unregistered(cfg: Any, source: str) -> None:
     MMEngine's registries accept any importable name as a type, such as ``os.system``. A
     DataError, with the name of the ``source``, says that a ``type`` is not registered.
     """
-    for name in _types(cfg):
-        if not _is_registered(name):
+    for path, name in walk(cfg):
+        # a scope would change what the names below it mean
+        if path[-1] in ('_scope_', 'type') and not _is_registered(name):
             raise DataError(
                 f"the config in checkpoint '{source}' has the type {name!r}, which is "
                 f'no registered model or transform. {_REMEDY}'
@@ -246,9 +238,8 @@ def refuse_unregistered(cfg: Any, source: str) -> None:
 def _value(node: ast.expr) -> Any:
     """Evaluates literals and ``dict(key=...)``."""
     if isinstance(node, ast.Call):
-        if getattr(node.func, 'id', None) != 'dict' or node.args:
-            raise ValueError(f'line {node.lineno}')
-        if any(item.arg is None for item in node.keywords):
+        unpacks = node.args or any(item.arg is None for item in node.keywords)
+        if getattr(node.func, 'id', None) != 'dict' or unpacks:
             raise ValueError(f'line {node.lineno}')
         return {item.arg: _value(item.value) for item in node.keywords}
     if isinstance(node, ast.Dict):
@@ -261,19 +252,6 @@ def _value(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _types(cfg: Any) -> Iterator[Any]:
-    """Yields the value of every key ``type``, at any depth."""
-    if isinstance(cfg, Mapping):
-        if '_scope_' in cfg:
-            yield cfg['_scope_']  # would change what the names below it mean
-        if 'type' in cfg:
-            yield cfg['type']
-        cfg = list(cfg.values())
-    if isinstance(cfg, list | tuple):
-        for item in cfg:
-            yield from _types(item)
-
-
 def _is_registered(name: Any) -> bool:
     """Tells whether a registry of mmxpl, mmdet or MMEngine has a type."""
     if not isinstance(name, str):
@@ -281,18 +259,11 @@ def _is_registered(name: Any) -> bool:
     scope, _, bare = name.rpartition('.')
     if scope and scope not in _SCOPES:
         return False
+    scopes = (scope,) if scope else ('mmxpl', 'mmengine', 'mmcv')
     return any(
         bare in registry.module_dict
         for root in (ROOT_MODELS, ROOT_TRANSFORMS)
         for registry in (root, *root.children.values())
-        if _may_hold(registry, scope)
+        # mmcv has no registries: it registers with MMEngine
+        if registry.scope in scopes or (scope == 'mmcv' and registry.parent is None)
     )
-
-
-def _may_hold(registry: Registry, scope: str) -> bool:
-    """Tells whether a registry may hold names of a scope.
-
-    mmcv has no registries: it registers with MMEngine.
-    """
-    scopes = (scope,) if scope else ('mmxpl', 'mmengine', 'mmcv')
-    return registry.scope in scopes or (scope == 'mmcv' and registry.parent is None)

@@ -1,9 +1,11 @@
 """Checks of numbers: ranges of settings, finite values of tensors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
+
+from .nested import walk
 
 
 def check_positive(**settings: float) -> None:
@@ -37,19 +39,11 @@ def is_finite(tensor: Tensor) -> bool:
     return all(bool(part.isfinite().all()) for part in tensor.flatten().split(_CHUNK))
 
 
-def nonfinite_entries(state: Any, name: str = '') -> Iterator[str]:
+def nonfinite_entries(state: Any) -> Iterator[str]:
     """Yields the dotted names of tensors with NaN or infinite values in a checkpoint.
 
-    Args:
-        state (Any): nested dicts and lists.
-        name (str): prefix of the names.
+    ``state`` are nested dicts and lists.
     """
-    if isinstance(state, Tensor):
-        if not is_finite(state):
-            yield name
-    elif isinstance(state, Mapping):
-        for key, value in state.items():
-            yield from nonfinite_entries(value, f'{name}.{key}' if name else str(key))
-    elif isinstance(state, list | tuple):
-        for place, value in enumerate(state):
-            yield from nonfinite_entries(value, f'{name}.{place}')
+    for path, value in walk(state):
+        if isinstance(value, Tensor) and not is_finite(value):
+            yield '.'.join(path)

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from .errors import DataError
+from .nested import children, walk
 
 # keys that a run reads besides the arguments of Runner
 _READ_BY_RUNNER = {
@@ -67,9 +67,7 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
         meant = _FORMER.get(key) or next(
             iter(get_close_matches(key, read, 1, cutoff=0.8)), None
         )
-        if meant is not None and not any(
-            value == cfg[key] for _, value in _read_paths(cfg)
-        ):
+        if meant is not None and cfg[key] not in _read_paths(cfg).values():
             raise DataError(
                 f"config '{path}': '{key}' is not read. Did you mean {meant}? "
                 'Rename or remove it.'
@@ -112,18 +110,18 @@ def _check_key(cfg: Config, key: str) -> None:
     read = top in _read_keys()
     if top not in cfg:
         if not read:
-            raise _unknown(cfg, key, parent='')
+            raise _unknown(cfg, key, above='')
         return
     if not read:
-        raise _plain_variable(cfg, key)
-    node, parent = cfg[top], top
+        raise _plain_variable(cfg, top)
+    node, above = cfg[top], f'{top}.'
     for part in rest:
-        children = dict(_children(node))
-        if part not in children:
+        below = dict(children(node))
+        if part not in below:
             if part == rest[-1] and part in _arguments(node):
                 return
-            raise _unknown(cfg, key, parent)
-        node, parent = children[part], f'{parent}.{part}'
+            raise _unknown(cfg, key, above)
+        node, above = below[part], f'{above}{part}.'
 
 
 def _read_keys() -> set[str]:
@@ -157,97 +155,66 @@ def _arguments(node: Any) -> set[str]:
     return names - {'self', 'args', 'kwargs'}
 
 
-def _children(node: Any) -> Iterator[tuple[str, Any]]:
-    """Yields the keys under a dict, or the indices of a list, with values."""
-    if isinstance(node, dict):
-        yield from node.items()
-    elif isinstance(node, list | tuple):
-        yield from ((str(index), item) for index, item in enumerate(node))
-
-
-def _paths(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields every dotted key of a config with its value."""
-    for name, value in _children(node):
-        path = f'{prefix}{name}'
-        yield path, value
-        yield from _paths(value, f'{path}.')
-
-
-def _read_paths(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Yields the dotted keys, with values, that have an effect."""
+def _read_paths(cfg: Config) -> dict[str, Any]:
+    """Collects the dotted keys, with values, that have an effect."""
     read = _read_keys()
-    return (
-        item
-        for item in _paths(cfg._cfg_dict.to_dict())
-        if item[0].split('.')[0] in read
-    )
+    paths = walk(cfg._cfg_dict.to_dict())
+    return {'.'.join(path): value for path, value in paths if path[0] in read}
 
 
-def _unknown(cfg: Config, key: str, parent: str) -> DataError:
-    """Makes the error of a key that is not in the config."""
-    hints = _nearest(cfg, key, parent)
-    message = f"--cfg-options: unknown key '{key}'"
-    if hints:
-        message += f'; did you mean {" or ".join(repr(hint) for hint in hints)}?'
-    else:
-        message += '.'
-    return DataError(message + ' To add a key, write it into a config file.')
+def _unknown(cfg: Config, key: str, above: str) -> DataError:
+    """Makes the error of a key that is not in the config, with a few similar ones.
 
-
-def _nearest(cfg: Config, key: str, parent: str) -> list[str]:
-    """Lists a few existing keys that are most similar to an unknown one.
-
-    Siblings below ``parent``, its longest part that exists, come first, then keys
+    Siblings below ``above``, its longest part that exists, come first, then keys
     elsewhere with a similar last name, then keys that are similar as a whole.
     """
-    paths = [path for path, _ in _read_paths(cfg)]
-    depth = parent.count('.') + 1 if parent else 0
-    wrong = key.split('.')[depth]
-    siblings = {
-        path.split('.')[depth]: path
-        for path in paths
-        if path.count('.') == depth and path.startswith(f'{parent}.' if parent else '')
-    }
-    rest = key.split('.')[depth + 1 :]
+    paths = list(_read_paths(cfg))
+    wrong, *rest = key.removeprefix(above).split('.')
+    below = [path.removeprefix(above) for path in paths if path.startswith(above)]
+    siblings = [name for name in below if '.' not in name]
     hints = [
-        '.'.join([siblings[name], *rest])
+        above + '.'.join([name, *rest])
         for name in get_close_matches(wrong, siblings, _MAX_HINTS)
     ]
     hints = [hint for hint in hints if hint in paths]
-    last_names: dict[str, list[str]] = {}
-    for path in paths:
-        last_names.setdefault(path.rsplit('.', 1)[-1], []).append(path)
-    for name in get_close_matches(key.rsplit('.', 1)[-1], last_names, 2, 0.8):
-        hints += get_close_matches(key, last_names[name], 2, 0.0)
+    names = {path: path.rpartition('.')[2] for path in paths}
+    last = key.rpartition('.')[2]
+    for similar in get_close_matches(last, set(names.values()), 2, 0.8):
+        same = [path for path, name in names.items() if name == similar]
+        hints += get_close_matches(key, same, 2, 0.0)
     hints += get_close_matches(key, paths, _MAX_HINTS, 0.8)
-    return list(dict.fromkeys(hints))[:_MAX_HINTS]
-
-
-def _plain_variable(cfg: Config, key: str) -> DataError:
-    """Makes the error of a variable that is not read after loading."""
-    name = key.split('.')[0]
-    message = (
-        f"--cfg-options: '{name}' is a variable of the config file; its value was "
-        'used while the file was read, so setting it now would change nothing. '
+    hints = list(dict.fromkeys(hints))[:_MAX_HINTS]
+    meant = f'; did you mean {" or ".join(map(repr, hints))}?' if hints else '.'
+    return DataError(
+        f"--cfg-options: unknown key '{key}'{meant} To add a key, write it into a "
+        'config file.'
     )
-    places = _uses(cfg, name)
-    if places:
-        return DataError(message + f'Set {", ".join(places)} instead.')
-    return DataError(message + 'Set it in a config file, or set what it was used for.')
 
 
-def _uses(cfg: Config, name: str) -> list[str]:
-    """Lists the keys that probably got their value from a variable.
+def _plain_variable(cfg: Config, name: str) -> DataError:
+    """Makes the error of a variable that is not read after loading.
 
-    These are keys of the same name and value or, if there are none, of the same value,
-    unless it is too common for a guess.
+    It names the keys that probably got their value from it: those of its name and value
+    or, if there are none, of its value, unless that is too common for a guess.
     """
     same_value = [
-        path for path, value in _read_paths(cfg) if path != name and value == cfg[name]
+        path
+        for path, value in _read_paths(cfg).items()
+        if path != name and value == cfg[name]
     ]
-    same_name = [path for path in same_value if path.rsplit('.', 1)[-1] == name]
-    guess = same_name or same_value
-    return guess if len(guess) <= _MAX_HINTS else same_name
+    same_name = [path for path in same_value if path.rpartition('.')[2] == name]
+    places = same_name or same_value
+    if len(places) > _MAX_HINTS:
+        places = same_name
+    remedy = (
+        f'Set {", ".join(places)} instead.'
+        if places
+        else 'Set it in a config file, or set what it was used for.'
+    )
+    return DataError(
+        f"--cfg-options: '{name}' is a variable of the config file; its value was used "
+        f'while the file was read, so setting it now would change nothing. {remedy}'
+    )
 
 
 # in an installed package and in a checkout

@@ -176,11 +176,8 @@ class InvalidLossHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Raises a DataError if a value of weights or optimizer is NaN or infinite."""
-        bad = [
-            name
-            for key in ('state_dict', 'optimizer')
-            for name in nonfinite_entries(checkpoint.get(key), key)
-        ]
+        kept = {key: checkpoint.get(key) for key in ('state_dict', 'optimizer')}
+        bad = list(nonfinite_entries(kept))
         if bad:
             raise DataError(
                 f'Iteration {checkpoint["meta"]["iter"]}: {len(bad)} tensors, such as '
