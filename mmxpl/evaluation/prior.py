@@ -158,16 +158,16 @@ class ObjectPrior:
         return self.net(images)[0].abs().mean(dim=1).cpu()
 
     def rows(
-        self, maps: Mapping[str, Tensor], images: Tensor, size: int
+        self, maps: Mapping[str, Tensor], objects: Tensor, size: int
     ) -> dict[str, Tensor]:
-        """Computes the (N, S, S) maps, in [0, 1], of the additional rows.
+        """Computes the (S, S) maps, in [0, 1], of the additional rows of a sample.
 
-        They are ``<model>+ogl`` for each model of ``maps``, (N, h, w), and the objects
-        alone as ``ogl``. For ``images`` see :meth:`objects`; ``size`` is S in pixels.
+        They are ``<model>+ogl`` for each model of ``maps``, (h, w), and the objects
+        alone as ``ogl``. For ``objects``, (7, 7), see :meth:`objects`; ``size`` is S in
+        pixels.
         """
-        objects = self.objects(images)
         mixed = {
-            f'{name}+ogl': mix_object_map(m, objects, self.alpha, size)
-            for name, m in maps.items()
+            f'{name}+ogl': mix_object_map(one[None], objects[None], self.alpha, size)[0]
+            for name, one in maps.items()
         }
-        return mixed | dict(ogl=_min_max(upsample_maps(objects, size)))
+        return mixed | dict(ogl=_min_max(upsample_maps(objects[None], size))[0])

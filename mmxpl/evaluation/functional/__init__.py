@@ -37,7 +37,6 @@ from .negatives import (
 from .protocol import (
     REFERENCE_NAMES,
     describe_rules,
-    format_card,
     format_counts,
     format_rules,
     format_table,
@@ -92,7 +91,6 @@ __all__ = [
     'evaluate_maps',
     'extended_ap',
     'f_scores',
-    'format_card',
     'format_counts',
     'format_rules',
     'format_table',

@@ -69,12 +69,11 @@ def format_table(
         ' ' * width + titles,
         ' ' * width + f'{"CIoU@0.5":>10} {"AUC":>8}   ' * len(rules),
     ]
-    models = [row for row in rows if row not in REFERENCE_NAMES]
-    references = [row for row in rows if row in REFERENCE_NAMES]
-    lines += [_format_row(scores, row, width, rules) for row in models]
-    lines.append('-' * (width + len(titles)))
-    lines += [_format_row(scores, row, width, rules) for row in references]
-    lines.append('* below the centred disc, which neither looks nor listens')
+    beneath = ['-' * (width + len(titles))]
+    for row in rows:
+        part = beneath if row in REFERENCE_NAMES else lines
+        part.append(_format_row(scores, row, width, rules))
+    lines += [*beneath, '* below the centred disc, which neither looks nor listens']
     return '\n'.join(line.rstrip() for line in lines)
 
 
@@ -112,17 +111,9 @@ def describe_rules(rules: Sequence[str]) -> str:
     return '; '.join(f'{n}: {ALL_RULES[n].sign} {ALL_RULES[n].about}' for n in rules)
 
 
-def format_rules(
-    size: int, rules: Sequence[str] = tuple(RULES), interpolation: str = 'bilinear'
-) -> str:
-    """Formats how maps became scores, the first lines of :func:`format_card`.
-
-    Args:
-        size (int): Side of the scored maps in pixels.
-        rules (Sequence[str]): The rules that were used.
-        interpolation (str): How maps were resized, a key of :data:`INTERPOLATIONS`.
-    """
-    mode, align_corners = INTERPOLATIONS[interpolation]
+def format_rules(size: int, rules: Sequence[str] = tuple(RULES)) -> str:
+    """Formats how maps, scored at ``size`` pixels by ``rules``, became scores."""
+    mode, align_corners = INTERPOLATIONS['bilinear']
     return (
         f'maps: {size}x{size}, {mode}, align_corners={align_corners}\n'
         f'rules: {describe_rules(rules)}\n'
@@ -133,7 +124,7 @@ def format_rules(
 def format_counts(
     n_evaluated: int, n_expected: int, ids_hash: str, list_name: str | None = None
 ) -> str:
-    """Formats the numbers of samples, the last line of :func:`format_card`.
+    """Formats the numbers of samples, the last line of a protocol card.
 
     Args:
         n_evaluated (int): Number of samples that were scored.
@@ -148,20 +139,3 @@ def format_counts(
         + f', id list {ids_hash}'
         + (f' ({list_name})' if list_name else '')
     )
-
-
-def format_card(
-    size: int,
-    n_evaluated: int,
-    n_expected: int,
-    ids_hash: str,
-    rules: Sequence[str] = tuple(RULES),
-    interpolation: str = 'bilinear',
-    list_name: str | None = None,
-) -> str:
-    """Formats the protocol of the scores of :func:`format_table`.
-
-    For the arguments see :func:`format_rules` and :func:`format_counts`.
-    """
-    counts = format_counts(n_evaluated, n_expected, ids_hash, list_name)
-    return f'{format_rules(size, rules, interpolation)}\n{counts}'

@@ -1,6 +1,6 @@
 """Scores of files of maps as plain data: reports and paired tests of two methods."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -216,7 +216,17 @@ def build_report(
             if values[measure] < rows[reference][rule][measure]
         ]
     if resamples:
-        report['intervals'] = _intervals(scores, rules, resamples, seed)
+        columns = [
+            per_sample_scores(
+                scores.cious['maps'][:, scores.rules.index(rule)], CIOU_THRESHOLDS
+            )
+            for rule in rules
+        ]
+        ends = 100 * bootstrap_intervals(torch.cat(columns, 1), resamples, seed)
+        report['intervals'] = {
+            rule: dict(zip(MEASURES, part.tolist(), strict=True))
+            for rule, part in zip(rules, ends.split(len(MEASURES)), strict=True)
+        }
         protocol['intervals'] = (
             f'95 %, percentile bootstrap, {resamples} resamples, seed {seed}'
         )
@@ -224,14 +234,12 @@ def build_report(
         report['sweep'] = _sweep(scores)
     report['groups'] = _groups(scores, rules, lists or {})
     if preset:
-        result = (
-            report['sweep']['best']['maps']
-            if preset.rules == SWEEP
-            else {rule: maps[rule] for rule in preset.rules}
-        )
+        sweeps = preset.rules == SWEEP
         report['preset'] = {
             'recipe': preset.describe().splitlines(),
-            'scores': result,
+            'scores': report['sweep']['best']['maps']
+            if sweeps
+            else {rule: maps[rule] for rule in preset.rules},
         }
     return report
 
@@ -249,42 +257,23 @@ def _by_rule(
     return found
 
 
-def _intervals(
-    scores: MapScores, rules: Sequence[str], resamples: int, seed: int
-) -> dict[str, dict[str, list[float]]]:
-    """Bootstrap intervals of the scores, in per cent."""
-    columns = [
-        per_sample_scores(
-            scores.cious['maps'][:, scores.rules.index(r)], CIOU_THRESHOLDS
-        )
-        for r in rules
-    ]
-    ends = 100 * bootstrap_intervals(torch.cat(columns, 1), resamples, seed)
-    return {
-        rule: dict(zip(MEASURES, part.tolist(), strict=True))
-        for rule, part in zip(rules, ends.split(len(MEASURES)), strict=True)
-    }
-
-
 def _sweep(scores: MapScores) -> dict:
     """The best of many thresholds for each row, and the curve of the maps."""
     curves = {
         row.removeprefix('ref/'): _by_rule(values, scores, SWEEP)
         for row, values in scores.cious.items()
     }
-    best = {}
-    for row, curve in curves.items():
-        best[row] = {}
-        for measure in ('CIoU@0.5', 'AUC'):
-            values = {rule: curve[rule][measure] for rule in SWEEP}
-            rule = max(values, key=values.get)
-            best[row][f'by_{measure}'] = {
-                'threshold': ALL_RULES[rule].level,
-                **curve[rule],
-            }
+
+    def best(curve: Mapping[str, Mapping[str, float]], measure: str) -> dict:
+        rule = max(curve, key=lambda rule: curve[rule][measure])
+        return {'threshold': ALL_RULES[rule].level, **curve[rule]}
+
     return {
         'chosen_on': 'the evaluated set itself: an upper bound, not a protocol',
-        'best': best,
+        'best': {
+            row: {f'by_{m}': best(curve, m) for m in ('CIoU@0.5', 'AUC')}
+            for row, curve in curves.items()
+        },
         'curve': {f'{ALL_RULES[r].level:.2f}': curves['maps'][r] for r in SWEEP},
     }
 
@@ -293,20 +282,9 @@ def _groups(
     scores: MapScores, rules: Sequence[str], lists: Mapping[str, Collection[str]]
 ) -> dict[str, dict]:
     """Scores of parts of the samples, with the disc's beside them."""
-    members: dict[str, dict[str, list[int]]] = {
-        'size': {name: [] for name in SIZE_GROUPS},
-        'class': {},
-    }
-    for kind, names in (('size', scores.sizes), ('class', scores.categories)):
-        for n, name in enumerate(names):
-            if name is not None:
-                members[kind].setdefault(name, []).append(n)
-    members['list'] = {
-        name: [n for n, i in enumerate(scores.ids) if i in wanted]
-        for name, wanted in ((name, set(ids)) for name, ids in lists.items())
-    }
 
-    def measure(chosen: list[int]) -> dict:
+    def measure(belongs: Iterable[bool]) -> dict:
+        chosen = [n for n, belonging in enumerate(belongs) if belonging]
         if not chosen:
             return {'n': 0}
         return {
@@ -315,8 +293,13 @@ def _groups(
             'disc': _by_rule(scores.cious['ref/disc'][chosen], scores, rules),
         }
 
-    return {
-        kind: {name: measure(chosen) for name, chosen in groups.items()}
-        for kind, groups in members.items()
-        if groups
+    classes = [name for name in dict.fromkeys(scores.categories) if name is not None]
+    groups = {
+        'size': {g: measure(s == g for s in scores.sizes) for g in SIZE_GROUPS},
+        'class': {c: measure(k == c for k in scores.categories) for c in classes},
+        'list': {
+            name: measure(i in wanted for i in scores.ids)
+            for name, wanted in ((name, set(ids)) for name, ids in lists.items())
+        },
     }
+    return {kind: found for kind, found in groups.items() if found}

@@ -11,7 +11,6 @@ from ..functional import (
     ALL_RULES,
     RULES,
     GroundTruth,
-    evaluate_maps,
     format_rules,
     format_table,
     size_groups,
@@ -22,11 +21,10 @@ from .map_metric import (
     MapMetric,
     Rows,
     check_rules,
+    cious_of,
     column,
     flatten,
     read_gt_map,
-    read_pred_map,
-    stack_maps,
 )
 
 
@@ -92,22 +90,8 @@ class CIoUMetric(MapMetric):
         """Scores a batch; one item of ``results`` for each sample, a plain dictionary.
 
         The frames of the batch are read if there is an ``object_prior``. A DataError
-        says that a map is missing, not finite, not in [0, 1], or of another shape than
-        its neighbours.
+        says that a map is missing, not finite or not in [0, 1].
         """
-        gt_maps = stack_maps(
-            [read_gt_map(sample) for sample in data_samples], data_samples, 'gt_map'
-        )
-        maps = {}
-        for model in self.scored_models(data_samples[0]):
-            found = [read_pred_map(sample, model) for sample in data_samples]
-            maps[model] = stack_maps(found, data_samples, f'pred_map.{model}')
-        size = gt_maps.shape[-1]
-        if self.prior is not None and self.prior.shape != (size, size):
-            raise DataError(
-                f'The prior has the shape {tuple(self.prior.shape)}, the ground '
-                f'truth {(size, size)}: make the prior at that size.'
-            )
         if self.object_prior is not None:
             if 'img' not in data_batch['inputs']:
                 raise DataError(
@@ -115,39 +99,54 @@ class CIoUMetric(MapMetric):
                     'cache=None in LoadFeatures.'
                 )
             images = torch.stack(list(data_batch['inputs']['img']))
-            maps |= self.object_prior.rows(maps, images, size)
-        rows = evaluate_maps(maps, gt_maps, self.rules, prior=self.prior)
-        sizes = size_groups(GroundTruth(gt_maps)) if 'size' in self.group_by else []
-        for i, sample in enumerate(data_samples):
-            self.results.append(
-                dict(
-                    sample_id=sample['sample_id'],
-                    cious={row: values[i].tolist() for row, values in rows.items()},
-                    size=size,
-                    groups=[
-                        f'{key}={sizes[i] if key == "size" else _meta(sample, key)}'
-                        for key in self.group_by
-                    ],
+            data_samples = [
+                dict(sample, objects=objects)
+                for sample, objects in zip(
+                    data_samples, self.object_prior.objects(images), strict=True
                 )
+            ]
+        super().process(data_batch, data_samples)
+
+    def measure(self, sample: dict) -> dict:
+        """Computes CIoU of each row under each rule, and names the sample's groups."""
+        gt_map = read_gt_map(sample)
+        size = len(gt_map)
+        if self.prior is not None and self.prior.shape != (size, size):
+            raise DataError(
+                f'The prior has the shape {tuple(self.prior.shape)}, the ground '
+                f'truth {(size, size)}: make the prior at that size.'
             )
+        maps = self.read_maps(sample)
+        if self.object_prior is not None:
+            maps |= self.object_prior.rows(maps, sample['objects'], size)
+        facts = dict(sample)
+        if 'size' in self.group_by:
+            facts['size'] = size_groups(GroundTruth(gt_map[None]))[0]
+        unknown = [key for key in self.group_by if key not in facts]
+        if unknown:
+            raise DataError(
+                f'Sample {sample.get("sample_id")!r} has no {unknown[0]!r}, which '
+                "group_by of CIoUMetric names: add it to PackAVInputs' meta_keys."
+            )
+        return dict(
+            cious=cious_of(maps, gt_map, self.rules, self.prior),
+            size=size,
+            groups=[f'{key}={facts[key]}' for key in self.group_by],
+        )
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples, and those of each group."""
-        groups = [item.get('groups', ()) for item in items]
         members = {
-            group: [n for n, names in enumerate(groups) if group in names]
-            for group in sorted(set().union(*groups))
+            group: [n for n, item in enumerate(items) if group in item['groups']]
+            for group in sorted({group for item in items for group in item['groups']})
         }
         rows = {}
         for row in items[0]['cious']:
             cious = column(items, 'cious', row)
-            for suffix, values in (
-                ('', cious),
-                *((f'/{group}', cious[chosen]) for group, chosen in members.items()),
-            ):
-                rows[row + suffix] = summarise_row(
-                    values, self.rules, self.ciou_thresholds
-                )
+            parts = {row: cious}
+            parts |= {f'{row}/{group}': cious[of] for group, of in members.items()}
+            for name, part in parts.items():
+                rows[name] = summarise_row(part, self.rules, self.ciou_thresholds)
         if members:
             counts = {group: float(len(chosen)) for group, chosen in members.items()}
             rows['n'] = rows.get('n', {}) | counts
@@ -172,13 +171,3 @@ class CIoUMetric(MapMetric):
                 or rows[row] != rows.get(row.replace('ens', localizers[0], 1))
             ]
         return format_table(flatten(rows), names, self.rules)
-
-
-def _meta(sample: dict, key: str) -> object:
-    """Meta information of a sample that it is grouped by."""
-    if key not in sample:
-        raise DataError(
-            f'Sample {sample.get("sample_id")!r} has no {key!r}, which group_by of '
-            "CIoUMetric names: add it to PackAVInputs' meta_keys."
-        )
-    return sample[key]

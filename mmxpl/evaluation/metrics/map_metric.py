@@ -162,14 +162,18 @@ def column(items: Sequence[dict], field: str, row: str) -> Tensor:
 
 
 def cious_of(
-    maps: Mapping[str, Tensor], gt_map: Tensor, rules: Sequence[str]
+    maps: Mapping[str, Tensor],
+    gt_map: Tensor,
+    rules: Sequence[str],
+    prior: Tensor | None = None,
 ) -> dict[str, list[float]]:
     """Computes CIoU of one sample under R rules, for models and references.
 
-    (h, w) maps by model and ground truth, (S, S) in [0, 1], give R values by row.
+    (h, w) maps by model, ground truth and perhaps a prior, (S, S) in [0, 1], give R
+    values by row.
     """
     batch = {name: one[None] for name, one in maps.items()}
-    rows = evaluate_maps(batch, gt_map[None], rules)
+    rows = evaluate_maps(batch, gt_map[None], rules, prior)
     return {row: values[0].tolist() for row, values in rows.items()}
 
 
@@ -276,18 +280,3 @@ def _check_range(maps: Tensor, sample: dict, field: str) -> Tensor:
             'values into probabilities.'
         )
     return maps
-
-
-def stack_maps(maps: Sequence[Tensor], samples: Sequence[dict], field: str) -> Tensor:
-    """Stacks the (h, w) maps of a batch to (N, h, w).
-
-    A DataError names the sample, and the field, of another shape than the first.
-    """
-    for sample, one in zip(samples, maps, strict=True):
-        if one.shape != maps[0].shape:
-            raise DataError(
-                f'{field} of sample {sample.get("sample_id")!r} has the shape '
-                f'{tuple(one.shape)}, that of {samples[0].get("sample_id")!r} '
-                f'{tuple(maps[0].shape)}: maps of a batch must agree.'
-            )
-    return torch.stack(list(maps))

@@ -3,7 +3,8 @@ import torch
 
 from mmxpl.evaluation.functional import (
     RULES,
-    format_card,
+    format_counts,
+    format_rules,
     format_table,
     summarise,
 )
@@ -43,15 +44,16 @@ def test_table_marks_what_the_disc_beats():
 
 @pytest.mark.parametrize(('expected', 'note'), [(10, ''), (12, '(2 MISSING)')])
 def test_card_names_the_protocol(expected, note):
-    card = format_card(224, 10, expected, '0123abcd')
+    card = format_counts(10, expected, '0123abcd')
     assert f'10 evaluated of {expected} expected' in card
     assert ('MISSING' in card) == bool(note)
     assert note in card
     assert '0123abcd' in card
+    card = format_rules(224)
     assert 'median_strict: > upper median' in card
-    assert 'align_corners=True' in card
+    assert '224x224, bilinear, align_corners=True' in card
 
 
 def test_card_names_the_list_where_it_is_known():
-    card = format_card(224, 10, 10, '0123abcd', list_name='VGG-SS, 10 clips')
+    card = format_counts(10, 10, '0123abcd', list_name='VGG-SS, 10 clips')
     assert '0123abcd (VGG-SS, 10 clips)' in card
