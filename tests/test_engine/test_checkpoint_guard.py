@@ -52,9 +52,9 @@ def test_differences_are_counted_and_named():
     mismatch = compare_weights(
         net(4).state_dict(), {**net(5).state_dict(), 'b.more': torch.zeros(1)}
     )
-    assert mismatch.missing == []
-    assert mismatch.unexpected == ['b.more']
-    assert mismatch.mis_shaped == [
+    assert mismatch['missing'] == []
+    assert mismatch['unexpected'] == ['b.more']
+    assert mismatch['of another shape'] == [
         'a.weight: (5, 2) for (4, 2)',
         'a.bias: (5,) for (4,)',
         'b.weight: (1, 5) for (1, 4)',

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -17,41 +16,31 @@ from mmxpl.utils.parallel import unwrap
 _FOR_RESUME = ('meta', 'message_hub', 'optimizer')
 
 
-class Mismatch(NamedTuple):
-    """Names of weights that differ between a checkpoint and a model."""
-
-    missing: list[str]
-    unexpected: list[str]
-    mis_shaped: list[str]
-
-    def __str__(self) -> str:
-        kinds = zip(('missing', 'unexpected', 'of another shape'), self, strict=True)
-        return '; '.join(
-            f'{len(keys)} {kind} ({name_some(keys, 3)})' for kind, keys in kinds if keys
-        )
-
-
 def compare_weights(
     model: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor]
-) -> Mismatch:
+) -> dict[str, list[str]]:
     """Compares names and shapes of two state dicts.
 
     The prefix ``module.`` of model wrappers in the checkpoint is ignored.
+
+    Returns:
+        dict[str, list[str]]: names of weights that are 'missing' in the checkpoint,
+        'unexpected', or 'of another shape'.
     """
-    given = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
-    return Mismatch(
-        missing=[key for key in model if key not in given],
-        unexpected=[key for key in given if key not in model],
-        mis_shaped=[
-            f'{key}: {_shape(given[key])} for {_shape(value)}'
-            for key, value in model.items()
-            if key in given and _shape(given[key]) != _shape(value)
-        ],
+    here, given = (
+        {k: tuple(x.shape) if isinstance(x, Tensor) else None for k, x in state.items()}
+        for state in (model, checkpoint)
     )
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) else None
+    given = {re.sub(r'^module\.', '', key): shape for key, shape in given.items()}
+    return {
+        'missing': [key for key in here if key not in given],
+        'unexpected': [key for key in given if key not in here],
+        'of another shape': [
+            f'{key}: {given[key]} for {shape}'
+            for key, shape in here.items()
+            if key in given and given[key] != shape
+        ],
+    }
 
 
 def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
@@ -129,14 +118,19 @@ class CheckpointGuardHook(Hook):
         name = f"checkpoint '{path}'" if path else 'the checkpoint'
         expected = unwrap(runner.model).state_dict()
         mismatch = compare_weights(expected, checkpoint.get('state_dict', checkpoint))
-        misfits = len(mismatch.missing) + len(mismatch.mis_shaped)
+        misfits = len(mismatch['missing']) + len(mismatch['of another shape'])
         if self.partial:
             if expected and misfits == len(expected):
                 raise DataError(f'{name} shares no weight with this model.')
-        elif any(mismatch):
+        elif any(mismatch.values()):
+            named = '; '.join(
+                f'{len(keys)} {kind} ({name_some(keys, 3)})'
+                for kind, keys in mismatch.items()
+                if keys
+            )
             raise DataError(
                 f'{name} belongs to another model than this config builds. Of '
-                f'{len(expected)} weights: {mismatch}. Use the config that it was '
+                f'{len(expected)} weights: {named}. Use the config that it was '
                 'trained with, or, to start from what fits, set '
                 'partial=True of CheckpointGuardHook.'
             )

@@ -102,8 +102,8 @@ class AtomicCheckpointHook(CheckpointHook):
             return
         choice: list = [None]
         if is_main_process():
+            pointer = Path(runner.work_dir, 'last_checkpoint')
             try:
-                pointer = Path(runner.work_dir, 'last_checkpoint')
                 choice = [choose_newest(self._folder(runner), pointer, runner.logger)]
             except DataError as error:
                 choice = [error]
@@ -259,7 +259,6 @@ class AtomicCheckpointHook(CheckpointHook):
         runner.logger.info(f'The checkpoint {ckpt_path} is published to {target}.')
 
     def _point_at(self, runner: Runner, name: str) -> None:
-        """Writes ``last_checkpoint``."""
         self.last_written = osp.join(self.out_dir, name)
         if is_main_process():
             pointer = Path(runner.work_dir, 'last_checkpoint')
@@ -267,7 +266,6 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @contextmanager
     def _explained(self, runner: Runner) -> Iterator[None]:
-        """Explains errors of the disk."""
         try:
             yield
         except OSError as error:

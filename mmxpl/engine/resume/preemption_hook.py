@@ -152,7 +152,6 @@ class PreemptionHook(Hook):
             self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter))
 
     def _note(self, number: int, frame) -> None:
-        """Remembers a signal."""
         self.received = number
 
     def _agreed(self) -> bool:
@@ -165,21 +164,19 @@ class PreemptionHook(Hook):
     def end_if_received(self, runner: Runner, failure: str) -> None:
         """Exits with code 75 if a failure follows from a signal to the whole job."""
         if self.received:
-            name = signal.Signals(self.received).name
-            runner.logger.warning(
-                f'{name}: {failure}. {last_good(runner)} Go on with --resume. Exit '
-                f'code {EXIT_CODE}.'
-            )
+            self._say(runner, f'{failure}. {last_good(runner)}')
             raise SystemExit(EXIT_CODE)
 
     def _stop(self, runner: Runner, meta: dict) -> None:
         """Saves and exits; every rank calls it."""
         (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
         path = hook.save_preempted(runner, meta)
-        name = signal.Signals(self.received).name
-        runner.logger.warning(
-            f"{name}: stopped at iteration {meta['iter']}, saved to '{path}'. Go on "
-            f'with --resume. Exit code {EXIT_CODE}.'
-        )
+        self._say(runner, f"stopped at iteration {meta['iter']}, saved to '{path}'.")
         close_dist()
         raise SystemExit(EXIT_CODE)
+
+    def _say(self, runner: Runner, what: str) -> None:
+        name = signal.Signals(self.received).name
+        runner.logger.warning(
+            f'{name}: {what} Go on with --resume. Exit code {EXIT_CODE}.'
+        )

@@ -88,14 +88,11 @@ def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
     Raises:
         DataError: If the runs do not fit, with every reason and its remedy.
     """
-    checks = (_seeds, _lists, _annotated, _batches)
-    reasons = [reason for check in checks for reason in check(former, now)]
+    reasons = '; '.join(_reasons(former, now))
     if reasons:
         raise DataError(
-            'The checkpoint does not fit this run: '
-            + '; '.join(reasons)
-            + '. To start a new run from its weights, set load_from and leave resume '
-            'out.'
+            f'The checkpoint does not fit this run: {reasons}. To start a new run from '
+            'its weights, set load_from and leave resume out.'
         )
     if former['world_size'] == now['world_size']:
         return None
@@ -106,53 +103,41 @@ def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
     )
 
 
-def _seeds(former: dict, now: dict) -> Iterator[str]:
+def _reasons(former: dict, now: dict) -> Iterator[str]:
+    """Yields why a run cannot continue with these clips, with the remedies."""
     before, here = former.get('sampler_seed'), now.get('sampler_seed')
     if before != here:
         yield f'its seed is {before}, this one {here}: set randomness.seed={before}'
-
-
-def _lists(former: dict, now: dict) -> Iterator[str]:
     before, here = former['lists'], now['lists']
+    # former releases did not keep the annotations
+    annotations = former.get('annotations', now['annotations'])
     if len(before) != len(here):
         yield f'it was trained on {len(before)} data sets, here are {len(here)}'
-        return
-    names = ('labeled', 'unlabeled') if len(here) == 2 else ()
-    for place, pair in enumerate(zip(before, here, strict=True)):
-        if pair[0] != pair[1]:
-            name = names[place] if names else f'{place + 1}th'
-            yield (
-                f'its {name} clips are others than these, or in another order: use '
-                'the lists that it was started with'
-            )
-
-
-def _annotated(former: dict, now: dict) -> Iterator[str]:
-    # former releases did not keep them; other lists are reported already
-    before = former.get('annotations', now['annotations'])
-    if before != now['annotations'] and former['lists'] == now['lists']:
+    elif before != here:
+        names = [f'{place}th' for place in range(1, len(here) + 1)]
+        if len(here) == 2:
+            names = ['labeled', 'unlabeled']
+        for name, *pair in zip(names, before, here, strict=True):
+            if pair[0] != pair[1]:
+                yield (
+                    f'its {name} clips are others than these, or in another order: use '
+                    'the lists that it was started with'
+                )
+    elif annotations != now['annotations']:
         yield (
             'its labeled clips have other boxes or masks than these: use the '
             'annotations that it was started with'
         )
-
-
-def _batches(former: dict, now: dict) -> Iterator[str]:
-    kinds = [
-        name
-        for name in ('sampler_labeled_per_batch', 'sampler_unlabeled_per_batch')
-        if name in former and name in now
-    ] or ['batch_size']
-    for name in kinds:
-        before, here = (s[name] * s['world_size'] for s in (former, now))
+    kinds = ('sampler_labeled_per_batch', 'sampler_unlabeled_per_batch')
+    kinds = [name for name in kinds if name in former and name in now]
+    for name in kinds or ['batch_size']:
+        before, here = (run[name] * run['world_size'] for run in (former, now))
         if before != here:
             what = name.removeprefix('sampler_')
             share, rest = divmod(before, now['world_size'])
-            remedy = (
-                'it cannot be divided evenly; take another number of processes'
-                if rest
-                else f'set {what}={share}'
-            )
+            remedy = f'set {what}={share}'
+            if rest:
+                remedy = 'it cannot be divided evenly; take another number of processes'
             yield (
                 f'its batches of all processes hold {before} clips by {what}, these '
                 f'{here}: with {now["world_size"]} processes {remedy}'
@@ -175,32 +160,32 @@ def compare_settings(former: Config, now: Config) -> list[str]:
         dict(_flatten({k: v for k, v in cfg._cfg_dict.to_dict().items() if k in _READ}))
         for cfg in (former, now)
     )
-    changed = [
-        key
+    # in words, by dotted key
+    changed = {
+        key: f'{key} {_value(before, key)} -> {_value(here, key)}'
         for key in sorted({*before, *here})
         if before.get(key) != here.get(key) and not _FREE.match(key)
-    ]
+    }
     lines = []
-    if _EPOCHS in changed:
-        changed.remove(_EPOCHS)
+    if epochs := changed.pop(_EPOCHS, None):
         lines.append(
-            f'The run was started with {_name([_EPOCHS], before, here)}. The '
-            'curriculum follows the new number, and so does a warm-up given as a share '
-            'of it, unless pseudo-labels have begun. The learning rate keeps the '
-            'schedule of the checkpoint.'
+            f'The run was started with {epochs}. The curriculum follows the new '
+            'number, and so does a warm-up given as a share of it, unless '
+            'pseudo-labels have begun. The learning rate keeps the schedule of the '
+            'checkpoint.'
         )
-    restored = [key for key in changed if _RESTORED.match(key)]
-    others = [key for key in changed if not _RESTORED.match(key)]
+    restored = [line for key, line in changed.items() if _RESTORED.match(key)]
+    others = [line for key, line in changed.items() if not _RESTORED.match(key)]
     if restored:
         lines.append(
             'Without effect in a resumed run, which goes on with the optimizer and the '
-            f'schedule of its checkpoint: {_name(restored, before, here)}. To train '
+            f'schedule of its checkpoint: {_some(restored)}. To train '
             'with other ones, set load_from and leave resume out.'
         )
     if others:
         lines.append(
             'The run was started with other settings, and goes on with these: '
-            f'{_name(others, before, here)}. To go on as it was started, set them back.'
+            f'{_some(others)}. To go on as it was started, set them back.'
         )
     return lines
 
@@ -219,13 +204,9 @@ def _flatten(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         yield path, list(node) if isinstance(node, tuple) else node
 
 
-def _name(keys: list[str], before: dict, here: dict) -> str:
-    """Names the first few changes."""
-    parts = [
-        f'{key} {_value(before, key)} -> {_value(here, key)}' for key in keys[:_SHOWN]
-    ]
-    more = f', and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
-    return ', '.join(parts) + more
+def _some(changes: list[str]) -> str:
+    more = f', and {len(changes) - _SHOWN} more' if len(changes) > _SHOWN else ''
+    return ', '.join(changes[:_SHOWN]) + more
 
 
 def _value(values: dict, key: str) -> str:
@@ -296,16 +277,12 @@ class RunStateHook(Hook):
 
     def gather_before_save(self, runner: Runner) -> None:
         """Collects the buffers of all ranks; every rank calls it."""
-        if runner.world_size == 1:
-            return
-        model = unwrap(runner.model)
-        parameters = {name for name, _ in model.named_parameters()}
-        own = {
-            name: value.cpu()
-            for name, value in model.state_dict().items()
-            if name not in parameters
-        }
-        self._buffers = all_gather_object(own)
+        if runner.world_size > 1:
+            own = unwrap(runner.model).state_dict()
+            for name, _ in unwrap(runner.model).named_parameters():
+                own.pop(name)
+            own = {name: value.cpu() for name, value in own.items()}
+            self._buffers = all_gather_object(own)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the state."""

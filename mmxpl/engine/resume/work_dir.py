@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from mmxpl.pseudo_labels.bank_file import is_whole
 from mmxpl.utils.checkpoint import damaged_part, read_meta
@@ -94,10 +94,10 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
 def choose_newest(
     folder: str | Path, pointer: Path, logger: logging.Logger
 ) -> str | None:
-    """Finds the newest whole checkpoint, if there is one, and warns of damaged ones.
+    """Finds the newest whole checkpoint, see :func:`find_newest`, and warns of others.
 
-    ``pointer`` is the file ``last_checkpoint``, which may be missing. A DataError says
-    that there are checkpoints, but none is whole.
+    These are damaged ones, and another one that the file ``last_checkpoint``, the
+    ``pointer``, which may be missing, names.
     """
     newest, damaged = find_newest(folder)
     if newest is None:
@@ -106,9 +106,9 @@ def choose_newest(
         logger.warning(
             f"Checkpoint '{path}' is damaged and ignored; resuming from '{newest}'."
         )
-    if not pointer.is_file():
-        return str(newest)
-    named = pointer.read_text(encoding='utf-8', errors='replace').strip()
+    named = newest.name
+    if pointer.is_file():
+        named = pointer.read_text(encoding='utf-8', errors='replace').strip()
     if Path(named).name != newest.name:
         logger.warning(
             f"'{pointer}' names '{named}', but the newest whole checkpoint, which is "
@@ -148,15 +148,31 @@ def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
     Raises a DataError if another process holds the lock, or the directory cannot be
     written to.
     """
-    if _rank() != 0:
+    # before there is a process group to ask
+    ranks = [os.environ[name] for name in _RANK_VARIABLES if name in os.environ]
+    if ranks and int(ranks[0]) != 0:
         yield
         return
-    with _open(work_dir) as file:
+    path = Path(work_dir, LOCK_FILE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115
+    except OSError as error:
+        raise DataError(
+            f"work directory '{work_dir}' cannot be written to ({error.strerror}). "
+            'Give another --work-dir.'
+        ) from error
+    with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _NO_LOCKS_HERE:
-                raise DataError(_refusal(work_dir, file)) from error
+                file.seek(0)
+                holder = file.read().strip() or 'another process'
+                raise DataError(
+                    f"work directory '{work_dir}' is in use by {holder}. Wait for it, "
+                    'end it, or give this training another --work-dir.'
+                ) from error
             print(
                 f"warning: '{work_dir}' is on a drive without locks; take care that "
                 'no other training writes there.',
@@ -167,30 +183,3 @@ def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
             file.write(f'process {os.getpid()} on {socket.gethostname()}')
             file.flush()
         yield
-
-
-def _open(work_dir: str | Path) -> TextIO:
-    path = Path(work_dir, LOCK_FILE)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return open(path, 'a+', encoding='utf-8')
-    except OSError as error:
-        raise DataError(
-            f"work directory '{work_dir}' cannot be written to ({error.strerror}). "
-            'Give another --work-dir.'
-        ) from error
-
-
-def _rank() -> int:
-    """Reads the rank before there is a process group to ask."""
-    ranks = (os.environ[name] for name in _RANK_VARIABLES if name in os.environ)
-    return int(next(ranks, 0))
-
-
-def _refusal(work_dir: str | Path, file) -> str:
-    file.seek(0)
-    holder = file.read().strip() or 'another process'
-    return (
-        f"work directory '{work_dir}' is in use by {holder}. Wait for it, end it, or "
-        'give this training another --work-dir.'
-    )
