@@ -1,13 +1,12 @@
 """Optimization: mixed precision, trainable parameters, warm-ups."""
 
-import logging
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper as GPUAmpOptimWrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, LinearLR, OptimWrapper
 from torch import nn
@@ -49,11 +48,9 @@ class AmpOptimWrapper(GPUAmpOptimWrapper):
             super().__init__(loss_scale, dtype, **kwargs)
             return
         if computes_bfloat16() is False:
-            print_log(
+            MMLogger.get_current_instance().warning(
                 'This CPU has no instructions for bfloat16 (AVX512-BF16 or AMX), so '
-                'that mixed precision is slower than fp32 on it: train without.',
-                logger='current',
-                level=logging.WARNING,
+                'that mixed precision is slower than fp32 on it: train without.'
             )
         OptimWrapper.__init__(self, **kwargs)
         self._scale_update_param = None
@@ -113,10 +110,9 @@ def use_amp_everywhere(cfg: Config) -> None:
     device = get_device()
     if wrapper.get('dtype') == 'auto':
         on = computes_bfloat16(device)
-        print_log(
+        MMLogger.get_current_instance().info(
             f"optim_wrapper.dtype='auto': {'bfloat16' if on else 'fp32'}, since the "
-            f'{device} is {"" if on else "not "}known to compute bfloat16.',
-            logger='current',
+            f'{device} is {"" if on else "not "}known to compute bfloat16.'
         )
         if not on:
             for key in ('dtype', 'loss_scale', 'use_fp64'):

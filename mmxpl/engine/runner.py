@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -75,28 +75,27 @@ class CheckedRunner(Runner):
         and the config with the first iteration.
         """
         # a resumed training may begin with a validation that it still owes
-        trains = isinstance(self._train_loop, BaseLoop)
-        first = (
-            {'after_train_iter'} if trains else {'after_val_iter', 'after_test_iter'}
-        )
-        if fn_name in first:
-            self._write_config()
+        first = ('after_val_iter', 'after_test_iter')
+        if isinstance(self._train_loop, BaseLoop):
+            first = ('after_train_iter',)
+        if fn_name in first and not self._config_is_written:
+            self._config_is_written = True
+            super().dump_config()
         if fn_name == 'before_run':
             self._check_metrics()
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_train':
-            print_log(describe_training(self), logger='current')
+            self.logger.info(describe_training(self))
         if fn_name == 'after_train' and (result := describe_result(self)):
-            print_log(result, logger='current')
+            self.logger.info(result)
 
     def train(self) -> nn.Module:
         """Trains; a DataError says that another process of the run is lost."""
         if self.distributed:
-            print_log(
+            self.logger.info(
                 f'{self.world_size} processes; one that does not answer for '
                 f'{self.cfg.env_cfg.dist_cfg.timeout} s (env_cfg.dist_cfg.timeout) '
-                'ends the run.',
-                logger='current',
+                'ends the run.'
             )
         with _lost_ranks_named():
             return super().train()
@@ -123,11 +122,6 @@ class CheckedRunner(Runner):
                         f'{", ".join(unknown)}, and the model predicts '
                         f'{", ".join(known)}. Choose out of these.'
                     )
-
-    def _write_config(self) -> None:
-        if not self._config_is_written:
-            self._config_is_written = True
-            super().dump_config()
 
 
 @contextmanager

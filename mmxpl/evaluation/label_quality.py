@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mmxpl.datasets.dataset_wrappers import annotations_only
@@ -89,12 +89,11 @@ class HiddenTruth:
             )
         rows, self._index = zip(*sorted(found), strict=True)
         self.rows = torch.tensor(rows)
-        print_log(
+        MMLogger.get_current_instance().info(
             f'Pseudo-labels are judged on {len(rows)} of {len(sample_ids)} unlabeled '
             'clips by annotations that the training does not see. '
             f'{len(self.dataset) - len(rows)} more annotated clips are not among '
-            'them: labeled clips of this training, or clips that it leaves out.',
-            logger='current',
+            'them: labeled clips of this training, or clips that it leaves out.'
         )
 
     def __len__(self) -> int:

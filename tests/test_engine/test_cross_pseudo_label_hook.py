@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS
@@ -48,10 +49,7 @@ def test_an_exchange_of_one_localizer_is_told(tmp_path, monkeypatch, exchange, t
     hook = dict(warmup_epochs=1, exchange=exchange)
     runner = make_runner(tmp_path, hook, 2, names=('a',))
     messages = []
-    monkeypatch.setattr(
-        'mmxpl.engine.hooks.cross_pseudo_label_hook.print_log',
-        lambda message, **kwargs: messages.append(message),
-    )
+    monkeypatch.setattr(MMLogger, 'warning', lambda _, text: messages.append(text))
     runner.train()
     assert any('is self-training' in m for m in messages) == told
 
@@ -272,8 +270,7 @@ def test_labels_begin_with_maps_of_another_model(tmp_path, monkeypatch):
     maps = {names[0]: sure.numpy(), names[1]: unsure.numpy(), 'other': sure.numpy()}
     np.savez(tmp_path / 'maps.npz', **maps)
     messages, labels, scores = [], [], []
-    module = 'mmxpl.engine.hooks.cross_pseudo_label_hook'
-    monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))
+    monkeypatch.setattr(MMLogger, 'info', lambda _, text: messages.append(text))
 
     class First(Hook):
         priority = 'LOW'
@@ -313,8 +310,7 @@ def test_maps_of_other_clips_are_refused_before_the_warm_up(tmp_path, monkeypatc
         make_runner(tmp_path / 'a', hook, 2).train()
     np.savez(tmp_path / 'maps.npz', **{UNLABELED().sample_ids[0]: np.zeros((4, 4))})
     messages = []
-    module = 'mmxpl.engine.hooks.cross_pseudo_label_hook'
-    monkeypatch.setattr(f'{module}.print_log', lambda text, **_: messages.append(text))
+    monkeypatch.setattr(MMLogger, 'warning', lambda _, text: messages.append(text))
     make_runner(tmp_path / 'b', hook, 2).train()
     assert any("reliability=['agreement', 'confidence']" in text for text in messages)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_WRAPPERS
 from mmengine.registry import DefaultScope
@@ -170,7 +171,7 @@ def test_a_cpu_that_only_emulates_bfloat16_is_named(
         torch.cpu, 'get_capabilities', lambda: capabilities, raising=False
     )
     said = []
-    monkeypatch.setattr(optim, 'print_log', lambda text, **kwargs: said.append(text))
+    monkeypatch.setattr(MMLogger, 'warning', lambda _, text: said.append(text))
     optimizer = torch.optim.SGD(build().parameters(), lr=0.1)
     optim.AmpOptimWrapper(optimizer=optimizer)
     assert any('slower than fp32' in text for text in said) == warned

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 from mmxpl.models import HFVisionBackbone
 from mmxpl.models.pretrained import Renormalize, import_optional
@@ -168,10 +169,7 @@ def test_switches_of_the_image_processor_count(tmp_path, processor, mean, std):
 def test_a_folder_without_image_processor_is_told(tmp_path, monkeypatch):
     folder = save(make('Dinov2Model', **DINO), tmp_path)
     lines = []
-    monkeypatch.setattr(
-        'mmxpl.models.encoders.hf_backbone.print_log',
-        lambda line, **options: lines.append(line),
-    )
+    monkeypatch.setattr(MMLogger, 'warning', lambda _, line: lines.append(line))
     assert HFVisionBackbone(pretrained=folder).normalize.mean[0] == 0.485
     assert len(lines) == 1
     assert f"'{folder}' has no image processor" in lines[0]

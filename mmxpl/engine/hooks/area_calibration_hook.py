@@ -2,7 +2,7 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import Subset
@@ -118,10 +118,9 @@ class AreaCalibrationHook(Hook):
             f'{self.learner.localizers[name].calibration[0].item():.3f}'
             for name, before in self._trained.items()
         )
-        print_log(
+        MMLogger.get_current_instance().info(
             f'Thresholds at which {self.area:.3f} of all cells are at 0.5 or more: '
-            f'{moved}',
-            logger='current',
+            f'{moved}'
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

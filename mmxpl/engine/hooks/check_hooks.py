@@ -87,11 +87,7 @@ class EncoderInputHook(Hook):
 def _check(runner: Runner, dataset: Any) -> None:
     """Compares the data that a data set reads with the learner."""
     learner = unwrap(runner.model)
-    seen = set()
-    for step in _steps(dataset):
-        if repr(step) in seen:
-            continue
-        seen.add(repr(step))
+    for step in {repr(step): step for step in _steps(dataset)}.values():
         if isinstance(step, LoadFeatures):
             if step.cache is not None:
                 _check_features(step, learner)

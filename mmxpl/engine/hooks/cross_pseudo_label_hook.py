@@ -1,13 +1,12 @@
 """Cross pseudo-labeling: labels, bank and curriculum of a training run."""
 
-import logging
 import os.path as osp
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
@@ -16,7 +15,6 @@ from mmxpl.evaluation.maps import MapFiles, common_ids, open_maps
 from mmxpl.pseudo_labels import (
     EXCHANGES,
     MEASURES,
-    AreaAlignment,
     PseudoLabelBank,
     PseudoLabeler,
     exchange,
@@ -113,10 +111,10 @@ class CrossPseudoLabelHook(Hook):
         unknown = sorted(set(reliability) - set(MEASURES))
         if unknown:
             raise ValueError(f'reliability is some of {MEASURES}, got {unknown}.')
-        if exchange not in EXCHANGES:
-            raise ValueError(f"exchange must be one of {EXCHANGES}, got '{exchange}'.")
-        if view not in VIEWS:
-            raise ValueError(f"view must be one of {VIEWS}, got '{view}'.")
+        choices = dict(exchange=(exchange, EXCHANGES), view=(view, VIEWS))
+        for name, (value, known) in choices.items():
+            if value not in known:
+                raise ValueError(f"{name} must be one of {known}, got '{value}'.")
         if min_confidence is not None and not 0 < min_confidence <= 1:
             raise ValueError(
                 f'min_confidence must be in (0, 1] or None, got {min_confidence}.'
@@ -132,22 +130,18 @@ class CrossPseudoLabelHook(Hook):
         self.reliability, self.min_confidence = reliability, min_confidence
         self.align_area = align_area
         if temperature is not None and not soft:
-            print_log(
+            MMLogger.get_current_instance().warning(
                 f'CrossPseudoLabelHook: temperature={temperature} has no effect, since '
-                'hard labels (soft=False) are not sharpened. Leave it out.',
-                logger='current',
-                level=logging.WARNING,
+                'hard labels (soft=False) are not sharpened. Leave it out.'
             )
-        if temperature is None:
-            temperature = 0.5
-        self.labeler = PseudoLabeler(soft, temperature, align_area, teacher_momentum)
+        self.labeler = PseudoLabeler(
+            soft,
+            0.5 if temperature is None else temperature,
+            align_area,
+            teacher_momentum,
+        )
         self.bank: PseudoLabelBank | None = None
         self._resumed: dict | None = None
-
-    @property
-    def alignment(self) -> AreaAlignment | None:
-        """AreaAlignment | None: the correction of the area of the labels."""
-        return self.labeler.alignment
 
     def before_train(self, runner: Runner) -> None:
         """Creates the bank for the unlabeled set, or restores it."""
@@ -177,13 +171,11 @@ class CrossPseudoLabelHook(Hook):
         )
         self.labeler.bind(self.learner)
         if len(self.learner.names) == 1 and self.exchange != 'self':
-            print_log(
+            MMLogger.get_current_instance().warning(
                 f"CrossPseudoLabelHook: with one localizer, exchange='{self.exchange}' "
                 'is self-training, and the agreement of every clip is 1. Set '
                 "exchange='self' and reliability=['confidence'], or add a second "
-                "localizer: model.localizers=dict(b='a').",
-                logger='current',
-                level=logging.WARNING,
+                "localizer: model.localizers=dict(b='a')."
             )
         if self._resumed is not None:
             named = [osp.dirname(runner._load_from)] if runner._load_from else []
@@ -204,18 +196,15 @@ class CrossPseudoLabelHook(Hook):
         known = common_ids(self.bank.sample_ids, files)
         for sample_id in known:  # they are needed after the warm-up only
             files.read(sample_id)
-        print_log(
+        MMLogger.get_current_instance().info(
             f'{path}: first labels of {len(known)} of {len(self.bank)} unlabeled '
-            f'clips; {len(files.ids) - len(known)} maps are of no unlabeled clip.',
-            logger='current',
+            f'clips; {len(files.ids) - len(known)} maps are of no unlabeled clip.'
         )
         if 'confidence' not in self.reliability:
-            print_log(
+            MMLogger.get_current_instance().warning(
                 'CrossPseudoLabelHook: localizers that begin with one label agree, so '
                 'what is uncertain in the maps of init_from does not count. Set '
-                "reliability=['agreement', 'confidence'].",
-                logger='current',
-                level=logging.WARNING,
+                "reliability=['agreement', 'confidence']."
             )
         return files
 
@@ -252,12 +241,11 @@ class CrossPseudoLabelHook(Hook):
             self._scoring_pass(runner)
         scores = self.bank.reliability()
         self.sampler.set_reliability(scores)
-        print_log(
+        MMLogger.get_current_instance().info(
             f'Curriculum: epoch {runner.epoch + 1} draws from '
             f'{len(self.sampler.selected())} of {len(scores)} unlabeled clips '
             f'(reliability {" x ".join(self.reliability)}: mean {scores.mean():.3f}, '
-            f'of the selected {scores[self.sampler.selected()].mean():.3f})',
-            logger='current',
+            f'of the selected {scores[self.sampler.selected()].mean():.3f})'
         )
 
     def before_train_iter(
@@ -266,7 +254,7 @@ class CrossPseudoLabelHook(Hook):
         """Writes pseudo-labels into the unlabeled samples of the batch."""
         if self.align_area:
             labeled = [s for s in data_batch['data_samples'] if s.is_labeled]
-            self.alignment.observe([float(s.gt_map.mean()) for s in labeled])
+            self.labeler.alignment.observe([float(s.gt_map.mean()) for s in labeled])
         if runner.epoch < self.warmup_epochs:
             return
         # prepared here once; train_step finds it done
@@ -320,21 +308,17 @@ class CrossPseudoLabelHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Sums the annotated areas of all ranks."""
         if self.align_area:
-            self.alignment.end_epoch()
+            self.labeler.alignment.end_epoch()
 
     def gather_before_save(self, runner: Runner) -> None:
         """Collects the annotated areas of each rank; every rank calls it."""
         if self.align_area:
-            self.alignment.gather()
+            self.labeler.alignment.gather()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds bank and teacher, on rank 0 only and without communication."""
-        if self.bank is not None:
-            checkpoint[self.CHECKPOINT_KEY] = self._save_bank(runner, checkpoint)
-            checkpoint.update(self.labeler.state_dict())
-
-    def _save_bank(self, runner: Runner, checkpoint: dict) -> dict:
-        """Makes the bank's entry and, if need be, a copy of its file."""
+        if self.bank is None:
+            return
         folder = checkpoint_folder(runner)
         state = self.bank.state_dict(folder or runner.work_dir)
         if 'file' in state:
@@ -342,7 +326,8 @@ class CrossPseudoLabelHook(Hook):
             # in another store, checkpoints that still exist are not known
             if folder is not None:
                 remove_copies(folder, {state['file'], *named_files(folder)})
-        return state
+        checkpoint[self.CHECKPOINT_KEY] = state
+        checkpoint.update(self.labeler.state_dict())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the checkpoint of a resumed run until the data set is known."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import Tensor
 
@@ -114,14 +114,13 @@ class PseudoLabelMonitorHook(Hook):
             quality = self.truth.judge(bank.labels, bank.names)
             scalars.update(_means(quality, selected[self.truth.rows]))
         runner.visualizer.add_scalars(scalars, step=runner.epoch)
-        print_log(
-            f'Pseudo-labels after {runner.epoch} epochs: '
-            + ', '.join(
-                f'{key.removeprefix("pseudo_label/")} {value:.3f}'
-                for key, value in scalars.items()
-                if '/selected/' not in key
-            ),
-            logger='current',
+        said = ', '.join(
+            f'{key.removeprefix("pseudo_label/")} {value:.3f}'
+            for key, value in scalars.items()
+            if '/selected/' not in key
+        )
+        MMLogger.get_current_instance().info(
+            f'Pseudo-labels after {runner.epoch} epochs: {said}'
         )
         if self.num_clips:
             histogram = reliability_histogram(reliability, selected)
@@ -131,12 +130,10 @@ class PseudoLabelMonitorHook(Hook):
 
     def _sheet(self, runner: Runner, bank: PseudoLabelBank) -> np.ndarray:
         """Draws the labels of the same clips every time, RGB uint8."""
-        dataset = runner.train_dataloader.dataset.datasets[1]
-        count = min(self.num_clips, len(bank))
         rows = []
-        for index in torch.linspace(0, len(bank) - 1, count).long().tolist():
+        for index in _spread(self.num_clips, bank).tolist():
             # not by the pipeline: that could draw random numbers
-            info = dataset.get_data_info(index)
+            info = runner.train_dataloader.dataset.datasets[1].get_data_info(index)
             sample = AVDataSample(
                 metainfo=dict(sample_id=info['sample_id'], localizers=bank.names),
                 pseudo_label=bank.labels[index],
@@ -144,6 +141,11 @@ class PseudoLabelMonitorHook(Hook):
             frame = read_picture(info['img_path'])
             rows.append(runner.visualizer.draw(frame, sample, draw_pseudo_label=True))
         return contact_sheet(rows, padding=4)
+
+
+def _spread(count: int, bank: PseudoLabelBank) -> Tensor:
+    """Positions of a few clips, spread evenly over the bank."""
+    return torch.linspace(0, len(bank) - 1, min(count, len(bank))).long()
 
 
 def _find_hook(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
@@ -159,11 +161,14 @@ def _find_hook(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
 
 def _means(facts: dict[str, Tensor], selected: Tensor) -> dict[str, float]:
     """Averages (K,) facts over all clips and over the selected ones, if any."""
-    means = {f'pseudo_label/{k}': float(v.mean()) for k, v in facts.items()}
+    parts = {'pseudo_label': slice(None)}
     if selected.any():
-        for key, values in facts.items():
-            means[f'pseudo_label/selected/{key}'] = float(values[selected].mean())
-    return means
+        parts['pseudo_label/selected'] = selected
+    return {
+        f'{name}/{key}': float(values[rows].mean())
+        for name, rows in parts.items()
+        for key, values in facts.items()
+    }
 
 
 @HOOKS.register_module()
@@ -192,19 +197,17 @@ class PseudoLabelStripHook(Hook):
         bank = _find_hook(runner, self).bank
         if bank.labels is None:
             return
-        count = min(self.num_clips, len(bank))
-        index = torch.linspace(0, len(bank) - 1, count).long()
+        index = _spread(self.num_clips, bank)
         self.labels.append(bank.lookup(index))
         self.visits.append(int(bank.visits[index].max()))
-        self._draw(runner, index, bank.names)
+        self._draw(runner, index.tolist(), bank.names)
 
     @master_only
-    def _draw(self, runner: Runner, index: torch.Tensor, names: list[str]) -> None:
-        """Writes the strips."""
+    def _draw(self, runner: Runner, index: list[int], names: list[str]) -> None:
         dataset = runner.train_dataloader.dataset.datasets[1]
         panels = min(self.max_panels, len(self.visits))
         shown = torch.linspace(0, len(self.visits) - 1, panels).round().long().tolist()
-        for place, clip in enumerate(index.tolist()):
+        for place, clip in enumerate(index):
             sample = dataset[clip]['data_samples']
             maps = torch.stack([self.labels[n][place] for n in shown], dim=1)
             strip = pseudo_label_strip(
@@ -213,10 +216,8 @@ class PseudoLabelStripHook(Hook):
                 [self.visits[n] for n in shown],
                 title=sample.sample_id,
             )
-            name = safe_name(sample.sample_id)
-            write_picture(
-                strip, osp.join(runner.work_dir, 'pseudo_labels', f'{name}.png')
-            )
+            name = f'{safe_name(sample.sample_id)}.png'
+            write_picture(strip, osp.join(runner.work_dir, 'pseudo_labels', name))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the labels shown."""

@@ -5,7 +5,6 @@ import os.path as osp
 import re
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from mmengine.dist import get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -60,14 +59,11 @@ class LocalizationVisualizationHook(Hook):
     ):
         if interval < 1:
             raise ValueError(f'interval must be at least 1, but is {interval}')
-        self.enable = enable
-        self.interval = interval
-        self.max_samples = max_samples
-        self.max_backend_samples = max_backend_samples
-        self.show_dir = show_dir
-        self.sheet_rows = sheet_rows
-        self._seen = 0  # samples of this process since the epoch began
-        self._sheet: list[np.ndarray] = []
+        self.enable, self.interval = enable, interval
+        self.max_samples, self.max_backend_samples = max_samples, max_backend_samples
+        self.show_dir, self.sheet_rows = show_dir, sheet_rows
+        # samples of this process since the epoch began
+        self._seen, self._sheet = 0, []
 
     def before_run(self, runner: Runner) -> None:
         """Raises a TypeError if the runner's visualizer is of another kind."""
@@ -76,12 +72,11 @@ class LocalizationVisualizationHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Resets the count of samples."""
-        self._seen = 0
+        self._seen, self._sheet = 0, []
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Resets the count of samples and resolves the folder."""
-        self._seen = 0
-        self._sheet = []
+        self.before_val_epoch(runner)
         if self.show_dir is not None:
             self.show_dir = osp.abspath(osp.expanduser(self.show_dir))
 

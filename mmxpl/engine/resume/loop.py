@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -163,10 +162,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         """Yields the rest of the epoch, with generators seeded for each batch."""
         batches = iter(self.dataloader)
         if done and not hasattr(self.dataloader.sampler, 'skip_batches'):
-            print_log(
+            self.runner.logger.info(
                 f'{type(self.dataloader.sampler).__name__} cannot skip: {done} '
-                'batches that were seen before are read and dropped.',
-                logger='current',
+                'batches that were seen before are read and dropped.'
             )
             for _ in range(done):
                 next(batches)

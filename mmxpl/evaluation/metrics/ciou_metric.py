@@ -135,10 +135,22 @@ class CIoUMetric(MapMetric):
         )
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
-        """Scores all samples, and those of each group."""
+        """Scores all samples, and those of each group.
+
+        A DataError says that ground truths differ in size.
+        """
+        size = items[0]['size']
+        for item in items:
+            if item['size'] != size:
+                raise DataError(
+                    f'gt_map of sample {item["sample_id"]!r} is {item["size"]} pixels '
+                    f'wide, that of {items[0]["sample_id"]!r} {size}: draw all of '
+                    'them at one size.'
+                )
+        groups = [item.get('groups', ()) for item in items]
         members = {
-            group: [n for n, item in enumerate(items) if group in item['groups']]
-            for group in sorted({group for item in items for group in item['groups']})
+            group: [n for n, names in enumerate(groups) if group in names]
+            for group in sorted(set().union(*groups))
         }
         rows = {}
         for row in items[0]['cious']:
@@ -150,7 +162,7 @@ class CIoUMetric(MapMetric):
         if members:
             counts = {group: float(len(chosen)) for group, chosen in members.items()}
             rows['n'] = rows.get('n', {}) | counts
-        card = [format_rules(items[0]['size'], self.rules)]
+        card = [format_rules(size, self.rules)]
         if self.object_prior is not None:
             card.append(str(self.object_prior))
         return rows, card

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
@@ -67,8 +67,7 @@ class MapDumper(BaseMetric):
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
         """Says what was written; there is no score."""
-        print_log(
-            f'Maps of {len(set(results))} samples are in {self.out_dir}.',
-            logger='current',
+        MMLogger.get_current_instance().info(
+            f'Maps of {len(set(results))} samples are in {self.out_dir}.'
         )
         return {}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mmxpl.utils import DataError, hash_ids
@@ -131,7 +131,7 @@ class MapMetric(BaseMetric):
         rows, card = self.score(results)
         card = [*card, format_counts(len(ids), n_expected, hash_ids(ids), list_name)]
         lines = [f'\n{name}', self.format_rows(rows), *card]
-        print_log('\n'.join(lines), logger='current')
+        MMLogger.get_current_instance().info('\n'.join(lines))
         # floats: MMEngine's logger writes null for integers
         counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
         return flatten(rows) | counts

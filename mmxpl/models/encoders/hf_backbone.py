@@ -1,11 +1,10 @@
 """Vision models of Hugging Face's transformers as visual backbones."""
 
 import inspect
-import logging
 from collections.abc import Sequence
 
 import torch
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
@@ -168,11 +167,9 @@ def image_normalization(pretrained: str) -> tuple[Sequence[float], Sequence[floa
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(pretrained)
     except OSError:
-        print_log(
+        MMLogger.get_current_instance().warning(
             f"'{pretrained}' has no image processor: frames are given to it with "
-            "ImageNet's mean and std. Set mean and std if it expects others.",
-            logger='current',
-            level=logging.WARNING,
+            "ImageNet's mean and std. Set mean and std if it expects others."
         )
         return IMAGENET_MEAN, IMAGENET_STD
     # factor of a frame in [0, 1]

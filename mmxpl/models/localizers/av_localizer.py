@@ -1,13 +1,12 @@
 """Audio-visual localizer."""
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -138,13 +137,11 @@ class AVLocalizer(BaseModule):
         self.calibration = nn.Parameter(calibration, requires_grad=learn_calibration)
         if channels_last and (unsafe := _unsafe_in_channels_last(self)):
             channels_last = False
-            print_log(
+            MMLogger.get_current_instance().warning(
                 'channels_last is off for a localizer, since the gradient of its '
                 'strided 1x1 convolutions of fewer than 16 input channels '
                 f'({", ".join(unsafe)}) would overrun memory on the CPU. Give them '
-                '16 channels or avg_down=True, or set channels_last=False.',
-                logger='current',
-                level=logging.WARNING,
+                '16 channels or avg_down=True, or set channels_last=False.'
             )
         self.memory_format = (
             torch.channels_last if channels_last else torch.contiguous_format
