@@ -135,16 +135,13 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
             options = dict(output_loading_info=True, ignore_mismatched_sizes=True)
             whole = transformers.AutoConfig.from_pretrained(pretrained)
             # of a CLAP, from_pretrained leaves the sound's tower as it was drawn
+            kind, prefix = type(net), ''
             if whole.model_type == 'clap':
-                loaded, info = transformers.ClapModel.from_pretrained(
-                    pretrained, **options
-                )
-                loaded, prefix = loaded.audio_model, 'audio_model.'
+                kind, prefix = transformers.ClapModel, 'audio_model.'
             else:
-                loaded, info = type(net).from_pretrained(
-                    pretrained, config=net.config, **options
-                )
-                prefix = ''
+                options['config'] = net.config
+            loaded, info = kind.from_pretrained(pretrained, **options)
+            loaded = loaded.audio_model if prefix else loaded
     except Exception as error:  # whatever a network, a hub or a file throws
         raise weights_error(pretrained, error, _REMEDY) from error
     weights, wanted = loaded.state_dict(), set(net.state_dict())

@@ -96,7 +96,9 @@ class PseudoLabelBank:
         if create:
             lock = create_file(self.path, self.num_samples, map_shape)
             weakref.finalize(self, os.close, lock)
-        self._take(map_file(self.path, self.num_samples, map_shape))
+        self.visits, self.change, self.scores, self.labels = map_file(
+            self.path, self.num_samples, map_shape
+        )
         if create:
             self.change.fill_(1)
 
@@ -274,15 +276,11 @@ class PseudoLabelBank:
                 target.copy_(array)
         else:
             arrays = (None if a is None else a.cpu().clone() for a in source)
-            self._take(LabelArrays(*arrays))
+            self.visits, self.change, self.scores, self.labels = arrays
         if state['measures'] != self.measures:
             measures, self.measures = self.measures, state['measures']
             self.scores.copy_(self.reliability(measures))
             self.measures = measures
-
-    def _take(self, arrays: LabelArrays) -> None:
-        """Uses arrays as its own."""
-        self.visits, self.change, self.scores, self.labels = arrays
 
     def _check_arrays(self, arrays: LabelArrays) -> None:
         """Refuses arrays with NaN or infinite values."""

@@ -92,8 +92,8 @@ def _region(values: np.ndarray, threshold: float, normalise: bool) -> np.ndarray
 
 
 def coco_ap(
-    predicted: Sequence[tuple[np.ndarray, np.ndarray]],
-    ground_truth: Sequence[np.ndarray],
+    predicted: Sequence[tuple[Tensor, Tensor]],
+    ground_truth: Sequence[Tensor],
     size: int = 224,
 ) -> dict[str, float]:
     """Computes COCO's average precision of boxes of one class, 'sounding'.
@@ -104,7 +104,7 @@ def coco_ap(
 
     Args:
         predicted (Sequence): For each image the boxes (P, 4), x1 y1 x2 y2
-            normalised to [0, 1], and their scores (P,).
+            normalised to [0, 1], and their scores (P,), such as :class:`MapBoxes`.
         ground_truth (Sequence): For each image the boxes (K, 4); K may be 0.
         size (int): Side of the frame in pixels.
 
@@ -157,7 +157,7 @@ def coco_ap(
     return dict(zip(COCO_NAMES, evaluation.stats.tolist(), strict=False))
 
 
-def _to_xywh(boxes: np.ndarray, size: int) -> list[list[float]]:
+def _to_xywh(boxes: Tensor, size: int) -> list[list[float]]:
     """Normalised corners (K, 4) to corner, width and height in pixels."""
     corners = np.asarray(boxes, np.float64).reshape(-1, 4) * size
     corners[:, 2:] -= corners[:, :2]

@@ -59,7 +59,15 @@ def open_maps(path: str) -> MapFiles:
         }
         found = MapFiles(path, frozenset(files), lambda i: _load(files[i]))
     elif source.is_file() and zipfile.is_zipfile(source):
-        found = _open_archive(path)
+        try:
+            archive = _load(source)
+        except Exception as error:  # whatever damage leads to
+            raise DataError(
+                f'{path}: the archive cannot be read ({error}). Write it anew with '
+                'numpy.savez.'
+            ) from error
+        refuse_duplicates(archive.files, path)
+        found = MapFiles(path, frozenset(archive.files), archive.__getitem__)
     else:
         raise DataError(
             f'{path}: is neither a folder of ID.npy files nor an .npz archive of id to '
@@ -68,19 +76,6 @@ def open_maps(path: str) -> MapFiles:
     if not found.ids:
         raise DataError(f'{path}: holds no map. Write one ID.npy, or entry, per clip.')
     return found
-
-
-def _open_archive(path: str) -> MapFiles:
-    """Lists the entries of an archive."""
-    try:
-        archive = _load(Path(path))
-    except Exception as error:  # whatever damage leads to
-        raise DataError(
-            f'{path}: the archive cannot be read ({error}). Write it anew with '
-            'numpy.savez.'
-        ) from error
-    refuse_duplicates(archive.files, path)
-    return MapFiles(path, frozenset(archive.files), archive.__getitem__)
 
 
 def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
@@ -213,9 +208,7 @@ def read_truth(args: Namespace) -> tuple[TruthFile, list[str]]:
     truth = FORMATS[args.ann_format](args.ann, args.target)
     if not args.list:
         return truth, sorted(truth.categories)
-    ids = read_id_list(args.list)
-    _check_annotated(ids, truth, args.list)
-    return truth, sorted(ids)
+    return truth, sorted(_read_annotated(args.list, truth))
 
 
 def common_ids(expected: Collection[str], *maps: MapFiles) -> list[str]:
@@ -254,8 +247,7 @@ def read_prior(path: str, truth: TruthFile, evaluated: Collection[str]) -> Tenso
                 '(224, 224).'
             )
         return prior
-    ids = read_id_list(path)
-    _check_annotated(ids, truth, path)
+    ids = _read_annotated(path, truth)
     both = sorted(set(ids) & set(evaluated))
     if both:
         raise DataError(
@@ -266,8 +258,9 @@ def read_prior(path: str, truth: TruthFile, evaluated: Collection[str]) -> Tenso
     return mean_gt_map(map(truth.draw, ids))
 
 
-def _check_annotated(ids: Collection[str], truth: TruthFile, path: str) -> None:
-    """Refuses lists with ids that have no annotation."""
+def _read_annotated(path: str, truth: TruthFile) -> list[str]:
+    """Reads a list of ids, all of which must have an annotation."""
+    ids = read_id_list(path)
     lacking = [i for i in ids if i not in truth.categories]
     if lacking:
         raise DataError(
@@ -275,3 +268,4 @@ def _check_annotated(ids: Collection[str], truth: TruthFile, path: str) -> None:
             f'{truth.source} ({name_some(lacking)}). Take them out of the list, or '
             'name the annotations that belong to it.'
         )
+    return ids

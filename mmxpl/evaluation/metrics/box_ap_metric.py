@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from torch import Tensor
-
 from mmxpl.registry import METRICS
 
 from ..functional import boxes_from_map, centred_disc, coco_ap, upsample_maps
@@ -41,15 +38,15 @@ class BoxAPMetric(MapMetric):
         found = {}
         for name, one in self.read_maps(sample).items():
             full = upsample_maps(one[None], self.size)[0]
-            found[name] = self._boxes_of(full)
-        return dict(found=found, gt=read_gt_boxes(sample).numpy())
+            found[name] = boxes_from_map(full, **self.box_cfg)
+        return dict(found=found, gt=read_gt_boxes(sample))
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples."""
         # ties of scores are broken by the order, which must not be the list's
         items = sorted(items, key=lambda item: item['sample_id'])
         truth = [item['gt'] for item in items]
-        disc = self._boxes_of(centred_disc(self.size))
+        disc = boxes_from_map(centred_disc(self.size), **self.box_cfg)
         rows, boxes = {}, []
         for name in (*self.models, 'ref/disc'):
             found = [item['found'].get(name, disc) for item in items]
@@ -62,8 +59,3 @@ class BoxAPMetric(MapMetric):
             'highest probability in the region',
             f'boxes: {sum(map(len, truth))} in the ground truth, ' + ', '.join(boxes),
         ]
-
-    def _boxes_of(self, full: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes and scores of a map (S, S)."""
-        bboxes, scores = boxes_from_map(full, **self.box_cfg)
-        return bboxes.numpy(), scores.numpy()

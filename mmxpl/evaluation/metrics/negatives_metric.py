@@ -173,7 +173,16 @@ class NegativeAudioMetric(MapMetric):
                 f'NegativeAudioMetric needs original and negative sounds, got '
                 f'{dict(counts)}: give NegativeAudioDataset both in `kinds`.'
             )
-        rows = {name: self._score_model(items, kinds, name) for name in self.models}
+        rows = {}
+        for name in self.models:
+            threshold = self.threshold
+            if threshold is None:
+                highest = [
+                    i['maps'][name].max() for i in items if i['kind'] != ORIGINAL
+                ]
+                threshold = universal_threshold(torch.tensor(highest), self.quantile)
+            scores = _score_at(items, kinds, name, threshold)
+            rows[name] = dict(threshold=threshold) | scores
         # every pixel of every map
         whole = [dict(item, maps={'whole': np.ones((1, 1))}) for item in items]
         rows['ref/whole'] = _score_at(whole, kinds, 'whole', 0.0)
@@ -188,17 +197,6 @@ class NegativeAudioMetric(MapMetric):
             'for the threshold',
             'sounds: ' + ', '.join(f'{counts[k]} {k}' for k in (ORIGINAL, *kinds)),
         ]
-
-    def _score_model(
-        self, items: Sequence[dict], kinds: Sequence[str], model: str
-    ) -> dict[str, float]:
-        """Scores of one model."""
-        threshold = self.threshold
-        if threshold is None:
-            maxima = [i['maps'][model].max() for i in items if i['kind'] != ORIGINAL]
-            threshold = universal_threshold(torch.tensor(maxima), self.quantile)
-        scores = _score_at(items, kinds, model, threshold)
-        return dict(threshold=threshold) | scores
 
 
 def _score_at(
@@ -240,15 +238,14 @@ def _chunks(
     """Items and their maps at full resolution, a few at a time."""
     for start in range(0, len(items), CHUNK):
         part = items[start : start + CHUNK]
-        yield part, torch.cat([_upsample(i['maps'][model], i['size']) for i in part])
-
-
-def _upsample(one: np.ndarray, size: int) -> Tensor:
-    """One map at full resolution, (1, size, size)."""
-    full = upsample_maps(torch.from_numpy(one)[None], size)
-    # rounding may lift a pixel above the map's highest value, and that of a flat
-    # map is the very threshold
-    return full.clamp(float(one.min()), float(one.max()))
+        maps = [torch.from_numpy(item['maps'][model])[None] for item in part]
+        # rounding may lift a pixel above the map's highest value, and that of a flat
+        # map is the very threshold
+        full = [
+            upsample_maps(one, item['size']).clamp(float(one.min()), float(one.max()))
+            for one, item in zip(maps, part, strict=True)
+        ]
+        yield part, torch.cat(full)
 
 
 def _unpack(items: Sequence[dict]) -> Tensor:

@@ -162,13 +162,11 @@ def _warp_targets(samples: list[AVDataSample], theta: Tensor) -> None:
     """Warps ground truth and pseudo-labels in place."""
     for sample, affine in zip(samples, theta, strict=True):
         sample.set_metainfo(dict(affine=affine))
-    rows = [i for i, sample in enumerate(samples) if 'gt_map' in sample]
-    if rows:
-        maps = torch.stack([samples[i].gt_map for i in rows]).unsqueeze(1)
-        for i, gt_map in zip(rows, warp(maps, theta[rows]), strict=True):
-            samples[i].gt_map = gt_map[0]
-    rows = [i for i, sample in enumerate(samples) if 'pseudo_label' in sample]
-    if rows:
-        maps = torch.stack([samples[i].pseudo_label for i in rows])
-        for i, label in zip(rows, warp(maps, theta[rows]), strict=True):
-            samples[i].pseudo_label = label
+    for name in ('gt_map', 'pseudo_label'):
+        rows = [i for i, sample in enumerate(samples) if name in sample]
+        if rows:
+            maps = torch.stack([samples[i].get(name) for i in rows])
+            planes = maps.view(len(rows), -1, *maps.shape[-2:])
+            warped = warp(planes, theta[rows]).reshape(maps.shape)
+            for i, one in zip(rows, warped, strict=True):
+                samples[i].set_data({name: one})

@@ -82,7 +82,10 @@ class EfficientNetLite(BaseModule):
             )
         self.out_indices = indices
         self.layers = ModuleList(_layers(*ARCHS[arch])[: indices[-1] + 1])
-        self.out_channels = tuple(_channels(self.layers[i]) for i in indices)
+        last = [self.layers[i][-1] for i in indices]
+        self.out_channels = tuple(
+            getattr(block, 'linear_conv', block).out_channels for block in last
+        )
         self.normalize = Renormalize((127 / 255,) * 3, (128 / 255,) * 3)
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
@@ -138,9 +141,3 @@ def _parts(stride: int) -> dict:
         norm_cfg=dict(type='BN', eps=1e-3, momentum=0.01),
         act_cfg=dict(type='ReLU6'),
     )
-
-
-def _channels(layer: Sequential) -> int:
-    """Channels that a layer returns."""
-    last = layer[-1]
-    return (last if isinstance(last, ConvModule) else last.linear_conv).out_channels

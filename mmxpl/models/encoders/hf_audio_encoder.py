@@ -90,14 +90,11 @@ class ClapFrontend(nn.Module):
         self.n_fft, self.hop_length = settings.fft_window_size, settings.hop_length
         self.num_samples = settings.nb_max_samples
         self.padding, self.views = settings.padding, 4 if fusion else 1
-        banks = (
-            settings.mel_filters
-            if settings.truncation == 'fusion'
-            else settings.mel_filters_slaney
-        )
-        self.register_buffer(
-            'banks', torch.from_numpy(banks).double(), persistent=False
-        )
+        banks = settings.mel_filters_slaney
+        if settings.truncation == 'fusion':
+            banks = settings.mel_filters
+        banks = torch.from_numpy(banks).double()
+        self.register_buffer('banks', banks, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Computes (B, views, L, mel bands) float32 spectrograms, in decibels.
@@ -138,10 +135,8 @@ class WaveformFrontend(nn.Module):
 
     def __init__(self, settings: 'FeatureExtractionMixin') -> None:
         super().__init__()
-        self.sample_rate, self.do_normalize = (
-            settings.sampling_rate,
-            settings.do_normalize,
-        )
+        self.sample_rate = settings.sampling_rate
+        self.do_normalize = settings.do_normalize
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Standardises each of (B, T) sounds."""
@@ -225,7 +220,11 @@ class HFAudioEncoder(HFModule):
                 f"'{pool}' for {self._model_type}."
             )
         self.pool = pool
-        self.net = _create(read).float()
+        transformers = import_optional('transformers')
+        make = transformers.AutoModel.from_config
+        if self._model_type == 'clap_audio_model':  # AutoModel does not know it
+            make = transformers.ClapAudioModel
+        self.net = make(read).float()
         # so that MMEngine does not initialise its weights
         self.net.is_init = True
         self._settings = dict(front_end or {})
@@ -309,18 +308,16 @@ class HFAudioEncoder(HFModule):
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = self.resample(waveform.float())
             features = self.front_end(waveform)
-        out = self.net(features, **self._options(features))
+        options = {}
+        if self._model_type == 'clap_audio_model':
+            # none of the views is a crop of a longer sound
+            longer = features.new_zeros(len(features), 1, dtype=torch.bool)
+            options = dict(is_longer=longer)
+        out = self.net(features, **options)
         if self.pool == 'model':
             return out.pooler_output
         states = self._states(out.last_hidden_state, waveform.shape[1])
         return states.amax(dim=1) if self.pool == 'max' else states.mean(dim=1)
-
-    def _options(self, features: Tensor) -> dict:
-        """Further inputs of the model."""
-        if self._model_type != 'clap_audio_model':
-            return {}
-        # none of the views is a crop of a longer sound
-        return dict(is_longer=features.new_zeros(len(features), 1, dtype=torch.bool))
 
     def _states(self, states: Tensor, samples: int) -> Tensor:
         """Converts states to (B, time, C) without padding."""
@@ -341,11 +338,3 @@ class HFAudioEncoder(HFModule):
         frames = self.front_end.num_frames(samples)
         heard = 1 + (frames - config.patch_size) // config.time_stride
         return states[:, : max(heard, 1)]
-
-
-def _create(config) -> nn.Module:
-    """Makes the network with random weights."""
-    transformers = import_optional('transformers')
-    if config.model_type == 'clap_audio_model':  # AutoModel does not know it
-        return transformers.ClapAudioModel(config)
-    return transformers.AutoModel.from_config(config)

@@ -76,19 +76,13 @@ class VGGishEncoder(BaseModule):
                 f'channels {tuple(channels)} and depths {tuple(depths)} differ in '
                 'length.'
             )
+        norm_cfg = norm_cfg or dict(type='BN')
         layers: list[nn.Module] = []
         previous = 1
         for width, depth in zip(channels, depths, strict=True):
             for _ in range(depth):
-                layers.append(
-                    ConvModule(
-                        previous,
-                        width,
-                        3,
-                        padding=1,
-                        norm_cfg=norm_cfg or dict(type='BN'),
-                    )
-                )
+                conv = ConvModule(previous, width, 3, padding=1, norm_cfg=norm_cfg)
+                layers.append(conv)
                 previous = width
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.layers = Sequential(*layers)

@@ -60,10 +60,9 @@ class YAMNet(BaseModule):
         self.pool = pool
         self.front_end = YAMNetFrontEnd()
         layers, previous = [_padded(ConvModule, 1, 32, 2)], 32
+        kind = DepthwiseSeparableConvModule
         for channels, stride in SEPARABLE:
-            layers.append(
-                _padded(DepthwiseSeparableConvModule, previous, channels, stride)
-            )
+            layers.append(_padded(kind, previous, channels, stride))
             previous = channels
         self.layers = Sequential(*layers)
 

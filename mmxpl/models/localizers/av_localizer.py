@@ -1,7 +1,7 @@
 """Audio-visual localizer."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -197,7 +197,8 @@ class AVLocalizer(BaseModule):
             if name.startswith('visual.')
         ]
         device = next(iter(inputs.values())).device.type
-        with self._autocast(device):
+        low = self.amp_dtype
+        with nullcontext() if low is None else torch.autocast(device, low):
             levels = levels or self.encode_visual(inputs['img'])
             sound = inputs['sound'] if 'sound' in inputs else self.encode_audio(inputs)
             if self.deaf:
@@ -239,12 +240,6 @@ class AVLocalizer(BaseModule):
                 f'their stages are {[name for name in modules if _is_stage(name)]}.'
             )
         return [modules[name] for name in names]
-
-    def _autocast(self, device: str) -> AbstractContextManager:
-        """Autocast to ``amp_dtype``, if it is set."""
-        if self.amp_dtype is None:
-            return nullcontext()
-        return torch.autocast(device, self.amp_dtype)
 
 
 def channels_of(backbone: nn.Module) -> list[int]:

@@ -70,7 +70,7 @@ def _cross_entropy(logits: Tensor) -> Tensor:
 class _ContrastiveLoss(nn.Module):
     """Settings that contrastive losses share."""
 
-    def __init__(self, temperature: float, loss_weight: float) -> None:
+    def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0) -> None:
         super().__init__()
         check_positive(temperature=temperature)
         self.temperature, self.loss_weight = temperature, loss_weight
@@ -88,9 +88,6 @@ class MaxMILContrastiveLoss(_ContrastiveLoss):
         temperature (float): divisor of the similarities.
         loss_weight (float): factor of the loss.
     """
-
-    def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0) -> None:
-        super().__init__(temperature, loss_weight)
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
         """Computes the loss, a scalar."""
