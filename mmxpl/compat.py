@@ -135,25 +135,24 @@ def ensure_torchvision() -> None:
     if 'torchvision' in sys.modules or importlib.util.find_spec('torchvision') is None:
         return
     before = set(sys.modules)
-    try:
-        importlib.import_module('torchvision')
-        return
-    except (ImportError, OSError, RuntimeError) as error:
-        if not _UNDEFINED.search(str(error)):
-            raise ImportError(_torchvision_remedy(error)) from error
-    # remove the modules of the failed import
-    for name in set(sys.modules) - before:
-        if name.partition('.')[0] == 'torchvision':
-            del sys.modules[name]
-    _define_operators()
-    try:
-        importlib.import_module('torchvision')
-    except (ImportError, OSError, RuntimeError) as error:
-        raise ImportError(_torchvision_remedy(error)) from error
+    for operators_are_defined in (False, True):
+        try:
+            importlib.import_module('torchvision')
+            return
+        except (ImportError, OSError, RuntimeError) as error:
+            if operators_are_defined or not _UNDEFINED.search(str(error)):
+                raise ImportError(
+                    'torchvision is installed but cannot be imported '
+                    f'({_reason(error)}). {_pair()}'
+                ) from error
+        # remove the modules of the failed import
+        for name in set(sys.modules) - before:
+            if name.partition('.')[0] == 'torchvision':
+                del sys.modules[name]
+        _define_operators()
 
 
 def _define_operators() -> None:
-    """Defines the missing operators of torchvision."""
     import torch
 
     library = torch.library.Library('torchvision', 'FRAGMENT')
@@ -168,14 +167,7 @@ def _define_operators() -> None:
             library.impl(name, operator, 'CompositeExplicitAutograd')
 
 
-def _torchvision_remedy(error: Exception) -> str:
-    return (
-        f'torchvision is installed but cannot be imported ({_reason(error)}). {_pair()}'
-    )
-
-
 def _pair() -> str:
-    """Returns how to install a matching torchvision."""
     import torch
 
     return (
@@ -191,8 +183,6 @@ def _reason(error: Exception) -> str:
 
 
 def _raising(message: str) -> Callable:
-    """Makes an operator that raises a RuntimeError."""
-
     def missing_operator(*args, **kwargs):
         raise RuntimeError(message)
 

@@ -148,21 +148,11 @@ def train_cell(
 ) -> float:
     """Trains a cell, unless it is finished already.
 
-    An interrupted training continues from its last checkpoint.
-
-    Args:
-        cell (Cell): The cell.
-        config (Path): Config file.
-        overlay (str): Name or file of the method.
-        options (Mapping[str, Any]): ``--cfg-options`` of the training.
-        settings (Mapping[str, Any]): All settings that the training depends on; see
-            :func:`~.methods.settings_of`.
-        out (Path): Folder of the comparison.
-        env (Mapping[str, str]): Environment variables of the command.
-        warm_start (Path, optional): Checkpoint to continue from; see
-            :func:`share_warm_start`.
-        processes (int): Number of processes that train together.
-        amp (bool): Whether to train in mixed precision.
+    An interrupted training continues from its last checkpoint, a new one from
+    ``warm_start``, see :func:`share_warm_start`. ``overlay`` is name or file of the
+    method, ``options`` are those of ``--cfg-options``, ``settings`` all that the
+    training depends on, see :func:`~.methods.settings_of`, and ``env`` the environment
+    variables of the command; for the others see :class:`~.comparison.Comparison`.
 
     Returns:
         float: Seconds of the command that finished it, without a shared warm-up.
@@ -173,9 +163,7 @@ def train_cell(
     """
     folder = cell.folder(out)
     finished = folder / _FINISHED
-    made_of = dict(
-        config=config.name, settings=dict(settings), processes=processes, amp=amp
-    )
+    made_of = dict(config=config.name, settings=settings, processes=processes, amp=amp)
     made_of = json.loads(json.dumps(made_of, default=str))
     if finished.exists():
         kept = json.loads(finished.read_text())
@@ -232,19 +220,9 @@ def score_cell(
 ) -> dict[str, float]:
     """Scores the last checkpoint of a trained cell, unless it has these scores already.
 
-    Args:
-        cell (Cell): The cell.
-        config (Path): Config file of the comparison.
-        split (str): Name of the split, for files.
-        options (Mapping[str, Any]): Options that make the test read the split.
-        out (Path): Folder of the comparison.
-        env (Mapping[str, str]): Environment variables of the command.
-
-    Returns:
-        dict[str, float]: Scores of the test, by key.
-
-    Raises:
-        DataError: If the command fails.
+    ``options`` make the test read the ``split``, whose name is in the names of files;
+    for the other arguments see :func:`train_cell`. Returns the scores of the test by
+    key; a DataError says that the command failed.
     """
     folder = cell.folder(out)
     scores = folder / f'scores_{split}.json'
@@ -277,8 +255,12 @@ def _text(value: Any) -> str:
 
 def _difference(kept: dict, asked: dict) -> str:
     """Names the settings that differ between two trainings, five at most."""
-    flat = [{**s, **s.get('settings', {})} for s in (kept, asked)]
-    keys = {*flat[0], *flat[1]} - {'settings', 'options'}
-    keys = sorted(k for k in keys if flat[0].get(k) != flat[1].get(k))
-    named = [f'{k}: {flat[0].get(k)}, now {flat[1].get(k)}' for k in keys[:5]]
-    return ', '.join([*named, *([f'{len(keys) - 5} more'] if len(keys) > 5 else [])])
+    kept, asked = ({**s, **s.get('settings', {})} for s in (kept, asked))
+    keys = sorted({*kept, *asked} - {'settings', 'options'})
+    named = [
+        f'{key}: {kept.get(key)}, now {asked.get(key)}'
+        for key in keys
+        if kept.get(key) != asked.get(key)
+    ]
+    more = [f'{len(named) - 5} more'] if len(named) > 5 else []
+    return ', '.join([*named[:5], *more])

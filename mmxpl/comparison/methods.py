@@ -166,9 +166,14 @@ def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]
     Returns:
         dict[Hashable, Hashable]: Borrower to lender.
     """
+
+    def aligns(name: Hashable) -> bool:
+        hook = configs[name].default_hooks.get('pseudo_label') or {}
+        return hook.get('align_area', False)
+
     # a training that aligns areas keeps a state that others do not have, so it can
     # lend to them and not borrow from them
-    order = sorted(configs, key=lambda name: not _aligns(configs[name]))
+    order = sorted(configs, key=aligns, reverse=True)
     lenders: dict[Hashable, Hashable] = {}
     for k, name in enumerate(order):
         for other in order[:k]:
@@ -184,12 +189,6 @@ def _can_lend(lender: Config, borrower: Config) -> bool:
     if begins >= lender.train_cfg.max_epochs or begins > warm_up_epochs(borrower):
         return False
     return _beginning(lender) == _beginning(borrower)
-
-
-def _aligns(cfg: Config) -> bool:
-    """Whether a config keeps its labels at the area of the annotations."""
-    hook = cfg.default_hooks.get('pseudo_label') or {}
-    return hook.get('align_area', False)
 
 
 def _beginning(cfg: Config) -> dict:
