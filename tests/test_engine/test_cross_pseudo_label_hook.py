@@ -142,7 +142,7 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
         runner.train()
         areas[align_area] = hook_of(runner).bank.labels.float().mean(dim=(0, 2, 3))
     annotated = torch.stack([s.gt_map.mean() for s in LABELED().samples])
-    alignment = hook_of(runner).alignment
+    alignment = hook_of(runner).labeler.alignment
     assert alignment.area == pytest.approx(float(annotated.mean()))
     gap = {k: (v - annotated.mean()).abs() for k, v in areas.items()}
     # each localizer; without alignment one may be near the annotations by chance
