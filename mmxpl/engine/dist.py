@@ -108,16 +108,17 @@ def _silent_ranks() -> list[int]:
     store = dist.distributed_c10d._get_default_store()
     rank, world_size = get_dist_info()
     hosted = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
+    key = 'mmxpl/rank {} has lost another'.format
 
     def answers(other: int, seconds: float) -> bool:
         try:
-            store.wait([_key(other)], datetime.timedelta(seconds=max(seconds, 0.1)))
+            store.wait([key(other)], datetime.timedelta(seconds=max(seconds, 0.1)))
         except RuntimeError:
             return False
         return True
 
     try:
-        store.set(_key(rank), '')
+        store.set(key(rank), '')
     except RuntimeError:
         return [0] if hosted else []
     # the store is in the process of rank 0, unless the launcher hosts it
@@ -129,10 +130,6 @@ def _silent_ranks() -> list[int]:
         for other in range(world_size)
         if not answers(other, end - time.monotonic())
     ]
-
-
-def _key(rank: int) -> str:
-    return f'mmxpl/rank {rank} has lost another'
 
 
 def close_dist() -> None:

@@ -26,9 +26,9 @@ def short_schedules(runner: Runner) -> Iterator[str]:
             'train_dataloader.sampler, or smaller batches.'
         )
     schedulers = runner.param_schedulers
-    for place, scheduler in enumerate(
-        schedulers if isinstance(schedulers, list) else ()
-    ):
+    if not isinstance(schedulers, list):
+        return
+    for place, scheduler in enumerate(schedulers):
         if not isinstance(scheduler, ConstantParamScheduler | LinearParamScheduler):
             continue
         length = scheduler.end * (steps if scheduler.by_epoch else 1)
@@ -52,8 +52,7 @@ def describe_training(runner: Runner) -> str:
             f'Clips: {len(runner.train_dataloader.dataset)}.',
             f'Steps: {_steps(runner)} of {runner.train_dataloader.batch_size} clips.',
         ]
-    lines += [f'Log, config and curves: {runner.log_dir}']
-    return '\n  '.join(lines)
+    return '\n  '.join([*lines, f'Log, config and curves: {runner.log_dir}'])
 
 
 def describe_result(runner: Runner) -> str:
@@ -88,7 +87,6 @@ def describe_result(runner: Runner) -> str:
 
 
 def _steps(runner: Runner) -> str:
-    """Epochs and their steps in words."""
     processes = f' on {runner.world_size} processes' if runner.world_size > 1 else ''
     return (
         f'{runner.train_loop.max_epochs} epochs of {len(runner.train_dataloader)} '

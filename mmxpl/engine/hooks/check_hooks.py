@@ -153,11 +153,7 @@ class InvalidLossHook(Hook):
         self._batch = ''
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Raises a DataError if a value that the learner returns is NaN or infinite."""
         samples = (data_batch or {}).get('data_samples', ())

@@ -278,11 +278,7 @@ class CrossPseudoLabelHook(Hook):
                 samples[i].pseudo_weights = passed.float()
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Updates the teacher and, with ``view='train'``, the bank."""
         if runner.epoch < self.warmup_epochs:

@@ -23,6 +23,7 @@ from mmxpl.visualization import (
     write_picture,
 )
 
+from ..resume.checkpoint_hook import find_hook
 from .cross_pseudo_label_hook import CrossPseudoLabelHook
 from .visualization_hook import check_visualizer, safe_name
 
@@ -96,7 +97,7 @@ class PseudoLabelMonitorHook(Hook):
         """Writes numbers and pictures, once every clip has a label."""
         if runner.iter != runner.epoch * len(runner.train_dataloader):
             return  # resumed or stopped within an epoch
-        hook = _find_hook(runner, self)
+        hook = _labels_of(runner, self)
         bank = hook.bank
         if not bank.is_complete:
             return
@@ -148,15 +149,15 @@ def _spread(count: int, bank: PseudoLabelBank) -> Tensor:
     return torch.linspace(0, len(bank) - 1, min(count, len(bank))).long()
 
 
-def _find_hook(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
+def _labels_of(runner: Runner, reader: Hook) -> CrossPseudoLabelHook:
     """Finds the hook that makes the labels for one that reads them."""
-    for hook in runner.hooks:
-        if isinstance(hook, CrossPseudoLabelHook):
-            return hook
-    raise TypeError(
-        f'{type(reader).__name__} reads the bank of CrossPseudoLabelHook: add that '
-        'hook as default_hooks.pseudo_label, or remove this one.'
-    )
+    hook = find_hook(runner, CrossPseudoLabelHook)
+    if hook is None:
+        raise TypeError(
+            f'{type(reader).__name__} reads the bank of CrossPseudoLabelHook: add that '
+            'hook as default_hooks.pseudo_label, or remove this one.'
+        )
+    return hook
 
 
 def _means(facts: dict[str, Tensor], selected: Tensor) -> dict[str, float]:
@@ -194,7 +195,7 @@ class PseudoLabelStripHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Keeps the labels of the epoch and draws the strips."""
-        bank = _find_hook(runner, self).bank
+        bank = _labels_of(runner, self).bank
         if bank.labels is None:
             return
         index = _spread(self.num_clips, bank)

@@ -81,21 +81,13 @@ class LocalizationVisualizationHook(Hook):
             self.show_dir = osp.abspath(osp.expanduser(self.show_dir))
 
     def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[AVDataSample] = (),
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=()
     ) -> None:
         """Sends chosen samples of the batch to the backends."""
         self._to_backends(runner, 'val', outputs)
 
     def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[AVDataSample] = (),
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=()
     ) -> None:
         """Writes chosen samples of the batch, or sends them to the backends."""
         if self.show_dir is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend, register_backend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 
@@ -276,18 +276,23 @@ class AtomicCheckpointHook(CheckpointHook):
             ) from error
 
 
+def find_hook(runner: Runner, kind: type[Hook]) -> Hook | None:
+    """Finds the first hook of a class that a runner has."""
+    return next((hook for hook in runner.hooks if isinstance(hook, kind)), None)
+
+
 def checkpoint_folder(runner: Runner) -> str | None:
     """Finds the folder of a run's checkpoints; None for another store than a folder."""
-    folders = [h.out_dir for h in runner.hooks if isinstance(h, CheckpointHook)]
-    folder = folders[0] if folders and folders[0] else runner.work_dir
+    folder = getattr(find_hook(runner, CheckpointHook), 'out_dir', None)
+    folder = folder or runner.work_dir
     return folder if osp.isdir(folder) else None
 
 
 def last_good(runner: Runner) -> str:
     """Names in a sentence the checkpoint of a run that was written last."""
-    hooks = [h for h in runner.hooks if isinstance(h, AtomicCheckpointHook)]
-    if not hooks:
+    hook = find_hook(runner, AtomicCheckpointHook)
+    if hook is None:
         return f"Checkpoints are in '{runner.work_dir}'."
-    if hooks[0].last_written is None:
+    if hook.last_written is None:
         return 'No checkpoint was written yet.'
-    return f"The last good checkpoint is '{hooks[0].last_written}'."
+    return f"The last good checkpoint is '{hook.last_written}'."

@@ -16,7 +16,7 @@ from mmxpl.registry import LOOPS
 from mmxpl.utils.errors import DataError, explain_worker_death
 
 from ..dist import explain_lost_rank
-from .checkpoint_hook import last_good
+from .checkpoint_hook import find_hook, last_good
 from .preemption_hook import PreemptionHook
 
 
@@ -105,9 +105,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             cause = explain_worker_death(str(error)) or explain_lost_rank(error)
             if cause is None:
                 raise
-            for hook in self.runner.hooks:
-                if isinstance(hook, PreemptionHook):
-                    hook.end_if_received(self.runner, 'it has ended another process')
+            if hook := find_hook(self.runner, PreemptionHook):
+                hook.end_if_received(self.runner, 'it has ended another process')
             raise DataError(f'{cause} {last_good(self.runner)}') from error
         except OSError as error:  # of files other than checkpoints
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

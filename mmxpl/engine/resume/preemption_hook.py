@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -14,7 +15,7 @@ from mmxpl.registry import HOOKS
 from mmxpl.utils.checks import check_positive
 
 from ..dist import close_dist
-from .checkpoint_hook import AtomicCheckpointHook, last_good
+from .checkpoint_hook import AtomicCheckpointHook, find_hook, last_good
 
 
 class Shielded:
@@ -93,7 +94,7 @@ class PreemptionHook(Hook):
 
         Raises a TypeError if no AtomicCheckpointHook is there to save.
         """
-        if not any(isinstance(hook, AtomicCheckpointHook) for hook in runner.hooks):
+        if find_hook(runner, AtomicCheckpointHook) is None:
             raise TypeError(
                 'PreemptionHook saves with AtomicCheckpointHook: make it '
                 'default_hooks.checkpoint, or remove this hook.'
@@ -119,13 +120,7 @@ class PreemptionHook(Hook):
             signal.signal(number, handler)
         self._former = {}
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Stops after an iteration."""
         if not self._former:
             return
@@ -134,13 +129,7 @@ class PreemptionHook(Hook):
         if updated and (runner.iter + 1) % self.interval == 0 and self._agreed():
             self._stop(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
 
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence | None = None,
-    ) -> None:
+    def after_val_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Stops a single process within a validation, which is then repeated."""
         # ranks may validate on unequal numbers of batches
         if runner.world_size == 1:
@@ -169,8 +158,7 @@ class PreemptionHook(Hook):
 
     def _stop(self, runner: Runner, meta: dict) -> None:
         """Saves and exits; every rank calls it."""
-        (hook,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
-        path = hook.save_preempted(runner, meta)
+        path = find_hook(runner, AtomicCheckpointHook).save_preempted(runner, meta)
         self._say(runner, f"stopped at iteration {meta['iter']}, saved to '{path}'.")
         close_dist()
         raise SystemExit(EXIT_CODE)
