@@ -193,14 +193,8 @@ def ensure_yapf(attempts: int = 20, wait: float = 0.25) -> None:
     """Imports yapf, and tries again if its cache is incomplete.
 
     The first import writes yapf's grammar into the user's cache. Processes that start
-    at the same time, such as the ranks of a run, can read an incomplete file.
-
-    Args:
-        attempts (int): Number of attempts.
-        wait (float): Seconds between two attempts.
-
-    Raises:
-        EOFError | pickle.UnpicklingError: If the last attempt fails.
+    at the same time, such as the ranks of a run, can read an incomplete file: EOFError
+    or UnpicklingError, which the last attempt raises. They ``wait`` for seconds.
     """
     for attempt in range(attempts):
         try:

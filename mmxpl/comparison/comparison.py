@@ -222,14 +222,8 @@ def write_report(
 ) -> str:
     """Writes ``results.json``, ``results.md``, and curves as CSV and PNG.
 
-    Args:
-        results (Mapping[Cell, tuple[dict, float]]): From :meth:`Comparison.run`.
-        titles (Mapping[str, str]): Title of each method, in the order of the tables.
-        splits (Sequence[str]): Splits that were scored.
-        out (Path): Folder of the comparison.
-
-    Returns:
-        str: The tables.
+    ``results`` are from :meth:`Comparison.run`, ``titles`` by method in the order of
+    the tables, which are returned.
     """
     rows = [
         row

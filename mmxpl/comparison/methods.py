@@ -91,21 +91,10 @@ def options_of(
     """Makes the options that give a method's config a labeled fraction and a seed.
 
     The seed chooses the labeled clips, the weights and the batches. Several processes
-    divide a batch, so that the budget stays the same.
-
-    Args:
-        method (Method): The method.
-        cfg (Config): Its config, from :meth:`Method.read`.
-        labeled (float, optional): Labeled fraction in (0, 1]; without it the config's
-            lists are used.
-        seed (int): The seed.
-        processes (int): Number of processes that train together.
-
-    Returns:
-        dict[str, Any]: Dotted key to value.
-
-    Raises:
-        DataError: If the config has no labeled fraction, or a batch cannot be divided.
+    divide a batch, so that the budget stays the same. ``cfg`` is from
+    :meth:`Method.read`; without a labeled fraction, in (0, 1], the config's lists are
+    used. A DataError says that the config has no labeled fraction, or that a batch
+    cannot be divided.
     """
     options = {'randomness.seed': seed, **method.options}
     fraction = 1.0 if method.full else labeled
@@ -157,14 +146,8 @@ def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]
     They can if the two configs differ in pseudo-labels, their loss, the curriculum and
     the calibration of what is saved alone, none of which has an effect before the
     lender's first label, and if the lender's checkpoint has all that the borrower
-    resumes from. A lender does not borrow.
-
-    Args:
-        configs (Mapping[Hashable, Config]): Config of every training, seed and split
-            included.
-
-    Returns:
-        dict[Hashable, Hashable]: Borrower to lender.
+    resumes from. A lender does not borrow. Configs of every training, seed and split
+    included, give borrower to lender.
     """
 
     def aligns(name: Hashable) -> bool:

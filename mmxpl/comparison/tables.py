@@ -107,11 +107,8 @@ def score_table(
 ) -> str:
     """Formats the scores at one labeled fraction as a Markdown table, in per cent.
 
-    Args:
-        rows (Sequence[Row]): Rows of ``results.json``, of one split.
-        titles (Mapping[str, str]): Title by method, in the order of the table.
-        references (Mapping[str, Mapping[str, float]]): See :func:`references_of`.
-        labeled (float, optional): Labeled fraction.
+    ``rows`` are those of ``results.json`` of one split, ``titles`` by method in the
+    order of the table, ``references`` from :func:`references_of`.
     """
     rows = with_single(rows)
 

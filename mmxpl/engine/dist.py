@@ -42,16 +42,11 @@ def use_cpu_dist(cfg: Config) -> bool:
 
     MMEngine assumes an accelerator: with ``launcher='pytorch'`` it selects a CUDA
     device and wraps the model for one. Without an accelerator this function therefore
-    starts the process group with the gloo backend and sets the wrapper in the config.
-    With one it only sets the timeout of processes, if the config sets none; in a single
-    process it does nothing.
+    starts the process group with the gloo backend and sets ``model_wrapper_cfg``. With
+    one it only sets the timeout in ``env_cfg.dist_cfg``, if the config sets none; in a
+    single process it does nothing.
 
-    Args:
-        cfg (Config): config of the run; ``launcher`` is read, ``model_wrapper_cfg`` and
-            ``env_cfg.dist_cfg`` are changed in place.
-
-    Raises:
-        DataError: If the processes were started by Slurm or MPI without GPUs.
+    Raises a DataError if the processes were started by Slurm or MPI without GPUs.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':

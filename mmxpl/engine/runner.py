@@ -144,13 +144,8 @@ def build_runner(cfg: Config) -> Runner:
     checkpoints load with ``weights_only=True``; a distributed run without GPUs gets a
     gloo process group; mixed precision holds wherever a localizer is used; the config
     is written once the run has begun, in MMEngine's own layout; a hook of
-    ``default_hooks`` that is None is off.
-
-    Args:
-        cfg (Config): Config of the run, changed in place.
-
-    Returns:
-        Runner: The runner, or what the config's ``runner_type`` names.
+    ``default_hooks`` that is None is off. ``cfg`` is changed in place; its
+    ``runner_type`` may name another class of runner.
     """
     register_all_modules(init_default_scope=False)
     ensure_yapf()

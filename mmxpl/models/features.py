@@ -32,17 +32,10 @@ def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
 def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
     """Collects the settings that features depend on, except those of the data.
 
-    Args:
-        model_cfg (Mapping): config of the learner.
-        learner (XPL): the learner, initialised.
-
-    Returns:
-        dict[str, dict]: by localizer and kind ('visual', 'sound') plain JSON values:
-        config of the encoder, hash of its weights, and normalisation or front end of
-        its input.
-
-    Raises:
-        DataError: If an encoder is trained.
+    From the config of an initialised learner come, by localizer and kind ('visual',
+    'sound'), plain JSON values: config of the encoder, hash of its weights, and
+    normalisation or front end of its input. A DataError says that an encoder is
+    trained.
     """
     settings: dict[str, dict] = {}
     preprocessor = model_cfg['data_preprocessor']

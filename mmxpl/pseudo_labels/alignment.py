@@ -26,13 +26,10 @@ def solve_area_shift(
 ) -> Tensor:
     """Finds the (M,) shifts of the logits for a wanted mean area, by bisection.
 
-    Args:
-        maps (Tensor): (B, M, h, w) probabilities of M localizers.
-        area (float): wanted mean of the labels in [0, 1].
-        soften (Callable): turns probabilities into labels, such as sharpening.
-        valid (Tensor, optional): (B, h, w) bool, cells that count; at least one.
-        bound (float): largest shift in absolute value.
-        steps (int): halvings; the error is ``2 * bound / 2**steps``.
+    ``maps`` are (B, M, h, w) probabilities of M localizers, which ``soften`` turns into
+    labels, ``area`` is the wanted mean of these in [0, 1], and ``valid``, (B, h, w)
+    bool, marks the cells that count, at least one. The largest shift is ``bound``, the
+    error ``2 * bound / 2**steps``.
     """
     low = maps.new_full((maps.shape[1],), -bound, dtype=torch.float32)
     high = -low

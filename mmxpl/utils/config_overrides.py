@@ -77,18 +77,11 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     """Merges command-line options, whose keys must be known, into a config, in place.
 
-    MMEngine merges any key, so that a misspelt one has no effect. Here a key must exist
-    in the config, or be an argument of the Runner or of the class that its part of the
-    config builds with the options' own ``type``.
-
-    Args:
-        cfg (Config): the config.
-        options (dict): dotted keys, indices for lists, and their values, as MMEngine's
-            ``DictAction`` parses them.
-
-    Raises:
-        DataError: If a key is unknown, or if it is a variable of the config file, which
-            is read only when the file is.
+    MMEngine merges any key, so that a misspelt one has no effect. Here a key, dotted,
+    with indices for lists as MMEngine's ``DictAction`` parses it, must exist in the
+    config, or be an argument of the Runner or of the class that its part of the config
+    builds with the options' own ``type``. A DataError says that it is unknown, or a
+    variable of the config file, which is read only when the file is.
     """
     # types first, which say what arguments there are
     typed = copy.deepcopy(cfg)

@@ -35,13 +35,8 @@ def own_rows(counts: list[int]) -> slice:
 def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
     """Concatenates the rows of all ranks; every rank calls it.
 
-    Args:
-        tensor (Tensor): (B, ...); only B may differ between ranks, and may be 0.
-        counts (list[int], optional): from :func:`count_rows`, which is called by
-            default.
-
-    Returns:
-        Tensor: (sum of all B, ...), the same on every rank.
+    (B, ...) tensors, of which only B may differ between ranks, and may be 0, give
+    (sum of all B, ...), the same on every rank. By default :func:`count_rows` counts.
     """
     if get_world_size() == 1:
         return tensor

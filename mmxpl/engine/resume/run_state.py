@@ -77,16 +77,10 @@ def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
 def compare_runs(former: dict[str, Any], now: dict[str, Any]) -> str | None:
     """Checks that a run continues with the same clips in the same batches.
 
-    Another number of processes is accepted if together they make the same batches:
+    Both are from :func:`describe_run`: ``former`` wrote the checkpoint, ``now`` resumes
+    it. Another number of processes is accepted if together they make the same batches:
     every clip is then drawn and augmented as before, and only rounding differs; a line
-    for the log is returned.
-
-    Args:
-        former (dict): description of the run that wrote the checkpoint.
-        now (dict): description of the run that resumes.
-
-    Raises:
-        DataError: If the runs do not fit, with every reason and its remedy.
+    for the log is returned. A DataError names every reason against it with its remedy.
     """
     reasons = '; '.join(_reasons(former, now))
     if reasons:

@@ -15,15 +15,10 @@ _DEAF_FOOTNOTE = '† below the vision-only maps, which do not listen.'
 
 
 def format_markdown(report: Mapping, classes: bool = False) -> str:
-    """Formats the tables and the protocol of a report.
+    """Formats the tables and the protocol of :func:`build_report` as a Markdown page.
 
-    Args:
-        report (Mapping): Result of :func:`build_report`.
-        classes (bool): Whether to list each class.
-
-    Returns:
-        str: A Markdown page. A score below the centred disc's under the same
-        rule, on the same samples, is marked, and one below that of vision-only maps.
+    With ``classes``, each class is listed. A score below the centred disc's under the
+    same rule, on the same samples, is marked, and one below that of vision-only maps.
     """
     parts = [_main_table(report), _FOOTNOTE]
     if 'vision' in report['reference']:
@@ -131,12 +126,7 @@ def _p_value(value: float) -> str:
 
 
 def format_comparison(report: Mapping) -> str:
-    """Formats the result of a paired test as a Markdown page.
-
-    Args:
-        report (Mapping): ``comparison`` as :func:`compare_scores` gave it, and
-            ``protocol``.
-    """
+    """Formats ``comparison``, from :func:`compare_scores`, and ``protocol``."""
     rows = []
     for rule, measures in report['comparison'].items():
         for measure, found in measures.items():

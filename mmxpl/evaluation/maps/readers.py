@@ -230,14 +230,8 @@ def common_ids(expected: Collection[str], *maps: MapFiles) -> list[str]:
 def read_prior(path: str, truth: TruthFile, evaluated: Collection[str]) -> Tensor:
     """Reads a prior map, (224, 224) in [0, 1], or averages it from training labels.
 
-    Args:
-        path (str): An .npy file, or a list of training ids whose annotations ``truth``
-            has.
-        truth (TruthFile): The annotations.
-        evaluated (Collection[str]): Ids that are scored.
-
-    Raises:
-        DataError: If it cannot be used, or if training ids are evaluated.
+    ``path`` is an .npy file, or a list of training ids whose annotations ``truth`` has.
+    A DataError says that it cannot be used, or that training ids are ``evaluated``.
     """
     if Path(path).suffix == '.npy':
         prior = load_prior(path)

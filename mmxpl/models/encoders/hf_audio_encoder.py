@@ -127,11 +127,7 @@ class ClapFrontend(nn.Module):
 
 
 class WaveformFrontend(nn.Module):
-    """Waveform of HuBERT and wav2vec 2.0, standardised if the model needs it.
-
-    Args:
-        settings (FeatureExtractionMixin): a ``Wav2Vec2FeatureExtractor``.
-    """
+    """Waveform of HuBERT and wav2vec 2.0, standardised if the extractor does so."""
 
     def __init__(self, settings: 'FeatureExtractionMixin') -> None:
         super().__init__()
