@@ -32,27 +32,23 @@ def map_confidence(maps: Tensor, size: int = 224) -> Tensor:
 
 
 def precision_recall(
-    confidences: Tensor,
-    cious: Tensor,
-    visible: Tensor,
-    thresholds: Tensor,
-    ciou_threshold: float = 0.5,
+    confidences: Tensor, cious: Tensor, visible: Tensor, thresholds: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Computes precision and recall at thresholds on the confidence.
 
     Args:
         confidences (Tensor): (N,) float, finite.
-        cious (Tensor): (N,) in [0, 1]; ignored where nothing is visible.
+        cious (Tensor): (N,) in [0, 1]; a pair is localized from 0.5 on. Ignored where
+            nothing is visible.
         visible (Tensor): (N,) bool, whether the source is in the frame.
         thresholds (Tensor): (T,) of the dtype of ``confidences``; a pair passes if
             it reaches one.
-        ciou_threshold (float): CIoU from which a pair is localized, in [0, 1].
 
     Returns:
         tuple[Tensor, Tensor]: (T,) float64 each, in [0, 1]. Precision is 1 where
         nothing passes, recall is 1 where nothing is visible.
     """
-    hit = visible & (cious >= ciou_threshold)
+    hit = visible & (cious >= 0.5)
     true_positive = _count_passing(confidences[hit], thresholds)
     positive = _count_passing(confidences, thresholds)
     false_negative = visible.sum() - _count_passing(confidences[visible], thresholds)
@@ -61,9 +57,7 @@ def precision_recall(
     return precision, torch.where(found > 0, true_positive / found, 1.0)
 
 
-def extended_ap(
-    confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
-) -> Tensor:
+def extended_ap(confidences: Tensor, cious: Tensor, visible: Tensor) -> Tensor:
     r"""Computes average precision over about 200 confidences, as SLAVC does.
 
     Thresholds are every ``max(1, N // 200)``-th confidence, downwards from the second
@@ -77,18 +71,14 @@ def extended_ap(
     """
     step = max(1, len(confidences) // 200)
     thresholds = confidences.sort().values[:-1].flip(0)[::step]
-    precision, recall = precision_recall(
-        confidences, cious, visible, thresholds, ciou_threshold
-    )
+    precision, recall = precision_recall(confidences, cious, visible, thresholds)
     if len(recall) < 2:
         return recall.new_zeros(())
     envelope = precision.flip(0).cummax(0).values.flip(0)
     return (envelope[:-1] * recall.diff()).sum()
 
 
-def max_f1(
-    confidences: Tensor, cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
-) -> Tensor:
+def max_f1(confidences: Tensor, cious: Tensor, visible: Tensor) -> Tensor:
     """Computes the best F1 over the deciles of the confidence, as SLAVC does.
 
     Thresholds are every ``max(1, N // 10)``-th confidence, upwards from the lowest. For
@@ -96,24 +86,19 @@ def max_f1(
     float64 in [0, 1].
     """
     thresholds = confidences.sort().values[:: max(1, len(confidences) // 10)]
-    precision, recall = precision_recall(
-        confidences, cious, visible, thresholds, ciou_threshold
-    )
+    precision, recall = precision_recall(confidences, cious, visible, thresholds)
     total = precision + recall
-    f1 = torch.where(total > 0, 2 * precision * recall / total, 0.0)
-    return f1.max()
+    return torch.where(total > 0, 2 * precision * recall / total, 0.0).max()
 
 
-def localization_accuracy(
-    cious: Tensor, visible: Tensor, ciou_threshold: float = 0.5
-) -> Tensor:
+def localization_accuracy(cious: Tensor, visible: Tensor) -> Tensor:
     """Computes the share of pairs with a visible source whose CIoU exceeds 0.5.
 
     SLAVC's ``precision_at_50``: the comparison is strict, that of the average precision
     is not. For the arguments, (N,) each, see :func:`precision_recall`; the result is ()
     float64 in [0, 1], NaN where nothing is visible.
     """
-    return (cious[visible] > ciou_threshold).double().mean()
+    return (cious[visible] > 0.5).double().mean()
 
 
 def _count_passing(values: Tensor, thresholds: Tensor) -> Tensor:

@@ -17,27 +17,23 @@ REFERENCE_NAMES = {
 """dict[str, str]: names of the reference rows in tables."""
 
 
-def summarise(
-    cious: Mapping[str, Tensor],
-    rules: Sequence[str],
-    ciou_thresholds: Sequence[float] = (0.5,),
-) -> dict[str, float]:
+def summarise(cious: Mapping[str, Tensor], rules: Sequence[str]) -> dict[str, float]:
     """Computes the scores of each row under each rule, in per cent.
 
-    (N, R) CIoU for each row, N > 0, give ``<row>/CIoU@<t>_<rule>`` for each t and
+    (N, R) CIoU for each row, N > 0, give ``<row>/CIoU@0.5_<rule>`` and
     ``<row>/AUC_<rule>``.
     """
     return {
         f'{row}/{key}': value
         for row, values in cious.items()
-        for key, value in summarise_row(values, rules, ciou_thresholds).items()
+        for key, value in summarise_row(values, rules).items()
     }
 
 
 def summarise_row(
     cious: Tensor, rules: Sequence[str], ciou_thresholds: Sequence[float] = (0.5,)
 ) -> dict[str, float]:
-    """Computes the scores of one row, see :func:`summarise`, without its name."""
+    """Computes ``CIoU@<t>_<rule>``, for each t, and ``AUC_<rule>`` of one row."""
     scores = {f'CIoU@{t:g}': success_rate(cious.T, t) for t in ciou_thresholds}
     scores['AUC'] = auc(cious.T)
     return {

@@ -32,10 +32,8 @@ def per_sample_scores(
     return torch.cat([hits, area[:, None]], 1)
 
 
-def bootstrap_intervals(
-    values: Tensor, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> Tensor:
-    """Computes percentile bootstrap intervals of means over samples.
+def bootstrap_intervals(values: Tensor, resamples: int = 2000, seed: int = 0) -> Tensor:
+    """Computes 95 % percentile bootstrap intervals of means over samples.
 
     Samples are drawn with replacement, the same for every column (Efron & Tibshirani,
     An Introduction to the Bootstrap, 1993). The difference of two models on the same
@@ -45,7 +43,6 @@ def bootstrap_intervals(
         values (Tensor): (N, M), M numbers of each sample, with N > 0.
         resamples (int): Number of resamples.
         seed (int): Seed of the draws.
-        level (float): Share of resampled means within.
 
     Returns:
         Tensor: (M, 2) float64, lower and upper end.
@@ -57,7 +54,7 @@ def bootstrap_intervals(
         drawn += len(array) * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * len(array))
         means.append(counts.reshape(size, -1) @ array / len(array))
-    tail = (1 - level) / 2
+    tail = (1 - 0.95) / 2
     return torch.from_numpy(np.quantile(np.concatenate(means), [tail, 1 - tail], 0).T)
 
 

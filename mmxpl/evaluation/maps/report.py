@@ -62,7 +62,6 @@ def score_files(
     rules: Sequence[str] = tuple(RULES),
     interpolation: str = 'bilinear',
     prior: Tensor | None = None,
-    size: int = 224,
     chunk: int = 32,
 ) -> MapScores:
     """Computes CIoU of files of maps, by model, under several rules, in one pass.
@@ -78,7 +77,6 @@ def score_files(
         rules (Sequence[str]): Keys of :data:`mmxpl.evaluation.functional.ALL_RULES`.
         interpolation (str): How maps are resized.
         prior (Tensor, optional): (S, S) probabilities; adds ``ref/prior``.
-        size (int): S, side of a ground-truth map.
         chunk (int): Number of samples held at once.
     """
     if not ids:
@@ -87,6 +85,7 @@ def score_files(
     for start in range(0, len(ids), chunk):
         some = ids[start : start + chunk]
         gt_maps = torch.stack([truth.draw(i) for i in some])
+        size = gt_maps.shape[-1]
         stacked = {
             name: torch.cat(
                 [upsample_maps(files.read(i)[None], size, interpolation) for i in some]
