@@ -23,7 +23,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
 from mmxpl.utils.files import write_atomically
-from mmxpl.utils.parallel import map_in_threads
+from mmxpl.utils.parallel import try_in_threads
 
 from .annotations import (
     check_rle,
@@ -83,20 +83,14 @@ def convert_batch(
     open_ids = [i for i in ids if not is_complete(i)]
     result = BatchResult(already=len(ids) - len(open_ids))
 
-    def attempt(sample_id: str) -> tuple[str, str]:
-        try:
-            convert(sample_id)
-        except DataError as error:
-            return sample_id, str(error)
-        return sample_id, ''
-
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         row = progress.add_task(str(out), total=len(ids), completed=result.already)
-        for sample_id, reason in map_in_threads(attempt, open_ids, workers):
+        results = try_in_threads(convert, open_ids, workers)
+        for sample_id, error in zip(open_ids, results, strict=True):
             progress.advance(row)
-            if reason:
-                result.failed[sample_id] = reason
+            if isinstance(error, DataError):
+                result.failed[sample_id] = str(error)
     result.done = [i for i in ids if i not in result.failed]
     table = io.StringIO()
     csv.writer(table, lineterminator='\n').writerows(result.failed.items())
@@ -226,44 +220,29 @@ def coco_labels(path: str) -> dict[str, dict]:
         names[number] = str(category.get('name'))
     found = defaultdict(list)
     for where, annotation in _items(content, 'annotations', path):
-        key = _key(annotation, 'image_id', where)
-        if key not in images:
-            raise DataError(f"{where}, field 'image_id': there is no image {key!r}.")
-        category = None
+        key, category = _reference(annotation, 'image', images, where), None
         if names:
-            number = _key(annotation, 'category_id', where)
-            if number not in names:
-                raise DataError(
-                    f"{where}, field 'category_id': there is no category {number!r}."
-                )
-            category = names[number]
+            category = names[_reference(annotation, 'category', names, where)]
         found[key].append((where, annotation, category))
-    return {
-        images[key][0]: _label(annotations, images[key][1])
-        for key, annotations in found.items()
-    }
-
-
-def _label(annotations: list[tuple], size: tuple[int, int]) -> dict:
-    """Combines the annotations of one image."""
-    height, width = size
-    objects, masks = [], []
-    for where, annotation, category in annotations:
-        corners = coco_box(annotation, size, where)
-        objects.append({'category': category, 'bbox': corners})
-        masks.append(coco_segmentation(annotation, size, where))
-    categories = {one['category'] for one in objects}
-    union = None
-    if all(mask is not None for mask in masks):
-        union = encode_rle(np.maximum.reduce(masks))
-    return {
-        'bboxes': [one['bbox'] for one in objects],
-        'mask': union,
-        'category': categories.pop() if len(categories) == 1 else None,
-        'objects': objects,
-        'height': height,
-        'width': width,
-    }
+    labels = {}
+    for key, annotations in found.items():
+        clip, size = images[key]
+        objects, masks = [], []
+        for where, annotation, category in annotations:
+            corners = coco_box(annotation, size, where)
+            objects.append({'category': category, 'bbox': corners})
+            masks.append(coco_segmentation(annotation, size, where))
+        categories = {one['category'] for one in objects}
+        complete = all(mask is not None for mask in masks)
+        labels[clip] = {
+            'bboxes': [one['bbox'] for one in objects],
+            'mask': encode_rle(np.maximum.reduce(masks)) if complete else None,
+            'category': categories.pop() if len(categories) == 1 else None,
+            'objects': objects,
+            'height': size[0],
+            'width': size[1],
+        }
+    return labels
 
 
 def check_sizes(
@@ -300,24 +279,25 @@ def coco_segmentation(
 ) -> np.ndarray | None:
     """Decodes polygons or a run-length encoding; None if there is neither."""
     value, where = annotation.get('segmentation'), f"{where}, field 'segmentation'"
-    if value is None or value == []:
+    if value in (None, []):
         return None
     if isinstance(value, dict):
         if tuple(check_rle(value, where)['size']) != size:
             raise DataError(f'{where} has the size {value["size"]}, the image {size}.')
         return decode_rle(value, where)
-    polygons = value if isinstance(value, list) else [None]
-    for polygon in polygons:
-        numeric = isinstance(polygon, list) and all(
-            type(v) in (int, float) and abs(v) < 1e6 for v in polygon
+    if not isinstance(value, list) or not all(map(_is_polygon, value)):
+        raise DataError(
+            f'{where} must be polygons [x1, y1, x2, y2, x3, y3, ...] in pixels, or a '
+            'run-length encoding.'
         )
-        if not numeric or len(polygon) < 6 or len(polygon) % 2:
-            raise DataError(
-                f'{where} must be polygons [x1, y1, x2, y2, x3, y3, ...] in pixels, or '
-                'a run-length encoding.'
-            )
-    rles = coco_mask.frPyObjects(polygons, *size)
+    rles = coco_mask.frPyObjects(value, *size)
     return coco_mask.decode(coco_mask.merge(rles))
+
+
+def _is_polygon(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) < 6 or len(value) % 2:
+        return False
+    return all(type(v) in (int, float) and abs(v) < 1e6 for v in value)
 
 
 def _items(content: Mapping, field: str, path: str) -> list[tuple[str, dict]]:
@@ -325,10 +305,11 @@ def _items(content: Mapping, field: str, path: str) -> list[tuple[str, dict]]:
     values = content.get(field)
     if not isinstance(values, list):
         raise DataError(f"{path} must hold a list '{field}'.")
-    for n, value in enumerate(values):
+    items = [(f'{path}: {field}[{n}]', value) for n, value in enumerate(values)]
+    for where, value in items:
         if not isinstance(value, dict):
-            raise DataError(f'{path}: {field}[{n}] must be an object, got {value!r}.')
-    return [(f'{path}: {field}[{n}]', value) for n, value in enumerate(values)]
+            raise DataError(f'{where} must be an object, got {value!r}.')
+    return items
 
 
 def _key(value: Mapping, field: str, where: str) -> int | str:
@@ -336,6 +317,14 @@ def _key(value: Mapping, field: str, where: str) -> int | str:
     key = value.get(field)
     if isinstance(key, bool) or not isinstance(key, int | str):
         raise DataError(f"{where}, field '{field}' must be a number, got {key!r}.")
+    return key
+
+
+def _reference(annotation: Mapping, kind: str, known: Mapping, where: str) -> int | str:
+    """Reads the id of the image or category of an annotation."""
+    key = _key(annotation, f'{kind}_id', where)
+    if key not in known:
+        raise DataError(f"{where}, field '{kind}_id': there is no {kind} {key!r}.")
     return key
 
 

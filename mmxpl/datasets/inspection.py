@@ -2,15 +2,16 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
-from mmxpl.utils.parallel import map_in_threads
+from mmxpl.utils.parallel import try_in_threads
 
 from .annotations import clip_boxes, decode_rle
 from .audio_io import read_sound, sound_header
@@ -42,31 +43,29 @@ def check_annotations(
         cannot be decoded or covers nothing (``bad_mask``), and of evaluated clips
         without annotation (``unannotated``).
     """
-    out_of_range, without_area, empty, bad_mask = [], [], [], []
+    kinds = ('out_of_range', 'without_area', 'empty', 'bad_mask')
+    found: dict[str, list[str]] = {kind: [] for kind in kinds}
     for sample_id, annotation in annotations.items():
         kept, outside, dropped = clip_boxes(annotation.get('bboxes') or ())
         if outside:
-            out_of_range.append(sample_id)
+            found['out_of_range'].append(sample_id)
         if dropped:
-            without_area.append(sample_id)
+            found['without_area'].append(sample_id)
         mask = annotation.get('mask')
         if mask is None:
             if not kept and annotation.get('bboxes') is not None:
-                empty.append(sample_id)
+                found['empty'].append(sample_id)
             continue
         try:
             covered = decode_rle(mask, sample_id).any()
         except DataError:
             covered = False
         if not covered:
-            bad_mask.append(sample_id)
+            found['bad_mask'].append(sample_id)
     return dict(
         count=len(annotations),
         boxes=sum(len(a.get('bboxes') or ()) for a in annotations.values()),
-        out_of_range=out_of_range,
-        without_area=without_area,
-        empty=empty,
-        bad_mask=bad_mask,
+        **found,
         unannotated=sorted(set(evaluated) - set(annotations)),
     )
 
@@ -104,22 +103,13 @@ def check_shapes(
     return other, unreadable
 
 
-class SoundFacts(NamedTuple):
-    """Properties of a sound; ``peak`` and ``digest`` are None if it was not decoded.
-
-    Attributes:
-        rate (int): Samples per second.
-        duration (float): Seconds.
-        peak (float, optional): Greatest absolute value.
-        cancels (bool): Whether its channels have opposite phase, so that hardly
-            anything is left when they are mixed to one.
-        digest (str, optional): Hash of the samples.
-    """
+class _Sound(NamedTuple):
+    """Rate in Hz and seconds of a sound, and what decoding it shows."""
 
     rate: int
     duration: float
     peak: float | None = None
-    cancels: bool = False
+    cancels: bool = False  # hardly anything is left when channels are mixed to one
     digest: str | None = None
 
 
@@ -159,34 +149,26 @@ def check_media(
     unreadable: dict[str, str] = {}
 
     def read_all(files: Mapping[str, list[str]], read: Callable) -> dict:
-        def attempt(path: str) -> tuple[str, object]:
-            try:
-                return path, read(path)
-            except DataError as error:
-                return path, error
-
-        facts = {}
-        for path, fact in map_in_threads(attempt, files, workers):
+        facts, results = {}, try_in_threads(read, files, workers)
+        for (path, ids), fact in zip(files.items(), results, strict=True):
             advance()
             if isinstance(fact, DataError):
-                for sample_id in files[path]:
-                    unreadable.setdefault(sample_id, str(fact))
+                unreadable.update({i: str(fact) for i in ids if i not in unreadable})
             else:
                 facts[path] = fact
         return facts
 
-    heard: dict[str, SoundFacts] = read_all(sounds, partial(_hear, deep=deep))
+    heard: dict[str, _Sound] = read_all(sounds, partial(_hear, deep=deep))
+    lengths = {i: f.duration for p, f in heard.items() for i in sounds[p]}
     result = dict(
         count=len(media),
         unreadable=unreadable,
         rates=dict(sorted(Counter(f.rate for f in heard.values()).items())),
         durations=_histogram(f.duration for f in heard.values()),
         unheard=[
-            sample_id
-            for sample_id, time in (times or {}).items()
-            if sample_id in media
-            and (fact := heard.get(media[sample_id][1])) is not None
-            and not 0 <= time <= fact.duration
+            i
+            for i, time in (times or {}).items()
+            if i in lengths and not 0 <= time <= lengths[i]
         ],
     )
     if deep:
@@ -203,16 +185,16 @@ def check_media(
     return result
 
 
-def _hear(path: str, deep: bool) -> SoundFacts:
+def _hear(path: str, deep: bool) -> _Sound:
     """Reads the header of a sound, or all of it."""
     rate, duration = sound_header(path)
     if not deep:
-        return SoundFacts(rate, duration)
+        return _Sound(rate, duration)
     wave = read_sound(path)
     peak, powers = float(np.abs(wave).max()), np.square(wave).mean(axis=0)
     mixed = float(np.square(wave.mean(axis=1)).mean())
     cancels = mixed < CANCELLED**2 * float(powers.max())
-    return SoundFacts(rate, duration, peak, cancels, _digest(wave))
+    return _Sound(rate, duration, peak, cancels, _digest(wave))
 
 
 def _digest(values: np.ndarray) -> str:
@@ -226,20 +208,15 @@ def _groups(
     digests: Mapping[str, str], ids: Mapping[str, list[str]]
 ) -> list[list[str]]:
     """Ids of different files with the same content; one id per file."""
-    paths = defaultdict(list)
+    groups = defaultdict(list)
     for path, digest in digests.items():
-        paths[digest].append(path)
-    return sorted(
-        sorted(ids[path][0] for path in group)
-        for group in paths.values()
-        if len(group) > 1
-    )
+        groups[digest].append(ids[path][0])
+    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
 def _histogram(durations: Iterable[float]) -> dict[str, int]:
     """Counts durations by range; empty ranges are left out."""
-    edges = (0, *DURATIONS)
-    names = [f'{a:g}-{b:g} s' for a, b in zip(edges, DURATIONS, strict=False)]
+    names = [f'{a:g}-{b:g} s' for a, b in pairwise((0, *DURATIONS))]
     names.append(f'over {DURATIONS[-1]:g} s')
     places = Counter(int(np.searchsorted(DURATIONS, value)) for value in durations)
     return {names[place]: places[place] for place in sorted(places)}
@@ -252,7 +229,7 @@ def count_problems(report: Mapping) -> dict[str, int]:
         report (Mapping): Results of the checks, ``lists``, ``leaks``, ``annotations``,
             ``missing``, ``media`` and ``content_leaks``, each optional.
     """
-    return {name: len(ids) for name, ids in _problems(report) if ids}
+    return {name: len(ids) for name, ids in _problems(report).items()}
 
 
 def format_report(report: Mapping) -> str:
@@ -272,22 +249,24 @@ def format_report(report: Mapping) -> str:
         lines.append('  sample rates  ' + ', '.join(rates))
         lengths = (f'{name}: {n}' for name, n in facts['durations'].items())
         lines.append('  durations     ' + ', '.join(lengths))
-    problems = {name: ids for name, ids in _problems(report) if ids}
+    problems = _problems(report)
     lines.append('problems:' if problems else 'no problem found')
     for name, ids in problems.items():
         lines.append(f'  {name}: {len(ids)} ({name_some([str(i) for i in ids])})')
     return '\n'.join(lines)
 
 
-def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
-    """Yields every kind of problem with its cases, possibly none."""
-    for one in report.get('lists', ()):
-        yield f'twice in {one["path"]}', one['duplicates']
+def _problems(report: Mapping) -> dict[str, list]:
+    """Lists the cases of every kind of problem that occurs."""
+    annotations, media = report.get('annotations', {}), report.get('media', {})
+    problems = {
+        f'twice in {r["path"]}': r['duplicates'] for r in report.get('lists', ())
+    }
     for name, leak in report.get('leaks', {}).items():
         left, right = name.split('_')
         both = 'two train lists' if left == right else f'{left} and {right}'
-        yield f'ids in {both}', leak['ids']
-    yield from report.get('missing', {}).items()
+        problems[f'ids in {both}'] = leak['ids']
+    problems.update(report.get('missing', {}))
     wordings = dict(
         out_of_range='clips with boxes that reach out of the frame',
         without_area='clips with boxes without area within the frame',
@@ -296,21 +275,22 @@ def _problems(report: Mapping) -> Iterator[tuple[str, list]]:
         other_shape='clips annotated in a picture of other proportions than the frame',
         unannotated='evaluated clips without annotation',
     )
-    for key, wording in wordings.items():
-        yield wording, report.get('annotations', {}).get(key, [])
-    media = report.get('media', {})
-    unreadable = media.get('unreadable', {})
-    yield 'unreadable clips', [f'{i}: {reason}' for i, reason in unreadable.items()]
+    problems |= {words: annotations.get(key) for key, words in wordings.items()}
+    unreadable = media.get('unreadable', {}).items()
+    problems['unreadable clips'] = [f'{i}: {reason}' for i, reason in unreadable]
     wordings = dict(
         silent='silent sounds',
         cancelling='sounds whose channels cancel each other when mixed to one',
         unheard='clips whose frame is shown while no sound is stored',
     )
-    for key, wording in wordings.items():
-        yield wording, media.get(key, [])
-    for key, wording in (('same_frame', 'frames'), ('same_sound', 'sounds')):
-        groups = [' = '.join(group) for group in media.get(key, [])]
-        yield f'groups of files with the same {wording}', groups
+    problems |= {words: media.get(key) for key, words in wordings.items()}
+    shared = {
+        f'groups of files with the same {kind}s': media.get(f'same_{kind}', ())
+        for kind in ('frame', 'sound')
+    }
     for name, groups in report.get('content_leaks', {}).items():
         left, right = name.split('_')
-        yield f'contents in {left} and {right}', [' = '.join(g) for g in groups]
+        shared[f'contents in {left} and {right}'] = groups
+    for name, groups in shared.items():
+        problems[name] = [' = '.join(group) for group in groups]
+    return {name: cases for name, cases in problems.items() if cases}

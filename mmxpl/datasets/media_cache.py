@@ -19,7 +19,7 @@ import numpy as np
 
 from mmxpl.utils import DataError
 from mmxpl.utils.files import write_atomically
-from mmxpl.utils.parallel import map_in_threads
+from mmxpl.utils.parallel import try_in_threads
 
 from .media import REMEDY, split_time
 
@@ -172,15 +172,8 @@ def decode_files(
 
     ``decode`` gives arrays of one shape; where it raises a DataError, that is yielded.
     """
-
-    def work(path: str) -> Stamped | DataError:
-        try:
-            # stamped first, so that a change while reading is noticed later
-            return stamp(path), decode(path)
-        except DataError as error:
-            return error
-
-    return map_in_threads(work, paths, workers)
+    # stamped first, so that a change while reading is noticed later
+    return try_in_threads(lambda path: (stamp(path), decode(path)), paths, workers)
 
 
 def build_cache(
@@ -212,34 +205,33 @@ def build_cache(
         )
     failed: list[DataError] = []
     with _locked_folder(folder) as part, open(part / DATA, 'ab+') as file:
-        entries = _resume(part, file, cache, paths)
-        advance(len(entries))
+        known = _resume(part, file, cache, paths)
+        advance(known)
+        rest = paths[known:]
         with open(part / JOURNAL, 'ab') as journal:
             fresh: list[tuple] = []
-            rest = paths[len(entries) :]
-            for path, done in zip(rest, decode(rest), strict=True):
+            rows = range(known, len(paths))
+            for row, path, done in zip(rows, rest, decode(rest), strict=True):
                 advance(1)
                 if isinstance(done, DataError):
                     failed.append(done)
                 if failed:  # continue only to find all errors
                     continue
                 (size, mtime), (array, ori_shape) = done
-                row = len(entries) + len(fresh)
                 if row == 0:
                     _write_header(file, array, len(paths))
                 file.write(np.ascontiguousarray(array))
                 fresh.append((cache.key(path), row, size, mtime, ori_shape))
                 if len(fresh) == FLUSH:
-                    entries = _flush(file, journal, entries, fresh)
-            entries = _flush(file, journal, entries, fresh)
+                    _flush(file, journal, fresh)
+            _flush(file, journal, fresh)
         if failed:
             shutil.rmtree(part)
             raise DataError(
                 f'{folder}: {len(failed)} of {len(paths)} files cannot be decoded, so '
                 'there is no cache. ' + ' '.join(str(error) for error in failed[:5])
             )
-        _write_index(part, entries, cache.settings)
-        (part / JOURNAL).unlink()
+        _write_index(part, cache.settings)
         _replace(part, folder)
 
 
@@ -270,16 +262,12 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
 
 def _resume(
     part: Path, file: io.BufferedRandom, cache: MediaCache, paths: Sequence[str]
-) -> np.ndarray:
-    """Entries of an interrupted build; clears the folder if they do not fit."""
-    entries = np.empty(0, ENTRY)
-    settings = {}
+) -> int:
+    """Number of rows of an interrupted build; cuts off those that do not fit."""
+    entries, settings = np.empty(0, ENTRY), {}
     try:
         settings = json.loads((part / FACTS).read_text())['building']
-        raw = (part / JOURNAL).read_bytes()
-        entries = np.frombuffer(
-            raw[: len(raw) // ENTRY.itemsize * ENTRY.itemsize], ENTRY
-        )
+        entries = np.fromfile(part / JOURNAL, ENTRY)  # without half an entry at its end
         file.seek(0)
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError('another version')
@@ -298,10 +286,9 @@ def _resume(
             count = k
             break
     file.truncate(first + count * row if count else 0)
-    entries = entries[:count].copy()
-    (part / JOURNAL).write_bytes(entries.tobytes())
+    (part / JOURNAL).write_bytes(entries[:count].tobytes())
     (part / FACTS).write_text(json.dumps(dict(building=cache.settings)))
-    return entries
+    return count
 
 
 def _write_header(file: io.BufferedRandom, first: np.ndarray, count: int) -> None:
@@ -318,26 +305,23 @@ def _write_header(file: io.BufferedRandom, first: np.ndarray, count: int) -> Non
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _flush(
-    file: io.BufferedRandom, journal: io.BufferedWriter, entries: np.ndarray, new: list
-) -> np.ndarray:
+def _flush(file: io.BufferedRandom, journal: io.BufferedWriter, fresh: list) -> None:
     """Brings rows to the disk, then records in the journal that they are there."""
     _sync(file)
-    added = np.array(new, ENTRY)
-    new.clear()
-    journal.write(added.tobytes())
+    journal.write(np.array(fresh, ENTRY).tobytes())
+    fresh.clear()
     _sync(journal)
-    return np.concatenate([entries, added])
 
 
-def _write_index(part: Path, entries: np.ndarray, settings: dict) -> None:
-    """Writes index and settings."""
+def _write_index(part: Path, settings: dict) -> None:
+    """Writes index and settings from the journal of a complete build."""
     buffer = io.BytesIO()
-    np.save(buffer, np.sort(entries, order='key'))
+    np.save(buffer, np.sort(np.fromfile(part / JOURNAL, ENTRY), order='key'))
     index = buffer.getvalue()
     facts = dict(settings=settings, index=hashlib.sha256(index).hexdigest())
     write_atomically(part / INDEX, index)
     write_atomically(part / FACTS, json.dumps(facts, indent=2).encode() + b'\n')
+    (part / JOURNAL).unlink()
 
 
 def _sync(file: io.BufferedIOBase) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations
 from pathlib import Path
 
 from mmxpl.utils import DataError, hash_ids
@@ -101,13 +101,11 @@ def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
             first five.
     """
     sets = {name: set(ids) for name, ids in named_ids.items()}
-    problems = []
-    for (left, left_ids), (right, right_ids) in combinations(sets.items(), 2):
-        shared = sorted(left_ids & right_ids)
-        if shared:
-            problems.append(
-                f"'{left}' and '{right}' share {len(shared)} ids ({name_some(shared)})"
-            )
+    problems = [
+        f"'{left}' and '{right}' share {len(shared)} ids ({name_some(sorted(shared))})"
+        for left, right in combinations(sets, 2)
+        if (shared := sets[left] & sets[right])
+    ]
     if problems:
         raise DataError(
             f'Clips occur in two parts of the data: {"; ".join(problems)}. Take them '
@@ -158,23 +156,16 @@ def check_lists(lists: Sequence[ClipList]) -> tuple[list[dict], dict[str, dict]]
     facts = []
     for one in lists:
         counts = Counter(clip.sample_id for clip in one.clips)
-        facts.append(
-            dict(
-                path=one.path,
-                split=one.split,
-                count=len(counts),
-                id_list_hash=hash_ids(counts),
-                duplicates=sorted(i for i, n in counts.items() if n > 1),
-            )
-        )
-    leaks = {}
-    for left, right in combinations_with_replacement(SPLITS, 2):
-        if left == right != 'train':
-            continue
-        shared = _shared(lists, left, right)
-        if shared is not None:
-            leaks[f'{left}_{right}'] = dict(count=len(shared), ids=sorted(shared))
-    return facts, leaks
+        twice = sorted(i for i, n in counts.items() if n > 1)
+        fact = dict(path=one.path, split=one.split, count=len(counts))
+        facts.append(dict(fact, id_list_hash=hash_ids(counts), duplicates=twice))
+    shared: dict[str, set[str]] = {}
+    in_order = sorted(lists, key=lambda one: SPLITS.index(one.split))
+    for left, right in combinations(in_order, 2):
+        if left.split != right.split or left.split == 'train':
+            ids = shared.setdefault(f'{left.split}_{right.split}', set())
+            ids |= left.used_ids & right.used_ids
+    return facts, {n: dict(count=len(i), ids=sorted(i)) for n, i in shared.items()}
 
 
 def check_contents(
@@ -231,12 +222,10 @@ def clean_lists(
         DataError: If two lists have the same name, a file exists already, or a list
             would be empty.
     """
-    folder = Path(folder)
-    groups = list(groups)
+    folder, groups, unusable = Path(folder), list(groups), set(unusable)
+    taken, texts = {split: set() for split in SPLITS}, {}
     # test clips stay; what comes later in this order gives way
-    order = sorted(lists, key=lambda one: -SPLITS.index(one.split))
-    unusable, taken, texts = set(unusable), {split: set() for split in SPLITS}, {}
-    for one in order:
+    for one in sorted(lists, key=lambda one: -SPLITS.index(one.split)):
         later = SPLITS[SPLITS.index(one.split) + 1 :]
         barred = set().union(*(taken[split] for split in later))
         barred.update(*(group for group in groups if not barred.isdisjoint(group)))
@@ -263,25 +252,10 @@ def clean_lists(
     return [(str(target), new, old) for target, (_, new, old) in texts.items()]
 
 
-def _shared(lists: Sequence[ClipList], left: str, right: str) -> set[str] | None:
-    """Ids used by lists of both splits; None if there are no two such lists."""
-    pairs = [
-        (a, b)
-        for n, a in enumerate(lists)
-        for m, b in enumerate(lists)
-        if a.split == left and b.split == right and (left != right or n < m)
-    ]
-    if not pairs:
-        return None
-    return set().union(*(a.used_ids & b.used_ids for a, b in pairs))
-
-
 def _format_list(clips: Sequence[Clip]) -> str:
     """Writes ids, or pairs if there is one that does not sound."""
     if all(clip.is_sounding for clip in clips):
         return ''.join(f'{clip.sample_id}\n' for clip in clips)
-    rows = (
-        f'{c.frame_id},{c.audio_id},{"" if c.is_sounding else "non-"}sounding\n'
-        for c in clips
-    )
+    labels = {True: 'sounding', False: 'non-sounding'}
+    rows = (f'{c.frame_id},{c.audio_id},{labels[c.is_sounding]}\n' for c in clips)
     return 'video,audio,label\n' + ''.join(rows)

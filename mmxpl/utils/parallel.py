@@ -12,6 +12,8 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from .errors import DataError
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """Returns the model itself of one that may be wrapped for distributed training."""
@@ -101,3 +103,17 @@ def map_in_threads(
         rest = iter(jobs)
         while chunk := list(islice(rest, 16 * workers)):
             yield from pool.map(function, chunk)
+
+
+def try_in_threads(
+    function: Callable[[Job], Result], jobs: Iterable[Job], workers: int
+) -> Iterator[Result | DataError]:
+    """Maps like :func:`map_in_threads`; a DataError is the result of its job."""
+
+    def attempt(job: Job) -> Result | DataError:
+        try:
+            return function(job)
+        except DataError as error:
+            return error
+
+    return map_in_threads(attempt, jobs, workers)
