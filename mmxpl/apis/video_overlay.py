@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mmxpl.datasets.video_io import FrameReader, frame_image, open_video
 from mmxpl.evaluation.functional import boxes_from_map
-from mmxpl.visualization.drawing import draw_boxes, overlay_heatmap, upsample_map
+from mmxpl.visualization.drawing import HeatLayer, draw_boxes, upsample_map
 
 from .av_input import AVInput, WindowReader, mark_due
 from .inference import choose_map
@@ -112,13 +112,15 @@ def overlaid_frames(
                 pair = AVInput(Path(source).stem, image, sounds.window(time), time)
                 sample = next(inferencer.stream([pair], return_datasamples=True))
                 prob = choose_map(sample, options.localizer)
-            shown = smoother(prob, time)
-            picture = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            picture = overlay_heatmap(picture, shown, options.opacity)
+            if due or options.smooth:
+                full = upsample_map(smoother(prob, time), image.shape[:2])
+                layer = HeatLayer(full, options.opacity)
+                if options.threshold is not None:
+                    regions = boxes_from_map(torch.from_numpy(full), options.threshold)
+                    boxes = regions.bboxes.numpy()
+            picture = layer.over(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
             if options.threshold is not None:
-                full = torch.from_numpy(upsample_map(shown, image.shape[:2]))
-                boxes = boxes_from_map(full, options.threshold).bboxes
-                picture = draw_boxes(picture, boxes.numpy())
+                picture = draw_boxes(picture, boxes)
             yield OverlaidFrame(time, frame.pts, picture, due)
 
 

@@ -66,43 +66,87 @@ def colour_map(prob: np.ndarray) -> np.ndarray:
     The same colour means the same probability in every picture.
     """
     steps = np.rint(prob * 255).astype(np.uint8)
+    return cv2.LUT(cv2.cvtColor(steps, cv2.COLOR_GRAY2RGB), _colours())
+
+
+@lru_cache
+def _colours() -> np.ndarray:
+    """Returns the colours of 256 steps; a table is faster than applyColorMap."""
+    steps = np.arange(256, dtype=np.uint8)[:, None]
     return cv2.cvtColor(cv2.applyColorMap(steps, COLOUR_MAP), cv2.COLOR_BGR2RGB)
+
+
+class HeatLayer:
+    """A map as it is laid over frames of one size.
+
+    A frame is reduced to a dim greyscale picture, so that hue and most of the
+    brightness come from the probability. A white line marks a probability of 0.5.
+
+    Args:
+        prob (np.ndarray): Map (H, W) in [0, 1] of the frames' size.
+        opacity (float): Weight of the map's colours in [0, 1].
+    """
+
+    def __init__(self, prob: np.ndarray, opacity: float) -> None:
+        self.opacity = opacity
+        self._colours = colour_map(prob)
+        self._line = level_line(prob, CONTOUR_LEVEL)
+
+    def over(self, grey: np.ndarray) -> np.ndarray:
+        """Draws the map over the grey values (H, W) of a frame."""
+        grey = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        weight = self.opacity
+        picture = cv2.addWeighted(self._colours, weight, grey, 1 - weight, 0)
+        _whiten(picture, *self._line)
+        return picture
 
 
 def overlay_heatmap(
     image: np.ndarray, prob: Tensor, opacity: float = 0.7
 ) -> np.ndarray:
-    """Lays a map over its frame.
-
-    The frame is reduced to a dim greyscale picture, so that hue and most of the
-    brightness come from the probability. A white line marks a probability of 0.5.
-
-    Args:
-        image (np.ndarray): The frame.
-        prob (Tensor): Map of shape (h, w) or (1, h, w) in [0, 1].
-        opacity (float): Weight of the map's colours in [0, 1].
-    """
-    prob = upsample_map(prob, image.shape[:2])
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    picture = cv2.addWeighted(colour_map(prob), opacity, grey, 1 - opacity, 0)
-    return draw_level(picture, prob, CONTOUR_LEVEL)
+    """Lays a map (h, w) or (1, h, w) over its frame, as :class:`HeatLayer` does."""
+    layer = HeatLayer(upsample_map(prob, image.shape[:2]), opacity)
+    return layer.over(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
 
 
 def draw_level(picture: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Draws the line along which a map (H, W) has the value ``level``, in white.
+    """Draws the line along which a map (H, W) has the value ``level``, in white."""
+    picture = picture.copy()
+    _whiten(picture, *level_line(values, level))
+    return picture
+
+
+def level_line(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the pixels of the line along which a map (H, W) has the value ``level``.
 
     The distance of a pixel from the line is, to first order, the difference in
     value over the slope; pixels fade out over the last pixel of that distance.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Which pixels the line covers, bool (H, W), and
+        to which share, float32 (number of them, 1).
     """
-    slope = np.hypot(*np.gradient(values))
-    height = np.abs(values - level)
+    values = np.asarray(values, np.float32)
+    slope = cv2.magnitude(_slope(values, 1, 0), _slope(values, 0, 1))
+    height = np.abs(values - np.float32(level))
     reach = (LINE_WIDTH + 1) / 2
     # a plateau has no line, whatever its value
     near = (height < reach * slope) & (slope > 1e-5)
-    cover = np.minimum(reach - height[near] / slope[near], 1)[:, None]
-    picture = picture.copy()
-    picture[near] = np.rint(picture[near] * (1 - cover) + 255 * cover)
-    return picture
+    return near, np.minimum(reach - height[near] / slope[near], 1)[:, None]
+
+
+def _slope(values: np.ndarray, dx: int, dy: int) -> np.ndarray:
+    """Returns differences of the neighbours a pixel; at the edge, of pixel and one."""
+    border = cv2.BORDER_REPLICATE
+    slope = cv2.Sobel(values, -1, dx, dy, ksize=1, scale=0.5, borderType=border)
+    edges = slope.T if dx else slope
+    edges[[0, -1]] *= 2
+    return slope
+
+
+def _whiten(picture: np.ndarray, where: np.ndarray, cover: np.ndarray) -> None:
+    """Lays white over some pixels of a picture, in place."""
+    picture[where] = np.rint(picture[where] * (1 - cover) + 255 * cover)
 
 
 @lru_cache
