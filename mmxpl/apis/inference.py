@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.hooks.visualization_hook import safe_name
-from mmxpl.engine.resume.checkpoint_guard import compare_weights
+from mmxpl.engine.resume.checkpoint_guard import compare_weights, name_mismatch
 from mmxpl.evaluation.functional import boxes_from_map, map_confidence
 from mmxpl.models.pretrained import without_init_cfg
 from mmxpl.registry import MODELS, TRANSFORMS, register_all_modules
@@ -114,8 +114,8 @@ def _load_weights(learner: torch.nn.Module, state: dict, name: str) -> None:
     weights = state.get('state_dict', state)
     if not isinstance(weights, Mapping):
         raise DataError(f"checkpoint '{name}' holds no weights. Name another.")
-    mismatch = compare_weights(learner.state_dict(), weights)
-    if any(mismatch):
+    mismatch = name_mismatch(compare_weights(learner.state_dict(), weights))
+    if mismatch:
         raise DataError(
             f"checkpoint '{name}' belongs to another model than the config builds: "
             f'{mismatch}. Use the config that it was trained with.'

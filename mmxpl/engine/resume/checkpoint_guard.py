@@ -43,6 +43,15 @@ def compare_weights(
     }
 
 
+def name_mismatch(mismatch: Mapping[str, list[str]]) -> str:
+    """Counts and names what :func:`compare_weights` found; '' if all fits."""
+    return '; '.join(
+        f'{len(keys)} {kind} ({name_some(keys, 3)})'
+        for kind, keys in mismatch.items()
+        if keys
+    )
+
+
 def check_optimizer(wrapper: OptimWrapper, state: dict, name: str) -> None:
     """Refuses the state of another optimizer, which would fail later or unnoticed.
 
@@ -122,12 +131,7 @@ class CheckpointGuardHook(Hook):
         if self.partial:
             if expected and misfits == len(expected):
                 raise DataError(f'{name} shares no weight with this model.')
-        elif any(mismatch.values()):
-            named = '; '.join(
-                f'{len(keys)} {kind} ({name_some(keys, 3)})'
-                for kind, keys in mismatch.items()
-                if keys
-            )
+        elif named := name_mismatch(mismatch):
             raise DataError(
                 f'{name} belongs to another model than this config builds. Of '
                 f'{len(expected)} weights: {named}. Use the config that it was '
