@@ -31,15 +31,20 @@ SAMPLE_RATE = 8000
 
 
 def pytest_configure(config):
-    """Makes the warm Python, one for all processes of pytest-xdist."""
+    """Makes the warm Python, one for all processes of pytest-xdist.
+
+    The garbage collector, which would go through all that is imported again and again,
+    is off until the tests begin.
+    """
+    gc.disable()
     if not hasattr(config, 'workerinput'):
         config.stash[WARM_PYTHON] = WarmPython(Path(tempfile.mkdtemp()))
 
 
 def pytest_collection_finish():
     """Has the garbage collector, which every new data set calls, leave modules out."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -250,7 +255,8 @@ def tiny_config(root: Path) -> Config:
             default_scope='mmxpl',
             model=tiny_model_cfg(),
             test_dataloader=dict(batch_size=2, dataset=dataset),
-        )
+        ),
+        format_python_code=False,
     )
 
 

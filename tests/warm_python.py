@@ -225,6 +225,7 @@ def warm_up():
     import gc
     import importlib
 
+    gc.disable()
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     from mmxpl.registry import register_all_modules
 
@@ -232,14 +233,15 @@ def warm_up():
     for name in MODULES:
         importlib.import_module(name)
     # what takes most of a small run's time and is not tested here: the layout of the
-    # config's text and a report on the compiler
+    # config's text, a report on the compiler and the commit of the working directory
     from mmengine.runner import runner
     from yapf.yapflib import yapf_api
 
     yapf_api.FormatCode = lambda text, **_: (text, False)
     runner.collect_env = dict
-    gc.collect()
+    runner.get_git_hash = str
     gc.freeze()  # forks need not look at what is here already
+    gc.enable()
 
 
 MODULES = (
@@ -247,7 +249,11 @@ MODULES = (
     'mmxpl.engine.runner',
     'torch._dynamo',  # by the first optimizer
     'torch.utils.tensorboard',
+    'torchaudio',
+    'matplotlib.backends.backend_agg',
     'matplotlib.pyplot',
+    'PIL.ImageDraw',
+    'PIL.ImageFont',
 )
 
 if __name__ == '__main__':

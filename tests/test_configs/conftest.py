@@ -121,6 +121,8 @@ def train_shortly(tiny_world, tmp_path, monkeypatch):
         )
         cfg.default_hooks.update(dict.fromkeys(LOOKERS))
         drop_hooks(cfg)
+        # without yapf, which takes more time than all else
+        object.__setattr__(cfg, '_format_python_code', False)
         # not by build_runner, which changes torch.load for all tests that follow
         runner, record = Runner.from_cfg(cfg), Record()
         runner.register_hook(record)

@@ -54,7 +54,7 @@ MORE = 'train_cfg.max_epochs=4'
         ),
         (
             'map size',
-            [f'model.localizers.{m}.visual_backbone.strides=(1,1)' for m in 'ab'],
+            [f'model.localizers.{m}.visual_backbone.strides=(1,)' for m in 'ab'],
             1,
             ['(2, 6, 6)', '(2, 12, 12)', 'resume with the strides'],
         ),

@@ -153,7 +153,7 @@ def test_a_full_disk_while_publishing(train, whole_run, same_results, tmp_path, 
 
 def test_a_limit_of_the_system(train, tmp_path, fault):
     fault('file size limit of the system (RLIMIT_FSIZE)')
-    message = train(tmp_path, max_file_size=200_000).message
+    message = train(tmp_path, max_file_size=100_000).message
     assert os.strerror(27) in message
     assert 'No checkpoint was written yet' in message
     assert not list(tmp_path.glob('.*.tmp'))
@@ -163,7 +163,7 @@ def test_a_limit_of_the_system(train, tmp_path, fault):
 
 @pytest.fixture
 def small_drive(tmp_path):
-    """A drive of 2.6 MB, and a function that enlarges it."""
+    """A drive of 900 kB, and a function that enlarges it."""
     folder = tmp_path / 'drive'
     folder.mkdir()
 
@@ -171,7 +171,7 @@ def small_drive(tmp_path):
         command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)]
         return subprocess.run(command, capture_output=True).returncode == 0
 
-    if not shutil.which('mount') or not mount('size=2600k'):
+    if not shutil.which('mount') or not mount('size=900k'):
         pytest.skip('a drive can be mounted by a super-user alone')
     yield folder, lambda: mount('remount,size=50m')
     subprocess.run(['umount', '--lazy', str(folder)], check=True)
@@ -180,7 +180,7 @@ def small_drive(tmp_path):
 def test_a_drive_that_is_really_full(
     train, whole_run, same_results, small_drive, fault
 ):
-    fault('disk full, a real drive of 2.6 MB')
+    fault('disk full, a real drive of 900 kB')
     whole, folder = whole_run()
     work_dir, enlarge = small_drive
     message = train(work_dir).message
