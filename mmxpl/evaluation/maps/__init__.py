@@ -3,19 +3,18 @@
 from .markdown import format_comparison, format_markdown, format_protocol
 from .presets import PRESETS, STANDARD, Preset
 from .readers import (
-    FORMATS,
     MapFiles,
     TruthFile,
     add_truth_arguments,
     common_ids,
     open_maps,
+    open_truth,
     read_prior,
     read_truth,
 )
 from .report import MapScores, build_report, compare_scores, score_files
 
 __all__ = [
-    'FORMATS',
     'PRESETS',
     'STANDARD',
     'MapFiles',
@@ -30,6 +29,7 @@ __all__ = [
     'format_markdown',
     'format_protocol',
     'open_maps',
+    'open_truth',
     'read_prior',
     'read_truth',
     'score_files',

@@ -11,7 +11,6 @@ import numpy as np
 from torch import Tensor
 
 from mmxpl.datasets.annotations import looks_like_pixels
-from mmxpl.datasets.av_dataset import AVDataset
 from mmxpl.datasets.av_json import AVJsonDataset
 from mmxpl.datasets.flickr_soundnet import list_flickr_xml, read_flickr_xml
 from mmxpl.datasets.id_list import read_id_list, refuse_duplicates
@@ -100,53 +99,33 @@ class TruthFile:
     draw: Callable[[str], Tensor]
 
 
-def read_vggss(path: str, target: str = 'boxes') -> TruthFile:
-    """Reads VGG-SS, the union of the boxes of ``vggss.json``, for the target 'boxes'.
+FORMATS = {'vggss': 'VGG-SS', 'flickr': 'Flickr-SoundNet', 'json': 'a JSON list'}
+"""dict[str, str]: what is read by the name of ``--ann-format``."""
 
-    Items without a box in the frame are empty maps: the public evaluators count them.
+
+def open_truth(ann_format: str, path: str, target: str = 'boxes') -> TruthFile:
+    """Opens annotations, a key of :data:`FORMATS`, for the target 'boxes' or 'mask'.
+
+    - 'vggss': the union of the boxes of ``vggss.json``. Items without a box in the
+      frame are empty maps: the public evaluators count them.
+    - 'flickr': the consensus of the annotators in a folder of ``ID.xml``; one is read
+      when it is drawn.
+    - 'json': the entries that have the target, see
+      :class:`mmxpl.datasets.AVJsonDataset`.
+
+    Raises a DataError if there is no such target, or boxes are in pixels.
     """
-    _refuse_masks(path, 'VGG-SS', target)
-    return _read_entries(VGGSSDataset, path, target)
-
-
-def read_av_json(path: str, target: str = 'boxes') -> TruthFile:
-    """Reads the entries of a JSON list that have the target, 'boxes' or 'mask'.
-
-    See :class:`mmxpl.datasets.AVJsonDataset`.
-    """
-    return _read_entries(AVJsonDataset, path, target)
-
-
-def read_flickr(folder: str, target: str = 'boxes') -> TruthFile:
-    """Reads Flickr-SoundNet, the consensus of the annotators, for the target 'boxes'.
-
-    The folder holds ``ID.xml``; one is read when it is drawn.
-    """
-    _refuse_masks(folder, 'Flickr-SoundNet', target)
-    files = list_flickr_xml(folder)
-    return TruthFile(
-        folder,
-        dict.fromkeys(files),
-        lambda sample_id: rasterize_consensus(read_flickr_xml(files[sample_id])),
-    )
-
-
-FORMATS: dict[str, Callable[..., TruthFile]] = {
-    'vggss': read_vggss,
-    'flickr': read_flickr,
-    'json': read_av_json,
-}
-"""dict[str, Callable]: readers by the name of ``--ann-format``."""
-
-
-def _refuse_masks(path: str, name: str, target: str) -> None:
-    """Refuses a target that a data set without masks does not have."""
-    if target != 'boxes':
+    if target != 'boxes' and ann_format != 'json':
+        name = FORMATS[ann_format]
         raise DataError(f"{path}: {name} has boxes only, so --target '{target}' fails.")
-
-
-def _read_entries(reader: type[AVDataset], path: str, target: str) -> TruthFile:
-    """Reads clips with normalised boxes, or masks, from one file."""
+    if ann_format == 'flickr':
+        files = list_flickr_xml(path)
+        return TruthFile(
+            path,
+            dict.fromkeys(files),
+            lambda sample_id: rasterize_consensus(read_flickr_xml(files[sample_id])),
+        )
+    reader = VGGSSDataset if ann_format == 'vggss' else AVJsonDataset
     folder, name = osp.split(osp.abspath(path))
     dataset = reader(folder, ann_file=name, labeled=True, lazy_init=True)
     key = {'boxes': 'bboxes', 'mask': 'mask'}[target]
@@ -205,7 +184,7 @@ def read_truth(args: Namespace) -> tuple[TruthFile, list[str]]:
     ``args`` has the options of :func:`add_truth_arguments`. A DataError says that a
     file cannot be used or that an id of the list is not annotated.
     """
-    truth = FORMATS[args.ann_format](args.ann, args.target)
+    truth = open_truth(args.ann_format, args.ann, args.target)
     if not args.list:
         return truth, sorted(truth.categories)
     return truth, sorted(_read_annotated(args.list, truth))

@@ -11,12 +11,12 @@ from mmxpl.evaluation.functional import (
     upsample_maps,
 )
 from mmxpl.evaluation.maps import (
-    FORMATS,
     PRESETS,
     build_report,
     compare_scores,
     format_markdown,
     open_maps,
+    open_truth,
     score_files,
 )
 from mmxpl.utils import DataError
@@ -36,7 +36,7 @@ def truth(tmp_path):
     items[1]['class'] = 'dog'
     path = tmp_path / 'vggss.json'
     path.write_text(json.dumps(items))
-    return FORMATS['vggss'](str(path))
+    return open_truth('vggss', str(path))
 
 
 @pytest.fixture
