@@ -124,10 +124,7 @@ def score_table(
 
 
 def paired_differences(
-    rows: Sequence[Row],
-    method: str,
-    titles: Mapping[str, str],
-    labeled: float | None,
+    rows: Sequence[Row], method: str, titles: Mapping[str, str], labeled: float | None
 ) -> str:
     """Formats the lead of a method over every other, seed by seed.
 

@@ -25,12 +25,7 @@ INTERPOLATIONS = {
 }
 """dict[str, tuple[str, bool]]: mode and ``align_corners`` of the ways in use."""
 
-SIZE_GROUPS = {
-    'small': 0,
-    'medium': 32**2,
-    'large': 96**2,
-    'huge': 144**2,
-}
+SIZE_GROUPS = {'small': 0, 'medium': 32**2, 'large': 96**2, 'huge': 144**2}
 """dict[str, int]: smallest area of each group, in pixels of a 224x224 map (SLAVC,
 ``EvaluatorFull``)."""
 

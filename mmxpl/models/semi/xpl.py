@@ -275,9 +275,7 @@ class XPL(BaseModel):
         return {name: x.sigmoid() for name, x in self.log_odds(inputs).items()}
 
     def predict(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: list[AVDataSample] | None = None,
+        self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None
     ) -> list[AVDataSample]:
         """Predicts the maps of every localizer and of their ensemble.
 
