@@ -1,6 +1,5 @@
 """Cells of a comparison: a method trained and scored at a labeled fraction and seed."""
 
-import json
 import multiprocessing
 import os
 import runpy
@@ -8,24 +7,19 @@ import shlex
 import signal
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import torch
-from mmengine.config import Config
 
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.files import write_atomically
 
-_FINISHED = 'finished.json'
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 # what trainings and tests import, for the process that they are forked from
 _PRELOADED = (
     'mmxpl.comparison',
@@ -84,7 +78,7 @@ def launch(
     log.parent.mkdir(parents=True, exist_ok=True)
     last: deque[str] = deque(maxlen=21)
     # this checkout, even where another one is installed
-    paths = [str(_ROOT), os.environ.get('PYTHONPATH', '')]
+    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
     path = os.pathsep.join(p for p in paths if p)
     env = {**os.environ, **env, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': path}
     context = multiprocessing.get_context('forkserver')
@@ -134,65 +128,6 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def train_cell(
-    cell: Cell,
-    config: Path,
-    overlay: str,
-    options: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    out: Path,
-    env: Mapping[str, str],
-    warm_start: Path | None = None,
-    processes: int = 1,
-    amp: bool = False,
-) -> float:
-    """Trains a cell, unless it is finished already.
-
-    An interrupted training continues from its last checkpoint, a new one from
-    ``warm_start``, see :func:`share_warm_start`. ``overlay`` is name or file of the
-    method, ``options`` are those of ``--cfg-options``, ``settings`` all that the
-    training depends on, see :func:`~.methods.settings_of`, and ``env`` the environment
-    variables of the command; for the others see :class:`~.comparison.Comparison`.
-
-    Returns:
-        float: Seconds of the command that finished it, without a shared warm-up.
-
-    Raises:
-        DataError: If the command fails, or if the folder holds a cell that was trained
-            with other settings.
-    """
-    folder = cell.folder(out)
-    finished = folder / _FINISHED
-    made_of = dict(config=config.name, settings=settings, processes=processes, amp=amp)
-    made_of = json.loads(json.dumps(made_of, default=str))
-    if finished.exists():
-        kept = json.loads(finished.read_text())
-        if kept['made_of'] != made_of:
-            raise DataError(
-                f'{finished}: was made with other settings than are asked for now '
-                f'({_difference(kept["made_of"], made_of)}): give another --out, or '
-                f'remove {folder}.'
-            )
-        print(f'[{cell}] was trained before', flush=True)
-        return kept['seconds']
-    if warm_start is not None:
-        share_warm_start(warm_start, folder)
-    command = [str(_ROOT / 'tools/train.py'), str(config), '--method', overlay]
-    command += ['--work-dir', str(folder), '--resume', *(['--amp'] if amp else [])]
-    if options:
-        command += ['--cfg-options', *(f'{k}={_text(v)}' for k, v in options.items())]
-    if processes > 1:
-        run = ['-m', 'torch.distributed.run', '--standalone']
-        run += [f'--nproc_per_node={processes}']
-        command = [*run, *command, '--launcher', 'pytorch']
-    start = time.time()
-    launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
-    seconds = time.time() - start
-    record = dict(made_of=made_of, seconds=seconds)
-    write_atomically(finished, json.dumps(record, indent=1).encode())
-    return seconds
-
-
 def share_warm_start(checkpoint: Path, folder: Path) -> None:
     """Puts a checkpoint of the end of a warm-up where a training resumes from.
 
@@ -210,50 +145,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
     (folder / 'last_checkpoint').write_text(str(target))
 
 
-def score_cell(
-    cell: Cell,
-    config: Path,
-    split: str,
-    options: Mapping[str, Any],
-    out: Path,
-    env: Mapping[str, str],
-) -> dict[str, float]:
-    """Scores the last checkpoint of a trained cell, unless it has these scores already.
-
-    ``options`` make the test read the ``split``, whose name is in the names of files;
-    for the other arguments see :func:`train_cell`. Returns the scores of the test by
-    key; a DataError says that the command failed.
-    """
-    folder = cell.folder(out)
-    scores = folder / f'scores_{split}.json'
-    if scores.exists():
-        found = json.loads(scores.read_text())
-        rules = {key.rpartition('AUC_')[2] for key in found if '/AUC_' in key}
-        if rules >= set(options['test_evaluator.rules']):
-            return found
-    checkpoint = (folder / 'last_checkpoint').read_text().strip()
-    # the config as it was trained, options included
-    cfg = Config.fromfile(folder / config.name)
-    cfg.merge_from_dict(dict(options))
-    tested, test_dir = folder / f'{config.stem}_{split}.py', folder / f'test_{split}'
-    cfg.dump(tested)
-    command = [str(_ROOT / 'tools/test.py'), str(tested), checkpoint]
-    command += ['--work-dir', str(test_dir)]
-    launch(command, folder / 'log.txt', env, f'{cell}, {split}')
-    newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
-    found = json.loads(newest.read_text())
-    write_atomically(scores, json.dumps(found, indent=1).encode())
-    return found
-
-
-def _text(value: Any) -> str:
-    """Formats a value as MMEngine's DictAction reads it."""
-    if isinstance(value, list | tuple):
-        return '[' + ','.join(_text(v) for v in value) + ']'
-    return str(value)
-
-
-def _difference(kept: dict, asked: dict) -> str:
+def difference(kept: dict, asked: dict) -> str:
     """Names the settings that differ between two trainings, five at most."""
     kept, asked = ({**s, **s.get('settings', {})} for s in (kept, asked))
     keys = sorted({*kept, *asked} - {'settings', 'options'})

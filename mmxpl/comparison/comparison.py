@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from mmengine.config import Config
 from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
 from mmxpl.utils.config_overrides import merge_options
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import write_atomically
 
-from .cells import Cell, score_cell, train_cell
+from .cells import ROOT, Cell, difference, launch, share_warm_start
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
 from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
 from .tables import REFERENCES, format_tables, models_of, references_of, rows_of
@@ -120,22 +122,9 @@ class Comparison:
         env: Mapping[str, str],
     ) -> tuple[SplitScores, float]:
         """Trains and scores one cell."""
-        seconds = train_cell(
-            cell,
-            self.config,
-            self.methods[cell.method].overlay,
-            options,
-            settings_of(cfg),
-            self.out,
-            env,
-            warm_start=warm_start,
-            processes=self.processes,
-            amp=self.amp,
-        )
+        seconds = self._train(cell, cfg, options, warm_start, env)
         scores = {
-            split: score_cell(
-                cell, self.config, split, split_options(cfg, split), self.out, env
-            )
+            split: self._score(cell, cfg, split, env)
             for split in dict.fromkeys(['val', *self.splits])
         }
         chosen = {
@@ -145,6 +134,95 @@ class Comparison:
             for split in self.splits
         }
         return chosen, seconds
+
+    def _train(
+        self,
+        cell: Cell,
+        cfg: Config,
+        options: Mapping[str, Any],
+        warm_start: Path | None,
+        env: Mapping[str, str],
+    ) -> float:
+        """Trains a cell, unless it is finished already.
+
+        An interrupted training continues from its last checkpoint, a new one from
+        ``warm_start``. Returns the seconds of the command that finished it, without a
+        shared warm-up. A DataError says that the command fails, or that the folder
+        holds a cell that was trained with other settings.
+        """
+        folder = cell.folder(self.out)
+        finished = folder / 'finished.json'
+        made_of = dict(
+            config=self.config.name,
+            settings=settings_of(cfg),
+            processes=self.processes,
+            amp=self.amp,
+        )
+        made_of = json.loads(json.dumps(made_of, default=str))
+        if finished.exists():
+            kept = json.loads(finished.read_text())
+            if kept['made_of'] != made_of:
+                raise DataError(
+                    f'{finished}: was made with other settings than are asked for now '
+                    f'({difference(kept["made_of"], made_of)}): give another --out, or '
+                    f'remove {folder}.'
+                )
+            print(f'[{cell}] was trained before', flush=True)
+            return kept['seconds']
+        if warm_start is not None:
+            share_warm_start(warm_start, folder)
+        command = [str(ROOT / 'tools/train.py'), str(self.config)]
+        command += ['--method', self.methods[cell.method].overlay]
+        command += ['--work-dir', str(folder), '--resume']
+        command += ['--amp'] if self.amp else []
+        if options:
+            pairs = (f'{k}={_text(v)}' for k, v in options.items())
+            command += ['--cfg-options', *pairs]
+        if self.processes > 1:
+            run = ['-m', 'torch.distributed.run', '--standalone']
+            run += [f'--nproc_per_node={self.processes}']
+            command = [*run, *command, '--launcher', 'pytorch']
+        start = time.time()
+        launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
+        record = dict(made_of=made_of, seconds=time.time() - start)
+        write_atomically(finished, json.dumps(record, indent=1).encode())
+        return record['seconds']
+
+    def _score(
+        self, cell: Cell, cfg: Config, split: str, env: Mapping[str, str]
+    ) -> dict[str, float]:
+        """Scores the last checkpoint of a trained cell by key, unless it is scored.
+
+        A DataError says that the command fails.
+        """
+        folder, options = cell.folder(self.out), split_options(cfg, split)
+        scores = folder / f'scores_{split}.json'
+        if scores.exists():
+            found = json.loads(scores.read_text())
+            rules = {key.rpartition('AUC_')[2] for key in found if '/AUC_' in key}
+            if rules >= set(options['test_evaluator.rules']):
+                return found
+        checkpoint = (folder / 'last_checkpoint').read_text().strip()
+        # the config as it was trained, options included
+        trained = Config.fromfile(folder / self.config.name)
+        trained.merge_from_dict(options)
+        tested = folder / f'{self.config.stem}_{split}.py'
+        test_dir = folder / f'test_{split}'
+        trained.dump(tested)
+        command = [str(ROOT / 'tools/test.py'), str(tested), checkpoint]
+        command += ['--work-dir', str(test_dir)]
+        launch(command, folder / 'log.txt', env, f'{cell}, {split}')
+        newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)
+        found = json.loads(newest.read_text())
+        write_atomically(scores, json.dumps(found, indent=1).encode())
+        return found
+
+
+def _text(value: Any) -> str:
+    """Formats a value as MMEngine's DictAction reads it."""
+    if isinstance(value, list | tuple):
+        return '[' + ','.join(_text(v) for v in value) + ']'
+    return str(value)
 
 
 def split_options(cfg: Config, split: str) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
-from mmxpl.comparison import Cell, launch
-from mmxpl.comparison.cells import score_cell, share_warm_start, train_cell
+from mmxpl.comparison import Cell, Comparison, find_method, launch
+from mmxpl.comparison.cells import share_warm_start
+from mmxpl.comparison.comparison import SCORED_RULES
+from mmxpl.comparison.methods import settings_of
 from mmxpl.utils.errors import DataError
 
 pytestmark = pytest.mark.usefixtures('warm_spawn')
@@ -30,53 +33,64 @@ def test_a_cell_has_a_folder_of_its_own(tmp_path):
     assert str(CELL) == 'xpl 5 % seed 3'
 
 
+SETTINGS = dict(randomness=dict(seed=3), train_cfg=dict(max_epochs=16))
+DATASET = dict(data_root='data', id_list='test.txt')
+
+
+def comparison(out, **kwargs):
+    # the config does not exist: nothing may be trained
+    methods = {'xpl': find_method('xpl')}
+    return Comparison(out, out / 'xpl.py', methods, **kwargs)
+
+
 def finish(tmp_path, settings):
     folder = CELL.folder(tmp_path)
     folder.mkdir(parents=True)
+    settings = settings_of(Config(settings))
     made_of = dict(config='xpl.py', settings=settings, processes=1, amp=False)
     record = dict(made_of=made_of, seconds=61.0)
     (folder / 'finished.json').write_text(json.dumps(record))
 
 
+def train(tmp_path, settings, **kwargs):
+    return comparison(tmp_path, **kwargs)._train(CELL, Config(settings), {}, None, {})
+
+
+def score(tmp_path):
+    cfg = Config(dict(test_dataloader=dict(dataset=DATASET)))
+    return comparison(tmp_path)._score(CELL, cfg, 'test', {})
+
+
 def test_a_finished_cell_is_read(tmp_path):
-    finish(tmp_path, {'randomness.seed': 3})
-    config = tmp_path / 'xpl.py'  # does not exist: nothing may be trained
-    settings = {'randomness.seed': 3}
-    assert train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {}) == 61.0
-    scores = CELL.folder(tmp_path) / 'scores_test.json'
-    scores.write_text(json.dumps({'a/AUC_fixed': 50.0}))
-    rules = {'test_evaluator.rules': ['fixed']}
-    assert score_cell(CELL, config, 'test', rules, tmp_path, {}) == {
-        'a/AUC_fixed': 50.0
-    }
+    finish(tmp_path, SETTINGS)
+    assert train(tmp_path, SETTINGS) == 61.0
+    scores = {f'a/AUC_{rule}': 50.0 for rule in SCORED_RULES}
+    (CELL.folder(tmp_path) / 'scores_test.json').write_text(json.dumps(scores))
+    assert score(tmp_path) == scores
 
 
 def test_a_cell_is_scored_again_by_rules_that_it_has_no_score_of(tmp_path):
     finish(tmp_path, {})
     folder = CELL.folder(tmp_path)
     (folder / 'scores_test.json').write_text(json.dumps({'a/AUC_fixed': 50.0}))
-    rules = {'test_evaluator.rules': ['fixed', 'adaptive']}
     # the checkpoint, which is not there, is looked for
     with pytest.raises(FileNotFoundError, match='last_checkpoint'):
-        score_cell(CELL, tmp_path / 'xpl.py', 'test', rules, tmp_path, {})
+        score(tmp_path)
 
 
 def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
-    finish(tmp_path, {'randomness.seed': 3, 'train_cfg.max_epochs': 16})
-    config = tmp_path / 'xpl.py'
-    settings = {'randomness.seed': 3, 'train_cfg.max_epochs': 48}
+    finish(tmp_path, SETTINGS)
     with pytest.raises(DataError, match='max_epochs: 16, now 48.*another --out'):
-        train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {})
-    settings['train_cfg.max_epochs'] = 16
+        train(tmp_path, dict(SETTINGS, train_cfg=dict(max_epochs=48)))
     with pytest.raises(DataError, match='amp: False, now True'):
-        train_cell(CELL, config, 'xpl', {}, settings, tmp_path, {}, amp=True)
+        train(tmp_path, SETTINGS, amp=True)
 
 
 def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):
     finish(tmp_path, {})
-    settings = {f'model.part{k}': k for k in range(9)}
+    settings = dict(model={f'part{k}': k for k in range(9)})
     with pytest.raises(DataError, match='part4: None, now 4, 4 more'):
-        train_cell(CELL, tmp_path / 'xpl.py', 'xpl', {}, settings, tmp_path, {})
+        train(tmp_path, settings)
 
 
 def test_launch_keeps_what_was_said_and_shows_what_is_asked_for(tmp_path, capfd):

@@ -8,9 +8,8 @@ import pytest
 from mmengine.config import Config
 
 from mmxpl.comparison import Cell, Comparison, find_method, split_options, write_report
-from mmxpl.comparison import comparison as module
 from mmxpl.comparison.comparison import choose_threshold, with_chosen
-from mmxpl.comparison.methods import warm_up_epochs
+from mmxpl.comparison.methods import settings_of, warm_up_epochs
 from mmxpl.comparison.tables import REFERENCES, SCORES
 from mmxpl.evaluation.functional import SWEEP
 
@@ -34,15 +33,16 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
 ):
     trained, scored, read = [], [], set()
 
-    def train_cell(cell, path, overlay, options, settings, out, env, **kwargs):
+    def train(self, cell, cfg, options, warm_start, env):
+        settings = settings_of(cfg)
         assert settings['default_hooks.pseudo_label.soft'] is True  # no option
         assert options['train_dataloader.dataset.labeled_fraction'] == 0.05
         assert int(env['OMP_NUM_THREADS']) >= 1
-        read.add((overlay, env['OTHER']))
-        trained.append((cell, options['randomness.seed'], kwargs['warm_start']))
+        read.add((self.methods[cell.method].overlay, env['OTHER']))
+        trained.append((cell, options['randomness.seed'], warm_start))
         return 60.0
 
-    def score_cell(cell, path, split, options, out, env):
+    def score(self, cell, cfg, split, env):
         scored.append((cell, split))
         best = 'fixed_0.30' if split == 'val' else 'fixed_0.80'
         return {
@@ -52,8 +52,8 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
             for rule in (*SWEEP, 'adaptive')
         }
 
-    monkeypatch.setattr(module, 'train_cell', train_cell)
-    monkeypatch.setattr(module, 'score_cell', score_cell)
+    monkeypatch.setattr(Comparison, '_train', train)
+    monkeypatch.setattr(Comparison, '_score', score)
     names = ('xpl-no_ema', 'xpl')
     methods = {name: find_method(name) for name in names}
     config = CONFIGS / 'xpl/xpl_synthetic.py'
