@@ -121,7 +121,6 @@ class Comparison:
         warm_start: Path | None,
         env: Mapping[str, str],
     ) -> tuple[SplitScores, float]:
-        """Trains and scores one cell."""
         seconds = self._train(cell, cfg, options, warm_start, env)
         scores = {
             split: self._score(cell, cfg, split, env)

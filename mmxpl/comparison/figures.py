@@ -134,7 +134,6 @@ def draw_efficiency(rows: Sequence[Row], titles: Mapping[str, str], path: Path) 
 
 
 def _style(k: int) -> dict:
-    """Colour and line style of the k-th method."""
     return dict(
         color=COLOURS[k % len(COLOURS)],
         linestyle=LINE_STYLES[(k // len(COLOURS) + k) % len(LINE_STYLES)],
@@ -167,14 +166,12 @@ def _band(axes: 'Axes', runs: Sequence[Points], k: int, label: str) -> None:
 
 
 def _finish(axes: 'Axes', title: str, xlabel: str) -> None:
-    """Adds title, label and grid."""
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(xlabel, fontsize=8)
     axes.grid(alpha=0.3)
 
 
 def _add_legend(figure: 'Figure') -> None:
-    """Adds one legend of all axes below them."""
     found: dict[str, object] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -115,7 +115,6 @@ def _clips_and_steps(runner: Runner, sampler: CurriculumSampler) -> Iterator[str
 
 
 def _sources(runner: Runner, sampler: CurriculumSampler) -> Iterator[str]:
-    """What the losses learn from."""
     cfg = runner.cfg
     weight = (cfg.model.get('loss_supervised') or {}).get('loss_weight', 1)
     if sampler.labeled_per_batch and weight:

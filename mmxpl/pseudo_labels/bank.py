@@ -283,7 +283,6 @@ class PseudoLabelBank:
             self.measures = measures
 
     def _check_arrays(self, arrays: LabelArrays) -> None:
-        """Refuses arrays with NaN or infinite values."""
         bad = ~(arrays.change.isfinite() & arrays.scores.isfinite())
         if arrays.labels is not None:
             parts = arrays.labels.split(_CHUNK)
@@ -296,7 +295,6 @@ class PseudoLabelBank:
             )
 
     def _check_identity(self, state: dict) -> None:
-        """Refuses the state of another bank."""
         if state['num_samples'] != self.num_samples:
             raise ValueError(
                 f"The checkpoint's pseudo-labels are of {state['num_samples']} clips, "

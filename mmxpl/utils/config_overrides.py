@@ -268,7 +268,6 @@ def apply_method(cfg: Config, method: str) -> None:
 
 
 def _folder() -> Path:
-    """The folder of the methods."""
     for folder in _FOLDERS:
         if folder.is_dir():
             return folder

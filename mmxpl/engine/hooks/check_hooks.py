@@ -97,7 +97,6 @@ def _check(runner: Runner, dataset: Any) -> None:
 
 
 def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
-    """Compares the sample rate of the sounds with those of encoders."""
     for name, module in learner.named_modules():
         rate = getattr(module, 'sample_rate', step.sample_rate)
         if isinstance(rate, int) and rate != step.sample_rate:
@@ -108,7 +107,6 @@ def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
 
 
 def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
-    """Compares the weights that features were computed with to the encoders'."""
     folder, manifest = step.cache.folder, step.cache.manifest
     if set(manifest) != set(learner.names):
         raise DataError(

@@ -111,7 +111,6 @@ class LocalizationVisualizationHook(Hook):
     def _to_backends(
         self, runner: Runner, split: str, outputs: Sequence[AVDataSample]
     ) -> None:
-        """Sends the chosen samples of a batch to the visualizer's backends."""
         for sample in self._chosen(outputs, self.max_backend_samples):
             if is_main_process():
                 runner.visualizer.add_datasample(

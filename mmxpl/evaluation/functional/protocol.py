@@ -76,7 +76,6 @@ def format_table(
 def _format_row(
     scores: Mapping[str, float], row: str, width: int, rules: Sequence[str]
 ) -> str:
-    """One line of the table."""
     line = f'{REFERENCE_NAMES.get(row, row):<{width}}'
     for rule in rules:
         for key, space in ((f'CIoU@0.5_{rule}', 10), (f'AUC_{rule}', 8)):

@@ -90,7 +90,6 @@ def pixel_ap(maps: Tensor, targets: Tensor) -> Tensor:
 
 
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Average precision of one row, (P,) each."""
     total = np.count_nonzero(positive)
     if not total:
         return float('nan')

@@ -267,7 +267,6 @@ def check_unique(ids: Sequence[str]) -> None:
 
 
 def _check_range(maps: Tensor, sample: dict, field: str) -> Tensor:
-    """Refuses maps that are not finite or not in [0, 1]."""
     maps = maps.cpu().float()
     low, high = maps.aminmax()
     # a comparison with NaN is false, so NaN is caught as well

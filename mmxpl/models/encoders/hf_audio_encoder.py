@@ -114,7 +114,6 @@ class ClapFrontend(nn.Module):
         return decibels.float()[:, None].expand(-1, self.views, -1, -1)
 
     def _fit(self, waveform: Tensor) -> Tensor:
-        """Cuts or pads sounds to the length that the model reads."""
         samples, wanted = waveform.shape[1], self.num_samples
         if samples >= wanted:
             start = (samples - wanted) // 2

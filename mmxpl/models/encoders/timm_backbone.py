@@ -143,7 +143,6 @@ class TimmBackbone(BaseModule):
         self.net.load_state_dict(net.state_dict())
 
     def _remedy(self) -> str:
-        """Remedy if weights cannot be loaded."""
         if self.checkpoint_path is not None:
             return f'Give a file that holds the weights of {self.model_name}.'
         own = self.net.model.pretrained_cfg

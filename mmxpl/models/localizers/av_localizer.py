@@ -231,7 +231,6 @@ class AVLocalizer(BaseModule):
             return (cosine - threshold) * torch.exp(-log_temperature)
 
     def _find(self, names: Sequence[str]) -> list[nn.Module]:
-        """Finds modules by dotted names."""
         modules = dict(self.named_modules())
         unknown = sorted(set(names) - set(modules))
         if unknown:
