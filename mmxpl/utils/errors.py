@@ -21,7 +21,10 @@ def explain(error: BaseException) -> str | None:
     Returns None for faults of the program, whose traceback is shown.
     """
     if isinstance(error, DataError):
-        return _without_worker_traceback(str(error))
+        text = str(error)
+        if 'Original Traceback' in text:  # torch.utils.data adds that of a worker
+            text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
+        return text.strip()
     message = None
     if isinstance(error, UnicodeEncodeError):
         return _explain_name(error)
@@ -126,10 +129,3 @@ def _refusal(error: BaseException) -> str | None:
     if not frames or not Path(frames[-1].filename).is_relative_to(_PACKAGE):
         return None
     return str(error) if (frames[-1].line or '').startswith('raise ') else None
-
-
-def _without_worker_traceback(text: str) -> str:
-    """Removes the traceback that ``torch.utils.data`` adds to a worker's error."""
-    if 'Original Traceback' in text:
-        text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
-    return text.strip()

@@ -92,18 +92,15 @@ def _check(runner: Runner, dataset: Any) -> None:
             if step.cache is not None:
                 _check_features(step, learner)
             step = step.audio
-        if isinstance(step, LoadAudio):
-            _check_rate(step, learner)
-
-
-def _check_rate(step: LoadAudio, learner: nn.Module) -> None:
-    for name, module in learner.named_modules():
-        rate = getattr(module, 'sample_rate', step.sample_rate)
-        if isinstance(rate, int) and rate != step.sample_rate:
-            raise DataError(
-                f'sample_rate: sounds are read at {step.sample_rate} Hz, model.{name}'
-                f' is for {rate} Hz. Set sample_rate of LoadAudio to {rate}.'
-            )
+        if not isinstance(step, LoadAudio):
+            continue
+        for name, module in learner.named_modules():
+            rate = getattr(module, 'sample_rate', step.sample_rate)
+            if isinstance(rate, int) and rate != step.sample_rate:
+                raise DataError(
+                    f'sample_rate: sounds are read at {step.sample_rate} Hz, model.'
+                    f'{name} is for {rate} Hz. Set sample_rate of LoadAudio to {rate}.'
+                )
 
 
 def _check_features(step: LoadFeatures, learner: nn.Module) -> None:

@@ -234,9 +234,14 @@ class AVLocalizer(BaseModule):
         modules = dict(self.named_modules())
         unknown = sorted(set(names) - set(modules))
         if unknown:
+            stages = [
+                name
+                for name in modules
+                if name.split('.')[0] in ENCODERS and name.count('.') <= 1
+            ]
             raise ValueError(
                 f'frozen: an AVLocalizer has no module {unknown}; its encoders and '
-                f'their stages are {[name for name in modules if _is_stage(name)]}.'
+                f'their stages are {stages}.'
             )
         return [modules[name] for name in names]
 
@@ -273,11 +278,6 @@ def _input_of(encoder: nn.Module, audio_input: str | None) -> str:
             'of the data preprocessor.'
         )
     return audio_input
-
-
-def _is_stage(name: str) -> bool:
-    """Tells whether a dotted name is that of an encoder or a direct part of it."""
-    return name.split('.')[0] in ENCODERS and name.count('.') <= 1
 
 
 def _unsafe_in_channels_last(network: nn.Module) -> list[str]:
