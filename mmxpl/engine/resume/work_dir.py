@@ -9,52 +9,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from mmxpl.pseudo_labels.bank_file import is_whole
 from mmxpl.utils.checkpoint import damaged_part, read_meta
 from mmxpl.utils.errors import DataError
 
 
-class Candidate(NamedTuple):
-    """A checkpoint that can be resumed from, and its progress."""
-
-    run: int  # number of the run that wrote it, counted from 1 in its folder
-    iter: int
-    epoch: int
-    validated: bool
-    path: Path
-    files: dict[str, str]  # digests of further files of it, by name
-
-    @property
-    def is_whole(self) -> bool:
-        """bool: whether its file and all further files are undamaged."""
-        return damaged_part(self.path) is None and all(
-            is_whole(self.path.with_name(name), digest)
-            for name, digest in self.files.items()
-        )
-
-
-def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
+def read_candidates(folder: str | Path) -> tuple[list[tuple], list[Path]]:
     """Reads the progress of the checkpoints of a folder, the newest first.
 
-    Files that cannot be read come second; files with weights only are in neither.
+    Of each there are number of the run (from 1), iteration, epoch, whether that is
+    validated, path, and digests of further files by name. Files that cannot be read
+    come second; files with weights only are in neither.
     """
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
         try:
             meta, resumable = read_meta(path)
             if resumable:
-                candidates.append(
-                    Candidate(
-                        run=meta.get('run', 0),
-                        iter=meta['iter'],
-                        epoch=meta['epoch'],
-                        validated=meta.get('validated', False),
-                        path=path,
-                        files=meta.get('files', {}),
-                    )
-                )
+                progress = meta.get('run', 0), meta['iter'], meta['epoch']
+                validated, files = meta.get('validated', False), meta.get('files', {})
+                candidates.append((*progress, validated, path, files))
         except (DataError, KeyError):  # without a position it is not ours
             damaged.append(path)
     return sorted(candidates, reverse=True), damaged
@@ -78,10 +53,11 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
     there are checkpoints, but none is whole.
     """
     candidates, damaged = read_candidates(folder)
-    for candidate in candidates:
-        if candidate.is_whole:
-            return candidate.path, damaged
-        damaged.append(candidate.path)
+    for *_, path, files in candidates:
+        further = ((path.with_name(name), digest) for name, digest in files.items())
+        if damaged_part(path) is None and all(is_whole(*file) for file in further):
+            return path, damaged
+        damaged.append(path)
     if damaged:
         names = ', '.join(f"'{path}'" for path in damaged)
         raise DataError(
@@ -123,12 +99,12 @@ def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
     A resumed run keeps its number, unless the folder has checkpoints newer than the
     ``iteration`` that it was resumed from.
     """
-    newest = next(iter(read_candidates(folder)[0]), None)
-    if newest is None:
+    candidates, _ = read_candidates(folder)
+    if not candidates:
         return run or 1
-    if run is not None and newest[:2] <= (run, iteration):
+    if run is not None and candidates[0][:2] <= (run, iteration):
         return run
-    return newest.run + 1
+    return candidates[0][0] + 1
 
 
 LOCK_FILE = '.train.lock'
