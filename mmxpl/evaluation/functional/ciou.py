@@ -138,28 +138,15 @@ def score_maps(
     they are upsampled.
 
     Args:
-        maps (Tensor): (N, h, w), finite; probabilities if a rule is ``'fixed'``.
+        maps (Tensor): (N, h, w), or (1, h, w) for one map that all N samples share;
+            finite; probabilities if a rule is ``'fixed'``.
         gt (GroundTruth): The N samples' ground truth, which sets the size.
         rules (Sequence[str]): R keys of :data:`ALL_RULES`.
 
     Returns:
         Tensor: (N, R) float64 in [0, 1], on the CPU.
     """
-    return _score(upsample_maps(maps.detach().cpu(), gt.size), gt, rules)
-
-
-def score_shared_map(
-    shared: Tensor, gt: GroundTruth, rules: Sequence[str] = tuple(RULES)
-) -> Tensor:
-    """Computes CIoU, (N, R) float64 on the CPU, of one (S, S) map on every sample.
-
-    See :func:`score_maps`.
-    """
-    return _score(shared.detach().cpu().float()[None], gt, rules)
-
-
-def _score(maps: Tensor, gt: GroundTruth, rules: Sequence[str]) -> Tensor:
-    """Scores N maps (N, S, S), or one (1, S, S) on all of N samples."""
+    maps = upsample_maps(maps.detach().cpu(), gt.size)
     levels = thresholds(maps, gt.area, rules)
     flat = maps.flatten(1).expand(len(gt), -1)
     rows = zip(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ciou import GroundTruth, score_shared_map, upsample_maps
+from .ciou import GroundTruth, score_maps, upsample_maps
 from .segmentation import pixel_ap
 
 ASSIGNMENTS = ('class', 'permutation', 'shared')
@@ -33,8 +33,7 @@ def pairwise_ciou(maps: Tensor, gt_maps: Tensor, rule: str) -> Tensor:
     of :data:`ALL_RULES`.
     """
     gt = GroundTruth(gt_maps)
-    full = upsample_maps(maps.detach().cpu(), gt.size)
-    rows = [score_shared_map(one, gt, [rule])[:, 0] for one in full]
+    rows = [score_maps(one[None], gt, [rule])[:, 0] for one in maps]
     return torch.stack(rows) if rows else torch.zeros(0, len(gt), dtype=torch.float64)
 
 

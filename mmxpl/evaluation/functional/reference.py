@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ciou import GroundTruth, ciou_of_sums, score_maps, score_shared_map
+from .ciou import GroundTruth, ciou_of_sums, score_maps
 from .thresholds import ALL_RULES, RULES, Rule
 
 
@@ -68,11 +68,11 @@ def reference_cious(
     """
     whole = ciou_of_sums(gt.total, gt.size**2 - gt.area, gt.total)
     rows = {
-        'disc': score_shared_map(_disc(gt.size), gt, rules),
+        'disc': score_maps(_disc(gt.size)[None], gt, rules),
         'whole': whole[:, None].repeat(1, len(rules)),
     }
     if prior is not None:
-        rows['prior'] = score_shared_map(prior, gt, rules)
+        rows['prior'] = score_maps(prior[None], gt, rules)
     rows['oracle'] = torch.stack([_oracle(gt, ALL_RULES[name]) for name in rules], 1)
     return rows
 

@@ -20,7 +20,6 @@ from mmxpl.evaluation.functional import (
     rasterize_consensus,
     reference_cious,
     score_maps,
-    score_shared_map,
     success_rate,
     thresholds,
     upsample_maps,
@@ -216,7 +215,7 @@ def test_shared_map_is_scored_like_any_other():
     truth = GroundTruth(gt)
     for rules in (NAMES, ('fixed',)):
         expected = score_maps(full.expand(12, -1, -1), truth, rules)
-        assert torch.equal(score_shared_map(full[0], truth, rules), expected)
+        assert torch.equal(score_maps(full[:1], truth, rules), expected)
 
 
 def test_no_prediction_beats_the_oracle_without_ties():
