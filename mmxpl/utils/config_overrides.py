@@ -210,14 +210,9 @@ def _plain_variable(cfg: Config, name: str) -> DataError:
     )
 
 
-# in an installed package and in a checkout
-_FOLDERS = tuple(
-    folder / 'configs' / 'methods'
-    for folder in (
-        Path(__file__).resolve().parents[2],
-        Path(__file__).resolve().parents[1] / '.mim',
-    )
-)
+# in a checkout and in an installed package
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOLDERS = (_PACKAGE.parent / 'configs/methods', _PACKAGE / '.mim/configs/methods')
 EVERY = '*'
 
 

@@ -86,10 +86,8 @@ def _explain_os_error(error: OSError) -> str:
     """Explains a file or a port that cannot be used."""
     if error.filename is None or error.strerror is None:
         return f'{error}.'
-    names = f"'{_text(error.filename)}'"
-    if error.filename2 is not None:
-        names += f" and '{_text(error.filename2)}'"
-    return f'{names}: {error.strerror}.'
+    names = [name for name in (error.filename, error.filename2) if name is not None]
+    return ' and '.join(f"'{_text(name)}'" for name in names) + f': {error.strerror}.'
 
 
 def _explain_building(error: BaseException) -> str | None:

@@ -114,8 +114,7 @@ class AreaCalibrationHook(Hook):
             # from log-odds to cosine, see AVLocalizer
             calibration[0] += shift * calibration[1].exp()
         moved = ', '.join(
-            f'{name} {before:.3f} to '
-            f'{self.learner.localizers[name].calibration[0].item():.3f}'
+            f'{name} {before:.3f} to {self.learner.localizers[name].calibration[0]:.3f}'
             for name, before in self._trained.items()
         )
         MMLogger.get_current_instance().info(

@@ -12,6 +12,9 @@ STANDARD = (*RULES, 'fixed_minmax')
 """tuple[str]: rules of the full table."""
 
 
+_MINMAX = 'min-max per map after resizing'
+
+
 @dataclass(frozen=True)
 class Preset:
     """One public recipe for scoring maps.
@@ -23,20 +26,20 @@ class Preset:
             best of many is reported.
         interpolation (str): How it resizes maps to 224x224, a key of
             :data:`mmxpl.evaluation.functional.INTERPOLATIONS`.
+        lists (str): Ids that its published scores are of.
+        source (str): Where this was read.
         normalisation (str): How it changes the values before the threshold.
             Min-max per map keeps the order of the pixels, so it has no
             effect on a rule that takes a share of them.
-        lists (str): Ids that its published scores are of.
-        source (str): Where this was read.
         quirks (str): Further remarks on its scores.
     """
 
     title: str
     rules: tuple[str, ...]
     interpolation: str
-    normalisation: str
     lists: str
     source: str
+    normalisation: str = _MINMAX
     quirks: str = ''
 
     def describe(self) -> str:
@@ -57,14 +60,11 @@ class Preset:
         return '\n'.join(lines + ([f'  note: {self.quirks}'] if self.quirks else []))
 
 
-_MINMAX = 'min-max per map after resizing'
-
 PRESETS = {
     'lvs': Preset(
         title='LVS (Chen et al., CVPR 2021)',
         rules=('median_lvs',),
         interpolation='bilinear_half_pixel',
-        normalisation=_MINMAX,
         lists='VGG-SS 5,158; Flickr-SoundNet 249',
         source='https://github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way '
         'test.py',
@@ -75,7 +75,6 @@ PRESETS = {
         title='EZ-VSL (Mo & Morgado, ECCV 2022)',
         rules=('median',),
         interpolation='bilinear',
-        normalisation=_MINMAX,
         lists='vggss_test.csv 5,158; flickr_test.csv 249; heard and unheard lists',
         source='https://github.com/stoneMo/EZ-VSL test.py, utils.py, datasets.py',
         quirks='validation while training is bicubic with align_corners=False; OGL '
@@ -95,7 +94,6 @@ PRESETS = {
         title='FNAC (Sun et al., CVPR 2023)',
         rules=('median',),
         interpolation='bilinear',
-        normalisation=_MINMAX,
         lists='VGG-SS 5,158; Flickr-SoundNet 249',
         source='https://github.com/OpenNLPLab/FNAC_AVL test.py (validate)',
         quirks='a second pass (validate2) is bicubic with align_corners=False: '
@@ -105,7 +103,6 @@ PRESETS = {
         title='SSL-TIE (Liu et al., ACM MM 2022)',
         rules=('median_lvs',),
         interpolation='bilinear_half_pixel',
-        normalisation=_MINMAX,
         lists='VGG-SS 4,911 that were available; Flickr-SoundNet 249',
         source='https://github.com/jinxiang-liu/SSL-TIE main.py (test)',
         quirks='its heard and unheard lists are not those of EZ-VSL',
@@ -114,7 +111,6 @@ PRESETS = {
         title='SSPL (Song et al., CVPR 2022)',
         rules=('fixed_minmax',),
         interpolation='bilinear_half_pixel',
-        normalisation=_MINMAX,
         lists='VGG-SS 4,692 that were available; Flickr-SoundNet 249',
         source='https://github.com/zjsong/SSPL sspl_wo_pcm/test.py, utils.py',
         quirks='a constant map has no mask (0 / 0 in min-max)',
@@ -123,7 +119,6 @@ PRESETS = {
         title='SSLalignment (Senocak et al., ICCV 2023)',
         rules=('median_strict', 'adaptive'),
         interpolation='bilinear',
-        normalisation=_MINMAX,
         lists='VGG-SS 4,654 that were available; Flickr-SoundNet 250',
         source='https://github.com/kaistmm/SSLalignment test.py, utils.py',
         quirks='adaptive (cIoU-adap) knows the size of the ground truth',

@@ -70,7 +70,6 @@ class CIoUMetric(MapMetric):
 
     def __init__(
         self,
-        models: Sequence[str] | None = None,
         prior: str | None = None,
         object_prior: dict | None = None,
         rules: Sequence[str] = tuple(RULES),
@@ -78,7 +77,7 @@ class CIoUMetric(MapMetric):
         group_by: Sequence[str] = (),
         **kwargs,
     ) -> None:
-        super().__init__(models, **kwargs)
+        super().__init__(**kwargs)
         check_rules(rules, tuple(ALL_RULES))
         self.rules = tuple(rules)
         self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))

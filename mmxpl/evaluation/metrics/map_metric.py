@@ -32,21 +32,17 @@ class MapMetric(BaseMetric):
         n_expected (int, optional): Number of samples of the protocol's list. By
             default ``n_expected`` of the data set's meta information, else the
             length of the data set.
-        collect_device (str): See ``BaseMetric``.
-        prefix (str, optional): Put before all keys; by default the name of the
-            protocol, ``default_prefix``.
-        collect_dir (str, optional): See ``BaseMetric``.
+        **kwargs: See ``BaseMetric``; ``prefix``, put before all keys, is by default the
+            name of the protocol, ``default_prefix``.
     """
 
     def __init__(
         self,
         models: Sequence[str] | None = None,
         n_expected: int | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+        super().__init__(**kwargs)
         self.models = None if models is None else tuple(models)
         self.n_expected = n_expected
         self._dataset_size: int | None = None
