@@ -209,27 +209,13 @@ class PseudoLabelBank:
         copy of a bank in a file, which is put into ``folder``; and the identity of the
         bank. A DataError says that there is no room for the copy.
         """
-        identity = dict(
-            num_samples=self.num_samples,
-            ids_hash=self.ids_hash,
-            names=self.names,
-            measures=self.measures,
-        )
+        identity = ('num_samples', 'ids_hash', 'names', 'measures')
+        state = {name: getattr(self, name) for name in identity}
         if self.path is None or self.labels is None:
-            return dict(
-                labels=self.labels,
-                visits=self.visits,
-                change=self.change,
-                scores=self.scores,
-                **identity,
-            )
+            return state | {name: getattr(self, name) for name in LabelArrays._fields}
         digest = copy_file(self.path, folder)
-        return dict(
-            file=copy_name(digest),
-            digest=digest,
-            map_shape=list(self.labels.shape[1:]),
-            **identity,
-        )
+        shape = list(self.labels.shape[1:])
+        return state | dict(file=copy_name(digest), digest=digest, map_shape=shape)
 
     def load_state_dict(self, state: dict, *folders: str | Path) -> None:
         """Restores a state of :meth:`state_dict`, of a bank in memory or in a file.
@@ -256,9 +242,7 @@ class PseudoLabelBank:
         if 'file' in state:
             shape = state['map_shape']
         else:
-            source = LabelArrays(
-                state['visits'], state['change'], state['scores'], state['labels']
-            )
+            source = LabelArrays(*(state[name] for name in LabelArrays._fields))
             shape = None if source.labels is None else source.labels.shape[1:]
         to_file = self.path is not None and shape is not None
         if to_file:
