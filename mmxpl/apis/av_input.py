@@ -94,20 +94,11 @@ class AVInput:
 
         As of an unlabeled data set; ``frame`` and ``sound`` hold what is in memory.
         """
-        results = dict(
-            sample_id=self.sample_id,
-            sample_idx=index,
-            is_labeled=False,
-            category=None,
-            bboxes=None,
-            mask=None,
-            img_path='',
-            audio_path='',
-        )
-        key = 'img_path' if isinstance(self.img, str) else 'frame'
-        results[key] = self.img
-        key = 'audio_path' if isinstance(self.audio, str) else 'sound'
-        results[key] = self.audio
+        results = dict(sample_id=self.sample_id, sample_idx=index, is_labeled=False)
+        results |= dict.fromkeys(('category', 'bboxes', 'mask'))
+        results |= dict.fromkeys(('img_path', 'audio_path'), '')
+        results['img_path' if isinstance(self.img, str) else 'frame'] = self.img
+        results['audio_path' if isinstance(self.audio, str) else 'sound'] = self.audio
         return results
 
     def picture(self) -> np.ndarray:
@@ -177,20 +168,18 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
             f"'{sample_id}': a sound must be a file or a pair (samples, rate), got "
             f'{_kind(audio)}.'
         )
+    numbers = (
+        f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
+        'channels), '
+    )
     try:
         wave, rate = np.asarray(audio[0]), audio[1]
     except ValueError as error:  # rows of unequal length
-        raise DataError(
-            f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
-            f'channels), and these are no array ({error}).'
-        ) from error
+        raise DataError(f'{numbers}and these are no array ({error}).') from error
     if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 768_000:
         raise DataError(f"'{sample_id}': a rate of {rate!r} Hz makes no sense.")
     if wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':
-        raise DataError(
-            f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
-            f'channels), got {wave.dtype} of {wave.shape}.'
-        )
+        raise DataError(f'{numbers}got {wave.dtype} of {wave.shape}.')
     if wave.ndim == 2 and wave.shape[1] > 64:
         raise DataError(
             f"'{sample_id}': samples of shape {wave.shape} have more than 64 channels. "

@@ -127,16 +127,13 @@ def export_localizer(
     write = _write_onnx if path.suffix == '.onnx' else _write_torch
     with atomic_path(path, keep_suffix=True) as draft:
         with torch.no_grad(), _quiet():
-            run = write(
-                model, tuple(c[:_TRACED] for c in clips), draft, _about(cfg, model)
-            )
-            found, start = 0.0, _TRACED
-            for size in _BATCHES:
-                batch = tuple(c[start : start + size] for c in clips)
+            batches = zip(*(c.split([_TRACED, *_BATCHES]) for c in clips), strict=True)
+            run = write(model, next(batches), draft, _about(cfg, model))
+            found = 0.0
+            for batch in batches:
                 difference = (run(*batch) - model(*batch)).abs().max()
                 # NaN must not pass as the larger of two numbers
                 found = max(found, difference.nan_to_num(float('inf')).item())
-                start += size
         if found > tolerance:
             raise DataError(
                 f'{path}: differs from PyTorch by {found:.1e}, more than the tolerance '

@@ -62,10 +62,7 @@ def rng_of(sample_id: str, purpose: str, seed: int) -> np.random.Generator:
 
 
 def choose_partners(
-    ids: Sequence[str],
-    suits: Callable[[int, int], bool],
-    purpose: str,
-    seed: int,
+    ids: Sequence[str], suits: Callable[[int, int], bool], purpose: str, seed: int
 ) -> list[int]:
     """Chooses the index of another clip for each of N clips at random.
 
@@ -79,14 +76,15 @@ def choose_partners(
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     partners = []
     for i, sample_id in enumerate(ids):
-        candidates = rng_of(sample_id, purpose, seed).permutation(order)
-        partner = next((int(j) for j in candidates if j != i and suits(i, j)), None)
-        if partner is None:
+        for j in rng_of(sample_id, purpose, seed).permutation(order).tolist():
+            if j != i and suits(i, j):
+                partners.append(j)
+                break
+        else:
             raise DataError(
                 f"No other clip of the set suits '{sample_id}' ({purpose}): use a set "
                 'of more classes.'
             )
-        partners.append(partner)
     return partners
 
 
@@ -241,8 +239,7 @@ class NegativeAudioDataset(_PairedDataset):
         info = self.dataset.get_data_info(clip)
         if kind in self._partners:
             partner = self.dataset.get_data_info(self._partners[kind][clip])
-            for key in ('audio_path', 'frame_time'):
-                info[key] = partner[key]
+            info.update({key: partner[key] for key in ('audio_path', 'frame_time')})
         if kind != ORIGINAL:
             info['sample_id'] += f'@{kind}'
         return dict(info, sample_idx=idx, audio_kind=kind)
@@ -336,10 +333,8 @@ class DuetDataset(_PairedDataset):
         if self.pairs:
             self._pairs = find_duets(self.pairs, self.sample_ids)
             return
-        classes = self._classes()
-        right = self._choose(
-            'duet', lambda i, j: not classes[i].heard & classes[j].heard
-        )
+        heard = [one.heard for one in self._classes()]
+        right = self._choose('duet', lambda i, j: heard[i].isdisjoint(heard[j]))
         self._pairs = list(enumerate(right))
 
     def __len__(self) -> int:
@@ -365,18 +360,14 @@ class DuetDataset(_PairedDataset):
             box = part.gt_instances.bboxes.clone()
             box[:, 0::2] = box[:, 0::2] / 2 + shift
             boxes.append(box)
-        height, width = sample.img_shape
-        sample.set_metainfo(
-            dict(
-                sample_id=f'{sample.sample_id}+{other.sample_id}',
-                img_shape=(height, 2 * width),
-            )
+        (height, width), both = (
+            sample.img_shape,
+            f'{sample.sample_id}+{other.sample_id}',
         )
+        sample.set_metainfo(dict(sample_id=both, img_shape=(height, 2 * width)))
         joined = torch.cat(boxes)
-        sample.gt_instances = InstanceData(
-            bboxes=joined,
-            source_ids=torch.tensor([0] * len(boxes[0]) + [1] * len(boxes[1])),
-        )
+        sources = torch.tensor([0] * len(boxes[0]) + [1] * len(boxes[1]))
+        sample.gt_instances = InstanceData(bboxes=joined, source_ids=sources)
         # rounding to single precision must not lose a pixel
         sample.gt_map = rasterize_boxes(joined.double() + 1e-7, len(sample.gt_map))
         inputs = {

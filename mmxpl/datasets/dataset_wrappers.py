@@ -6,7 +6,6 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.dataset import ConcatDataset as EngineConcatDataset
-from torch.utils.data import DataLoader
 
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
@@ -133,14 +132,10 @@ def annotations_only(cfg: Mapping) -> Any:
     Raises:
         DataError: If the data set carries no annotations.
     """
-    steps = [
-        step
-        for step in cfg.get('pipeline', ())
-        if isinstance(step, Mapping)
-        and step['type'].split('.')[-1] == 'RasterizeTargets'
-    ]
-    pipeline = steps or [dict(type='RasterizeTargets')]
-    dataset = DATASETS.build({**cfg, 'pipeline': pipeline})
+    default = dict(type='RasterizeTargets')
+    configs = (step for step in cfg.get('pipeline', ()) if isinstance(step, Mapping))
+    steps = [c for c in configs if c['type'].split('.')[-1] == default['type']]
+    dataset = DATASETS.build({**cfg, 'pipeline': steps or [default]})
     if not getattr(dataset, 'labeled', False):
         raise DataError(
             f'{dataset.source}: its annotations are needed, and this data set carries '
@@ -190,13 +185,11 @@ def _leaves(data: Any) -> Iterator[Any]:
         for leaf in config_leaves(data):
             # ids need neither media nor pipeline
             yield DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
-    elif isinstance(data, DataLoader):
-        yield from _leaves(data.dataset)
     elif isinstance(data, BaseDataset):
         yield data
     elif hasattr(data, 'datasets'):
         yield from _leaves(list(data.datasets))
-    elif hasattr(data, 'dataset'):
+    elif hasattr(data, 'dataset'):  # a loader, or a wrapper of one set
         yield from _leaves(data.dataset)
     else:
         yield data

@@ -64,30 +64,27 @@ def sound_shortfall(file: BinaryIO) -> Shortfall | None:
         Shortfall | None: The lengths; None if the sound is complete, names no length,
         or has another format.
     """
-    head = file.read(16)
+    head = file.read(24)
+    size = file.seek(0, os.SEEK_END)
     if head[:4] in (b'RIFF', b'RF64'):
-        return _wav_shortfall(file, head)
+        return _wav_shortfall(file, head, size)
     if head[:4] == b'fLaC':
         facts = flac_facts(file)
         if facts is None or facts.stored >= facts.promised:
             return None
         return Shortfall(facts.promised / facts.rate, facts.stored / facts.rate, 's')
     if head[:4] == b'OggS':
-        return _ogg_shortfall(file)
-    size = file.seek(0, os.SEEK_END)
-    promised = 0
+        return _ogg_shortfall(file, size)
     if _is_mp3(head):
         return _mp3_shortfall(file, size)
+    begin, length = _two_numbers(head, 4)
+    promised = 0
     if head[:4] == b'FORM':
-        promised = 8 + int.from_bytes(head[4:8], 'big')
+        promised = 8 + begin
     elif head[:4] == b'.snd':
-        data = int.from_bytes(head[8:12], 'big')
-        promised = int.from_bytes(head[4:8], 'big') + (
-            0 if data == 0xFFFFFFFF else data
-        )
-    elif head == _W64:
-        file.seek(16)
-        promised = int.from_bytes(file.read(8), 'little')
+        promised = begin + (0 if length == 0xFFFFFFFF else length)
+    elif head[:16] == _W64:
+        promised = int.from_bytes(head[16:], 'little')
     return Shortfall(promised, size) if promised > size else None
 
 
@@ -174,7 +171,7 @@ def _matroska_length(head: bytes) -> int | None:
     return 4 + width + length if length != unknown else None
 
 
-def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
+def _wav_shortfall(file: BinaryIO, head: bytes, size: int) -> Shortfall | None:
     """Checks the data chunk."""
     if head[8:12] != b'WAVE':
         return None
@@ -192,7 +189,7 @@ def _wav_shortfall(file: BinaryIO, head: bytes) -> Shortfall | None:
                 length = length64
             elif length in _UNKNOWN_SIZES and (not whole or whole >= length):
                 return None
-            stored = file.seek(0, os.SEEK_END) - begin
+            stored = size - begin
             if length <= stored:
                 return None
             if speed:
@@ -267,14 +264,14 @@ def _mp3_promise(frame: bytes) -> tuple[int, int] | None:
     place = max(frame.find(b'Xing', 0, 64), frame.find(b'Info', 0, 64))
     if place >= 0:
         flags = int.from_bytes(frame[place + 4 : place + 8], 'big')
-        numbers = [
-            int.from_bytes(frame[n : n + 4], 'big') for n in (place + 8, place + 12)
-        ]
-        count = numbers.pop(0) if flags & 1 else 0
-        return (numbers[0] if flags & 2 else 0), count
-    if frame[36:40] == b'VBRI':
-        return tuple(int.from_bytes(frame[n : n + 4], 'big') for n in (46, 50))
-    return None
+        first, second = _two_numbers(frame, place + 8)
+        count, size = (first, second) if flags & 1 else (0, first)
+        return (size if flags & 2 else 0), count
+    return _two_numbers(frame, 46) if frame[36:40] == b'VBRI' else None
+
+
+def _two_numbers(data: bytes, place: int) -> tuple[int, int]:
+    return tuple(int.from_bytes(data[n : n + 4], 'big') for n in (place, place + 4))
 
 
 def _mp3_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
@@ -291,9 +288,8 @@ def _mp3_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
     return Shortfall(seconds, seconds * stored / promised, 's')
 
 
-def _ogg_shortfall(file: BinaryIO) -> Shortfall | None:
+def _ogg_shortfall(file: BinaryIO, size: int) -> Shortfall | None:
     """Checks the last page (RFC 3533, section 6)."""
-    size = file.seek(0, os.SEEK_END)
     begin = max(size - _TAIL, 0)
     file.seek(begin)
     tail = file.read()
@@ -301,9 +297,8 @@ def _ogg_shortfall(file: BinaryIO) -> Shortfall | None:
     if place < 0:
         return None
     page = tail[place:]
-    table = page[27 : 27 + page[26]] if len(page) > 26 else b''
-    is_cut = len(page) <= 26 or len(table) < page[26]
-    end = 27 + 255 if is_cut else 27 + len(table) + sum(table)
+    is_cut = len(page) < 27 or len(page) < 27 + page[26]
+    end = 27 + 255 if is_cut else 27 + page[26] + sum(page[27 : 27 + page[26]])
     if end > len(page):
         before = tail[tail.rfind(b'OggS\0', 0, place) :]
         samples = [int.from_bytes(one[6:14], 'little') for one in (page, before)]

@@ -111,10 +111,9 @@ def _draw_waveform(wave: Tensor, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     picture = np.full((height, width, 3), 255, np.uint8)
     values = wave.detach().float().cpu().clamp(-1, 1).numpy()
+    places = np.rint((1 - values) / 2 * (height - 1))
     starts = np.arange(width) * len(values) // width
-    low = np.minimum.reduceat(values, starts)
-    high = np.maximum.reduceat(values, starts)
-    top, bottom = (np.rint((1 - v) / 2 * (height - 1)) for v in (high, low))
+    top, bottom = (f.reduceat(places, starts) for f in (np.minimum, np.maximum))
     rows = np.arange(height)[:, None]
     picture[(rows >= top) & (rows <= bottom)] = FAINT_INK
     return picture
