@@ -4,7 +4,8 @@ import gc
 import os.path as osp
 import pickle
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -13,7 +14,7 @@ from mmengine.logging import print_log
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
 
-from .annotations import has_label, labels_within_frame
+from .annotations import BoxTable, collect, has_label, labels_within_frame
 from .clip_pairing import swap_sounds
 from .id_list import (
     POLICIES,
@@ -25,6 +26,42 @@ from .id_list import (
     refuse_duplicates,
 )
 from .splits import check_subset, select_subset
+
+# what an unlabeled set keeps of an annotation
+_FACTS = ('category', 'img_path', 'audio_path', 'frame_time')
+
+
+def _drain(items: Iterable) -> Iterator:
+    """Yields items; those of a list are freed."""
+    if isinstance(items, list):
+        items.reverse()
+        while items:
+            yield items.pop()
+    yield from items
+
+
+class PackedEntries:
+    """Entries of a data set as MMEngine serializes them, to save memory."""
+
+    def __init__(self) -> None:
+        self._data, self._ends = bytearray(), array('q')
+
+    def append(self, entry: dict) -> None:
+        """Adds an entry."""
+        self._data += pickle.dumps(entry, protocol=4)
+        self._ends.append(len(self._data))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> dict:
+        index = range(len(self))[index]
+        start = self._ends[index - 1] if index else 0
+        return pickle.loads(memoryview(self._data)[start : self._ends[index]])
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns all bytes and the end of each entry."""
+        return np.frombuffer(self._data, np.uint8), np.array(self._ends, np.int64)
 
 
 class AVDataset(BaseDataset):
@@ -144,13 +181,17 @@ class AVDataset(BaseDataset):
         )
 
     @abstractmethod
-    def read_annotations(self) -> dict[str, dict]:
-        """Reads the annotations of the clips.
+    def iter_annotations(self) -> Iterator[tuple[str, dict]]:
+        """Reads the annotations of the clips one by one.
 
-        Returns:
-            dict[str, dict]: By id ``category``, ``bboxes`` (floats, possibly outside
-            the frame) and ``mask``, each optional, and further keys.
+        Yields:
+            tuple[str, dict]: Id and annotation: ``category``, ``bboxes`` (floats,
+            possibly outside the frame) and ``mask``, each optional, and further keys.
         """
+
+    def read_annotations(self) -> dict[str, dict]:
+        """Reads the annotations of all clips, by id, and refuses repeated ids."""
+        return collect(self.iter_annotations(), self.ann_file)
 
     @abstractmethod
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
@@ -159,12 +200,12 @@ class AVDataset(BaseDataset):
     @abstractmethod
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
-    ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+    ) -> tuple[Iterable[str | None], Iterable[str | None], dict[str, list[str]]]:
         """Finds frame and sound of clips.
 
         Returns:
-            tuple[dict, dict]: Paths of frame and sound by id of the clips that have
-            both; and ids by what they lack ('no frame in ...').
+            tuple[Iterable, Iterable, dict]: Paths of the frames and of the sounds, None
+            where there is none, and ids by what they lack ('no frame in ...').
         """
 
     def frame_times(self, annotations: dict[str, dict]) -> Mapping[str, float]:
@@ -215,49 +256,73 @@ class AVDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Makes the entries of all complete clips."""
-        annotations = self.read_annotations()
+        table = BoxTable()
+
+        def compact() -> Iterator[tuple[str, dict]]:
+            for sample_id, annotation in self.iter_annotations():
+                if self.labeled:
+                    table.store(annotation)
+                else:
+                    annotation = {k: annotation[k] for k in _FACTS if k in annotation}
+                yield sample_id, annotation
+
+        annotations = collect(compact(), self.ann_file)
         clips = self._select_clips(annotations)
-        ids = [clip.sample_id for clip in clips]
         if self.test_mode:
-            self._describe_list(ids)
-        media, lacking = self.find_media(clips, annotations)
-        sounding = [c.sample_id for c in clips if c.is_sounding]
+            self._describe_list([clip.sample_id for clip in clips])
+        frames, sounds, lacking = self.find_media(clips, annotations)
+        changed: dict[str, list] = {}
         if self.labeled:
-            lacking[f'neither box nor mask in {self.ann_file}'] = [
-                i
-                for i in sounding
-                if i in media and not has_label(annotations.get(i, {}))
+            labeled = [
+                c.sample_id
+                for c, frame, sound in zip(clips, frames, sounds, strict=True)
+                if c.is_sounding and frame is not None and sound is not None
             ]
-        handle_missing(lacking, self.missing, len(ids), self.source)
+            lacking[f'neither box nor mask in {self.ann_file}'] = unlabeled = [
+                i for i in labeled if not has_label(annotations.get(i, {}))
+            ]
+            if unlabeled:
+                without = set(unlabeled)
+                labeled = [i for i in labeled if i not in without]
+        count = len(clips)
+        handle_missing(lacking, self.missing, count, self.source)
         left_out = set().union(*lacking.values())
-        labels: dict[str, dict] = {}
         if self.labeled:
-            labels = labels_within_frame(
-                [i for i in sounding if i not in left_out], annotations, self.ann_file
-            )
-            # the ground truth of a pair that does not sound
-            silent = {'bboxes': [], 'mask': None}
-            labels.update({c.sample_id: silent for c in clips if not c.is_sounding})
+            changed = labels_within_frame(labeled, annotations, table, self.ann_file)
+            del labeled
         times = self.frame_times(annotations)
-        entries = []
-        for clip in clips:
-            sample_id = clip.sample_id
-            if sample_id in left_out or (self.labeled and sample_id not in labels):
+        packs = self.serialize_data and not self.audio_swap and self._indices is None
+        entries = PackedEntries() if packs else []
+        for clip, img_path, audio_path in zip(
+            _drain(clips), _drain(frames), _drain(sounds), strict=True
+        ):
+            sample_id, _, audio_id, is_sounding = clip
+            if sample_id in left_out:
                 continue
             # each is taken out and freed: of millions it is a gigabyte
-            annotation = annotations.pop(sample_id, {})
-            category = annotation.get('category')
-            img_path, audio_path = media.pop(sample_id)
-            entry = annotation if self.labeled else {}
+            entry = annotations.pop(sample_id, None) or {}
+            boxes = mask = None
+            if self.labeled:
+                mask = entry.get('mask')
+                boxes = changed.get(sample_id)
+                if boxes is None and entry.get('bboxes'):
+                    boxes = table.get(entry['bboxes'])
+                if not is_sounding:
+                    boxes = []  # the ground truth of such a pair
+                elif not boxes:
+                    if mask is None:
+                        continue
+                    boxes = None
             entry.update(
                 sample_id=sample_id,
                 img_path=img_path,
                 audio_path=audio_path,
-                frame_time=times.get(clip.audio_id),
-                category=category,
+                frame_time=times.get(audio_id),
+                category=entry.get('category'),
                 is_labeled=self.labeled,
-                is_sounding=clip.is_sounding if self.labeled else None,
-                **labels.pop(sample_id, {'bboxes': None, 'mask': None}),
+                is_sounding=is_sounding if self.labeled else None,
+                bboxes=boxes,
+                mask=mask,
             )
             entries.append(entry)
         if self.audio_swap:
@@ -270,7 +335,7 @@ class AVDataset(BaseDataset):
         # with these settings an empty set is asked for
         if not entries and not (self.subset == 'unlabeled' and self.fraction == 1):
             raise DataError(
-                f'{self.source}: none of {len(ids)} clips is left for the '
+                f'{self.source}: none of {count} clips is left for the '
                 f'{"labeled" if self.labeled else "unlabeled"} set (subset='
                 f"'{self.subset}'). The log names what was left out; check id_list, "
                 'ann_file and data_root.'
@@ -300,9 +365,11 @@ class AVDataset(BaseDataset):
             refuse_duplicates((clip.sample_id for clip in clips), self.source)
         else:
             clips = [plain_clip(i) for i in self.default_ids(annotations)]
+        if self.subset == 'all':
+            return clips
         by_id = {clip.sample_id: clip for clip in clips}
         ids = select_subset(list(by_id), self.subset, self.fraction, self.split_seed)
-        return clips if len(ids) == len(clips) else [by_id[i] for i in ids]
+        return [by_id[i] for i in ids]
 
     def _describe_list(self, ids: Sequence[str]) -> None:
         """Adds the identity of the test list to meta information and log."""
@@ -317,10 +384,11 @@ class AVDataset(BaseDataset):
         )
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Serializes the entries, with as little memory as possible."""
-        entries, ends = bytearray(), np.empty(len(self.data_list), np.int64)
-        self.data_list.reverse()
-        for n in range(len(ends)):
-            entries += pickle.dumps(self.data_list.pop(), protocol=4)  # and frees it
-            ends[n] = len(entries)
-        return np.frombuffer(entries, np.uint8), ends
+        """Serializes the entries, unless they are already."""
+        entries, self.data_list = self.data_list, []
+        if not isinstance(entries, PackedEntries):
+            packed = PackedEntries()
+            for entry in _drain(entries):
+                packed.append(entry)
+            entries = packed
+        return entries.arrays()

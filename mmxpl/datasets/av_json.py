@@ -1,14 +1,20 @@
 """Data set of a JSON file in OpenMMLab's format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
-from .annotations import check_rle, parse_boxes, parse_names, read_json
+from .annotations import (
+    check_rle,
+    iter_json,
+    parse_boxes,
+    parse_entries,
+    parse_names,
+)
 from .av_dataset import AVDataset
 from .frame_times import is_seconds
-from .id_list import Clip, check_id, refuse_duplicates
+from .id_list import Clip, check_id
 from .media import existing_paths, path_inside
 
 
@@ -48,29 +54,22 @@ class AVJsonDataset(AVDataset):
     default_ann_file = 'annotations.json'
     default_prefix = {'img': '', 'audio': ''}
 
-    def read_annotations(self) -> dict[str, dict]:
+    def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads the JSON file and adds its ``metainfo`` to that of the set.
 
-        Returns:
-            dict[str, dict]: The checked entries by id, in the order of the file.
+        Yields:
+            tuple[str, dict]: Id and checked entry, in the order of the file.
         """
-        content = read_json(self.ann_file)
-        if not isinstance(content, dict):
-            content = {}
-        metainfo, data_list = content.get('metainfo'), content.get('data_list')
-        if not isinstance(metainfo, dict) or not isinstance(data_list, list):
-            raise DataError(
-                f"{self.ann_file} must be an object with 'metainfo' (an object) and "
-                "'data_list' (a list)."
-            )
+        form = "be an object with 'metainfo' (an object) and 'data_list' (a list)"
+        others = {}
+        entries = iter_json(self.ann_file, form, 'data_list', others)
+        where = f'{self.ann_file}: data_list[', ']'
+        yield from parse_entries(entries, self._parse_entry, where)
+        metainfo = others.get('metainfo')
+        if not isinstance(metainfo, dict):
+            raise DataError(f'{self.ann_file} must {form}.')
         for key, value in metainfo.items():
             self._metainfo.setdefault(key, value)
-        for number, raw in enumerate(data_list):
-            self._parse_entry(raw, number)
-        entries = {entry['sample_id']: entry for entry in data_list}
-        if len(entries) < len(data_list):
-            refuse_duplicates((e['sample_id'] for e in data_list), self.ann_file)
-        return entries
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
         """Lists all clips of the file; see :meth:`AVDataset.default_ids`."""
@@ -78,30 +77,30 @@ class AVJsonDataset(AVDataset):
 
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
-    ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+    ) -> tuple[list[str | None], list[str | None], dict[str, list[str]]]:
         """Finds the files of the entries; see :meth:`AVDataset.find_media`."""
-        paths = {
-            c.sample_id: (
-                annotations[c.frame_id]['img_path'],
-                annotations[c.audio_id]['audio_path'],
+        known = annotations.keys()
+        complete = [c.frame_id in known and c.audio_id in known for c in clips]
+        no_entry = [
+            c.sample_id for c, ok in zip(clips, complete, strict=True) if not ok
+        ]
+        lacking = {f'no entry in {self.ann_file}': no_entry}
+
+        def find(what: str, ids: Iterable[str], field: str) -> list[str | None]:
+            paths = existing_paths(
+                annotations[i][field] if ok else None
+                for i, ok in zip(ids, complete, strict=True)
             )
-            for c in clips
-            if c.frame_id in annotations and c.audio_id in annotations
-        }
-        existing = existing_paths(path for pair in paths.values() for path in pair)
-        media = {
-            i: (existing[img], existing[audio])
-            for i, (img, audio) in paths.items()
-            if img in existing and audio in existing
-        }
-        no_entry = [c.sample_id for c in clips if c.sample_id not in paths]
-        no_frame = [i for i, (img, _) in paths.items() if img not in existing]
-        no_sound = [i for i, (_, audio) in paths.items() if audio not in existing]
-        return media, {
-            f'no entry in {self.ann_file}': no_entry,
-            f'no frame where {self.ann_file} has it': no_frame,
-            f'no sound where {self.ann_file} has it': no_sound,
-        }
+            lacking[f'no {what} where {self.ann_file} has it'] = [
+                c.sample_id
+                for c, path, ok in zip(clips, paths, complete, strict=True)
+                if ok and path is None
+            ]
+            return paths
+
+        frames = find('frame', (c.frame_id for c in clips), 'img_path')
+        sounds = find('sound', (c.audio_id for c in clips), 'audio_path')
+        return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
         """Returns ``frame_time`` of the entries; see :meth:`AVDataset.frame_times`."""
@@ -111,22 +110,27 @@ class AVJsonDataset(AVDataset):
             if entry.get('frame_time') is not None
         }
 
-    def _parse_entry(self, raw: object, number: int) -> None:
+    def _parse_entry(self, raw: object) -> tuple[str, dict]:
         """Checks one entry of ``data_list`` and completes its paths, in place."""
-        where = f'{self.ann_file}: data_list[{number}]'
-        sample_id, _ = parse_names(raw, where, ('sample_id', 'category'))
-        check_id(sample_id, f"{where}, field 'sample_id'")
-        where = f"{where} ('{sample_id}')"
-        raw['sample_id'], time = sample_id, raw.get('frame_time')
-        if time is not None and not is_seconds(time):
-            raise DataError(
-                f"{where}, field 'frame_time' must be seconds, got {time!r}."
+        sample_id, category = parse_names(raw, ('sample_id', 'category'))
+        check_id(sample_id, ", field 'sample_id'")
+        raw['sample_id'] = sample_id
+        if category is not None:
+            raw['category'] = category
+        try:
+            time = raw.get('frame_time')
+            if time is not None and not is_seconds(time):
+                raise DataError(f"'frame_time' must be seconds, got {time!r}.")
+            raw['img_path'] = path_inside(
+                self.data_prefix['img'], raw.get('img_path'), "'img_path'"
             )
-        for field, prefix in (('img_path', 'img'), ('audio_path', 'audio')):
-            raw[field] = path_inside(
-                self.data_prefix[prefix], raw.get(field), f"{where}, field '{field}'"
+            raw['audio_path'] = path_inside(
+                self.data_prefix['audio'], raw.get('audio_path'), "'audio_path'"
             )
-        if raw.get('bboxes') is not None:
-            raw['bboxes'] = parse_boxes(raw['bboxes'], f"{where}, field 'bboxes'")
-        if raw.get('mask') is not None:
-            raw['mask'] = check_rle(raw['mask'], f"{where}, field 'mask'")
+            if raw.get('bboxes') is not None:
+                raw['bboxes'] = parse_boxes(raw['bboxes'], "'bboxes'")
+            if raw.get('mask') is not None:
+                raw['mask'] = check_rle(raw['mask'], "'mask'")
+        except DataError as error:
+            raise DataError(f" ('{sample_id}'), field {error}") from None
+        return sample_id, raw

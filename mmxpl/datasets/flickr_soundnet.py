@@ -1,6 +1,7 @@
 """Flickr-SoundNet: its data set and its annotations in XML."""
 
 import os.path as osp
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -43,30 +44,31 @@ class FlickrSoundNetDataset(VGGSSDataset):
 
     default_ann_file = 'Annotations'
 
-    def read_annotations(self) -> dict[str, dict]:
+    def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads the XML files of the clips in the lists, or all without a list.
 
-        Returns:
-            dict[str, dict]: ``annotators`` and ``bboxes`` by id; empty for an
+        Yields:
+            tuple[str, dict]: Id, and ``annotators`` and ``bboxes``; nothing for an
             unlabeled set.
         """
         if not self.labeled:
-            return {}
+            return
         files = list_flickr_xml(self.ann_file)
         if self.id_lists:
             listed = {
                 c.frame_id for path in self.id_lists for c in read_clip_list(path)
             }
             files = {i: path for i, path in files.items() if i in listed}
-        annotations = {}
         for sample_id, path in files.items():
             annotators = read_flickr_xml(path)
-            annotations[sample_id] = {
-                'annotators': annotators,
-                # all boxes in the order of the annotators, not clipped
-                'bboxes': [[v / FRAME for v in b] for bs in annotators for b in bs],
-            }
-        return annotations
+            yield (
+                sample_id,
+                {
+                    'annotators': annotators,
+                    # all boxes in the order of the annotators, not clipped
+                    'bboxes': [[v / FRAME for v in b] for bs in annotators for b in bs],
+                },
+            )
 
 
 def list_flickr_xml(folder: str) -> dict[str, str]:

@@ -101,33 +101,36 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def existing_paths(paths: Iterable[str]) -> dict[str, str]:
+def existing_paths(paths: Iterable[str | None]) -> list[str | None]:
     """Finds out which files exist.
 
     Returns:
-        dict[str, str]: Path in the spelling of the file system by given path. Names
-        that differ in Unicode composition only are the same.
+        list[str | None]: Each path in the spelling of the file system, or None if there
+        is no such file. Names that differ in Unicode composition only are the same.
     """
-    folders: dict[str, list[str]] = {}
+    folders: dict[str, tuple[set[str], dict[str, str]]] = {}
+    existing = []
     for path in paths:
-        folders.setdefault(path[: path.rfind('/') + 1], []).append(path)
-    existing = {}
-    for members in folders.values():
-        folder = osp.dirname(members[0])
-        try:
-            names = {entry.name for entry in os.scandir(folder or '.')}
-        except OSError:  # a missing folder holds none of the files
-            continue
-        composed = {same_id(name): name for name in names if not name.isascii()}
-        prefix = _prefix(folder)
-        for path in members:
-            name = path.rpartition('/')[2]
-            found = name if name in names else composed.get(same_id(name))
-            if found is not None:
-                found = prefix + found
-                # rather the same object than another of the same text
-                existing[path] = path if path == found else found
+        if path is not None:
+            cut = path.rfind('/') + 1
+            folder, name = path[:cut], path[cut:]
+            if folder not in folders:
+                folders[folder] = _list_names(folder)
+            names, composed = folders[folder]
+            if name not in names:
+                found = composed.get(same_id(name))
+                path = None if found is None else folder + found
+        existing.append(path)
     return existing
+
+
+def _list_names(folder: str) -> tuple[set[str], dict[str, str]]:
+    """Names in a folder, and those that are no ASCII by the form of an id."""
+    try:
+        names = {entry.name for entry in os.scandir(folder or '.')}
+    except OSError:  # a missing folder holds none of the files
+        names = set()
+    return names, {same_id(name): name for name in names if not name.isascii()}
 
 
 @lru_cache

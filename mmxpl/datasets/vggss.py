@@ -1,15 +1,15 @@
 """Data set in the layout of VGG-SS."""
 
 import os.path as osp
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 from mmxpl.registry import DATASETS
-from mmxpl.utils import DataError
 
-from .annotations import parse_boxes, parse_names, read_json
+from .annotations import iter_json, parse_boxes, parse_entries, parse_names
 from .av_dataset import AVDataset
 from .frame_times import FRAME_TIMES, read_frame_times
-from .id_list import Clip, refuse_duplicates
+from .id_list import Clip
 from .media import list_media
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -41,54 +41,83 @@ class VGGSSDataset(AVDataset):
 
     default_ann_file = 'vggss.json'
 
-    def read_annotations(self) -> dict[str, dict]:
+    def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads ``category`` and ``bboxes`` by id; nothing for an unlabeled set."""
-        if not self.labeled:
-            return {}
-        items = read_json(self.ann_file)
-        if not isinstance(items, list):
-            raise DataError(
-                f'{self.ann_file} must hold a list of {{"file", "class", "bbox"}}, got '
-                f'{type(items).__name__}.'
+        if self.labeled:
+            form = 'hold a list of {"file", "class", "bbox"}'
+            items = iter_json(self.ann_file, form)
+            yield from parse_entries(
+                items, _parse_item, (f'{self.ann_file}: item ', '')
             )
-        parsed = [self._parse_item(item, number) for number, item in enumerate(items)]
-        refuse_duplicates((sample_id for sample_id, _ in parsed), self.ann_file)
-        return dict(parsed)
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
         """Lists clips that have a frame, sorted; see :meth:`AVDataset.default_ids`."""
-        return sorted(list_media(self.data_prefix['img'], FRAME_SUFFIXES))
+        self._frames = list_media(self.data_prefix['img'], FRAME_SUFFIXES)
+        return sorted(self._frames)
 
     def find_media(
         self, clips: Sequence[Clip], annotations: dict[str, dict]
-    ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+    ) -> tuple[Iterable[str | None], Iterable[str | None], dict[str, list[str]]]:
         """Finds frame and sound by the id; see :meth:`AVDataset.find_media`."""
         img_folder, audio_folder = self.data_prefix['img'], self.data_prefix['audio']
-        frames = list_media(img_folder, FRAME_SUFFIXES)
-        sounds = list_media(audio_folder, AUDIO_SUFFIXES)
-        media = {
-            c.sample_id: (
-                osp.join(img_folder, frames[c.frame_id]),
-                osp.join(audio_folder, sounds[c.audio_id]),
-            )
-            for c in clips
-            if c.frame_id in frames and c.audio_id in sounds
+        # what default_ids() listed, if it was called
+        frames = self.__dict__.pop('_frames', None)
+        frames = _Paths(
+            img_folder,
+            [c.frame_id for c in clips],
+            list_media(img_folder, FRAME_SUFFIXES) if frames is None else frames,
+        )
+        sounds = _Paths(
+            audio_folder,
+            [c.audio_id for c in clips],
+            list_media(audio_folder, AUDIO_SUFFIXES),
+        )
+        lacking = {
+            f'no frame in {img_folder}': frames.lacking(clips),
+            f'no sound in {audio_folder}': sounds.lacking(clips),
         }
-        no_frame = [c.sample_id for c in clips if c.frame_id not in frames]
-        no_sound = [c.sample_id for c in clips if c.audio_id not in sounds]
-        return media, {
-            f'no frame in {img_folder}': no_frame,
-            f'no sound in {audio_folder}': no_sound,
-        }
+        return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
         """Reads ``frame_times.csv``; see :meth:`AVDataset.frame_times`."""
         times = read_frame_times(osp.join(self.data_root, FRAME_TIMES))
         return {sample_id: time.seconds for sample_id, time in times.items()}
 
-    def _parse_item(self, item: object, number: int) -> tuple[str, dict]:
-        """Checks one item of ``vggss.json``."""
-        where = f'{self.ann_file}: item {number}'
-        sample_id, category = parse_names(item, where, ('file', 'class'))
-        boxes = parse_boxes(item.get('bbox'), f"{where} ('{sample_id}'), field 'bbox'")
-        return sample_id, {'category': category, 'bboxes': boxes}
+
+class _Paths:
+    """Paths of media files by id, made when needed: of a million they take 100 MB."""
+
+    def __init__(self, folder: str, ids: list[str], names: dict[str, str]) -> None:
+        self._prefix, self._ids = osp.join(folder, ''), ids
+        self._ends = [_end(i, names.get(i)) for i in ids]
+
+    def __iter__(self) -> Iterator[str | None]:
+        prefix = self._prefix
+        for sample_id, end in zip(self._ids, self._ends, strict=True):
+            if end is None:
+                yield None
+            elif end[0] == '/':
+                yield prefix + end[1:]
+            else:
+                yield prefix + sample_id + end
+
+    def lacking(self, clips: Sequence[Clip]) -> list[str]:
+        """Names the clips that have no file."""
+        pairs = zip(clips, self._ends, strict=True)
+        return [clip.sample_id for clip, end in pairs if end is None]
+
+
+def _end(sample_id: str, name: str | None) -> str | None:
+    """What a name adds to the id, one object for all; or '/' and another name."""
+    if name is None:
+        return None
+    if name.startswith(sample_id):
+        return sys.intern(name[len(sample_id) :])
+    return f'/{name}'
+
+
+def _parse_item(item: object) -> tuple[str, dict]:
+    """Checks one item of ``vggss.json``."""
+    sample_id, category = parse_names(item, ('file', 'class'))
+    boxes = parse_boxes(item.get('bbox'), f" ('{sample_id}'), field 'bbox'")
+    return sample_id, {'category': category, 'bboxes': boxes}

@@ -5,11 +5,13 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mmxpl.datasets.annotations import (
+    BoxTable,
     check_rle,
     clip_boxes,
     decode_rle,
     encode_rle,
     has_label,
+    iter_json,
     labels_within_frame,
     looks_like_pixels,
     mask_box,
@@ -77,6 +79,54 @@ def test_a_box_or_a_mask_is_a_label():
     assert not has_label({})
 
 
+def _labels(annotations, ids=None):
+    table = BoxTable()
+    for annotation in annotations.values():
+        table.store(annotation)
+    return labels_within_frame(ids or list(annotations), annotations, table, 'a.json')
+
+
+def test_a_table_keeps_the_boxes_of_each_clip():
+    table = BoxTable()
+    found = [dict(bboxes=boxes) for boxes in ([BOX], [], [BOX[::-1], BOX], None)]
+    for annotation in found:
+        table.store(annotation)
+    assert [a['bboxes'] for a in found] == [1, [], 2, None]
+    assert table.get(1) == [BOX]
+    assert table.get(2) == [BOX[::-1], BOX]
+    boxes, owners = table.rows(np.array([0, 2]))
+    assert boxes.tolist() == [BOX[::-1], BOX]
+    assert owners.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize('text', ['[1, [2], {"a": "]"}]', ' [ 1,[2] ,{"a":"]"}\n]\n'])
+def test_items_of_a_list_come_one_by_one(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    (tmp_path / 'b.json').write_text('{"x": 3, "list": ' + text + ', "y": {}}')
+    items, others = [1, [2], {'a': ']'}], {}
+    assert list(iter_json(tmp_path / 'a.json', 'be a list')) == items
+    assert list(iter_json(tmp_path / 'b.json', 'f', 'list', others)) == items
+    assert others == dict(x=3, y={})
+
+
+@pytest.mark.parametrize(
+    'text', ['[1', '[1,]', '[1 2]', '[1]]', '["\\x"]', '', '[' * 9999]
+)
+def test_a_list_that_is_no_json_is_refused(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    with pytest.raises(DataError, match=r'a\.json: the annotation file is not JSON'):
+        list(iter_json(tmp_path / 'a.json', 'be a list'))
+
+
+@pytest.mark.parametrize(
+    'text', ['3', '[]', '{}', '{"list": {}}', '{"list": [1], "list": [2]}']
+)
+def test_a_list_that_is_not_there_is_refused(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    with pytest.raises(DataError, match=r'a\.json must have a list'):
+        list(iter_json(tmp_path / 'a.json', 'have a list', 'list', {}))
+
+
 def test_boxes_are_clipped_and_what_changed_is_said(logged):
     annotations = dict(
         fine=dict(bboxes=[BOX]),
@@ -87,11 +137,8 @@ def test_boxes_are_clipped_and_what_changed_is_said(logged):
         unasked=dict(bboxes=[[0, 0, 9, 9]]),
     )
     ids = [i for i in annotations if i != 'unasked']
-    assert labels_within_frame(ids, annotations, 'a.json') == dict(
-        fine=dict(bboxes=[BOX], mask=None),
-        wide=dict(bboxes=[[0, 0, 0.5, 1]], mask=MASK),
-        flat=dict(bboxes=[BOX], mask=None),
-        masked=dict(bboxes=None, mask=MASK),
+    assert _labels(annotations, ids) == dict(
+        wide=[[0, 0, 0.5, 1]], flat=[BOX], outside=[], masked=[]
     )
     text = logged()
     assert 'a.json: boxes of 3 clips reach out of the frame' in text
@@ -100,13 +147,13 @@ def test_boxes_are_clipped_and_what_changed_is_said(logged):
 
 
 def test_nothing_changed_nothing_said(logged):
-    labels_within_frame(['a'], dict(a=dict(bboxes=[BOX])), 'a.json')
+    assert _labels(dict(a=dict(bboxes=[BOX]), b=dict(mask=MASK))) == {}
     assert logged() == ''
 
 
 def test_pixels_are_refused():
     with pytest.raises(DataError, match=r'a\.json: most boxes reach far beyond 1'):
-        labels_within_frame(['a'], dict(a=dict(bboxes=[[10, 20, 99, 80]])), 'a.json')
+        _labels(dict(a=dict(bboxes=[[10, 20, 99, 80]])))
 
 
 def _runs(mask):

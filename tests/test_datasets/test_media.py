@@ -30,7 +30,7 @@ def test_existing_paths_lists_each_folder_once(tmp_path, monkeypatch):
     scandir = os.scandir
     monkeypatch.setattr(os, 'scandir', lambda p: calls.append(p) or scandir(p))
     gone = str(tmp_path / 'other' / 'x.jpg')
-    assert existing_paths([*there, gone]) == {p: p for p in there[:3]}
+    assert existing_paths([*there, gone]) == [*there[:3], None, None, None]
     assert len(calls) == 2
 
 

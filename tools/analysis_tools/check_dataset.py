@@ -132,7 +132,9 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
         report['annotations'] = check_annotations(annotations, evaluated)
     if args.data_root:
         clips = all_clips(lists, dataset, annotations)
-        media, missing = dataset.find_media(clips, annotations)
+        frames, sounds, missing = dataset.find_media(clips, annotations)
+        found = zip(clips, frames, sounds, strict=True)
+        media = {c.sample_id: (f, s) for c, f, s in found if f and s}
         report['missing'] = {reason: ids for reason, ids in missing.items() if ids}
         total = len({sound for _, sound in media.values()})
         if args.deep:
