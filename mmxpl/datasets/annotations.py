@@ -1,16 +1,13 @@
-"""Boxes and masks of annotation files: reading, checks and clipping to the frame.
+"""Boxes and masks of annotation files: checks and clipping to the frame.
 
 What is malformed is a DataError that says where: ``where`` is file, index and field.
 """
 
-import json
 import logging
 import math
-import re
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,89 +21,6 @@ from .id_list import refuse_duplicates, same_id
 from .media import MAX_PIXELS
 
 Box = list[float]
-_MARK = re.compile(r'[ \t\n\r]*([][{},:])[ \t\n\r]*')
-
-
-def read_json(path: str | Path) -> Any:
-    """Reads a JSON file of annotations."""
-    try:
-        return json.loads(_read_bytes(path).decode('utf-8-sig'))
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f'{path}: the annotation file is not JSON ({error}). Restore it or write '
-            'it anew.'
-        ) from error
-
-
-def iter_json(
-    path: str | Path, form: str, field: str | None = None, others: dict | None = None
-) -> Iterator[Any]:
-    """Reads the items of a long list in a JSON file one by one, to save memory.
-
-    Args:
-        path (str | Path): The file.
-        form (str): What it must hold, for the error.
-        field (str, optional): Key of the list; by default the file is the list.
-        others (dict, optional): Receives the other values.
-
-    Yields:
-        Any: The items.
-    """
-    try:
-        yield from _walk_json(_read_bytes(path).decode('utf-8-sig'), field, others)
-    except (ValueError, RecursionError):
-        read_json(path)  # says what is wrong
-        raise DataError(f'{path} must {form}.') from None
-
-
-def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[Any]:
-    """Yields the items of the list; a ValueError if it is not there or no JSON."""
-    decode = json.JSONDecoder().raw_decode
-
-    def mark(place: int, expected: str) -> tuple[str, int]:
-        found = _MARK.match(text, place)
-        if found is None or found[1] not in expected:
-            raise ValueError
-        return found[1], found.end()
-
-    def items(place: int) -> Iterator[Any]:
-        if text[place : place + 1] == ']':
-            return mark(place, ']')[1]
-        following = ','
-        while following == ',':
-            item, place = decode(text, place)
-            yield item
-            following, place = mark(place, ',]')
-        return place
-
-    if field is None:
-        place = yield from items(mark(0, '[')[1])
-    else:
-        following, place, seen = ',', mark(0, '{')[1], False
-        while following == ',':
-            key, place = decode(text, place)
-            place = mark(place, ':')[1]
-            if key == field and not seen:
-                seen, (_, place) = True, mark(place, '[')
-                place = yield from items(place)
-            else:
-                others[key], place = decode(text, place)
-            following, place = mark(place, ',}')
-        if not seen or field in others:
-            raise ValueError
-    if place < len(text):
-        raise ValueError
-
-
-def _read_bytes(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f'{path}: the annotation file cannot be read ({error.strerror}). Name '
-            'an existing file; ann_file in a config is absolute or below data_root, '
-            'which MMXPL_DATA_ROOT sets.'
-        ) from error
 
 
 def parse_entries(

@@ -5,16 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
-from .annotations import (
-    check_rle,
-    iter_json,
-    parse_boxes,
-    parse_entries,
-    parse_names,
-)
+from .annotations import check_rle, parse_boxes, parse_entries, parse_names
 from .av_dataset import AVDataset
 from .frame_times import is_seconds
 from .id_list import Clip, check_id
+from .json_io import iter_json
 from .media import existing_paths, path_inside
 
 

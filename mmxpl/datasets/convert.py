@@ -25,17 +25,11 @@ from mmxpl.utils import DataError
 from mmxpl.utils.files import write_atomically
 from mmxpl.utils.parallel import try_in_threads
 
-from .annotations import (
-    check_rle,
-    decode_rle,
-    encode_rle,
-    mask_box,
-    parse_boxes,
-    read_json,
-)
+from .annotations import check_rle, decode_rle, encode_rle, mask_box, parse_boxes
 from .id_list import check_id, same_id
 from .image_io import decode_image, read_media_bytes
 from .inspection import check_shapes
+from .json_io import read_json
 from .media import MAX_PIXELS
 
 SETTINGS, FAILED = 'convert.json', 'failed.csv'

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mmxpl.registry import DATASETS
 
-from .annotations import iter_json, parse_boxes, parse_entries, parse_names
+from .annotations import parse_boxes, parse_entries, parse_names
 from .av_dataset import AVDataset
 from .frame_times import FRAME_TIMES, read_frame_times
 from .id_list import Clip
+from .json_io import iter_json
 from .media import list_media
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')

@@ -91,7 +91,7 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
     """Chooses the reader of a layout by its annotations, without reading yet."""
     # imported late, so that --help is quick
     from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
-    from mmxpl.datasets.annotations import read_json
+    from mmxpl.datasets.json_io import read_json
 
     options = dict(data_root=data_root or '', lazy_init=True)
     if ann is None:

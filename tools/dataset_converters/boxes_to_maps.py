@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmxpl.datasets.annotations import read_json
 from mmxpl.datasets.convert import coco_box, coco_images, coco_segmentation
+from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import number_in, one_clear_error
 from mmxpl.utils.files import atomic_path

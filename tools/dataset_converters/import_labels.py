@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
-from mmxpl.datasets.annotations import read_json
 from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels, write_text
 from mmxpl.datasets.id_list import same_id
+from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.ids import name_some

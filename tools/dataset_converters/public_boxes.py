@@ -20,14 +20,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from mmxpl.datasets.annotations import (
-    clip_boxes,
-    looks_like_pixels,
-    parse_boxes,
-    read_json,
-)
+from mmxpl.datasets.annotations import clip_boxes, looks_like_pixels, parse_boxes
 from mmxpl.datasets.convert import write_text
 from mmxpl.datasets.id_list import refuse_duplicates
+from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.ids import name_some

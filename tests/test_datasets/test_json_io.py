@@ -1,0 +1,57 @@
+import pytest
+
+from mmxpl.datasets.json_io import iter_json, read_json
+from mmxpl.utils import DataError
+
+
+@pytest.mark.parametrize('text', ['[1, [2], {"a": "]"}]', ' [ 1,[2] ,{"a":"]"}\n]\n'])
+def test_items_of_a_list_come_one_by_one(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    (tmp_path / 'b.json').write_text('{"x": 3, "list": ' + text + ', "y": {}}')
+    items, others = [1, [2], {'a': ']'}], {}
+    assert list(iter_json(tmp_path / 'a.json', 'be a list')) == items
+    assert list(iter_json(tmp_path / 'b.json', 'f', 'list', others)) == items
+    assert others == dict(x=3, y={})
+
+
+@pytest.mark.parametrize(
+    'text', ['[1', '[1,]', '[1 2]', '[1]]', '["\\x"]', '', '[' * 9999]
+)
+def test_a_list_that_is_no_json_is_refused(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    with pytest.raises(DataError, match=r'a\.json: the annotation file is not JSON'):
+        list(iter_json(tmp_path / 'a.json', 'be a list'))
+
+
+@pytest.mark.parametrize(
+    'text', ['3', '[]', '{}', '{"list": {}}', '{"list": [1], "list": [2]}']
+)
+def test_a_list_that_is_not_there_is_refused(tmp_path, text):
+    (tmp_path / 'a.json').write_text(text)
+    with pytest.raises(DataError, match=r'a\.json must have a list'):
+        list(iter_json(tmp_path / 'a.json', 'have a list', 'list', {}))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_content(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_bytes(b'\xef\xbb\xbf{"name": "\xc3\xa9"}')
+    assert read_json(path) == {'name': 'é'}
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'{"a": ', b'\xff\xfe', b'[' * 100_000, b'{} {}']
+)
+def test_what_is_no_json_is_said_with_the_file(tmp_path, content):
+    path = tmp_path / 'a.json'
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r'a\.json: the annotation file is not JSON'):
+        read_json(path)
+
+
+def test_a_missing_file_says_what_to_set(tmp_path):
+    with pytest.raises(
+        DataError, match=r'gone\.json: .*Name an existing file.*MMXPL_DATA_ROOT'
+    ):
+        read_json(tmp_path / 'gone.json')
+    with pytest.raises(DataError, match='cannot be read'):
+        read_json(tmp_path)
