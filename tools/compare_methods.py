@@ -7,7 +7,8 @@ Writes DIR/results.json (one row per method, seed and model), tables with mean a
 standard deviation over the seeds and paired differences, and curves. In addition to
 the usual rules, maps are cut at a threshold that each model chooses on 'val'. Finished
 cells are not trained again: an interrupted comparison continues where it stopped, and
-a further seed or method takes only its own time.
+a further seed or method takes only its own time. Of a finished cell only the checkpoint
+that is scored is kept, and with --share-warmup that of the warm-up's end.
 """
 
 import argparse

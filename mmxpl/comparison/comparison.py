@@ -148,6 +148,10 @@ class Comparison:
         ``warm_start``. Returns the seconds of the command that finished it, without a
         shared warm-up. A DataError says that the command fails, or that the folder
         holds a cell that was trained with other settings.
+
+        Of a finished training, checkpoints that nothing reads are removed: the best
+        one, published copies, and all but the last and, where warm-ups are shared,
+        that of the warm-up's end.
         """
         folder = cell.folder(self.out)
         finished = folder / 'finished.json'
@@ -184,6 +188,12 @@ class Comparison:
         start = time.time()
         launch(command, folder / 'log.txt', env, str(cell), shown='Epoch(val)')
         record = dict(made_of=made_of, seconds=time.time() - start)
+        kept = {Path((folder / 'last_checkpoint').read_text().strip()).name}
+        if self.share_warmup:
+            kept.add(f'epoch_{warm_up_epochs(cfg)}.pth')
+        for checkpoint in folder.glob('*.pth'):
+            if checkpoint.name not in kept:
+                checkpoint.unlink()
         write_atomically(finished, json.dumps(record, indent=1).encode())
         return record['seconds']
 

@@ -86,6 +86,35 @@ def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
         train(tmp_path, SETTINGS, amp=True)
 
 
+def test_a_finished_cell_keeps_what_is_scored_or_lent(tmp_path, monkeypatch):
+    def launch(command, log, env, name, shown):
+        folder = log.parent
+        folder.mkdir(parents=True)
+        names = [
+            'epoch_6',
+            'epoch_7',
+            'epoch_8',
+            'epoch_8-0a1b2c3d',
+            'best_ens_epoch_7',
+        ]
+        for name in names:
+            (folder / f'{name}.pth').touch()
+        (folder / 'last_checkpoint').write_text(str(folder / 'epoch_8.pth'))
+
+    monkeypatch.setattr('mmxpl.comparison.comparison.launch', launch)
+    settings = dict(
+        train_cfg=dict(warmup_epochs=6, max_epochs=8),
+        default_hooks=dict(pseudo_label=dict(soft=True)),
+    )
+    for share, left in (
+        (True, {'epoch_6.pth', 'epoch_8.pth'}),
+        (False, {'epoch_8.pth'}),
+    ):
+        out = tmp_path / str(share)
+        train(out, settings, share_warmup=share)
+        assert {path.name for path in CELL.folder(out).glob('*.pth')} == left
+
+
 def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):
     finish(tmp_path, {})
     settings = dict(model={f'part{k}': k for k in range(9)})
