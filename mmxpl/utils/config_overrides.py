@@ -88,8 +88,22 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     for key in sorted(options, key=lambda key: not key.endswith('.type')):
         _check_key(typed, key)
         if key.endswith('.type'):
+            _replace_none(typed, key)
             typed.merge_from_dict({key: options[key]})
+    for key in options:
+        _replace_none(cfg, key)
     cfg.merge_from_dict(options)
+
+
+def _replace_none(cfg: Config, key: str) -> None:
+    """Makes room in a None for the dict that an option sets a key of, in place."""
+    node: Any = cfg._cfg_dict
+    for part in key.split('.')[:-1]:
+        below = dict(children(node))
+        if part in below and below[part] is None:
+            node[part] = {}
+            return
+        node = below.get(part)
 
 
 def _check_key(cfg: Config, key: str) -> None:
@@ -108,10 +122,13 @@ def _check_key(cfg: Config, key: str) -> None:
     if not read:
         raise _plain_variable(cfg, top)
     node, above = cfg[top], f'{top}.'
-    for part in rest:
+    for depth, part in enumerate(rest):
         below = dict(children(node))
-        if part not in below:
-            if part == rest[-1] and part in _arguments(node):
+        if below.get(part) is None:
+            if part == rest[-1] and part in {*below, *_arguments(node)}:
+                return
+            # a dict that is not set: who gets it knows its keys
+            if 'dict' in _arguments(node).get(part, '') and len(rest) == depth + 2:
                 return
             raise _unknown(cfg, key, above)
         node, above = below[part], f'{above}{part}.'
@@ -126,26 +143,27 @@ def _read_keys() -> set[str]:
     return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
 
 
-def _arguments(node: Any) -> set[str]:
-    """Names the arguments of the class that a part of a config builds."""
+def _arguments(node: Any) -> dict[str, str]:
+    """Gives the types of the arguments of the class that a part of a config builds."""
     kind = node.get('type') if isinstance(node, dict) else None
     if not isinstance(kind, str):
-        return set()
+        return {}
     # imports all that is registered, which only an unknown key asks for
     from mmxpl import registry
 
     registry.register_all_modules(init_default_scope=False)
-    names: set[str] = set()
+    found: dict[str, str] = {}
     registries = [
         x for x in vars(registry).values() if isinstance(x, registry.Registry)
     ]
-    found = next(filter(None, (x.get(kind) for x in registries)), None)
-    for part in getattr(found, '__mro__', ()):
+    built = next(filter(None, (x.get(kind) for x in registries)), None)
+    for part in getattr(built, '__mro__', ()):
         parameters = inspect.signature(part.__init__).parameters
-        names.update(parameters)
+        for name, parameter in parameters.items():
+            found.setdefault(name, str(parameter.annotation))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
-    return names - {'self', 'args', 'kwargs'}
+    return {name: found[name] for name in found.keys() - {'self', 'args', 'kwargs'}}
 
 
 def _read_paths(cfg: Config) -> dict[str, Any]:

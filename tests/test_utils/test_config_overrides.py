@@ -101,6 +101,17 @@ def test_an_argument_that_the_config_does_not_give_is_set(cfg, key, value):
     assert f"unknown key '{wrong}'" in refusal(cfg, wrong)
 
 
+@pytest.mark.parametrize('before', [{}, {'negative_audio': None}])
+def test_a_key_of_an_argument_that_is_a_dict_is_set(cfg, before):
+    cfg.model = dict(type='XPL', **before)
+    merge_options(cfg, {'model.negative_audio.share': 0.3})
+    assert cfg.model.negative_audio == dict(share=0.3)
+    # not of another argument, and not where nothing says what reads it
+    assert 'unknown key' in refusal(cfg, 'model.bias.share')
+    cfg.default_hooks = dict(calibration=None)
+    assert 'unknown key' in refusal(cfg, 'default_hooks.calibration.share')
+
+
 def test_arguments_are_those_of_the_type_that_the_options_set(cfg):
     cfg.optim_wrapper.type = 'OptimWrapper'
     assert 'unknown key' in refusal(cfg, 'optim_wrapper.dtype', 'auto')
