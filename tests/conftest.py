@@ -22,6 +22,8 @@ from pycocotools import mask as coco_mask
 from tests.videos import write_clock_video, write_video
 from tests.warm_python import WarmPython
 
+# variables that tests themselves read; others would change what they test
+OF_TESTS = {'MMXPL_KILL_SEEDS', 'MMXPL_SCREENSHOTS', 'MMXPL_TUXPAINT'}
 WARM_PYTHON = pytest.StashKey[WarmPython]()
 CLASSES = ('bell', 'drum', 'horn')
 COLOURS = ((40, 200, 230), (60, 60, 220), (220, 120, 30))
@@ -33,10 +35,13 @@ SAMPLE_RATE = 8000
 def pytest_configure(config):
     """Makes the warm Python, one for all processes of pytest-xdist.
 
-    The garbage collector, which would go through all that is imported again and again,
-    is off until the tests begin.
+    The variables MMXPL_* of users are cleared. The garbage collector, which would go
+    through all that is imported again and again, is off until the tests begin.
     """
     gc.disable()
+    for name in list(os.environ):
+        if name.startswith('MMXPL_') and name not in OF_TESTS:
+            del os.environ[name]
     if not hasattr(config, 'workerinput'):
         config.stash[WARM_PYTHON] = WarmPython(Path(tempfile.mkdtemp()))
 

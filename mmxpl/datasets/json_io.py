@@ -14,14 +14,13 @@ from mmxpl.utils import DataError
 _MARK = re.compile(r'[ \t\n\r]*([][{},:])[ \t\n\r]*')
 
 
-def read_json(path: str | Path) -> Any:
-    """Reads a JSON file of annotations."""
+def read_json(path: str | Path, kind: str = 'annotation file') -> Any:
+    """Reads a JSON file, whose ``kind`` is for messages."""
     try:
-        return json.loads(_read_bytes(path).decode('utf-8-sig'))
+        return json.loads(_read_bytes(path, kind).decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f'{path}: the annotation file is not JSON ({error}). Restore it or write '
-            'it anew.'
+            f'{path}: the {kind} is not JSON ({error}). Restore it or write it anew.'
         ) from error
 
 
@@ -85,12 +84,12 @@ def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[An
         raise ValueError
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def _read_bytes(path: str | Path, kind: str = 'annotation file') -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise DataError(
-            f'{path}: the annotation file cannot be read ({error.strerror}). Name '
-            'an existing file; ann_file in a config is absolute or below data_root, '
-            'which MMXPL_DATA_ROOT sets.'
+            f'{path}: the {kind} cannot be read ({error.strerror}). Name an existing '
+            'file; a path in a config is absolute or below data_root, which '
+            'MMXPL_DATA_ROOT sets.'
         ) from error

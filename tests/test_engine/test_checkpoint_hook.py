@@ -1,6 +1,11 @@
-from mmengine.fileio import get_file_backend
+import logging
+from types import SimpleNamespace
 
-from mmxpl.engine.resume.checkpoint_hook import DeferredRemoval
+import torch
+from mmengine.fileio import FileClient, get_file_backend
+from mmengine.logging import MessageHub, MMLogger
+
+from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook, DeferredRemoval
 from mmxpl.utils.files import write_atomically
 
 
@@ -21,6 +26,37 @@ def test_removals_are_put_off(tmp_path):
     write_atomically(replaced, b'new')
     later.carry_out()
     assert [p.name for p in tmp_path.iterdir()] == ['replaced']
+
+
+def test_a_new_published_copy_replaces_former_ones(tmp_path):
+    former = ['epoch_2-0a1b2c3d.pth', 'epoch_22-0a1b2c3d.pth', 'epoch_2-mine.pth']
+    for name in former:
+        (tmp_path / name).touch()
+    path = tmp_path / 'epoch_2.pth'
+    torch.save(dict(meta={}, state_dict={}, optimizer={}), path)
+    hook = AtomicCheckpointHook(published_keys=['meta', 'state_dict'])
+    runner = SimpleNamespace(logger=logging.getLogger('x'))
+    hook._publish_model(runner, str(path))
+    left = {p.name for p in tmp_path.iterdir()} - {path.name, *former[1:]}
+    (new,) = left
+    assert set(torch.load(tmp_path / new)) == {'meta', 'state_dict'}
+
+
+def test_a_start_warns_of_nothing_that_users_cannot_change(tmp_path, logged):
+    hook = AtomicCheckpointHook(max_keep_ckpts=2)
+    logger = MMLogger.get_current_instance()
+    runner = SimpleNamespace(
+        work_dir=str(tmp_path),
+        logger=logger,
+        message_hub=MessageHub.get_instance('checkpoint_hook'),
+        _resume=False,
+        iter=0,
+    )
+    hook.before_train(runner)
+    assert 'Checkpoints will be saved' in logged()
+    assert 'FileClient' not in logged()
+    FileClient()  # elsewhere it is still told
+    assert '"FileClient" will be deprecated' in logged()
 
 
 def test_a_former_best_goes_with_its_published_copy(tmp_path):

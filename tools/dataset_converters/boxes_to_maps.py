@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.out.exists() and not args.overwrite:
             raise DataError(f'{args.out}: exists already. Add --overwrite.')
         images = coco_images(read_json(args.images), args.images)
-        results = read_json(args.results)
+        results = read_json(args.results, 'file of results')
         if not isinstance(results, list) or not results:
             raise DataError(f'{args.results}: must be a list of detections.')
         maps, low, empty, beyond = {}, 0, 0, 0
