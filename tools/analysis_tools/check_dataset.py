@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from rich.progress import Progress
 
 from mmxpl.datasets.av_dataset import AVDataset
-from mmxpl.datasets.id_list import Clip, plain_clip
+from mmxpl.datasets.id_list import plain_clip
 from mmxpl.datasets.inspection import (
     check_annotations,
     check_media,
@@ -103,15 +103,6 @@ def open_dataset(data_root: str | None, ann: str | None) -> AVDataset:
     return kind(**options)
 
 
-def all_clips(
-    lists: Sequence[ClipList], dataset: AVDataset, annotations: dict
-) -> list[Clip]:
-    """Lists the clips to check: those of all lists, else all there are."""
-    if lists:
-        return list(dict.fromkeys(clip for one in lists for clip in one.clips))
-    return [plain_clip(i) for i in dataset.default_ids(annotations)]
-
-
 def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
     """Runs the checks of the command line and returns the report."""
     report: dict = {}
@@ -122,16 +113,14 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
     dataset = open_dataset(args.data_root, args.ann)
     annotations = dataset.read_annotations()
     if args.ann:
-        evaluated = {
-            c.sample_id
-            for one in lists
-            if one.split != 'train'
-            for c in one.clips
-            if c.is_sounding
-        }
+        later = (c for one in lists if one.split != 'train' for c in one.clips)
+        evaluated = {c.sample_id for c in later if c.is_sounding}
         report['annotations'] = check_annotations(annotations, evaluated)
     if args.data_root:
-        clips = all_clips(lists, dataset, annotations)
+        if lists:
+            clips = list(dict.fromkeys(clip for one in lists for clip in one.clips))
+        else:
+            clips = [plain_clip(i) for i in dataset.default_ids(annotations)]
         frames, sounds, missing = dataset.find_media(clips, annotations)
         found = zip(clips, frames, sounds, strict=True)
         media = {c.sample_id: (f, s) for c, f, s in found if f and s}
@@ -139,12 +128,10 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
         total = len({sound for _, sound in media.values()})
         if args.deep:
             total += len({frame for frame, _ in media.values()})
+        known = dataset.frame_times(annotations)
+        times = {c.sample_id: known[c.audio_id] for c in clips if c.audio_id in known}
         with Progress(disable=not sys.stderr.isatty()) as progress:
             row = progress.add_task('media files', total=total)
-            known = dataset.frame_times(annotations)
-            times = {
-                c.sample_id: known[c.audio_id] for c in clips if c.audio_id in known
-            }
             report['media'] = check_media(
                 media, args.deep, args.workers, lambda: progress.advance(row), times
             )

@@ -58,41 +58,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 @dataclass
 class Job:
-    """Cache to build.
+    """Cache to build."""
 
-    Args:
-        cache (MediaCache): The cache.
-        what (Any): Transform that makes the values; configs with equal ones may share a
-            cache.
-        decode (Callable): Decodes files, see ``build_cache``.
-        infos (dict[str, dict]): Entry of a clip by file.
-    """
-
-    cache: Any
-    what: Any
-    decode: Callable
-    infos: dict[str, dict] = field(default_factory=dict)
+    cache: Any  # a MediaCache
+    what: Any  # transform of the values; configs with equal ones may share a cache
+    decode: Callable  # see build_cache
+    infos: dict[str, dict] = field(default_factory=dict)  # entry of a clip by file
 
 
 def collect(cfg: Config, args: argparse.Namespace, jobs: dict[Path, Job]) -> None:
-    """Finds out what is to be computed, and into which cache.
-
-    Args:
-        cfg (Config): The config.
-        args (argparse.Namespace): The command line.
-        jobs (dict[Path, Job]): By folder of the cache; added to.
-
-    Raises:
-        DataError: If a transform has no cache, or one cache has two settings.
-    """
+    """Adds what a config wants to be computed to the jobs, by folder of the cache."""
     from mmxpl.datasets.dataset_wrappers import config_leaves
     from mmxpl.datasets.transforms.loading import LoadFeatures, LoadMedia
     from mmxpl.registry import DATASETS
 
     encoders = None
-    for leaf in config_leaves(
-        [cfg.get(f'{split}_dataloader') for split in args.splits]
-    ):
+    loaders = [cfg.get(f'{split}_dataloader') for split in args.splits]
+    for leaf in config_leaves(loaders):
         dataset = DATASETS.build(leaf)
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         for step in dataset.pipeline.transforms:
@@ -131,13 +113,7 @@ def collect_media(
 
 
 class Encoders:
-    """Frozen encoders of a config, and the caches of their features.
-
-    Args:
-        cfg (Config): The config.
-        step (LoadFeatures): What reads the features.
-        args (argparse.Namespace): The command line.
-    """
+    """Frozen encoders of a config, and the caches of the features ``step`` reads."""
 
     def __init__(self, cfg: Config, step: Any, args: argparse.Namespace) -> None:
         from mmengine.device import get_device
@@ -168,11 +144,7 @@ class Encoders:
             job.decode = partial(self._decode, name, kind, job)
 
     def write_manifest(self) -> None:
-        """Writes which localizer uses which cache.
-
-        Raises:
-            DataError: If the folder is of another model.
-        """
+        """Writes which localizer uses which cache."""
         from mmxpl.datasets.feature_cache import MANIFEST
 
         path = self.step.cache.folder / MANIFEST
@@ -223,10 +195,8 @@ class Encoders:
         )
         while chunk := list(islice(loaded, self.args.batch_size)):
             good = [item for item in chunk if not isinstance(item, DataError)]
-            rows = iter(())
-            if good:
-                batch = [array for _, (array, _) in good]
-                rows = iter(self._encode(name, kind, batch)[0].numpy())
+            batch = [array for _, (array, _) in good]
+            rows = iter(self._encode(name, kind, batch)[0].numpy() if batch else ())
             for item in chunk:
                 if isinstance(item, DataError):
                     yield item
@@ -236,18 +206,7 @@ class Encoders:
 
 
 def build(job: Job, args: argparse.Namespace) -> str:
-    """Builds a cache unless it exists.
-
-    Args:
-        job (Job): What to build.
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        str: Line for the report.
-
-    Raises:
-        DataError: If it cannot be built.
-    """
+    """Builds a cache unless it exists; returns a line for the report."""
     from mmxpl.datasets.media_cache import build_cache
 
     folder, paths = job.cache.folder, list(job.infos)

@@ -92,17 +92,10 @@ def time(text: str) -> float | str:
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """Finds the videos below a folder.
+    """Finds the videos below a folder, by id, sorted.
 
-    Args:
-        folder (Path): The folder.
-
-    Returns:
-        dict[str, Path]: File by id, sorted. Of videos with one name the first keeps
-        it as its id; the id of another one has its ending, too, or its folder.
-
-    Raises:
-        DataError: If there is none, or if a name is no id.
+    Of videos with one name the first keeps it as its id; the id of another one has its
+    ending, too, or its folder.
     """
     if not folder.is_dir():
         raise DataError(f'--videos {folder}: is no folder. Name that of the videos.')
@@ -156,19 +149,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         videos = find_videos(args.videos)
         ids = list(videos)
         if args.ids:
-            ids = list(
-                dict.fromkeys(i for path in args.ids for i in read_id_list(path))
-            )
-        annotated = set(
-            read_id_list(args.annotated_list) if args.annotated_list else ()
-        )
+            listed = (i for path in args.ids for i in read_id_list(path))
+            ids = list(dict.fromkeys(listed))
+        lists = [args.annotated_list] if args.annotated_list else []
+        annotated = {i for path in lists for i in read_id_list(path)}
         make_folder(args.out, '--out')
 
         def outputs(sample_id: str) -> tuple[Path, Path]:
-            return (
-                args.out / 'frames' / f'{sample_id}.jpg',
-                args.out / 'audio' / f'{sample_id}.wav',
-            )
+            files = (f'frames/{sample_id}.jpg', f'audio/{sample_id}.wav')
+            return tuple(args.out / file for file in files)
 
         def name(sample_id: str) -> str:
             return videos[sample_id].relative_to(args.videos).as_posix()
@@ -218,8 +207,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         if result.failed:
             print(f'{args.out}/failed.csv: {name_some(list(result.failed))}')
-        if not args.ids and annotated - set(videos):
-            missing = sorted(annotated - set(videos))
+        missing = sorted(annotated - set(videos))
+        if missing and not args.ids:
             print(
                 f'{args.annotated_list}: {len(missing)} of {len(annotated)} clips have '
                 f'no video ({name_some(missing)})'

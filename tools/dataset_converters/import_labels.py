@@ -86,10 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         if args.coco:
             folder = Path(args.clips).parent
-            frames = {
-                entry['sample_id']: str(folder / entry['img_path'])
-                for entry in content['data_list']
-            }
+            entries = content['data_list']
+            frames = {e['sample_id']: str(folder / e['img_path']) for e in entries}
             check_sizes(labels, frames, source)
         for entry in content['data_list']:
             entry.update(labels.get(entry['sample_id'], {}))

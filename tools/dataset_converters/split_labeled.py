@@ -64,15 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
-    """Reads the class of each clip, and which clips have no usable box.
-
-    Args:
-        path (str, optional): ``vggss.json``.
-
-    Returns:
-        tuple[dict[str, str], set[str]]: Class by id; ids without a box that has
-        an area within the frame.
-    """
+    """Reads the class of each clip of vggss.json, and the ids without a usable box."""
     if path is None:
         return {}, set()
     from mmxpl.datasets import VGGSSDataset
@@ -80,23 +72,12 @@ def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
     dataset = VGGSSDataset(ann_file=path, labeled=True, lazy_init=True)
     annotations = dataset.read_annotations()
     classes = {i: a['category'] or '' for i, a in annotations.items()}
-    return classes, {
-        i for i, a in annotations.items() if not clip_boxes(a['bboxes'])[0]
-    }
+    boxless = {i for i, a in annotations.items() if not clip_boxes(a['bboxes'])[0]}
+    return classes, boxless
 
 
 def divide(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Divides the clips into the parts.
-
-    Args:
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        dict[str, list[str]]: Ids of each part, in the order of their list.
-
-    Raises:
-        DataError: If the counts do not fit or the lists share clips.
-    """
+    """Divides the clips into parts, each in the order of its list."""
     ids = read_id_list(args.ids)
     classes, boxless = read_classes(args.classes)
     unknown = [i for i in ids if classes and i not in classes]
@@ -145,22 +126,10 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
 def write_lists(
     out: Path, parts: dict[str, list[str]], settings: dict, overwrite: bool = False
 ) -> None:
-    """Writes lists and splits.json; replaces others only with --overwrite.
-
-    Args:
-        out (Path): Folder.
-        parts (dict[str, list[str]]): Ids by name of the list.
-        settings (dict): What the parts were made with.
-        overwrite (bool): Whether other lists are replaced.
-
-    Raises:
-        DataError: If the folder holds other lists or cannot be written to.
-    """
+    """Writes lists and splits.json; replaces others only with --overwrite."""
     facts = {
-        name: dict(
-            count=len(ids), id_list_hash=hash_ids(ids), id_list_name=name_list(ids)
-        )
-        for name, ids in parts.items()
+        n: dict(count=len(i), id_list_hash=hash_ids(i), id_list_name=name_list(i))
+        for n, i in parts.items()
     }
     texts = {f'{name}.txt': '\n'.join(ids) + '\n' for name, ids in parts.items()}
     texts['splits.json'] = json.dumps(dict(settings, parts=facts), indent=2) + '\n'
@@ -196,11 +165,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_clear_error():
         parts = divide(args)
+        listed = hash_ids(read_id_list(args.ids))
         settings = dict(
             seed=args.seed,
-            ids=dict(
-                file=Path(args.ids).name, id_list_hash=hash_ids(read_id_list(args.ids))
-            ),
+            ids=dict(file=Path(args.ids).name, id_list_hash=listed),
             stratified=args.classes is not None,
         )
         write_lists(args.out, parts, settings, args.overwrite)
