@@ -1,4 +1,4 @@
-"""List the frames of AVSBench's S4 or MS3, as distributed, for AVJsonDataset.
+"""Lists the frames of AVSBench's S4 or MS3, as distributed, for AVJsonDataset.
 
 ROOT holds visual_frames/, gt_masks/, audio_wav/ and a meta csv. Every second of a
 video is a clip: its frame, the sound around it, and its mask where there is one.
@@ -27,7 +27,7 @@ SECONDS = 5
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,17 +58,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_videos(path: Path) -> list[dict[str, str | None]]:
-    """Read the meta csv.
+    """Reads ``name``, ``split`` and ``category`` (or None) of the videos of a meta csv.
 
-    Args:
-        path (Path): Its first column is the video's name; ``split`` and perhaps
-            ``category`` are found by their names.
-
-    Returns:
-        list[dict]: ``name``, ``split`` and ``category`` (or None) of each video.
-
-    Raises:
-        DataError: If it cannot be read, or a split is unknown.
+    The first column is the name; the others are found by their names.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
@@ -97,18 +89,9 @@ def read_videos(path: Path) -> list[dict[str, str | None]]:
 
 
 def entries_of(root: Path, video: Mapping, sound: str) -> Iterator[dict]:
-    """List the frames of a video.
+    """Yields the entries (AVJsonDataset) of the frames of a video.
 
-    Args:
-        root (Path): Folder of the set.
-        video (Mapping): From :func:`read_videos`.
-        sound (str): 'second' or 'clip'.
-
-    Yields:
-        dict: Entry of :class:`mmxpl.datasets.AVJsonDataset`.
-
-    Raises:
-        DataError: If a frame, the sound, or a mask that the split has, is missing.
+    A missing frame, sound or mask that the split has is a DataError.
     """
     name, split, category = video['name'], video['split'], video['category'] or ''
     below = Path(split, category)
@@ -143,7 +126,7 @@ def entries_of(root: Path, video: Mapping, sound: str) -> Iterator[dict]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """List and report."""
+    """Lists the frames and reports."""
     args = parse_args(argv)
     with one_clear_error():
         table = args.csv
@@ -159,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path in (annotations, lists):
             if path.exists() and not args.overwrite:
                 raise DataError(f'{path}: exists already. Add --overwrite.')
-        data, ids, skipped = [], {name: [] for name in ('labeled', 'unlabeled')}, []
+        data, ids, skipped = [], {'labeled': [], 'unlabeled': []}, []
         videos = read_videos(table)
         for video in videos:
             try:

@@ -56,22 +56,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def draw(
     item: dict, image: tuple[int, int], size: int, where: str
 ) -> tuple[np.ndarray, bool]:
-    """Draws one detection.
+    """Draws one detection of an image of (height, width) pixels.
 
-    Args:
-        item (dict): Item of the results.
-        image (tuple[int, int]): Height and width of the image in pixels.
-        size (int): Side of the map.
-        where (str): File and index, for messages.
-
-    Returns:
-        tuple[np.ndarray, bool]: (size, size) in [0, 1], the covered share of
-        each cell, all zero for an empty mask; whether the box reaches out of the image
-        and was cut.
-
-    Raises:
-        DataError: If it has neither a box nor a mask, the box covers nothing of the
-            image, or the mask is of another size.
+    Returns a map (size, size) of the covered share of each cell, all zero for an empty
+    mask; and whether the box reached out of the image and was cut.
     """
     mask = coco_segmentation(item, image, where)
     if mask is not None:

@@ -63,17 +63,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Finds files below a folder by their stem.
+    """Finds files below a folder by id, sorted; of several the one of the first ending.
 
-    Args:
-        folder (Path): The folder.
-        suffixes (Sequence[str]): Endings, the preferred one first.
-
-    Returns:
-        dict[str, Path]: Sorted; of several files for an id the preferred one.
-
-    Raises:
-        DataError: If there is none, or if a name is no id.
+    A name that is no id is a DataError.
     """
     ranked: dict[str, tuple] = {}
     for path in folder.rglob('*'):
@@ -101,9 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         notes = find_files(args.xml, ('.xml',)) if args.xml else {}
         ids = list(frames)
         if args.ids:
-            ids = list(
-                dict.fromkeys(i for path in args.ids for i in read_id_list(path))
-            )
+            listed = (i for path in args.ids for i in read_id_list(path))
+            ids = list(dict.fromkeys(listed))
         make_folder(args.out, '--out')
 
         def outputs(sample_id: str) -> list[Path]:
@@ -120,12 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return all(path.is_file() for path in outputs(sample_id))
 
         def convert(sample_id: str) -> None:
-            for what, found, folder in (
-                ('frame', frames, args.frames),
-                ('sound', sounds, args.audio),
-            ):
-                if sample_id not in found:
-                    raise DataError(f'{sample_id}: no {what} below {folder}.')
+            if sample_id not in frames:
+                raise DataError(f'{sample_id}: no frame below {args.frames}.')
+            if sample_id not in sounds:
+                raise DataError(f'{sample_id}: no sound below {args.audio}.')
             # everything is read before anything is written
             decode_frame(str(frames[sample_id]))
             wave = read_video_sound(str(sounds[sample_id]), 16000)

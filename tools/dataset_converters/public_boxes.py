@@ -1,4 +1,4 @@
-"""List the clips of IS3, MUSIC-Solo or MUSIC-Duet, as distributed, for AVJsonDataset.
+"""Lists the clips of IS3, MUSIC-Solo or MUSIC-Duet, as distributed, for AVJsonDataset.
 
 ROOT holds frames and sounds, which stay where they are; BOXES is the published JSON
 file. ROOT/annotations.json is written.
@@ -53,11 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def text_of(item: dict, key: str, where: str) -> str:
-    """Reads a name of an item.
-
-    Raises:
-        DataError: If there is none.
-    """
+    """Reads a name that an item must have."""
     if not isinstance(item.get(key), str) or not item[key]:
         raise DataError(
             f"{where}, field '{key}' must be a name, got {item.get(key)!r}."
@@ -66,18 +62,9 @@ def text_of(item: dict, key: str, where: str) -> str:
 
 
 def read_is3(item: dict, where: str) -> dict:
-    """Makes the entry of a sound of IS3.
+    """Makes the entry of a sound of IS3; of the item's paths the names count.
 
-    Args:
-        item (dict): Item of the published file; of its paths the names count.
-        where (str): File and index, for messages.
-
-    Returns:
-        dict: Entry of :class:`mmxpl.datasets.AVJsonDataset`; ``video_id`` is the name
-        of the image that both sounds share.
-
-    Raises:
-        DataError: If a field is malformed.
+    ``video_id`` is the name of the image that both sounds share.
     """
     names = [PurePosixPath(text_of(item, key, where)) for key in ('image', 'audio')]
     image, _, category = names[0].stem.rpartition('_')
@@ -103,16 +90,7 @@ def read_is3(item: dict, where: str) -> dict:
 def read_music(item: dict, where: str) -> dict:
     """Makes the entry of a frame of MUSIC with one or two instruments.
 
-    Args:
-        item (dict): Item of the published file.
-        where (str): File and index, for messages.
-
-    Returns:
-        dict: Entry of :class:`mmxpl.datasets.AVJsonDataset`; ``video_id`` is the name
-        of the sound, which several frames share.
-
-    Raises:
-        DataError: If a field is malformed.
+    ``video_id`` is the name of the sound, which several frames share.
     """
     name = text_of(item, 'file', where)
     sound = name.rpartition('_')[0]
@@ -135,18 +113,10 @@ LAYOUTS: dict[str, Callable[[dict, str], dict]] = {'is3': read_is3, 'music': rea
 
 
 def cut_boxes(entries: Sequence[dict], source: Path) -> tuple[list[str], list[str]]:
-    """Cuts boxes at the frame and drops those without area.
+    """Cuts the boxes of entries at the frame, in place, and drops those without area.
 
-    Args:
-        entries (Sequence[dict]): Entries of the readers, changed in place.
-        source (Path): File of the boxes, for messages.
-
-    Returns:
-        tuple[list[str], list[str]]: Ids of clips that lost a box, and of others whose
-        boxes reached out of the frame.
-
-    Raises:
-        DataError: If most boxes reach far beyond the frame.
+    Returns the ids of clips that lost a box, and of others whose boxes reached out of
+    the frame.
     """
     if looks_like_pixels([box for entry in entries for box in entry['bboxes']]):
         raise DataError(
@@ -164,15 +134,7 @@ def cut_boxes(entries: Sequence[dict], source: Path) -> tuple[list[str], list[st
 
 
 def missing_file(root: Path, entry: dict) -> str | None:
-    """Settles the path of the frame, and finds a file that is not there.
-
-    Args:
-        root (Path): Folder of the set.
-        entry (dict): Entry whose ``img_path`` lists possible paths; changed in place.
-
-    Returns:
-        str | None: The missing file.
-    """
+    """Chooses the path of the frame, in place, and returns a file that is not there."""
     options = entry['img_path']
     entry['img_path'] = next((p for p in options if (root / p).is_file()), options[0])
     for path in (entry['img_path'], entry['audio_path']):
@@ -182,23 +144,15 @@ def missing_file(root: Path, entry: dict) -> str | None:
 
 
 def add_silent_objects(entries: Sequence[dict]) -> None:
-    """Adds to each sound of IS3 what else is in the image, silent.
-
-    Args:
-        entries (Sequence[dict]): Entries of :func:`read_is3`, changed in place.
-    """
+    """Adds to each entry of IS3, in place, what else is in the image, silent."""
     images = defaultdict(list)
     for entry in entries:
         images[entry['video_id']].append(entry)
     for entry in entries:
         entry['objects'] = [
-            dict(
-                category=other['category'],
-                bbox=other['bboxes'][0],
-                sounding=other is entry,
-            )
-            for other in images[entry['video_id']]
-            if other['bboxes']
+            dict(category=o['category'], bbox=o['bboxes'][0], sounding=o is entry)
+            for o in images[entry['video_id']]
+            if o['bboxes']
         ]
 
 
