@@ -5,7 +5,7 @@ from mmxpl.evaluation.functional import (
     coco_ap,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
+from tests.test_evaluation.scored_samples import evaluate_samples, scored_samples
 
 SIZE = 32
 

@@ -20,8 +20,8 @@ from mmxpl.evaluation import (
     NegativeAudioMetric,
     SegmentationMetric,
 )
-from mmxpl.testing import evaluate_samples, scored_samples
 from mmxpl.utils import DataError, hash_ids
+from tests.test_evaluation.scored_samples import evaluate_samples, scored_samples
 
 SIZE = 32
 MODELS = ('a', 'b')

@@ -13,8 +13,12 @@ from mmxpl.evaluation.functional import (
     success_rate,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
+from tests.test_evaluation.scored_samples import (
+    evaluate_samples,
+    scored_samples,
+    stack_maps,
+)
 
 SIZE = 32
 

@@ -8,8 +8,12 @@ from mmxpl.evaluation.functional import (
     pixel_ap,
     upsample_maps,
 )
-from mmxpl.testing import evaluate_samples, scored_samples, stack_maps
 from mmxpl.utils import DataError
+from tests.test_evaluation.scored_samples import (
+    evaluate_samples,
+    scored_samples,
+    stack_maps,
+)
 
 SIZE = 32
 
