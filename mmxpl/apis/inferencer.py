@@ -171,12 +171,10 @@ class XPLInferencer(BaseInferencer):
     @property
     def window(self) -> SoundWindow:
         """SoundWindow: length and sample rate of the sound that the model reads."""
-        step = next(
-            (s for s in self.pipeline.transforms if isinstance(s, LoadAudio)), None
-        )
-        if step is None:
-            raise DataError('test_dataloader: the pipeline has no LoadAudio.')
-        return SoundWindow(step.sample_rate, step.duration)
+        for step in self.pipeline.transforms:
+            if isinstance(step, LoadAudio):
+                return SoundWindow(step.sample_rate, step.duration)
+        raise DataError('test_dataloader: the pipeline has no LoadAudio.')
 
     def preprocess(
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs

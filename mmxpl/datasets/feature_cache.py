@@ -13,7 +13,7 @@ import numpy as np
 
 from mmxpl.utils import DataError
 
-from .media_cache import MediaCache
+from .media_cache import BUILD, MediaCache
 
 MANIFEST = 'features.json'
 KINDS = ('visual', 'sound')
@@ -51,8 +51,7 @@ class FeatureCache:
         except (OSError, ValueError) as error:
             raise DataError(
                 f'{path}: cannot be read ({error}), so there are no features to train '
-                'on. Compute them (python tools/dataset_converters/build_cache.py '
-                'CONFIG), or set cache=None in LoadFeatures.'
+                f'on. Compute them ({BUILD}), or set cache=None in LoadFeatures.'
             ) from error
 
     def read(self, sources: Mapping[str, str]) -> tuple[dict[str, np.ndarray], tuple]:
@@ -101,10 +100,9 @@ class FeatureCache:
                 if cache.folder.name != entry['folder']:
                     raise DataError(
                         f'{self.folder}: the features are of frames or sounds that '
-                        f"were read otherwise than this config's "
-                        f'{self.loaders[kind]}. Compute them again (python '
-                        'tools/dataset_converters/build_cache.py CONFIG), or set the '
-                        'config back.'
+                        "were read otherwise than this config's "
+                        f'{self.loaders[kind]}. '
+                        f'Compute them again ({BUILD}), or set the config back.'
                     )
                 cache = caches.setdefault(cache.folder, cache)
                 parts.append((name, kind, cache, entry['shapes']))

@@ -37,7 +37,7 @@ ENTRY = np.dtype(
 )
 # rows between two moments from which an interrupted build can continue
 FLUSH = 256
-_BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
+BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
 
 # array of a file, and height and width of the image in it (zeros for a sound)
 Decoded = tuple[np.ndarray, tuple[int, int]]
@@ -117,7 +117,7 @@ class MediaCache:
         """Opens and checks the cache."""
         if not self.folder.is_dir():
             raise DataError(
-                f'{self.folder}: there is no such cache. Build it ({_BUILD}), or set '
+                f'{self.folder}: there is no such cache. Build it ({BUILD}), or set '
                 'cache=None in the config.'
             )
         try:
@@ -149,7 +149,7 @@ class MediaCache:
     def _error(self, what: str) -> DataError:
         """Makes the error about an unusable cache."""
         return DataError(
-            f'{self.folder}: the cache {what}. Build it again ({_BUILD} --overwrite), '
+            f'{self.folder}: the cache {what}. Build it again ({BUILD} --overwrite), '
             'or set cache=None in the config.'
         )
 

@@ -24,10 +24,12 @@ class VGGSSDataset(AVDataset):
     .. code-block:: none
 
         data_root/
-            frames/ID.jpg (.jpeg, .png) audio/ID.wav (.flac, .ogg, .mp3) vggss.json
-            [{"file": ID, "class": str, "bbox": [[x1, y1, x2, y2], ...]}, ...] train.txt
-            one id a line, any name frame_times.csv time of each frame, from
-            extract_videos.py
+            frames/ID.jpg (.jpeg, .png)
+            audio/ID.wav (.flac, .ogg, .mp3)
+            vggss.json       [{"file": ID, "class": str,
+                               "bbox": [[x1, y1, x2, y2], ...]}, ...]
+            train.txt        one id a line, any name
+            frame_times.csv  time of each frame, from extract_videos.py
 
     For clips that ``frame_times.csv`` does not name, the frame counts as shown in the
     middle of the sound. Boxes are normalised to [0, 1] of the frame as displayed, after

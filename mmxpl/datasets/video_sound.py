@@ -157,10 +157,8 @@ class SoundReader:
         first, until = min(begin, 0), nearest_sample(picture_end, self.rate)
         wave = _join(parts, first, max(end, until) - first)
         notes = []
-        apart = _APART * self.rate
-        if self._origin is not None and (
-            abs(begin) > apart or abs(end - until) > apart
-        ):
+        apart = max(abs(begin), abs(end - until)) > _APART * self.rate
+        if self._origin is not None and apart:
             notes.append(
                 f'sound from {begin / self.rate:.2f} to {end / self.rate:.2f} s, '
                 f'picture to {picture_end:.2f} s'
@@ -241,10 +239,8 @@ class _Run:
     def _give(self, frames: list[AudioFrame]) -> Iterator[tuple[int, np.ndarray]]:
         for frame in frames:
             part = frame.to_ndarray()[0]
-            part, self._surplus = (
-                part[self._surplus :],
-                max(self._surplus - len(part), 0),
-            )
+            surplus, self._surplus = self._surplus, max(self._surplus - len(part), 0)
+            part = part[surplus:]
             if len(part):
                 self.place += len(part)
                 yield self.place - len(part), part

@@ -129,20 +129,15 @@ class AVLocVisualizer(Visualizer):
             frame = draw_region(frame, upsample_map(sample.gt_map, size) >= 0.5)
         title, detail = sample.get('sample_id'), sample.get('category')
         panels = [make_panel(frame, title or 'Frame', detail or '')]
-        for title, detail, prob in self._maps(
-            sample, draw_gt, draw_pred, draw_pseudo_label
-        ):
+        maps = self._maps(sample, draw_gt, draw_pred, draw_pseudo_label)
+        for title, detail, prob in maps:
             panels.append(map_panel(image, prob, title, detail, boxes))
         if len(panels) > 1:
             panels.append(colour_bar(size))
         return contact_sheet(panels, columns=len(panels))
 
     def _maps(
-        self,
-        sample: AVDataSample,
-        draw_gt: bool,
-        draw_pred: bool,
-        draw_pseudo_label: bool,
+        self, sample: AVDataSample, draw_gt: bool, draw_pred: bool, draw_label: bool
     ) -> Iterator[tuple[str, str, Tensor]]:
         """Yields title, detail and map of each panel after the first."""
         if draw_pred and 'pred_map' in sample:
@@ -152,7 +147,7 @@ class AVLocVisualizer(Visualizer):
                     score = sample_ciou(prob, sample.gt_map, self.rule)
                     detail = f'CIoU {score:.2f} ({self.rule})'
                 yield map_title(name), detail, prob
-        if draw_pseudo_label and 'pseudo_label' in sample:
+        if draw_label and 'pseudo_label' in sample:
             names = sample.get('localizers', ascii_lowercase)
             for name, label in zip(names, sample.pseudo_label, strict=False):
                 yield map_title(name), 'pseudo-label', label[None]

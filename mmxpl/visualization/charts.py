@@ -143,8 +143,7 @@ def plot_learning_curves(
 
     keys = [keys] if isinstance(keys, str) else list(keys)
     runs = runs if isinstance(runs, Mapping) else {'': runs}
-    many = len(runs) > 1
-    labels = labels or {}
+    many, labels = len(runs) > 1, labels or {}
     figure = new_figure(8, 4.2, dpi=150)
     axes = figure.add_subplot()
     for i, (run, source) in enumerate(runs.items()):

@@ -60,19 +60,13 @@ def _table() -> tuple[WorldClass, ...]:
     colours = tuple(COLOURS)
     table = []
     for i in range(NUM_CLASSES):
-        column, row = i % 8, i // 8
+        row, column = divmod(i, 8)
         shape = SHAPES[column]
         texture = TEXTURES[(column + 2 * row) % 6]
         colour = colours[3 * (column + row) % 8]
-        table.append(
-            WorldClass(
-                name=f'{colour}_{texture}_{shape}',
-                shape=shape,
-                texture=texture,
-                colour=colour,
-                voice=NUM_CLASSES // 8 * ((column + (0, 3, 1)[row]) % 8) + row,
-            )
-        )
+        voice = NUM_CLASSES // 8 * ((column + (0, 3, 1)[row]) % 8) + row
+        name = f'{colour}_{texture}_{shape}'
+        table.append(WorldClass(name, shape, texture, colour, voice))
     return tuple(table)
 
 
