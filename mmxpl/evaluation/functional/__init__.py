@@ -40,7 +40,6 @@ from .protocol import (
     format_rules,
     format_table,
     markdown_table,
-    summarise,
     summarise_row,
 )
 from .reference import centred_disc, evaluate_maps, mean_gt_map, reference_cious
@@ -114,7 +113,6 @@ __all__ = [
     'sign_flip_p_values',
     'size_groups',
     'success_rate',
-    'summarise',
     'summarise_row',
     'thresholds',
     'universal_threshold',

@@ -17,23 +17,13 @@ REFERENCE_NAMES = {
 """dict[str, str]: names of the reference rows in tables."""
 
 
-def summarise(cious: Mapping[str, Tensor], rules: Sequence[str]) -> dict[str, float]:
-    """Computes the scores of each row under each rule, in per cent.
-
-    (N, R) CIoU for each row, N > 0, give ``<row>/CIoU@0.5_<rule>`` and
-    ``<row>/AUC_<rule>``.
-    """
-    return {
-        f'{row}/{key}': value
-        for row, values in cious.items()
-        for key, value in summarise_row(values, rules).items()
-    }
-
-
 def summarise_row(
     cious: Tensor, rules: Sequence[str], ciou_thresholds: Sequence[float] = (0.5,)
 ) -> dict[str, float]:
-    """Computes ``CIoU@<t>_<rule>``, for each t, and ``AUC_<rule>`` of one row."""
+    """Computes the scores of one row under R rules, in per cent.
+
+    (N, R) CIoU, N > 0, give ``CIoU@<t>_<rule>`` for each t and ``AUC_<rule>``.
+    """
     scores = {f'CIoU@{t:g}': success_rate(cious.T, t) for t in ciou_thresholds}
     scores['AUC'] = auc(cious.T)
     return {
@@ -44,20 +34,12 @@ def summarise_row(
 
 
 def format_table(
-    scores: Mapping[str, float],
-    rows: Sequence[str],
-    rules: Sequence[str] = tuple(RULES),
+    rows: Mapping[str, Mapping[str, float]], rules: Sequence[str] = tuple(RULES)
 ) -> str:
-    """Formats the scores of models with the reference rows beneath.
+    """Formats the scores of models with the reference rows beneath, several lines.
 
-    Args:
-        scores (Mapping[str, float]): Result of :func:`summarise`.
-        rows (Sequence[str]): Models and references in the order of the table,
-            ``'ref/disc'`` among them.
-        rules (Sequence[str]): The rules to show.
-
-    Returns:
-        str: Several lines. A score below the centred disc's is marked.
+    ``rows`` are those of :func:`summarise_row` by model or reference, in the order of
+    the table, ``'ref/disc'`` among them. A score below that one's is marked.
     """
     width = max(map(len, [*rows, *REFERENCE_NAMES.values()])) + 2
     titles = ''.join(f'{f"{name} ({ALL_RULES[name].sign})":^22}' for name in rules)
@@ -68,19 +50,19 @@ def format_table(
     beneath = ['-' * (width + len(titles))]
     for row in rows:
         part = beneath if row in REFERENCE_NAMES else lines
-        part.append(_format_row(scores, row, width, rules))
+        part.append(_format_row(rows, row, width, rules))
     lines += [*beneath, '* below the centred disc, which neither looks nor listens']
     return '\n'.join(line.rstrip() for line in lines)
 
 
 def _format_row(
-    scores: Mapping[str, float], row: str, width: int, rules: Sequence[str]
+    rows: Mapping[str, Mapping], row: str, width: int, rules: Sequence[str]
 ) -> str:
     line = f'{REFERENCE_NAMES.get(row, row):<{width}}'
     for rule in rules:
         for key, space in ((f'CIoU@0.5_{rule}', 10), (f'AUC_{rule}', 8)):
-            score = scores[f'{row}/{key}']
-            below = row not in REFERENCE_NAMES and score < scores[f'ref/disc/{key}']
+            score = rows[row][key]
+            below = row not in REFERENCE_NAMES and score < rows['ref/disc'][key]
             line += f'{score:{space}.2f}' + ('*' if below else ' ')
         line += '  '
     return line

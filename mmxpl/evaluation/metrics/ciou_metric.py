@@ -23,7 +23,6 @@ from .map_metric import (
     check_rules,
     cious_of,
     column,
-    flatten,
     read_gt_map,
 )
 
@@ -181,4 +180,4 @@ class CIoUMetric(MapMetric):
                 if row.split('+')[0] != 'ens'
                 or rows[row] != rows.get(row.replace('ens', localizers[0], 1))
             ]
-        return format_table(flatten(rows), names, self.rules)
+        return format_table({name: rows[name] for name in names}, self.rules)

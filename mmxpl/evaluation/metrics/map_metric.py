@@ -128,9 +128,10 @@ class MapMetric(BaseMetric):
         card = [*card, format_counts(len(ids), n_expected, hash_ids(ids), list_name)]
         lines = [f'\n{name}', self.format_rows(rows), *card]
         MMLogger.get_current_instance().info('\n'.join(lines))
+        scores = {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
         # floats: MMEngine's logger writes null for integers
         counts = dict(n_evaluated=float(len(ids)), n_expected=float(n_expected))
-        return flatten(rows) | counts
+        return scores | counts
 
     def format_rows(self, rows: Mapping[str, Mapping[str, float]]) -> str:
         """Formats the table that is logged; a score that a row lacks is left blank."""
@@ -145,11 +146,6 @@ class MapMetric(BaseMetric):
             )
             lines.append(f'{row:<{first}}{"".join(cells)}'.rstrip())
         return '\n'.join(lines)
-
-
-def flatten(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Joins the names of rows and scores: ``<row>/<score>``."""
-    return {f'{row}/{key}': v for row, s in rows.items() for key, v in s.items()}
 
 
 def column(items: Sequence[dict], field: str, row: str) -> Tensor:
