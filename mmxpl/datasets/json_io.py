@@ -16,8 +16,9 @@ _MARK = re.compile(r'[ \t\n\r]*([][{},:])[ \t\n\r]*')
 
 def read_json(path: str | Path, kind: str = 'annotation file') -> Any:
     """Reads a JSON file, whose ``kind`` is for messages."""
+    content = _read_bytes(path, kind)
     try:
-        return json.loads(_read_bytes(path, kind).decode('utf-8-sig'))
+        return json.loads(content.decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
         raise DataError(
             f'{path}: the {kind} is not JSON ({error}). Restore it or write it anew.'

@@ -118,6 +118,7 @@ def test_what_it_refuses(draw, files, tmp_path, capsys):
     files[1].write_text(json.dumps(dict(images=items)))
     told = refusal('--out', out, '--overwrite')
     assert f'{files[0]}: the file of results cannot be read' in told
+    assert 'JSON' not in told
 
 
 def test_what_is_cut_or_empty_is_counted(draw, files, tmp_path, capsys):
