@@ -134,8 +134,14 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
     """Makes data, weights and features; returns the environment of the config."""
     data = Path(args.data or demo.data).resolve()
     env = dict(MMXPL_DATA_ROOT=str(data))
+    build_cache = 'tools/dataset_converters/build_cache.py'
+    config = ROOT / 'configs' / demo.config
     if not args.real:
         run_tool('tools/dataset_converters/make_synthetic.py', '--out', data)
+        # three trainings read each clip a dozen times
+        env['MMXPL_CACHE'] = str(data / 'cache')
+        os.environ.update(env)
+        run_tool(build_cache, config)
         return env
     weights = Path(args.weights).resolve()
     env['MMXPL_PRETRAINED'] = str(weights)
@@ -147,7 +153,7 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
         'projects/tuxpaint/make_scenes.py',
         *('--stamps', stamps, '--out', data, '--clips', '4000'),
     )
-    run_tool('tools/dataset_converters/build_cache.py', ROOT / 'configs' / demo.config)
+    run_tool(build_cache, config)
     return env
 
 

@@ -258,7 +258,7 @@ def _sample_box(share: float, rng) -> np.ndarray:
     # Taller than wide a little more often than not, as in VGG-SS, and never
     # beyond the frame.
     bound = -math.log(share)
-    ratio = math.exp(float(np.clip(rng.normal(-0.1, 0.35), -bound, bound)))
+    ratio = math.exp(min(max(rng.normal(-0.1, 0.35), -bound), bound))
     extent = np.array([math.sqrt(share * ratio), math.sqrt(share / ratio)])
     # Rather towards the sides than in the middle: more objects fit.
     corner = rng.beta(0.8, 0.8, 2) * (1 - extent)
@@ -287,17 +287,16 @@ def _place(
 ) -> list[PlacedObject] | None:
     """Places objects of given sizes one by one; None if they do not fit."""
     objects: list[PlacedObject] = []
-    masks: list[np.ndarray] = []
+    masks: list[int] = []
     for category, share in zip(categories, shares, strict=True):
         contours, angle = make_contours(CLASSES[category].shape, rng, jitter)
         for _ in range(12):
             box = _sample_box(share, rng)
-            mask = rasterise(contours, box, _GRID) > 0
+            bits = np.packbits(rasterise(contours, box, _GRID) > 0)
+            mask = int.from_bytes(bits.tobytes(), 'big')
             behind = rng.random() < 0.5
             trial = [mask, *masks] if behind else [*masks, mask]
-            stack = np.stack(trial)
-            visible = _hide(stack).sum((1, 2)) / np.maximum(stack.sum((1, 2)), 1)
-            if visible.min() >= MIN_VISIBLE:
+            if _visible_share(trial) >= MIN_VISIBLE:
                 placed = PlacedObject(category, tuple(contours), angle, box)
                 objects = [placed, *objects] if behind else [*objects, placed]
                 masks = trial
@@ -305,6 +304,19 @@ def _place(
         else:
             return None
     return objects
+
+
+def _visible_share(masks: list[int]) -> float:
+    """Computes the smallest visible share of masks, whose bits are pixels.
+
+    They are ordered from back to front. Integers are several times as fast as arrays.
+    """
+    share, covered = 1.0, 0
+    for mask in reversed(masks):
+        visible = (mask & ~covered).bit_count()
+        share = min(share, visible / max(mask.bit_count(), 1))
+        covered |= mask
+    return share
 
 
 def _hide(full: np.ndarray) -> np.ndarray:
