@@ -6,7 +6,7 @@ rate, or that holds values which are not finite, is a DataError that names it.
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -15,7 +15,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.utils import DataError
@@ -71,15 +72,15 @@ def read_waveform(
         wanted = max(round(duration * rate), 1)
         if offset != 'center' or frame_time is None:
             start = _start(total, wanted, rate, offset)
-            wave = _read_finite(path, sound, start, min(wanted, total - start))
+            mono = _mix(_read_finite(path, sound, start, min(wanted, total - start)))
         else:
             place = nearest_sample(frame_time, rate) - wanted // 2
             start, end = max(place, 0), min(place + wanted, total)
-            wave = np.zeros((wanted, sound.channels), np.float32)
+            mono = np.zeros(wanted, np.float32)
             if start < end:
-                part = _read_finite(path, sound, start, end - start)
-                wave[start - place : start - place + len(part)] = part
-    return _to_waveform(wave, rate, wanted, sample_rate, duration)
+                part = _mix(_read_finite(path, sound, start, end - start))
+                mono[start - place : start - place + len(part)] = part
+    return _to_waveform(mono, rate, wanted, sample_rate, duration)
 
 
 def nearest_sample(time: float, rate: int) -> int:
@@ -109,7 +110,7 @@ def excerpt_waveform(
     wanted = max(round(duration * rate), 1)
     start = _start(len(wave), wanted, rate, offset)
     part = wave[start : start + wanted]
-    return _to_waveform(part, rate, wanted, sample_rate, duration)
+    return _to_waveform(_mix(part), rate, wanted, sample_rate, duration)
 
 
 def _start(total: int, wanted: int, rate: int, offset: str | float) -> int:
@@ -119,12 +120,22 @@ def _start(total: int, wanted: int, rate: int, offset: str | float) -> int:
     return max(min(round(offset * rate), total - wanted), 0)
 
 
-def _to_waveform(
-    wave: np.ndarray, rate: int, wanted: int, sample_rate: int, duration: float
-) -> np.ndarray:
-    """Mixes an excerpt (samples, channels) to mono, fills and resamples it."""
+def _mix(wave: np.ndarray) -> np.ndarray:
+    """Mixes (samples, channels), float32 or int16, to float32 (samples,)."""
+    channels = wave.shape[1]
+    if wave.dtype == np.int16:  # sums of integers are exact
+        mono = wave.astype(np.float32)
+        mono = mono @ np.ones(channels, np.float32) if channels > 1 else mono[:, 0]
+        mono /= 32768 * channels
+        return mono
     # ten times as fast as the mean over a short axis, and equal to the bit
-    mono = reduce(np.add, wave.T) / wave.shape[1]
+    return reduce(np.add, wave.T) / channels
+
+
+def _to_waveform(
+    mono: np.ndarray, rate: int, wanted: int, sample_rate: int, duration: float
+) -> np.ndarray:
+    """Fills and resamples an excerpt."""
     if len(mono) < wanted:
         mono = np.resize(mono, wanted)  # repeats
     if rate != sample_rate:
@@ -150,7 +161,7 @@ def read_sound(path: str) -> np.ndarray:
         np.ndarray: float32 of shape (samples, channels), nominally in [-1, 1].
     """
     with _open_sound(path) as sound:
-        return _read_finite(path, sound, 0, sound.frames)
+        return _read_finite(path, sound, 0, sound.frames, 'float32')
 
 
 @contextmanager
@@ -222,11 +233,17 @@ def _check_last(path: str, sound: soundfile.SoundFile) -> None:
 
 
 def _read_finite(
-    path: str, sound: soundfile.SoundFile, start: int, count: int
+    path: str,
+    sound: soundfile.SoundFile,
+    start: int,
+    count: int,
+    dtype: str | None = None,
 ) -> np.ndarray:
-    """Reads samples that the header promises."""
+    """Reads samples that the header promises, as int16 where they are stored so."""
     sound.seek(start)
-    wave = sound.read(count, dtype='float32', always_2d=True)
+    if dtype is None:  # libsndfile takes three times as long to convert them
+        dtype = 'int16' if sound.subtype == 'PCM_16' else 'float32'
+    wave = sound.read(count, dtype=dtype, always_2d=True)
     rate = sound.samplerate
     if len(wave) < count - _SLACK * rate:
         short = Shortfall(sound.frames / rate, (start + len(wave)) / rate, 's')
@@ -243,7 +260,7 @@ def _error(path: str, what: str) -> DataError:
 
 
 @lru_cache(maxsize=32)
-def _resampler(source: int, target: int) -> nn.Module:
+def _resampler(source: int, target: int) -> Callable[[Tensor], Tensor]:
     """Makes a resampling filter; this takes as long as using it.
 
     The filter holds one kernel per output phase, hundreds of megabytes for rates such
@@ -251,4 +268,32 @@ def _resampler(source: int, target: int) -> nn.Module:
     in a thousand, a sixtieth of a semitone.
     """
     ratio = Fraction(source, target).limit_denominator(_MAX_DENOMINATOR)
-    return torchaudio_transforms().Resample(ratio.numerator, ratio.denominator)
+    resample = torchaudio_transforms().Resample(ratio.numerator, ratio.denominator)
+    return resample if ratio.denominator < 16 else _Polyphase(resample)
+
+
+class _Polyphase:
+    """Computes what torchaudio's ``Resample`` does without its zeros.
+
+    Its kernel (P, 1, K) of P phases is zero outside of a diagonal band, of which a few
+    neighbouring phases together touch a fraction.
+    """
+
+    def __init__(self, resample: nn.Module) -> None:
+        kernel = resample.kernel[:, 0]
+        self._step, self._width = resample.orig_freq, resample.width
+        self._length = kernel.shape[1]
+        self._rates = resample.new_freq, resample.orig_freq
+        self._parts = []
+        for rows in kernel.split(20):
+            used = (rows.abs() > 1e-9).any(0).nonzero()
+            first, last = int(used[0]), int(used[-1]) + 1
+            self._parts.append((first, last, rows[:, first:last].T.contiguous()))
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Resamples a waveform (T,)."""
+        padded = functional.pad(wave, (self._width, self._width + self._step))
+        windows = padded.unfold(0, self._length, self._step)
+        parts = [windows[:, a:b] @ weights for a, b, weights in self._parts]
+        new, old = self._rates
+        return torch.cat(parts, 1).flatten()[: -(-new * len(wave) // old)]

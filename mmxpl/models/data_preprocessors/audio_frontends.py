@@ -9,13 +9,29 @@ from mmxpl.utils.checks import check_positive
 
 
 class _LogFrontend(nn.Module):
-    """Logarithm and normalisation of a power spectrogram, in fp32."""
+    """Logarithm and normalisation of a power spectrogram, in fp32.
+
+    Args:
+        spectrogram (nn.Module): torchaudio's ``Spectrogram`` or ``MelSpectrogram``.
+        mean (float): subtracted from the log power.
+        std (float): divisor after that.
+    """
 
     def __init__(self, spectrogram: nn.Module, mean: float, std: float) -> None:
         super().__init__()
         check_positive(std=std)
         self.spectrogram = spectrogram
         self.mean, self.std = mean, std
+        # the square of an absolute value would cost more than the transform
+        getattr(spectrogram, 'spectrogram', spectrogram).power = None
+
+    def power(self, waveform: Tensor) -> Tensor:
+        """Computes (B, F, L) power spectrograms."""
+        mel_scale = getattr(self.spectrogram, 'mel_scale', None)
+        stft = self.spectrogram if mel_scale is None else self.spectrogram.spectrogram
+        spectrum = stft(waveform)
+        power = spectrum.real.square().addcmul(spectrum.imag, spectrum.imag)
+        return power if mel_scale is None else mel_scale(power)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Computes (B, 1, F, L) fp32 spectrograms of (B, T) waveforms in [-1, 1].
@@ -23,10 +39,10 @@ class _LogFrontend(nn.Module):
         They are frequencies by frames, and fp32 also under autocast.
         """
         with torch.autocast(waveform.device.type, enabled=False):
-            power = self.spectrogram(waveform.float())
+            power = self.power(waveform.float())
             # 1e-7 as in EZ-VSL (Mo & Morgado, ECCV 2022): keeps silence finite
             log_power = torch.log(power + 1e-7)
-            return ((log_power - self.mean) / self.std).unsqueeze(1)
+            return log_power.sub_(self.mean).div_(self.std).unsqueeze(1)
 
 
 @MODELS.register_module()
