@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import torch
 from mmengine.fileio import FileClient, get_file_backend
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import save_checkpoint
 
 from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook, DeferredRemoval
 from mmxpl.utils.files import write_atomically
@@ -54,7 +55,9 @@ def test_a_start_warns_of_nothing_that_users_cannot_change(tmp_path, logged):
     )
     hook.before_train(runner)
     assert 'Checkpoints will be saved' in logged()
+    save_checkpoint({}, str(tmp_path / 'x.pth'))
     assert 'FileClient' not in logged()
+    hook.after_train(runner)
     FileClient()  # elsewhere it is still told
     assert '"FileClient" will be deprecated' in logged()
 

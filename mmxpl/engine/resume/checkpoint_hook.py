@@ -137,11 +137,8 @@ class AtomicCheckpointHook(CheckpointHook):
         """Removes drafts of killed writers and numbers a new run."""
         if self._local:
             self._move_here(runner)
-        runner.logger.addFilter(_is_news)
-        try:
-            super().before_train(runner)
-        finally:
-            runner.logger.removeFilter(_is_news)
+        runner.logger.addFilter(_is_news)  # also for what is saved later
+        super().before_train(runner)
         if not self._local:
             return
         self.file_backend = get_file_backend(
@@ -163,6 +160,7 @@ class AtomicCheckpointHook(CheckpointHook):
             # nothing was left to train: no later checkpoint has been named
             self._point_at(runner, osp.basename(self._chosen))
         super().after_train(runner)
+        runner.logger.removeFilter(_is_news)
 
     def _move_here(self, runner: Runner) -> None:
         """Redirects the last and the best checkpoint to this run's folder.
@@ -290,7 +288,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leaves out that MMEngine's own hook uses parts of MMEngine that will go."""
+    """Leaves out that MMEngine itself uses parts of MMEngine that will go."""
     old = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
     return not record.getMessage().startswith(old)
 
