@@ -1,6 +1,7 @@
 """CIoU and AUC of one or several localizers with the reference rows."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import torch
 
@@ -11,20 +12,14 @@ from ..functional import (
     ALL_RULES,
     RULES,
     GroundTruth,
+    evaluate_maps,
     format_rules,
     format_table,
     size_groups,
     summarise_row,
 )
 from ..prior import ObjectPrior, load_prior
-from .map_metric import (
-    MapMetric,
-    Rows,
-    check_rules,
-    cious_of,
-    column,
-    read_gt_map,
-)
+from .map_metric import MapMetric, Rows, check_rules, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -47,6 +42,7 @@ class CIoUMetric(MapMetric):
     Only a few numbers are kept of each sample, never its maps.
 
     Args:
+        models (Sequence[str], optional): See :class:`mmxpl.evaluation.MapMetric`.
         prior (str, optional): .npy file with a map (S, S) of probabilities, such
             as :func:`mmxpl.evaluation.functional.mean_gt_map` of the training
             labels; adds the rows ``ref/prior``.
@@ -69,6 +65,7 @@ class CIoUMetric(MapMetric):
 
     def __init__(
         self,
+        models: Sequence[str] | None = None,
         prior: str | None = None,
         object_prior: dict | None = None,
         rules: Sequence[str] = tuple(RULES),
@@ -76,7 +73,7 @@ class CIoUMetric(MapMetric):
         group_by: Sequence[str] = (),
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(models, **kwargs)
         check_rules(rules, tuple(ALL_RULES))
         self.rules = tuple(rules)
         self.ciou_thresholds = tuple(sorted({0.5, *ciou_thresholds}))
@@ -103,10 +100,22 @@ class CIoUMetric(MapMetric):
                     data_samples, self.object_prior.objects(images), strict=True
                 )
             ]
+        start = len(self.results)
         super().process(data_batch, data_samples)
+        # neighbours of one shape together, which threshold the references once
+        for _, run in groupby(self.results[start:], _shapes):
+            items = list(run)
+            gt_maps = torch.stack([item.pop('gt_map') for item in items])
+            found = [item.pop('maps') for item in items]
+            maps = {name: torch.stack([m[name] for m in found]) for name in found[0]}
+            rows = evaluate_maps(maps, gt_maps, self.rules, self.prior)
+            for i, item in enumerate(items):
+                item['cious'] = {
+                    row: values[i].tolist() for row, values in rows.items()
+                }
 
     def measure(self, sample: dict) -> dict:
-        """Computes CIoU of each row under each rule, and names the sample's groups."""
+        """Reads the maps of a sample, which :meth:`process` scores, and its groups."""
         gt_map = read_gt_map(sample)
         size = len(gt_map)
         if self.prior is not None and self.prior.shape != (size, size):
@@ -127,7 +136,8 @@ class CIoUMetric(MapMetric):
                 "group_by of CIoUMetric names: add it to PackAVInputs' meta_keys."
             )
         return dict(
-            cious=cious_of(maps, gt_map, self.rules, self.prior),
+            gt_map=gt_map,
+            maps=maps,
             size=size,
             groups=[f'{key}={facts[key]}' for key in self.group_by],
         )
@@ -181,3 +191,7 @@ class CIoUMetric(MapMetric):
                 or rows[row] != rows.get(row.replace('ens', localizers[0], 1))
             ]
         return format_table({name: rows[name] for name in names}, self.rules)
+
+
+def _shapes(item: dict) -> list[torch.Size]:
+    return [one.shape for one in (item['gt_map'], *item['maps'].values())]

@@ -157,15 +157,13 @@ def cious_of(
     maps: Mapping[str, Tensor],
     gt_map: Tensor,
     rules: Sequence[str],
-    prior: Tensor | None = None,
 ) -> dict[str, list[float]]:
     """Computes CIoU of one sample under R rules, for models and references.
 
-    (h, w) maps by model, ground truth and perhaps a prior, (S, S) in [0, 1], give R
-    values by row.
+    (h, w) maps by model and the ground truth, (S, S) in [0, 1], give R values by row.
     """
     batch = {name: one[None] for name, one in maps.items()}
-    rows = evaluate_maps(batch, gt_map[None], rules, prior)
+    rows = evaluate_maps(batch, gt_map[None], rules)
     return {row: values[0].tolist() for row, values in rows.items()}
 
 

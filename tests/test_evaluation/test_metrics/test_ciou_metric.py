@@ -15,7 +15,12 @@ from mmengine.structures import PixelData
 from torch.utils.data import Dataset
 
 from mmxpl.evaluation import CIoUMetric
-from mmxpl.evaluation.functional import rasterize_boxes, summarise_row
+from mmxpl.evaluation.functional import (
+    evaluate_maps,
+    rasterize_boxes,
+    summarise_row,
+)
+from mmxpl.evaluation.metrics import ciou_metric
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError, hash_ids
 
@@ -121,6 +126,27 @@ def test_kept_results_are_small():
     metric.process(None, [sample.to_dict() for sample in make_samples(4)])
     assert len(metric.results) == 4
     assert len(pickle.dumps(metric.results[0])) < 1000
+
+
+def test_a_batch_is_scored_at_once_where_shapes_agree(monkeypatch):
+    samples = [sample.to_dict() for sample in make_samples(6)]
+    for sample in samples[4:]:
+        sample['pred_map']['a'] = torch.rand(1, 5, 9)
+    alone = CIoUMetric(('ens', 'a'))
+    for sample in samples:
+        alone.process(None, [sample])
+    counts = []
+
+    def counted(maps, gt_maps, *args):
+        counts.append(len(gt_maps))
+        return evaluate_maps(maps, gt_maps, *args)
+
+    monkeypatch.setattr(ciou_metric, 'evaluate_maps', counted)
+    together = CIoUMetric(('ens', 'a'))
+    together.process(None, samples)
+    assert counts == [4, 2]
+    assert together.results == alone.results
+    assert list(together.results[0]['cious'])[:2] == ['ens', 'a']
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf, -0.5, 1.5])
