@@ -138,10 +138,11 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
     config = ROOT / 'configs' / demo.config
     if not args.real:
         run_tool('tools/dataset_converters/make_synthetic.py', '--out', data)
-        # three trainings read each clip a dozen times
-        env['MMXPL_CACHE'] = str(data / 'cache')
+        # three trainings read each clip a dozen times; the data's folder may be
+        # read-only, and the next --data another
+        env['MMXPL_CACHE'] = str(Path(args.out or demo.out).resolve() / 'cache')
         os.environ.update(env)
-        run_tool(build_cache, config)
+        run_tool(build_cache, config, '--overwrite')
         return env
     weights = Path(args.weights).resolve()
     env['MMXPL_PRETRAINED'] = str(weights)
@@ -207,6 +208,7 @@ def main() -> None:
     demo = DEMOS['real' if args.real else 'synthetic']
     out = Path(args.out or demo.out).resolve() / f'seed{args.seed}'
     config = ROOT / 'configs' / demo.config
+    make_folder(out, '--out')
     env = prepare(args, demo)
 
     from mmxpl.comparison import Cell, Comparison, find_method
@@ -214,7 +216,6 @@ def main() -> None:
 
     # the data's place is read when a config is
     os.environ.update(env)
-    make_folder(out, '--out')
     methods = {m: find_method(m) for m in demo.methods}
     cells = {m: Cell(m, LABELED, args.seed) for m in demo.methods}
     results = Comparison(out, config, methods, env=env, jobs=args.jobs).run(

@@ -12,7 +12,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmxpl.engine.resume.work_dir import named_files
 from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
+from mmxpl.pseudo_labels.bank_file import remove_copies
 from mmxpl.utils.config_overrides import merge_options
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import write_atomically
@@ -151,7 +153,7 @@ class Comparison:
 
         Of a finished training, checkpoints that nothing reads are removed: the best
         one, published copies, and all but the last and, where warm-ups are shared,
-        that of the warm-up's end.
+        that of the warm-up's end. Copies of pseudo-labels go with them.
         """
         folder = cell.folder(self.out)
         finished = folder / 'finished.json'
@@ -194,6 +196,7 @@ class Comparison:
         for checkpoint in folder.glob('*.pth'):
             if checkpoint.name not in kept:
                 checkpoint.unlink()
+        remove_copies(folder, named_files(folder))
         write_atomically(finished, json.dumps(record, indent=1).encode())
         return record['seconds']
 

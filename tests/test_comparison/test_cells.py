@@ -98,7 +98,10 @@ def test_a_finished_cell_keeps_what_is_scored_or_lent(tmp_path, monkeypatch):
             'best_ens_epoch_7',
         ]
         for name in names:
-            (folder / f'{name}.pth').touch()
+            copy = f'pseudo_labels.sha256_{name}.bin'
+            (folder / copy).touch()
+            state = dict(meta=dict(files={copy: 'digest'}))
+            torch.save(state, folder / f'{name}.pth')
         (folder / 'last_checkpoint').write_text(str(folder / 'epoch_8.pth'))
 
     monkeypatch.setattr('mmxpl.comparison.comparison.launch', launch)
@@ -107,12 +110,15 @@ def test_a_finished_cell_keeps_what_is_scored_or_lent(tmp_path, monkeypatch):
         default_hooks=dict(pseudo_label=dict(soft=True)),
     )
     for share, left in (
-        (True, {'epoch_6.pth', 'epoch_8.pth'}),
-        (False, {'epoch_8.pth'}),
+        (True, {'epoch_6', 'epoch_8'}),
+        (False, {'epoch_8'}),
     ):
         out = tmp_path / str(share)
         train(out, settings, share_warmup=share)
-        assert {path.name for path in CELL.folder(out).glob('*.pth')} == left
+        folder = CELL.folder(out)
+        assert {path.stem for path in folder.glob('*.pth')} == left
+        copies = {f'pseudo_labels.sha256_{name}.bin' for name in left}
+        assert {path.name for path in folder.glob('*.bin')} == copies
 
 
 def test_a_cell_whose_settings_nobody_wrote_down_is_refused(tmp_path):

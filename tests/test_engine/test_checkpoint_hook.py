@@ -30,17 +30,22 @@ def test_removals_are_put_off(tmp_path):
 
 
 def test_a_new_published_copy_replaces_former_ones(tmp_path):
-    former = ['epoch_2-0a1b2c3d.pth', 'epoch_22-0a1b2c3d.pth', 'epoch_2-mine.pth']
-    for name in former:
-        (tmp_path / name).touch()
+    by_users = {'epoch_22-0a1b2c3d.pth', 'epoch_2-mine.pth', 'epoch_2-0a1b2c3d.pth'}
+    for name in by_users:
+        torch.save(dict(meta=dict(epoch=2), state_dict={}), tmp_path / name)
     path = tmp_path / 'epoch_2.pth'
-    torch.save(dict(meta={}, state_dict={}, optimizer={}), path)
     hook = AtomicCheckpointHook(published_keys=['meta', 'state_dict'])
     runner = SimpleNamespace(logger=logging.getLogger('x'))
-    hook._publish_model(runner, str(path))
-    left = {p.name for p in tmp_path.iterdir()} - {path.name, *former[1:]}
-    (new,) = left
-    assert set(torch.load(tmp_path / new)) == {'meta', 'state_dict'}
+    published = []
+    for epoch in (1, 2):
+        torch.save(dict(meta=dict(epoch=epoch), state_dict={}, optimizer={}), path)
+        hook._publish_model(runner, str(path))
+        (new,) = {p.name for p in tmp_path.iterdir()} - {path.name, *by_users}
+        published.append(new)
+    assert published[0] != published[1]
+    state = torch.load(tmp_path / new)
+    assert set(state) == {'meta', 'state_dict'}
+    assert state['meta']['epoch'] == 2
 
 
 def test_a_start_warns_of_nothing_that_users_cannot_change(tmp_path, logged):
@@ -63,10 +68,15 @@ def test_a_start_warns_of_nothing_that_users_cannot_change(tmp_path, logged):
 
 
 def test_a_former_best_goes_with_its_published_copy(tmp_path):
-    names = ['best_x_2.pth', 'best_x_2-0a1b2c3d.pth', 'best_x_22-0a1b2c3d.pth']
-    for name in names:
+    by_users = {'best_x_2-0a1b2c3d.pth', 'best_x_22-0a1b2c3d.pth'}
+    for name in by_users:
         (tmp_path / name).touch()
+    path = tmp_path / 'best_x_2.pth'
+    torch.save(dict(meta={}, state_dict={}), path)
+    hook = AtomicCheckpointHook(published_keys=['meta', 'state_dict'])
+    hook._publish_model(SimpleNamespace(logger=logging.getLogger('x')), str(path))
+    assert len(list(tmp_path.iterdir())) == 4
     later = DeferredRemoval()
-    later.remove(str(tmp_path / names[0]))
+    later.remove(str(path))
     later.carry_out()
-    assert [path.name for path in tmp_path.iterdir()] == [names[2]]
+    assert {path.name for path in tmp_path.iterdir()} == by_users

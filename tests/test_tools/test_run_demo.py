@@ -1,3 +1,4 @@
+import argparse
 import importlib.util
 import json
 from pathlib import Path
@@ -35,3 +36,17 @@ def test_curves_of_every_model_and_pictures_of_the_first_method(run_demo, tmp_pa
     found = sorted(path.name for path in (tmp_path / 'out').iterdir())
     assert found == ['curves_a.png', 'curves_b.png', 'pseudo_labels_xpl.png']
     assert read_picture(str(tmp_path / 'out/curves_a.png')).std() > 0
+
+
+def test_clips_are_cached_beside_the_results(run_demo, tmp_path, monkeypatch):
+    for name in ('MMXPL_DATA_ROOT', 'MMXPL_CACHE'):
+        monkeypatch.setenv(name, 'elsewhere')
+    tools = []
+    monkeypatch.setattr(run_demo, 'run_tool', lambda *command: tools.append(command))
+    args = argparse.Namespace(
+        real=False, data=str(tmp_path / 'data'), out=str(tmp_path / 'out')
+    )
+    env = run_demo.prepare(args, run_demo.DEMOS['synthetic'])
+    assert env['MMXPL_DATA_ROOT'] == str(tmp_path / 'data')
+    assert env['MMXPL_CACHE'] == str(tmp_path / 'out/cache')
+    assert [Path(tool).stem for tool, *_ in tools] == ['make_synthetic', 'build_cache']

@@ -7,7 +7,7 @@ import os
 import os.path as osp
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
@@ -17,6 +17,7 @@ from mmengine.runner import BaseLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
 
 from mmxpl.registry import HOOKS
+from mmxpl.utils.checkpoint import read_meta
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import remove_drafts, write_atomically
 
@@ -50,12 +51,17 @@ class DeferredRemoval:
 
 
 def remove_published(path: str | Path, but: str | Path | None = None) -> None:
-    """Removes the published copies of a checkpoint, all but one."""
+    """Removes copies of a checkpoint that the hook has published, all but one.
+
+    Their ``meta`` says so; files of the same form without it are somebody else's.
+    """
     digits = 8 * '[0-9a-f]'
     published = f'{glob.escape(Path(path).stem)}-{digits}.pth'
     for copy in list(Path(path).parent.glob(published)):
         if but is None or copy.name != Path(but).name:
-            copy.unlink()
+            with suppress(DataError):
+                if read_meta(copy)[0].get('copy_of') == Path(path).name:
+                    copy.unlink()
 
 
 @register_backend('atomic_local', force=True)
@@ -262,6 +268,8 @@ class AtomicCheckpointHook(CheckpointHook):
             return
         checkpoint = _load_checkpoint(ckpt_path)
         kept = {k: v for k, v in checkpoint.items() if k in self.published_keys}
+        if 'meta' in kept:  # see remove_published
+            kept['meta'] = {**kept['meta'], 'copy_of': osp.basename(ckpt_path)}
         sha = hashlib.sha256(pickle.dumps(kept)).hexdigest()[:8]
         target = f'{osp.splitext(ckpt_path)[0]}-{sha}.pth'
         with self._explained(runner):
