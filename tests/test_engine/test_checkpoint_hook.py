@@ -40,7 +40,9 @@ def test_a_new_published_copy_replaces_former_ones(tmp_path):
     for epoch in (1, 2):
         torch.save(dict(meta=dict(epoch=epoch), state_dict={}, optimizer={}), path)
         hook._publish_model(runner, str(path))
-        (new,) = {p.name for p in tmp_path.iterdir()} - {path.name, *by_users}
+        names = {p.name for p in tmp_path.iterdir()}
+        assert by_users < names
+        (new,) = names - {path.name, *by_users}
         published.append(new)
     assert published[0] != published[1]
     state = torch.load(tmp_path / new)
