@@ -2,7 +2,8 @@
 
 Each JSON file there holds the rows of a ``results.json`` of tools/compare_methods.py,
 with the scores that are shown: clean.json of configs/xpl/xpl_pretrained.py, wild.json
-of configs/xpl/xpl_pretrained_wild.py. ``--take NAME FILE ...`` makes such a file.
+of configs/xpl/xpl_pretrained_wild.py, and those of :data:`WORLDS`. ``--take NAME FILE
+...`` makes such a file.
 """
 
 import argparse
@@ -37,6 +38,16 @@ TITLES = {
     'xpl-no_curriculum': 'no curriculum',
     'xpl-no_sharpening': 'no sharpening',
     'xpl-no_ema': 'no PL-EMA',
+    'xpl-mixed': 'XPL-mixed',
+    'soft-mixed': 'soft self-training, mixed',
+    'supcon-mixed': 'supervised + contrastive, mixed',
+}
+#: Other training data by file of results: the two test lists that are shown.
+WORLDS = {
+    'missing': ('test_common', 'test_rare'),
+    'tail': ('test', 'test_rare'),
+    'openset': ('test_common', 'test_rare'),
+    'matched': ('test_heard', 'test_unheard'),
 }
 MODELS = ('single', 'ens')
 ADAPTIVE, FIXED, MINMAX = (score for score in SCORES if score.startswith('CIoU'))
@@ -56,7 +67,9 @@ def take(name: str, files: Sequence[str]) -> None:
     kept = [{key: row[key] for key in KEYS if key in row} for row in rows]
     # a setting that all methods share is no other method
     for row in kept:
-        row['method'] = row['method'].split('+')[0]
+        method, *settings = row['method'].split('+')
+        mixed = any(one.startswith('model.mixed_audio') for one in settings)
+        row['method'] = method + '-mixed' * mixed
     RESULTS.mkdir(exist_ok=True)
     lines = ',\n'.join(json.dumps(row) for row in kept)
     (RESULTS / f'{name}.json').write_text(f'[\n{lines}\n]\n')
@@ -175,6 +188,23 @@ def minmax_table(rows: Sequence[dict], methods: Sequence[str], **where) -> str:
     return '\n'.join(lines)
 
 
+def lists_table(rows: Sequence[dict], lists: Sequence[str]) -> str:
+    """Formats a table of methods with the adaptive scores on two test lists."""
+    head = ['method', 'seeds']
+    head += [f'`{name}`: {x}' for name in lists for x in ('single nets', 'ensemble')]
+    lines = [f'| {" | ".join(head)} |', '| --- |' + ' ---: |' * 5]
+    for method, title in TITLES.items():
+        found = [
+            scores(rows, model, ADAPTIVE, method=method, split=name).values()
+            for name in lists
+            for model in MODELS
+        ]
+        if found[0]:
+            cells = [title, str(len(found[0])), *map(mean_and_std, found)]
+            lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
 def draw_shares(rows: Sequence[dict], path: Path) -> None:
     """Draws CIoU over the share of labeled clips, clean clips.
 
@@ -185,7 +215,9 @@ def draw_shares(rows: Sequence[dict], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
     shares = sorted({row['labeled'] for row in rows if row['method'] == 'xpl'})
     for axis, model in zip(axes, MODELS, strict=True):
-        for place, method in enumerate(('xpl', 'supcon')):
+        for place, method in enumerate(
+            ('xpl', 'soft', 'dmt', 'mean_teacher', 'supcon')
+        ):
             found = [
                 list(
                     scores(
@@ -219,7 +251,7 @@ def draw_shares(rows: Sequence[dict], path: Path) -> None:
         axis.set_title('single nets' if model == 'single' else 'ensemble')
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('CIoU@0.5, adaptive (%)')
-    axes[0].legend(loc='lower right')
+    axes[1].legend(loc='lower right', fontsize=8)
     figure.tight_layout()
     figure.savefig(path)
 
@@ -277,18 +309,26 @@ def main() -> None:
     clean, wild = (
         json.loads((RESULTS / f'{name}.json').read_text()) for name in ('clean', 'wild')
     )
-    methods = [name for name in TITLES if not name.startswith('xpl-')]
-    parts = [name for name in TITLES if name.startswith('xpl')]
+    methods = [name for name in TITLES if '-' not in name]
+    parts = ['xpl', *(name for name in TITLES if name.startswith('xpl-no_'))]
+    mixed = [name for name in TITLES if name.endswith('-mixed')]
+    mixed = [x for name in mixed for x in (name.removesuffix('-mixed'), name)]
+    shared = ['xpl', 'soft', 'dmt', 'mean_teacher', 'supcon', 'supervised']
     five = dict(labeled=0.05, split='test')
     for title, text in (
         ('wild unlabeled clips', table(wild, methods, **five)),
         ('parts, wild unlabeled clips', table(wild, parts, **five)),
         ('clean', table(clean, methods, **five)),
         ('clean, min-max of the log-odds', minmax_table(clean, methods, **five)),
-        ('shares of labels', table(clean, ['xpl', 'supcon'], split='test')),
+        ('shares of labels', table(clean, shared, split='test')),
+        ('two sounds, wild', table(wild, mixed, **five)),
+        ('two sounds, clean', table(clean, mixed, **five)),
         ('swapped', table(clean, methods, labeled=0.05, split='swapped')),
     ):
         print(f'{title}\n\n{text}\n')
+    for name, lists in WORLDS.items():
+        rows = json.loads((RESULTS / f'{name}.json').read_text())
+        print(f'{name}\n\n{lists_table(rows, lists)}\n')
     draw_shares(clean, ROOT / 'docs/figures/label_efficiency.png')
     draw_wild(clean, wild, ROOT / 'docs/figures/wild.png')
 

@@ -101,7 +101,7 @@ def overlaid_frames(
     inferencer: XPLInferencer, source: str, options: OverlayOptions
 ) -> Iterator[OverlaidFrame]:
     """Decodes, predicts and draws every frame of a video when it is needed."""
-    smoother = MapSmoother(options.smooth)
+    smoother, size = MapSmoother(options.smooth), None
     with (
         FrameReader(source, threaded=True) as frames,
         WindowReader(frames, inferencer.window) as sounds,
@@ -112,8 +112,10 @@ def overlaid_frames(
                 pair = AVInput(Path(source).stem, image, sounds.window(time), time)
                 sample = next(inferencer.stream([pair], return_datasamples=True))
                 prob = choose_map(sample, options.localizer)
-            if due or options.smooth:
-                full = upsample_map(smoother(prob, time), image.shape[:2])
+            # a stream may change its size
+            if due or options.smooth or image.shape[:2] != size:
+                size = image.shape[:2]
+                full = upsample_map(smoother(prob, time), size)
                 layer = HeatLayer(full, options.opacity)
                 if options.threshold is not None:
                     regions = boxes_from_map(torch.from_numpy(full), options.threshold)

@@ -41,7 +41,7 @@ def _drain(items: Iterable) -> Iterator:
 
 
 class PackedEntries:
-    """Entries of a data set as MMEngine serializes them, to save memory."""
+    """Entries of a data set as MMEngine serializes them, which needs less memory."""
 
     def __init__(self) -> None:
         self._data, self._ends = bytearray(), array('q')
@@ -53,11 +53,6 @@ class PackedEntries:
 
     def __len__(self) -> int:
         return len(self._ends)
-
-    def __getitem__(self, index: int) -> dict:
-        index = range(len(self))[index]
-        start = self._ends[index - 1] if index else 0
-        return pickle.loads(memoryview(self._data)[start : self._ends[index]])
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns all bytes and the end of each entry."""
@@ -186,7 +181,8 @@ class AVDataset(BaseDataset):
 
         Yields:
             tuple[str, dict]: Id and annotation: ``category``, ``bboxes`` (floats,
-            possibly outside the frame) and ``mask``, each optional, and further keys.
+            possibly outside the frame) and ``mask``, each optional, and more keys. Of
+            these an unlabeled set keeps ``img_path``, ``audio_path``, ``frame_time``.
         """
 
     def read_annotations(self) -> dict[str, dict]:
@@ -308,7 +304,7 @@ class AVDataset(BaseDataset):
                 if boxes is None and entry.get('bboxes'):
                     boxes = table.get(entry['bboxes'])
                 if not is_sounding:
-                    boxes = []  # the ground truth of such a pair
+                    boxes, mask = [], None  # the ground truth of such a pair
                 elif not boxes:
                     if mask is None:
                         continue

@@ -42,8 +42,11 @@ def iter_json(
     try:
         yield from _walk_json(_read_bytes(path).decode('utf-8-sig'), field, others)
     except (ValueError, RecursionError):
-        read_json(path)  # says what is wrong
-        raise DataError(f'{path} must {form}.') from None
+        found = read_json(path)  # says what is wrong if it is no JSON
+        wrong = f', got {type(found).__name__}'
+        if field is not None:
+            wrong = f", with '{field}' once"
+        raise DataError(f'{path} must {form}{wrong}.') from None
 
 
 def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[Any]:
@@ -72,6 +75,8 @@ def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[An
         following, place, seen = ',', mark(0, '{')[1], False
         while following == ',':
             key, place = decode(text, place)
+            if not isinstance(key, str):
+                raise ValueError
             place = mark(place, ':')[1]
             if key == field and not seen:
                 seen, (_, place) = True, mark(place, '[')

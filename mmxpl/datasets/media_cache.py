@@ -24,7 +24,8 @@ from mmxpl.utils.parallel import try_in_threads
 from .media import REMEDY, split_time
 
 DATA, INDEX, FACTS, JOURNAL = 'data.npy', 'index.npy', 'settings.json', 'journal'
-# increased when read_frame or read_waveform give other values for the same file
+# increased when read_frame or read_waveform give other values for the same file, by
+# more than rounding (1e-6)
 FORMAT = 2
 ENTRY = np.dtype(
     [

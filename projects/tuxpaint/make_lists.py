@@ -14,8 +14,11 @@ The last third of the classes, in the order of a hash of their names, is *rare*:
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
+
+from mmxpl.datasets.json_io import read_json
+from mmxpl.utils import DataError
+from mmxpl.utils.cli import one_clear_error
 
 TAIL = 20  # clips of the most frequent class for one of the rarest
 
@@ -27,8 +30,14 @@ def main() -> None:
     )
     parser.add_argument('root', type=Path, help='folder that make_scenes.py wrote')
     root = parser.parse_args().root
-    known = json.loads((root / 'annotations.json').read_text())
-    classes = sorted(known['metainfo']['classes'], key=_rank)
+    known = read_json(root / 'annotations.json')
+    classes = known.get('metainfo', {}).get('classes', [])
+    if len(classes) < 3 or 'objects' not in known['data_list'][0]:
+        raise DataError(
+            f'{root}/annotations.json: lists need three classes and the objects of '
+            'each clip. Name a folder that make_scenes.py wrote.'
+        )
+    classes = sorted(classes, key=_rank)
     rare = set(classes[-(len(classes) // 3) :])
     lists: dict[str, list[str]] = {}
     seen_of_class = dict.fromkeys(classes, 0)
@@ -40,9 +49,9 @@ def main() -> None:
         chosen = []
         if split != 'test' and not seen & rare:
             chosen.append(f'{split}_common')
-        if split == 'test' and not heard & rare:
+        if split == 'test' and heard and not heard & rare:
             chosen.append('test_common')
-        if split == 'test' and heard <= rare:
+        if split == 'test' and heard and heard <= rare:
             chosen.append('test_rare')
         if split == 'train':
             # every other clip without a rare sound
@@ -57,6 +66,9 @@ def main() -> None:
                 chosen.append('train_tail')
         for key in chosen:
             lists.setdefault(key, []).append(name)
+    there = [f'{key}.txt' for key in lists if (root / f'{key}.txt').exists()]
+    if there:
+        raise DataError(f'{root}: has {", ".join(sorted(there))} already; remove them.')
     for key, names in sorted(lists.items()):
         (root / f'{key}.txt').write_text(''.join(f'{name}\n' for name in names))
         print(f'{root / key}.txt: {len(names)} clips')
@@ -68,4 +80,5 @@ def _rank(name: str) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    with one_clear_error():
+        main()

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmxpl.apis.video_overlay import (
     overlaid_frames,
     overlay_video,
 )
+from mmxpl.datasets.video_io import frame_image
 from mmxpl.utils import DataError
 from mmxpl.visualization.drawing import overlay_heatmap
 
@@ -104,6 +106,19 @@ def test_smoothing_and_boxes_reach_the_picture(inferencer, video):
     assert np.array_equal(plain[0], smooth[0])
     assert not np.array_equal(plain[19], smooth[19])
     assert not np.array_equal(plain[0], boxes[0])
+
+
+def test_a_stream_may_change_its_size(inferencer, video, monkeypatch):
+    images = itertools.chain([video_overlay.frame_image] * 3, itertools.repeat(half))
+    monkeypatch.setattr(video_overlay, 'frame_image', lambda f: next(images)(f))
+    frames = list(overlaid_frames(inferencer, video, OverlayOptions(every=10)))
+    heights = [len(f.picture) for f in frames]
+    assert heights == [heights[0]] * 3 + [heights[0] // 2] * 17
+    assert [f.predicted for f in frames] == [True] + [False] * 19
+
+
+def half(frame):
+    return np.ascontiguousarray(frame_image(frame)[::2, ::2])
 
 
 def test_odd_sides(inferencer, make_video, tmp_path):

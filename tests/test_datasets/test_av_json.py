@@ -178,3 +178,20 @@ def test_an_entry_that_is_no_object_is_named(spoilable_world):
     _rewrite(spoilable_world, lambda c: c['data_list'].insert(2, 'x'))
     with pytest.raises(DataError, match=r'data_list\[2\] must be an object'):
         AVJsonDataset(data_root=str(spoilable_world))
+
+
+def test_a_pair_that_does_not_sound_has_no_label(spoilable_world):
+    def add(content):
+        (entry,) = (e for e in content['data_list'] if e['sample_id'] == 'clip-10')
+        content['data_list'].append({**entry, 'sample_id': 'clip-10+clip-03'})
+
+    _rewrite(spoilable_world, add)
+    (spoilable_world / 'silent.csv').write_text(
+        'video,audio,label\nclip-10,clip-03,non-sounding\n'
+    )
+    (entry,) = AVJsonDataset(
+        data_root=str(spoilable_world), id_list='silent.csv', labeled=True
+    )
+    assert not entry['is_sounding']
+    assert entry['bboxes'] == []
+    assert entry['mask'] is None

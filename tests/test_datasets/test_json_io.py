@@ -32,6 +32,13 @@ def test_a_list_that_is_not_there_is_refused(tmp_path, text):
         list(iter_json(tmp_path / 'a.json', 'have a list', 'list', {}))
 
 
+@pytest.mark.parametrize('key', ['1', 'null', '[1]', '{}'])
+def test_keys_are_strings(tmp_path, key):
+    (tmp_path / 'a.json').write_text('{"list": [1], ' + key + ': 2}')
+    with pytest.raises(DataError, match=r'a\.json: the annotation file is not JSON'):
+        list(iter_json(tmp_path / 'a.json', 'have a list', 'list', {}))
+
+
 def test_a_byte_order_mark_is_no_part_of_the_content(tmp_path):
     path = tmp_path / 'a.json'
     path.write_bytes(b'\xef\xbb\xbf{"name": "\xc3\xa9"}')

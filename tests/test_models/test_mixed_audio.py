@@ -63,8 +63,11 @@ def test_what_it_refuses():
     for weight in (0, -1, float('nan')):
         with pytest.raises(ValueError, match='loss_weight'):
             MixedAudio(weight)
-    with pytest.raises(DataError, match=r'model\.mixed_audio must be None or a dict'):
-        build(mixed_audio=0.5)
+    with pytest.raises(DataError, match=r'loss_weight must be a number'):
+        MixedAudio('x')
+    for value in (0.5, dict(weight=0.5)):
+        with pytest.raises(DataError, match=r'model\.mixed_audio must be None or a'):
+            build(mixed_audio=value)
     with pytest.raises(DataError, match=r'model\.mixed_audio.*hears nothing'):
         build(mixed_audio={}, deaf=True)
     with pytest.raises(DataError, match='a batch of one clip'):

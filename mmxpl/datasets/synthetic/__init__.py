@@ -3,7 +3,8 @@
 A world is a folder: ``frames/ID.jpg``, ``audio/ID.wav`` (16-bit mono),
 ``annotations.json`` (everything), ``vggss.json`` (boxes in the layout of VGG-SS),
 ``train.txt``, ``val.txt``, ``test.txt`` (ids; with held-out classes also
-``SPLIT_heard.txt`` and ``SPLIT_unheard.txt``) and ``world.json`` (settings).
+``SPLIT_heard.txt`` and ``SPLIT_unheard.txt``, in a matched world ``SPLIT_unseen.txt``,
+in whose clips the others are not seen either) and ``world.json`` (settings).
 """
 
 from .config import CLASSES, DIFFICULTIES, SPLITS, WorldConfig, preset

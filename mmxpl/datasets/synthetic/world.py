@@ -64,6 +64,8 @@ def write_world(
         heard=lambda info: _sounding(info).isdisjoint(unheard),
         unheard=lambda info: not _sounding(info).isdisjoint(unheard),
     )
+    if config.matched:
+        groups['unseen'] = lambda info: _all_classes(info).isdisjoint(unheard)
     return write_folder(
         root,
         partial(make_clip, config),
@@ -159,6 +161,11 @@ def _sounding(info: dict) -> set[str]:
     """Classes that sound in a clip."""
     heard = {o['category'] for o in info['objects'] if o['sounding']}
     return heard | {info['category']}
+
+
+def _all_classes(info: dict) -> set[str]:
+    """Classes that are seen or heard in a clip."""
+    return {o['category'] for o in info['objects']} | {info['category']}
 
 
 def clip_id(split: str, index: int) -> str:

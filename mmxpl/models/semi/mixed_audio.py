@@ -23,6 +23,10 @@ class MixedAudio:
     """
 
     def __init__(self, loss_weight: float = 0.5) -> None:
+        if isinstance(loss_weight, bool) or not isinstance(loss_weight, int | float):
+            raise DataError(
+                f'model.mixed_audio.loss_weight must be a number, got {loss_weight!r}.'
+            )
         check_positive(loss_weight=loss_weight)
         self.loss_weight = loss_weight
 

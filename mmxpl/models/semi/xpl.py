@@ -118,7 +118,10 @@ class XPL(BaseModel):
                     f'model.{key} has no effect on a learner that hears nothing '
                     '(deaf=True): leave one of them out.'
                 )
-        if mixed_audio is not None and not isinstance(mixed_audio, dict):
+        weighted = isinstance(mixed_audio, dict) and not set(mixed_audio) - {
+            'loss_weight'
+        }
+        if mixed_audio is not None and not weighted:
             raise DataError(
                 'model.mixed_audio must be None or a dict, such as '
                 f'dict(loss_weight=0.5), got {mixed_audio!r}.'

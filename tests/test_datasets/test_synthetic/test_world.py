@@ -133,6 +133,17 @@ def test_parts_of_unheard_classes_are_heard_in_a_matched_world():
     assert 'matched' not in WorldConfig().to_dict()  # the worlds that there are
 
 
+def test_a_matched_world_lists_clips_without_any_unheard_object(tmp_path):
+    config = preset('easy', **{**TINY, 'train': 12, 'test': 2}, unheard=8, matched=1)
+    write_world(tmp_path / 'w', config, progress=False)
+    unseen = (tmp_path / 'w' / 'train_unseen.txt').read_text().split()
+    held = set(unheard_classes(config))
+    for entry in load_entries(tmp_path / 'w')['train']:
+        seen = {o['category'] for o in entry['objects']}
+        assert (entry['sample_id'] in unseen) == (not seen & held)
+    assert 0 < len(unseen) < 12
+
+
 def test_second_run_does_nothing_and_others_are_refused(world, tmp_path):
     root, config = world
     before = {n: (root / n).stat().st_mtime_ns for n in _files(root)}
