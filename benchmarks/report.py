@@ -8,6 +8,7 @@ of configs/xpl/xpl_pretrained_wild.py, and those of :data:`WORLDS`. ``--take NAM
 
 import argparse
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks/results'
+PAGE = ROOT / 'docs/benchmark.md'
 SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
     'AUC_adaptive': 'AUC adaptive',
@@ -188,6 +190,11 @@ def minmax_table(rows: Sequence[dict], methods: Sequence[str], **where) -> str:
     return '\n'.join(lines)
 
 
+def without_lead(text: str) -> str:
+    """Leaves the last two columns of a :func:`table` out."""
+    return '\n'.join('|'.join(line.split('|')[:-3]) + '|' for line in text.split('\n'))
+
+
 def lists_table(rows: Sequence[dict], lists: Sequence[str]) -> str:
     """Formats a table of methods with the adaptive scores on two test lists."""
     head = ['method', 'seeds']
@@ -297,7 +304,7 @@ def draw_wild(clean: Sequence[dict], wild: Sequence[dict], path: Path) -> None:
 
 
 def main() -> None:
-    """Prints the tables and draws the charts."""
+    """Writes the tables and draws the charts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -315,20 +322,28 @@ def main() -> None:
     mixed = [x for name in mixed for x in (name.removesuffix('-mixed'), name)]
     shared = ['xpl', 'soft', 'dmt', 'mean_teacher', 'supcon', 'supervised']
     five = dict(labeled=0.05, split='test')
-    for title, text in (
-        ('wild unlabeled clips', table(wild, methods, **five)),
-        ('parts, wild unlabeled clips', table(wild, parts, **five)),
-        ('clean', table(clean, methods, **five)),
-        ('clean, min-max of the log-odds', minmax_table(clean, methods, **five)),
-        ('shares of labels', table(clean, shared, split='test')),
-        ('two sounds, wild', table(wild, mixed, **five)),
-        ('two sounds, clean', table(clean, mixed, **five)),
-        ('swapped', table(clean, methods, labeled=0.05, split='swapped')),
-    ):
-        print(f'{title}\n\n{text}\n')
+    others = [row for row in clean if row['labeled'] != five['labeled']]
+    swapped = table(clean, methods, labeled=0.05, split='swapped')
+    tables = {
+        'WILD': table(wild, methods, **five),
+        'PARTS': table(wild, parts, **five),
+        'CLEAN': table(clean, methods, **five),
+        'SHARES': table(others, shared, split='test'),
+        'MIXWILD': without_lead(table(wild, mixed, **five)),
+        'MIXCLEAN': without_lead(table(clean, mixed, **five)),
+        'MINMAX': minmax_table(clean, methods, **five),
+        'SWAPPED': without_lead(swapped),
+    }
     for name, lists in WORLDS.items():
         rows = json.loads((RESULTS / f'{name}.json').read_text())
-        print(f'{name}\n\n{lists_table(rows, lists)}\n')
+        tables[name.upper()] = lists_table(rows, lists)
+    text = PAGE.read_text()
+    for name, content in tables.items():
+        pattern = rf'(<!-- {name} -->\n\n)(\|.*\n)*'
+        text, count = re.subn(pattern, lambda m, c=content: f'{m[1]}{c}\n', text)
+        if count != 1:
+            raise SystemExit(f'{PAGE}: has {count} places for <!-- {name} -->.')
+    PAGE.write_text(text)
     draw_shares(clean, ROOT / 'docs/figures/label_efficiency.png')
     draw_wild(clean, wild, ROOT / 'docs/figures/wild.png')
 
