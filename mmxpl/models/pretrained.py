@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -194,9 +195,9 @@ class HFModule(BaseModule):
                 self._check_settings()
         super().init_weights()
 
+    @abstractmethod
     def _check_settings(self) -> None:
         """Compares the settings of the input with those of the folder."""
-        raise NotImplementedError
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Base of the metrics, and the checks of data samples that they share."""
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -72,10 +73,11 @@ class MapMetric(BaseMetric):
             name: read_pred_map(sample, name) for name in self.scored_models(sample)
         }
 
+    @abstractmethod
     def measure(self, sample: dict) -> dict:
         """Takes from a sample, a plain dictionary, the little that its scores need."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:
         """Scores all samples.
 
@@ -87,7 +89,6 @@ class MapMetric(BaseMetric):
             tuple[dict, list[str]]: For each row its scores by name; and lines for the
             protocol card.
         """
-        raise NotImplementedError
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Measures a batch of samples, plain dictionaries.
