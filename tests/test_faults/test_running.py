@@ -54,7 +54,9 @@ def test_a_killed_data_worker(train, whole_run, same_results, tmp_path, fault):
     whole, folder = whole_run()
     moment = whole.moment('step', iter=5)
     message = train(tmp_path, *WORKERS, fault=('kill worker', moment)).message
-    assert 'is killed by signal: Killed' in message
+    # PyTorch's words depend on whether its signal handler or its queue is first
+    assert re.search('is killed by signal: Killed|exited unexpectedly', message)
+    assert 'a process that reads data was ended from outside' in message
     assert 'Lower num_workers' in message
     resumed = train(tmp_path, resume=True)
     assert resumed.code == 0, resumed.text
