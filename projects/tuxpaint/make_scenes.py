@@ -74,6 +74,13 @@ def parse_args(argv=None) -> argparse.Namespace:
         '--quality', type=number_in(1, 100), default=92, help='JPEG quality'
     )
     parser.add_argument(
+        '--background',
+        type=number_in(-60, 20, float),
+        metavar='DB',
+        help='add to each clip the recording of a class that is not in the frame, so '
+        'many decibels above its own sound',
+    )
+    parser.add_argument(
         '--workers',
         type=number_in(1),
         default=os.cpu_count(),
@@ -180,6 +187,11 @@ def main(argv=None) -> None:
         start = time.perf_counter()
         counts = count_clips(args)
         stamps = read_stamps(args.stamps)
+        if args.background is not None and len(stamps.kinds) < 4:
+            raise DataError(
+                f'--background: {len(stamps.kinds)} classes, 4 are needed, since a '
+                'frame may show 3.'
+            )
         found = find_backgrounds(args.stamps, args.backgrounds)
         # Crops are at least 0.4 of a photograph's shorter side.
         photos, dropped = read_backgrounds(found, round(2.5 * args.size))
@@ -191,6 +203,7 @@ def main(argv=None) -> None:
             size=args.size,
             seconds=args.seconds,
             seed=args.seed,
+            background=args.background,
         )
         settings = dict(
             tool='tuxpaint',
@@ -203,6 +216,8 @@ def main(argv=None) -> None:
             stamps=digest(stamps.files),
             backgrounds=digest([found[name] for name in sorted(photos)]),
         )
+        if args.background is not None:
+            settings['background'] = args.background
         metainfo = dict(
             dataset_type='tuxpaint',
             task_name='avsl',

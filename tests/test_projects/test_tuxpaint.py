@@ -264,6 +264,24 @@ def test_a_clip_does_not_depend_on_how_many_there_are(package, made, tmp_path):
     assert few['audio/test_00000.wav'] == many['audio/test_00000.wav']
 
 
+def test_background_sound_is_of_a_class_that_is_not_in_the_frame(
+    package, made, tmp_path
+):
+    out = tmp_path / 'noisy'
+    run(package, out, '--clips', '12', '--background', '6')
+    before = {entry['sample_id']: entry for entry in entries(made)}
+    for entry in entries(out):
+        added = entry.pop('background_sound')['category']
+        assert entry == before[entry['sample_id']]  # of the frame nothing changed
+        assert added not in {o['category'] for o in entry['objects']}
+        wave, rate = soundfile.read(out / entry['audio_path'])
+        spectrum = np.abs(np.fft.rfft(wave)) ** 2
+        axis = np.fft.rfftfreq(len(wave), 1 / rate)
+        low, high = 0.9 * KINDS[added][1], 1.18 * KINDS[added][1]
+        share = spectrum[(axis > low) & (axis < high)].sum() / spectrum.sum()
+        assert share == pytest.approx(4 / 5, abs=0.03)  # 6 dB are four times the power
+
+
 def test_run_again(package, made, capsys):
     before = contents(made)
     run(package, made)
@@ -281,6 +299,7 @@ def test_run_again(package, made, capsys):
         (['--seed', '5'], 'holds clips of other settings: seed 0 (asked: 5)'),
         (['--clips', '2'], "--clips: must be a whole number, at least 3, got '2'"),
         (['--test', 'nan'], "--test: must be a number, from 0 to 1, got 'nan'"),
+        (['--background', '99'], '--background: must be a number, from -60 to 20'),
         (['--val', '0.9'], 'leaves a split without clips'),
         (['--stamps', 'no/such'], 'no/such: no such folder'),
         (['--backgrounds', 'no/such'], 'no/such: no such folder'),

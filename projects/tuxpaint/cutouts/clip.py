@@ -10,7 +10,7 @@ from mmxpl.datasets.annotations import encode_rle, mask_box
 from mmxpl.datasets.synthetic import GeneratedClip, clip_id
 
 from .scene import Scene, make_scene
-from .sound import RATE, mix
+from .sound import RATE, add_background, mix
 from .stamps import Kind, Take, choose
 
 #: In the order in which they are written; the index seeds the clips.
@@ -33,6 +33,8 @@ class ClipMaker:
         size (int): Side of the frame in pixels.
         seconds (float): Length of the sound.
         seed (int): Seed of the whole data set.
+        background (float | None): Level in dB, beside what sounds in the frame, of a
+            recording of a class that is not in it; None for no such sound.
     """
 
     kinds: list[Kind]
@@ -40,6 +42,7 @@ class ClipMaker:
     size: int
     seconds: float
     seed: int
+    background: float | None = None
 
     def __call__(self, split: str, index: int) -> GeneratedClip:
         """Makes clip number ``index`` of a split."""
@@ -54,6 +57,14 @@ class ClipMaker:
         audio, levels = mix(waves, round(self.seconds * RATE), rng)
         loudest = list(takes)[int(np.argmax(levels))]
         info = _describe(clip_id(split, index), scene, takes, loudest)
+        if self.background is not None:
+            # drawn last, so that all else is that of the clip without it
+            seen = {patch.kind.name for patch in scene.patches}
+            absent = [kind for kind in self.kinds if kind.name not in seen]
+            kind = absent[rng.integers(len(absent))]
+            take = choose(kind.takes, split, rng)
+            audio = add_background(audio, take.wave, self.background, rng)
+            info['background_sound'] = dict(category=kind.name, sound=take.name)
         return GeneratedClip(scene.image, np.rint(audio * 32767).astype(np.int16), info)
 
 

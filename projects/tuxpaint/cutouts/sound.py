@@ -146,6 +146,15 @@ def mix(
     return (out * min(1.0, 0.98 / np.abs(out).max())).astype(np.float32), levels
 
 
+def add_background(
+    audio: np.ndarray, wave: np.ndarray, level: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Adds a recording ``level`` dB above the RMS of a float32 sound (T,)."""
+    part = excerpt(wave, len(audio), rng)
+    out = audio + part * (rms(audio) * 10 ** (level / 20) / max(rms(part), 1e-6))
+    return (out * min(1.0, 0.98 / np.abs(out).max())).astype(np.float32)
+
+
 def _noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """Noise between white and brown, as of rooms and microphones, of RMS 1."""
     spectrum = np.fft.rfft(rng.standard_normal(length))
