@@ -112,7 +112,8 @@ def _run(command: list[str], env: dict[str, str], writer: Connection) -> None:
     os.environ.clear()
     os.environ.update(env)
     # PyTorch, imported before, has read another value of the variable
-    torch.set_num_threads(int(env.get('OMP_NUM_THREADS', torch.get_num_threads())))
+    if threads := env.get('OMP_NUM_THREADS', '').split(',')[0]:
+        torch.set_num_threads(int(threads))
     if command[0] == '-m':
         sys.argv = command[1:]
         runpy.run_module(command[1], run_name='__main__', alter_sys=True)

@@ -45,7 +45,7 @@ class Comparison:
         epochs (int, optional): Epochs of every training, by default the config's.
         options (Mapping[str, Any]): ``--cfg-options`` of all trainings.
         env (Mapping[str, str]): Environment variables of the commands; by default
-            OMP_NUM_THREADS divides the cores among the jobs.
+            OMP_NUM_THREADS, unless it is set, divides the cores among the jobs.
         jobs (int): Number of cells at a time.
         processes (int): Number of processes that train a cell.
         amp (bool): Whether to train in mixed precision.
@@ -73,8 +73,9 @@ class Comparison:
             :func:`with_chosen`), and the seconds of its training.
         """
         jobs = max(min(self.jobs, len(cells)), 1)
-        threads = max((os.cpu_count() or 1) // (jobs * self.processes), 1)
-        env = {'OMP_NUM_THREADS': str(threads), **self.env}
+        share = max((os.cpu_count() or 1) // (jobs * self.processes), 1)
+        threads = os.environ.get('OMP_NUM_THREADS', str(share))
+        env = {'OMP_NUM_THREADS': threads, **self.env}
         plans = {cell: self._plan(cell) for cell in cells}
         lenders: dict[Cell, Cell] = {}
         if self.share_warmup:
