@@ -30,6 +30,7 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
 
 _WRAPPER = 'mmxpl.CPUDistributedDataParallel'
+_OF_TORCHRUN = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 # seconds that processes wait for each other if the config sets nothing
 TIMEOUT = 600
 # seconds in which a living process answers after that
@@ -46,11 +47,19 @@ def use_cpu_dist(cfg: Config) -> bool:
     one it only sets the timeout in ``env_cfg.dist_cfg``, if the config sets none; in a
     single process it does nothing.
 
-    Raises a DataError if the processes were started by Slurm or MPI without GPUs.
+    Raises a DataError if the processes were started by Slurm or MPI without GPUs, or
+    not by the launcher.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
         return False
+    lacking = [name for name in _OF_TORCHRUN if name not in os.environ]
+    if launcher == 'pytorch' and lacking:
+        raise DataError(
+            f'--launcher pytorch: {", ".join(lacking)} are not set in the environment. '
+            'Start the processes with tools/dist_train.sh, tools/dist_test.sh or '
+            'torchrun, or leave --launcher out for a single one.'
+        )
     env_cfg = cfg.get('env_cfg') or {}
     dist_cfg = {'timeout': TIMEOUT, **(env_cfg.get('dist_cfg') or {})}
     cfg.env_cfg = {**env_cfg, 'dist_cfg': dist_cfg}

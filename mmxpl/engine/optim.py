@@ -9,6 +9,7 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper as GPUAmpOptimWrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, LinearLR, OptimWrapper
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from mmxpl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
@@ -137,7 +138,16 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Builds the wrapper of the parameters of a model that have gradients."""
+        """Builds the wrapper of the parameters of a model that have gradients.
+
+        Raises a DataError if there is no such optimizer.
+        """
+        kind = self.optimizer_cfg.get('type')
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise DataError(
+                f"optim_wrapper.optimizer.type '{kind}' is no optimizer of PyTorch or "
+                'of a registered class.'
+            )
         model = unwrap(model)
         if self.paramwise_cfg:
             return super().__call__(model)

@@ -1,9 +1,12 @@
 """Builds the Runner of a config, on any machine."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from difflib import get_close_matches
+from inspect import Parameter, formatannotation
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -14,7 +17,9 @@ from torch import nn
 from mmxpl.compat import ensure_torchvision, ensure_yapf
 from mmxpl.registry import register_all_modules
 from mmxpl.utils.checkpoint import load_weights_only
+from mmxpl.utils.config_overrides import find_arguments, find_class
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.nested import walk
 from mmxpl.utils.parallel import unwrap
 
 from .dist import explain_lost_rank, use_cpu_dist
@@ -29,6 +34,19 @@ _OWN_HOOKS = {
     'runtime_info',
     'sampler_seed',
     'timer',
+}
+# what a config holds for an argument of a type; others are not compared
+_VALUES = {
+    bool: bool,
+    int: int,
+    float: (int, float),
+    str: str,
+    NoneType: NoneType,
+    dict: dict,
+    Mapping: dict,
+    list: (list, tuple),
+    tuple: (list, tuple),
+    Sequence: (list, tuple),
 }
 
 
@@ -146,6 +164,8 @@ def build_runner(cfg: Config) -> Runner:
     is written once the run has begun, in MMEngine's own layout; a hook of
     ``default_hooks`` that is None is off. ``cfg`` is changed in place; its
     ``runner_type`` may name another class of runner.
+
+    Raises a DataError if a setting has a value of a wrong type.
     """
     register_all_modules(init_default_scope=False)
     ensure_yapf()
@@ -157,6 +177,7 @@ def build_runner(cfg: Config) -> Runner:
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)
     drop_hooks(cfg)
+    check_settings(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else CheckedRunner.from_cfg(cfg)
 
 
@@ -169,3 +190,51 @@ def drop_hooks(cfg: Config) -> None:
     off = [name for name in hooks if hooks[name] is None and name not in _OWN_HOOKS]
     for name in off:
         del hooks[name]
+
+
+def check_settings(cfg: Config) -> None:
+    """Checks the types of the settings of a run.
+
+    Arguments of classes of mmxpl and MMEngine are compared with their annotations,
+    since most would fail late or be misunderstood: ``'false'`` is true.
+
+    Raises a DataError with the key.
+    """
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise DataError(
+            f'randomness.seed is None or a whole number from 0 to {2**32 - 1}, got '
+            f'{seed!r}.'
+        )
+    level = cfg.get('log_level', 'INFO')
+    known = isinstance(level, str) and isinstance(logging.getLevelName(level), int)
+    if not known and not isinstance(level, int):
+        raise DataError(f"log_level is 'INFO', 'WARNING' or the like, got {level!r}.")
+    hooks = cfg.get('default_hooks') or {}
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and 'type' not in hook:
+            others = [key for key in hooks if key != name]
+            meant = ' or '.join(get_close_matches(name, others, 2))
+            raise DataError(
+                f'default_hooks.{name} has no type'
+                + (f'; did you mean {meant}?' if meant else ': give it one.')
+            )
+    for path, node in walk(cfg._cfg_dict.to_dict()):
+        built = find_class(node)
+        if getattr(built, '__module__', '').startswith(('mmxpl.', 'mmengine.')):
+            for name, argument in find_arguments(node).items():
+                if name in node and not _fits(node[name], argument):
+                    kind = formatannotation(argument.annotation)
+                    raise DataError(
+                        f'{".".join([*path, name])} has the type '
+                        f'{kind.replace("collections.abc.", "")}, got {node[name]!r}.'
+                    )
+
+
+def _fits(value: Any, argument: Parameter) -> bool:
+    """Tells whether a value of a config may be of the type of an argument."""
+    kind = argument.annotation
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    values = [_VALUES.get(get_origin(one) or one) for one in kinds]
+    implicit = value is None and argument.default is None
+    return None in values or implicit or isinstance(value, tuple(values))

@@ -65,7 +65,7 @@ def describe_result(runner: Runner) -> str:
     best = {
         key.removeprefix('best_ckpt'): path
         for key, path in info.items()
-        if key.startswith('best_ckpt') and path
+        if key.startswith('best_ckpt') and _is_here(path)
     }
     lines = ['This training has ended:']
     for name, path in best.items():
@@ -73,7 +73,9 @@ def describe_result(runner: Runner) -> str:
         what = name.removeprefix('_') or (what[1] if what else 'score')
         lines.append(f'Best {what}: {float(info[f"best_score{name}"]):.4g}, {path}')
     last = info.get('last_ckpt')
-    if last:
+    if not _is_here(last):
+        last = None
+    else:
         lines.append(f'Last checkpoint: {last}')
     checkpoint = next(iter(best.values()), last)
     if checkpoint is None:
@@ -84,6 +86,11 @@ def describe_result(runner: Runner) -> str:
         config = written if written.is_file() else config
         lines.append(f'To test: python tools/test.py {config} {checkpoint}')
     return '\n  '.join(lines)
+
+
+def _is_here(path: str | None) -> bool:
+    """Tells whether there is a file, as far as it can be told."""
+    return bool(path) and ('://' in path or Path(path).is_file())
 
 
 def _steps(runner: Runner) -> str:

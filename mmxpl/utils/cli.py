@@ -19,6 +19,7 @@ from .config_overrides import (
     apply_method,
     merge_options,
     method_names,
+    read_config,
     refuse_inert_keys,
 )
 from .errors import DataError, explain
@@ -179,7 +180,7 @@ def load_config(
             f"'{path}' is no config: {', '.join(_CONFIG_SUFFIXES[:-1])} or "
             f'{_CONFIG_SUFFIXES[-1]}.'
         )
-    cfg = Config.fromfile(path)
+    cfg = read_config(path)
     if 'method' in cfg and 'type' not in (cfg.get('model') or {}):
         name = Path(path).stem if Path(path).stem in method_names() else path
         raise DataError(

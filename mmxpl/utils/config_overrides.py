@@ -2,13 +2,14 @@
 
 import copy
 import inspect
+import traceback
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from .errors import DataError
+from .errors import DataError, describe
 from .nested import children, walk
 
 # keys that a run reads besides the arguments of Runner
@@ -25,6 +26,7 @@ _READ_BY_RUNNER = {
 _READ_BELOW = {
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+    'randomness': {'deterministic', 'diff_rank_seed', 'seed'},
 }
 # top-level keys of MMDetection 2, and what has taken their place
 _FORMER = {
@@ -45,6 +47,26 @@ _FORMER = {
 }
 _MAX_HINTS = 4
 _BATCH_SIZE = 'train_dataloader.batch_size'
+_TOP = '<module>'
+
+
+def read_config(path: str | Path) -> Config:
+    """Reads a config file, which is a program.
+
+    Raises a DataError with file and line if it fails, an OSError if it or a base of it
+    does not exist.
+    """
+    try:
+        return Config.fromfile(path)
+    except OSError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        # modules among them are this config, its bases and what they import
+        places = [f'{x.filename}, line {x.lineno}: ' for x in frames if x.name == _TOP]
+        raise DataError(
+            f"config '{path}' cannot be read: {''.join(places[-1:])}{describe(error)}"
+        ) from error
 
 
 def refuse_inert_keys(cfg: Config, path: str) -> None:
@@ -125,10 +147,12 @@ def _check_key(cfg: Config, key: str) -> None:
     for depth, part in enumerate(rest):
         below = dict(children(node))
         if below.get(part) is None:
-            if part == rest[-1] and part in {*below, *_arguments(node)}:
+            if part == rest[-1] and part in {*below, *find_arguments(node)}:
                 return
             # a dict that is not set: who gets it knows its keys
-            if 'dict' in _arguments(node).get(part, '') and len(rest) == depth + 2:
+            argument = find_arguments(node).get(part)
+            takes_dict = argument is not None and 'dict' in str(argument.annotation)
+            if takes_dict and len(rest) == depth + 2:
                 return
             raise _unknown(cfg, key, above)
         node, above = below[part], f'{above}{part}.'
@@ -143,24 +167,27 @@ def _read_keys() -> set[str]:
     return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
 
 
-def _arguments(node: Any) -> dict[str, str]:
-    """Gives the types of the arguments of the class that a part of a config builds."""
+def find_class(node: Any) -> type | None:
+    """Finds the class that a part of a config builds; None if it builds none."""
     kind = node.get('type') if isinstance(node, dict) else None
     if not isinstance(kind, str):
-        return {}
+        return None
     # imports all that is registered, which only an unknown key asks for
     from mmxpl import registry
 
     registry.register_all_modules(init_default_scope=False)
-    found: dict[str, str] = {}
     registries = [
         x for x in vars(registry).values() if isinstance(x, registry.Registry)
     ]
-    built = next(filter(None, (x.get(kind) for x in registries)), None)
-    for part in getattr(built, '__mro__', ()):
+    return next(filter(None, (x.get(kind) for x in registries)), None)
+
+
+def find_arguments(node: Any) -> dict[str, inspect.Parameter]:
+    """Finds the arguments of the class that a part of a config builds."""
+    found: dict[str, inspect.Parameter] = {}
+    for part in getattr(find_class(node), '__mro__', ()):
         parameters = inspect.signature(part.__init__).parameters
-        for name, parameter in parameters.items():
-            found.setdefault(name, str(parameter.annotation))
+        found = {**parameters, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     return {name: found[name] for name in found.keys() - {'self', 'args', 'kwargs'}}
@@ -272,7 +299,7 @@ def apply_method(cfg: Config, method: str) -> None:
         )
     if Config._get_base_files(str(path)):
         raise DataError(f'{path}: a method has no _base_, it is merged into a config.')
-    overlay = Config.fromfile(path)._cfg_dict.to_dict()
+    overlay = read_config(path)._cfg_dict.to_dict()
     overlay.setdefault('method', path.stem)
     try:
         cfg.merge_from_dict(_expand(overlay, cfg._cfg_dict))

@@ -1,10 +1,14 @@
 """The error of bad input, and explanations of other errors."""
 
 import re
+import textwrap
 import traceback
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+# of what other libraries say, which may quote a whole config
+_LENGTH = 500
+_RUNNER = ('mmengine', 'runner', 'runner.py')
 
 
 class DataError(ValueError):
@@ -105,10 +109,15 @@ def _explain_building(error: BaseException) -> str | None:
             kind = str(cfg['type'] if has_type else cfg)
     if kind is None:
         return None
+    return f"'{kind}' of the config cannot be built: {describe(error)}"
+
+
+def describe(error: BaseException) -> str:
+    """Describes an error of another library by its kind and text, in one line."""
     # the text of a KeyError is its argument's repr
     words = error.args[0] if isinstance(error, KeyError) and error.args else error
     return (
-        f"'{kind}' of the config cannot be built: {type(error).__name__}: {words} "
+        f'{type(error).__name__}: {textwrap.shorten(str(words), _LENGTH)} '
         '(MMXPL_DEBUG=1 shows the traceback)'
     )
 
@@ -118,12 +127,18 @@ def _text(name: str | bytes | int) -> str:
 
 
 def _refusal(error: BaseException) -> str | None:
-    """Returns the message of a setting that a class of mmxpl refuses."""
+    """Returns the message of a setting that mmxpl or MMEngine's Runner refuses."""
     inner = error.__context__
-    # a registry re-raises the error of a class, prefixed by the name of the class
-    while type(inner) is type(error) and str(error).endswith(str(inner)):
+    # MMEngine re-raises the error of a class with its name, and that of a hook with it
+    while type(inner) is type(error) and str(inner) in str(error):
         error, inner = inner, inner.__context__
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not Path(frames[-1].filename).is_relative_to(_PACKAGE):
+    if not frames or not (frames[-1].line or '').startswith('raise '):
         return None
-    return str(error) if (frames[-1].line or '').startswith('raise ') else None
+    source = Path(frames[-1].filename)
+    if source.is_relative_to(_PACKAGE):
+        return str(error)
+    # a key of the config that the Runner refuses, perhaps with all that is below it
+    if source.parts[-3:] == _RUNNER:
+        return f'The config cannot be used: {textwrap.shorten(str(error), _LENGTH)}'
+    return None

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmxpl.evaluation.functional import RULES, GroundTruth, score_maps
 from mmxpl.registry import VISUALIZERS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.errors import DataError
 
 from .drawing import (
     colour_bar,
@@ -25,6 +26,8 @@ from .drawing import (
     upsample_map,
     write_picture,
 )
+
+_WITHOUT_DISPLAY = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')
 
 
 @VISUALIZERS.register_module()
@@ -55,6 +58,21 @@ class AVLocVisualizer(Visualizer):
             raise ValueError(f'rule must be one of {sorted(RULES)}, but is {rule!r}')
         super().__init__(name, **kwargs)
         self.rule = rule
+
+    def show(self, *args, **kwargs):
+        """Shows a picture as MMEngine does.
+
+        Raises a DataError where there is no display, on which MMEngine waits for ever.
+        """
+        import matplotlib.pyplot as plt
+
+        backend = plt.get_backend().lower()
+        if backend in _WITHOUT_DISPLAY:
+            raise DataError(
+                f"show: there is no display (matplotlib's backend is {backend}). Leave "
+                'it out, and look at the files that are written.'
+            )
+        return super().show(*args, **kwargs)
 
     @master_only
     def add_datasample(

@@ -1,12 +1,14 @@
 import logging
 from types import SimpleNamespace
 
+import pytest
 import torch
 from mmengine.fileio import FileClient, get_file_backend
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import save_checkpoint
 
 from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook, DeferredRemoval
+from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import write_atomically
 
 
@@ -82,3 +84,12 @@ def test_a_former_best_goes_with_its_published_copy(tmp_path):
     later.remove(str(path))
     later.carry_out()
     assert {path.name for path in tmp_path.iterdir()} == by_users
+
+
+def test_a_score_that_there_is_not_is_named_with_those_there_are():
+    hook = AtomicCheckpointHook(save_best='ens/CIoU@0.5_adptive', rule='greater')
+    hook.last_written = 'epoch_1.pth'
+    runner = SimpleNamespace(hooks=[hook])
+    scores = {'ens/CIoU@0.5_adaptive': 1.0, 'n_expected': 2.0}
+    with pytest.raises(DataError, match='CIoU@0.5_adptive.*as ens/CIoU@0.5_adaptive'):
+        hook._save_best_checkpoint(runner, scores)

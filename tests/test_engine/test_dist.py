@@ -65,6 +65,8 @@ randomness = dict(seed=1)
 def cpu_only(monkeypatch):
     """Pretends that there is no accelerator and starts no process group."""
     started = []
+    for name in module._OF_TORCHRUN:
+        monkeypatch.setenv(name, '0')
     monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(
         module.dist,
@@ -124,6 +126,12 @@ def test_the_configs_own_wrapper_keeps_its_settings(cpu_only, given, kind):
 def test_other_launchers_are_refused_on_the_cpu(cpu_only):
     with pytest.raises(DataError, match='dist_train'):
         module.use_cpu_dist(Config({'launcher': 'slurm'}))
+
+
+def test_processes_that_no_launcher_started_are_refused(monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(DataError, match='RANK.* not set .*tools/dist_train.sh'):
+        module.use_cpu_dist(Config(dict(launcher='pytorch')))
 
 
 def test_nothing_to_close_in_a_single_process():

@@ -306,6 +306,15 @@ def test_what_is_frozen_is_in_no_optimizer(paramwise_cfg):
     assert set(encoder) == {slow}
 
 
+def test_an_unknown_optimizer_is_named():
+    cfg = dict(
+        optimizer=dict(type='Adm', lr=1.0),
+        constructor='mmxpl.TrainableOptimWrapperConstructor',
+    )
+    with pytest.raises(DataError, match="optimizer.type 'Adm' is no optimizer"):
+        build_optim_wrapper(torch.nn.Linear(1, 1), cfg)
+
+
 SCHEDULE = (
     Path(__file__).resolve().parents[2] / 'configs/_base_/schedules/adamw_cosine.py'
 )

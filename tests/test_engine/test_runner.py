@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
-from mmxpl.engine.runner import CheckedRunner, build_runner
+from mmxpl.engine.runner import CheckedRunner, build_runner, check_settings
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
@@ -34,3 +34,49 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
     assert cfg.pretty_text != formatted
     for text in (formatted, cfg.pretty_text, cfg.copy().pretty_text):
         assert Config.fromstring(text, '.py').to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(randomness=dict(seed=-1)), 'randomness.seed is None or a whole number'),
+        (dict(randomness=dict(seed='1')), "got '1'"),
+        (dict(log_level='LOUD'), "log_level is .* got 'LOUD'"),
+        (
+            dict(
+                default_hooks=dict(
+                    pseudo_label=dict(type='CrossPseudoLabelHook'),
+                    psuedo_label=dict(momentum=0.3),
+                )
+            ),
+            'default_hooks.psuedo_label has no type; did you mean pseudo_label?',
+        ),
+        (
+            dict(custom_hooks=[dict(type='CheckpointGuardHook', partial='no')]),
+            "custom_hooks.0.partial has the type bool, got 'no'",
+        ),
+        (
+            dict(
+                default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval='1'))
+            ),
+            'checkpoint.interval has the type int',
+        ),
+        (
+            dict(val_evaluator=dict(type='mmxpl.CIoUMetric', rules='fixed')),
+            r"rules has the type Sequence\[str\], got 'fixed'",
+        ),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused(settings, words):
+    with pytest.raises(DataError, match=words):
+        check_settings(Config(settings))
+
+
+def test_settings_that_may_have_several_types_pass():
+    hook = dict(type='CheckpointHook', save_best=['a', 'b'], max_keep_ckpts=3)
+    loss = dict(type='MaxMILContrastiveLoss', loss_weight=1, temperature=0.1)
+    metric = dict(type='CIoUMetric', rules=('fixed',), models=None, prior='x.npy')
+    other = dict(type='mmdet.ResNet', depth='18')  # refused by its own class
+    check_settings(
+        Config(dict(a=[hook, loss], b=dict(c=metric, d=other), log_level=20))
+    )

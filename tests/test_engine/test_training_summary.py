@@ -119,7 +119,11 @@ def result(tmp_path, **info):
     return describe_result(runner)
 
 
-def test_what_a_training_leaves_is_said(tmp_path):
+def test_what_a_training_leaves_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'w').mkdir()
+    for name in ('w/epoch_3.pth', 'w/best_ens_x_epoch_2.pth', 'l', 'a.pth'):
+        (tmp_path / name).touch()
     assert result(tmp_path) == ''
     text = result(tmp_path, last_ckpt='w/epoch_3.pth')
     assert text.endswith('python tools/test.py configs/tiny.py w/epoch_3.pth')
@@ -131,6 +135,15 @@ def test_what_a_training_leaves_is_said(tmp_path):
     assert text.endswith(f'tools/test.py {tmp_path}/tiny.py {best}')
     two = dict(best_score_a=1.0, best_ckpt_a='a.pth')
     assert 'Best a: 1, a.pth' in result(tmp_path, last_ckpt='l', **two)
+
+
+def test_files_of_the_folder_that_a_run_was_resumed_from_are_not_said(tmp_path):
+    (tmp_path / 'l').touch()
+    elsewhere = dict(best_ckpt=str(tmp_path / 'gone.pth'), best_score=1.0)
+    text = result(tmp_path, last_ckpt=str(tmp_path / 'l'), **elsewhere)
+    assert text.endswith(f'tools/test.py configs/tiny.py {tmp_path}/l')
+    assert 'Best' not in text
+    assert result(tmp_path, last_ckpt=str(tmp_path / 'gone.pth')) == ''
 
 
 def test_what_is_not_learnt_from_is_not_said():

@@ -1,8 +1,14 @@
+import re
+
 import pytest
 from mmengine.config import Config
 
 from mmxpl.utils import DataError
-from mmxpl.utils.config_overrides import merge_options, refuse_inert_keys
+from mmxpl.utils.config_overrides import (
+    merge_options,
+    read_config,
+    refuse_inert_keys,
+)
 
 
 @pytest.fixture
@@ -166,3 +172,24 @@ def test_variables_of_a_file_pass():
         'env_cfg = dict(cudnn_benchmark=True)\nauto_scale_lr = None\n'
     )
     refuse_inert_keys(Config.fromstring(text, '.py'), 'x.py')
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('a = (\n', 'SyntaxError'),
+        ('a = 1\nb = c\n', r"own\.py, line 2: NameError: name 'c'"),
+        ("_base_ = 'base.py'\na = dict(b=1)\n", 'TypeError: a=.* in child config'),
+        ("custom_imports = dict(imports=['nowhere'])\n", 'ImportError: .*nowhere'),
+        ("a = '{{$MMXPL_OF_NOBODY:}}'\n", 'KeyError: `MMXPL_OF_NOBODY` cannot be'),
+    ],
+)
+def test_a_config_that_fails_is_named_with_the_line(tmp_path, text, words):
+    (tmp_path / 'base.py').write_text('a = []\n')
+    path = tmp_path / 'own.py'
+    path.write_text(text)
+    with pytest.raises(
+        DataError, match=r"config '.*own\.py' cannot be read: "
+    ) as caught:
+        read_config(path)
+    assert re.search(words, str(caught.value))

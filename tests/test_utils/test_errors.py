@@ -1,5 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
 from mmxpl.pseudo_labels import PseudoLabelBank, PseudoLabeler
@@ -106,6 +110,14 @@ def localizer(**settings):
             lambda: MODELS.build(dict(type='MaxMILContrastiveLoss', temperature=0)),
             'error: temperature must be positive, got 0.',
         ),
+        (
+            lambda: MODELS.build(dict(type='MaxMILContrastiveLoss', loss_weight=-1)),
+            'error: loss_weight must not be negative, got -1.',
+        ),
+        (
+            lambda: MODELS.build(dict(type='MapBCELoss', loss_weight=-1)),
+            'error: loss_weight must not be negative, got -1.',
+        ),
         (sampler(num_batches=0), 'error: num_batches must be positive, got 0.'),
         (sampler(labeled_per_batch=-1), 'error: labeled_per_batch must not be'),
         (sampler(curriculum=dict(start=0)), 'error: curriculum need'),
@@ -204,3 +216,32 @@ def test_the_innermost_part_that_cannot_be_built_is_named(capsys):
 def test_other_errors_keep_their_traceback():
     with pytest.raises(KeyError), one_clear_error():
         raise KeyError('x')
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'words'),
+    [
+        ('call_hook', dict(fn_name='before_train'), 'error: PreemptionHook saves with'),
+        (
+            'build_model',
+            dict(model=3),
+            'error: The config cannot be used: model should',
+        ),
+    ],
+)
+def test_what_the_runner_refuses_is_one_message(capsys, name, options, words):
+    hook = HOOKS.build(dict(type='PreemptionHook'))
+    runner = SimpleNamespace(_hooks=[hook], hooks=[hook])
+    with pytest.raises(SystemExit), one_clear_error():
+        getattr(Runner, name)(runner, **options)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(words)
+
+
+def test_a_fault_of_a_hook_keeps_its_traceback():
+    class Faulty(Hook):
+        def before_run(self, runner):
+            return 1 + 'x'
+
+    with pytest.raises(TypeError, match='unsupported operand'), one_clear_error():
+        Runner.call_hook(SimpleNamespace(_hooks=[Faulty()]), 'before_run')

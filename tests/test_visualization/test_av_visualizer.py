@@ -8,6 +8,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from mmxpl.registry import VISUALIZERS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils import DataError
 from mmxpl.visualization import AVLocVisualizer, drawing
 from mmxpl.visualization import av_visualizer as module
 from mmxpl.visualization.av_visualizer import sample_ciou
@@ -223,3 +224,9 @@ def test_show_opens_a_window_and_nothing_else(tmp_path, monkeypatch):
     visualizer.add_datasample('x', frame(), make_sample(), show=True, wait_time=1)
     assert shown == ['x']
     assert not list(tmp_path.rglob('*.png'))
+
+
+def test_show_without_a_display_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'Agg')
+    with pytest.raises(DataError, match='there is no display .*backend is agg'):
+        AVLocVisualizer().show(frame())

@@ -8,6 +8,7 @@ import os.path as osp
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
@@ -244,7 +245,19 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', list(ids))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """Removes the former best checkpoint after the new one is written."""
+        """Removes the former best checkpoint after the new one is written.
+
+        Raises a DataError if there is no such score as ``save_best`` names.
+        """
+        unknown = sorted({*self.key_indicators} - {'auto', *metrics})
+        if unknown and metrics:
+            near = get_close_matches(unknown[0], metrics, 3, 0)
+            raise DataError(
+                f"save_best of the checkpoint hook is '{unknown[0]}', which is no "
+                f'score of the validation, as {", ".join(near)} are. Correct it, or '
+                'the rules of val_evaluator, and go on with --resume. '
+                f'{last_good(runner)}'
+            )
         if not self._local:
             super()._save_best_checkpoint(runner, metrics)
             return

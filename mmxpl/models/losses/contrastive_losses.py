@@ -13,7 +13,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.checks import check_positive
+from mmxpl.utils.checks import check_not_negative, check_positive
 from mmxpl.utils.parallel import count_rows, gather_rows, own_rows
 
 
@@ -73,6 +73,7 @@ class _ContrastiveLoss(nn.Module):
     def __init__(self, temperature: float = 0.07, loss_weight: float = 1.0) -> None:
         super().__init__()
         check_positive(temperature=temperature)
+        check_not_negative(loss_weight=loss_weight)
         self.temperature, self.loss_weight = temperature, loss_weight
 
 

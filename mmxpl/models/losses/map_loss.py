@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
+from mmxpl.utils.checks import check_not_negative, check_positive
 
 
 @MODELS.register_module()
@@ -18,6 +19,8 @@ class MapBCELoss(nn.Module):
 
     def __init__(self, pos_weight: float = 1.0, loss_weight: float = 1.0) -> None:
         super().__init__()
+        check_positive(pos_weight=pos_weight)
+        check_not_negative(loss_weight=loss_weight)
         self.pos_weight, self.loss_weight = pos_weight, loss_weight
 
     def forward(
