@@ -218,9 +218,18 @@ def main() -> None:
     os.environ.update(env)
     methods = {m: find_method(m) for m in demo.methods}
     cells = {m: Cell(m, LABELED, args.seed) for m in demo.methods}
-    results = Comparison(out, config, methods, env=env, jobs=args.jobs).run(
-        list(cells.values())
-    )
+    # bfloat16 where the machine computes it
+    precision = {'optim_wrapper.dtype': 'auto'}
+    results = Comparison(
+        out,
+        config,
+        methods,
+        options=precision,
+        env=env,
+        jobs=args.jobs,
+        amp=True,
+        share_warmup=True,
+    ).run(list(cells.values()))
 
     scores = {method: results[cell][0]['test'] for method, cell in cells.items()}
     first = demo.methods[0]

@@ -85,7 +85,7 @@ def main() -> None:
     export_local_rank(args)
     with quick_start():
         needs = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
-        cfg = load_config(args.config, args.cfg_options, args.method, needs)
+        cfg = load_config(args.config, args.cfg_options, args.method, needs, args.amp)
         cfg.launcher = args.launcher
         set_work_dir(cfg, args.config, args.work_dir)
         if args.amp:

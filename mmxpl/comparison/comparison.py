@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -86,9 +86,13 @@ class Comparison:
             warm_start = None
             if cell in lenders:
                 lender = lenders[cell]
-                futures[lender].result()
                 epochs = warm_up_epochs(plans[lender][0])
                 warm_start = lender.folder(self.out) / f'epoch_{epochs}.pth'
+                # it appears whole, long before the lender's training ends
+                while not warm_start.exists() and wait([futures[lender]], 1).not_done:
+                    pass
+                if futures[lender].done():
+                    futures[lender].result()  # or its error
             return self._run(cell, *plans[cell], warm_start, env)
 
         with ThreadPoolExecutor(jobs) as pool:
@@ -113,7 +117,7 @@ class Comparison:
         if self.epochs is not None:
             options['train_cfg.max_epochs'] = self.epochs
         options |= self.options
-        merge_options(cfg, options)
+        merge_options(cfg, options, self.amp)
         return cfg, options
 
     def _run(

@@ -150,13 +150,13 @@ def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]
     included, give borrower to lender.
     """
 
-    def aligns(name: Hashable) -> bool:
+    def rank(name: Hashable) -> tuple[bool, bool]:
         hook = configs[name].default_hooks.get('pseudo_label') or {}
-        return hook.get('align_area', False)
+        return not hook.get('align_area', False), not hook
 
     # a training that aligns areas keeps a state that others do not have, so it can
-    # lend to them and not borrow from them
-    order = sorted(configs, key=aligns, reverse=True)
+    # lend to them and not borrow from them; one without pseudo-labels only borrows
+    order = sorted(configs, key=rank)
     lenders: dict[Hashable, Hashable] = {}
     for k, name in enumerate(order):
         for other in order[:k]:

@@ -155,6 +155,7 @@ def load_config(
     options: dict[str, Any] | None = None,
     method: str | None = None,
     needs: Sequence[str] = (),
+    amp: bool = False,
 ) -> Config:
     """Reads a config and merges a method and options from the command line.
 
@@ -164,6 +165,8 @@ def load_config(
         method (str, optional): a method, merged before the options; see
             :func:`~.config_overrides.apply_method`.
         needs (Sequence[str]): top-level keys that the tool reads.
+        amp (bool): whether the tool will turn on mixed precision, see
+            :func:`~.config_overrides.merge_options`.
 
     Returns:
         Config: the config, with ``mmxpl`` as default scope if it sets none.
@@ -197,7 +200,7 @@ def load_config(
     if method:
         apply_method(cfg, method)
     if options:
-        merge_options(cfg, options)
+        merge_options(cfg, options, amp)
     return cfg
 
 

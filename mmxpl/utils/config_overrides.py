@@ -96,17 +96,21 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
             )
 
 
-def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+def merge_options(cfg: Config, options: dict[str, Any], amp: bool = False) -> None:
     """Merges command-line options, whose keys must be known, into a config, in place.
 
     MMEngine merges any key, so that a misspelt one has no effect. Here a key, dotted,
     with indices for lists as MMEngine's ``DictAction`` parses it, must exist in the
     config, or be an argument of the Runner or of the class that its part of the config
-    builds with the options' own ``type``. A DataError says that it is unknown, or a
-    variable of the config file, which is read only when the file is.
+    builds with the options' own ``type``. With ``amp``, for which an AmpOptimWrapper
+    will replace the OptimWrapper, its arguments are known as well. A DataError says
+    that a key is unknown, or a variable of the config file, which is read only when the
+    file is.
     """
     # types first, which say what arguments there are
     typed = copy.deepcopy(cfg)
+    if amp:
+        typed.merge_from_dict({'optim_wrapper.type': 'AmpOptimWrapper'})
     for key in sorted(options, key=lambda key: not key.endswith('.type')):
         _check_key(typed, key)
         if key.endswith('.type'):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,34 @@ def value(cell, model, split):
     """A score that tells where it is from."""
     lead = {'supcon': 0.0, 'xpl': 2.0 + cell.seed}[cell.method]
     return 40 + lead + 10 * (split == 'val') + MODELS.index(model) + 100 * cell.labeled
+
+
+def test_a_shared_warm_up_is_lent_while_its_training_goes_on(monkeypatch, tmp_path):
+    begun = threading.Event()
+
+    def train(self, cell, cfg, options, warm_start, env):
+        if cell.method == 'xpl':
+            folder = cell.folder(tmp_path)
+            folder.mkdir(parents=True)
+            (folder / f'epoch_{warm_up_epochs(cfg)}.pth').touch()
+            assert begun.wait(20)
+        elif cell.method == 'supcon':
+            assert warm_start.exists()
+            begun.set()
+        return 1.0
+
+    val = {f'{row}/AUC_{rule}': 1.0 for row in REFERENCES for rule in SWEEP}
+    val |= {key.replace('AUC', 'CIoU@0.5'): 2.0 for key in val}
+    monkeypatch.setattr(Comparison, '_train', train)
+    monkeypatch.setattr(Comparison, '_score', lambda *args: val)
+    methods = {name: find_method(name) for name in ('supcon', 'supervised', 'xpl')}
+    cells = [Cell(name, 0.05, 0) for name in methods]
+    config = CONFIGS / 'xpl/xpl_synthetic.py'
+    results = Comparison(tmp_path, config, methods, jobs=2, share_warmup=True).run(
+        cells
+    )
+    assert list(results) == cells
+    assert begun.is_set()
 
 
 @pytest.fixture(scope='module')

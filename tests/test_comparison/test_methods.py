@@ -126,6 +126,11 @@ def test_the_weight_of_pseudo_labels_does_not_matter_before_them():
     assert find_lenders(configs) == {names[1]: 'xpl'}
 
 
+def test_who_has_no_pseudo_labels_borrows_wherever_it_is_named():
+    configs = {name: configured(name) for name in ('supcon', 'xpl')}
+    assert find_lenders(configs) == {'supcon': 'xpl'}
+
+
 def test_who_needs_the_area_of_annotations_lends_first():
     configs = {
         'hard': configured('hard'),

@@ -126,6 +126,16 @@ def test_arguments_are_those_of_the_type_that_the_options_set(cfg):
     assert cfg.optim_wrapper.dtype == 'auto'
 
 
+def test_arguments_are_those_of_the_wrapper_that_amp_will_set(cfg):
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    merge_options(cfg, {'optim_wrapper.dtype': 'auto'}, amp=True)
+    assert cfg.optim_wrapper.to_dict() == dict(
+        cfg.optim_wrapper.to_dict(), type='OptimWrapper', dtype='auto'
+    )
+    with pytest.raises(DataError, match='unknown key'):
+        merge_options(cfg, {'optim_wrapper.type_of': 'auto'}, amp=True)
+
+
 def test_one_wrong_key_among_good_ones_changes_nothing(cfg):
     with pytest.raises(DataError):
         merge_options(cfg, {'model.backbone.depth': 50, 'model.nonsense': 1})
