@@ -25,7 +25,7 @@ from .media import REMEDY, split_time
 
 DATA, INDEX, FACTS, JOURNAL = 'data.npy', 'index.npy', 'settings.json', 'journal'
 # increased when read_frame or read_waveform give other values for the same file, by
-# more than rounding (1e-6)
+# more than rounding (2e-7)
 FORMAT = 2
 ENTRY = np.dtype(
     [
@@ -96,7 +96,7 @@ class MediaCache:
         key = self.key(path)
         place = int(self._keys.searchsorted(key))
         if place == len(self._keys) or self._keys[place] != key:
-            raise self._error(f"does not hold '{path}'")
+            raise self._error(f"does not hold '{path}'{self._moved(path)}")
         entry = self._index[place]
         if (entry['size'], entry['mtime']) != stamp(path):
             raise self._error(f"is stale: '{path}' changed since it was built")
@@ -114,6 +114,16 @@ class MediaCache:
             name = self._places[folder] + name
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest().encode()
 
+    def _moved(self, path: str) -> str:
+        """Says that a missing file is not where those of the cache are, if so."""
+        below, here = self._below, os.path.relpath(path, self.folder)
+        if below is None or os.path.relpath(here, below).split(os.sep)[0] != os.pardir:
+            return ''
+        return (
+            f", which is '{here}' as seen from the cache, while its files are below "
+            f"'{below}': one of them was moved without the other. Move it back"
+        )
+
     def _open(self) -> None:
         """Opens and checks the cache."""
         if not self.folder.is_dir():
@@ -125,6 +135,7 @@ class MediaCache:
             facts = json.loads((self.folder / FACTS).read_text())
             index = (self.folder / INDEX).read_bytes()
             settings, digest = facts['settings'], facts['index']
+            self._below = facts.get('below')
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._error(f'is incomplete or damaged ({error})') from error
         if settings != self.settings:
@@ -232,7 +243,10 @@ def build_cache(
                 f'{folder}: {len(failed)} of {len(paths)} files cannot be decoded, so '
                 'there is no cache. ' + ' '.join(str(error) for error in failed[:5])
             )
-        _write_index(part, cache.settings)
+        folders = {os.path.dirname(path) for path in paths}
+        common = os.path.commonpath([os.path.abspath(name) for name in folders])
+        below = os.path.relpath(common, folder)
+        _write_index(part, dict(settings=cache.settings, below=below))
         _replace(part, folder)
 
 
@@ -314,12 +328,12 @@ def _flush(file: io.BufferedRandom, journal: io.BufferedWriter, fresh: list) -> 
     _sync(journal)
 
 
-def _write_index(part: Path, settings: dict) -> None:
-    """Writes index and settings from the journal of a complete build."""
+def _write_index(part: Path, facts: dict) -> None:
+    """Writes index and facts from the journal of a complete build."""
     buffer = io.BytesIO()
     np.save(buffer, np.sort(np.fromfile(part / JOURNAL, ENTRY), order='key'))
     index = buffer.getvalue()
-    facts = dict(settings=settings, index=hashlib.sha256(index).hexdigest())
+    facts = dict(facts, index=hashlib.sha256(index).hexdigest())
     write_atomically(part / INDEX, index)
     write_atomically(part / FACTS, json.dumps(facts, indent=2).encode() + b'\n')
     (part / JOURNAL).unlink()

@@ -1,6 +1,7 @@
 """Descriptions of a training: what is learnt from what, and what it leaves."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def describe_result(runner: Runner) -> str:
     written = Path(runner.work_dir, Path(config or '').name)  # with all options
     if config and runner.cfg.get('test_dataloader'):
         config = written if written.is_file() else config
-        lines.append(f'To test: python tools/test.py {config} {checkpoint}')
+        command = shlex.join(['python', 'tools/test.py', str(config), checkpoint])
+        lines.append(f'To test: {command}')
     return '\n  '.join(lines)
 
 

@@ -121,6 +121,10 @@ def test_cache_and_files_may_move_together(world, tmp_path):
     moved = tmp_path / 'elsewhere'
     shutil.move(world, moved)
     _same(_dataset(moved)[3], _dataset(moved, moved / 'cache')[3])
+    shutil.move(moved / 'cache', tmp_path / 'cache')
+    words = "is '../../elsewhere/frames/.*, while its files are below '../../frames'"
+    with pytest.raises(DataError, match=words):
+        _dataset(moved, tmp_path / 'cache')[3]
 
 
 # what is refused

@@ -9,27 +9,46 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from mmxpl.pseudo_labels.bank_file import is_whole
 from mmxpl.utils.checkpoint import damaged_part, read_meta
 from mmxpl.utils.errors import DataError
 
 
-def read_candidates(folder: str | Path) -> tuple[list[tuple], list[Path]]:
+class Candidate(NamedTuple):
+    """Checkpoint to resume from; the newest is the largest.
+
+    Attributes:
+        run (int): Number of the run, from 1; 0 if the file has none.
+        iteration (int): Steps that were done.
+        epoch (int): Epochs that were done.
+        validated (bool): Whether the last of them is validated.
+        path (Path): The file.
+        files (dict): Digests of further files that belong to it, by name.
+    """
+
+    run: int
+    iteration: int
+    epoch: int
+    validated: bool
+    path: Path
+    files: dict[str, str]
+
+
+def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
     """Reads the progress of the checkpoints of a folder, the newest first.
 
-    Of each there are number of the run (from 1), iteration, epoch, whether that is
-    validated, path, and digests of further files by name. Files that cannot be read
-    come second; files with weights only are in neither.
+    Files that cannot be read come second; files with weights only are in neither.
     """
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
         try:
             meta, resumable = read_meta(path)
             if resumable:
-                progress = meta.get('run', 0), meta['iter'], meta['epoch']
                 validated, files = meta.get('validated', False), meta.get('files', {})
-                candidates.append((*progress, validated, path, files))
+                progress = meta.get('run', 0), meta['iter'], meta['epoch']
+                candidates.append(Candidate(*progress, validated, path, files))
         except (DataError, KeyError):  # without a position it is not ours
             damaged.append(path)
     return sorted(candidates, reverse=True), damaged
@@ -53,11 +72,11 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
     there are checkpoints, but none is whole.
     """
     candidates, damaged = read_candidates(folder)
-    for *_, path, files in candidates:
-        further = ((path.with_name(name), digest) for name, digest in files.items())
-        if damaged_part(path) is None and all(is_whole(*file) for file in further):
-            return path, damaged
-        damaged.append(path)
+    for one in candidates:
+        further = ((one.path.with_name(name), sha) for name, sha in one.files.items())
+        if damaged_part(one.path) is None and all(is_whole(*file) for file in further):
+            return one.path, damaged
+        damaged.append(one.path)
     if damaged:
         names = ', '.join(f"'{path}'" for path in damaged)
         raise DataError(
@@ -102,9 +121,10 @@ def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
     candidates, _ = read_candidates(folder)
     if not candidates:
         return run or 1
-    if run is not None and candidates[0][:2] <= (run, iteration):
+    newest = candidates[0]
+    if run is not None and (newest.run, newest.iteration) <= (run, iteration):
         return run
-    return candidates[0][0] + 1
+    return newest.run + 1
 
 
 LOCK_FILE = '.train.lock'
