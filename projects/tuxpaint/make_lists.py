@@ -10,6 +10,12 @@ The last third of the classes, in the order of a hash of their names, is *rare*:
   heard; with them the rare classes are an open set.
 - ``test_common.txt`` and ``test_rare.txt``: test clips in which nothing rare sounds,
   and in which nothing else does.
+
+Of all classes:
+
+- ``test_known.txt``, ``test_new_photo.txt`` and ``test_new_sound.txt``: test clips in
+  which training knows the photographs and the recordings of all that sounds, and in
+  which it knows none of the photographs, or none of the recordings.
 """
 
 import argparse
@@ -45,7 +51,8 @@ def main() -> None:
         name = clip['sample_id']
         split = name.split('_')[0]
         seen = {thing['category'] for thing in clip['objects']}
-        heard = {t['category'] for t in clip['objects'] if t['sounding']}
+        sounding = [thing for thing in clip['objects'] if thing['sounding']]
+        heard = {thing['category'] for thing in sounding}
         chosen = []
         if split != 'test' and not seen & rare:
             chosen.append(f'{split}_common')
@@ -53,6 +60,11 @@ def main() -> None:
             chosen.append('test_common')
         if split == 'test' and heard and heard <= rare:
             chosen.append('test_rare')
+        if split == 'test' and heard:
+            new = [f'new_{x}' for x in ('photo', 'sound')]
+            chosen += [f'test_{x}' for x in new if all(t[x] for t in sounding)]
+            if not any(t[x] for t in sounding for x in new):
+                chosen.append('test_known')
         if split == 'train':
             # every other clip without a rare sound
             pooled = not heard & rare and int(_rank(name)[:8], 16) % 2 == 0

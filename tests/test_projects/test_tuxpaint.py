@@ -15,6 +15,7 @@ from mmxpl.utils import DataError
 PROJECT = Path(__file__).parents[2] / 'projects' / 'tuxpaint'
 sys.path.insert(0, str(PROJECT))
 
+import make_lists  # noqa: E402
 import make_scenes  # noqa: E402
 from cutouts import names, photos, sound, stamps  # noqa: E402
 
@@ -280,6 +281,36 @@ def test_background_sound_is_of_a_class_that_is_not_in_the_frame(
         low, high = 0.9 * KINDS[added][1], 1.18 * KINDS[added][1]
         share = spectrum[(axis > low) & (axis < high)].sum() / spectrum.sum()
         assert share == pytest.approx(4 / 5, abs=0.03)  # 6 dB are four times the power
+
+
+def test_lists_of_rare_and_of_new(made, tmp_path, monkeypatch):
+    shutil.copy(made / 'annotations.json', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['make_lists.py', str(tmp_path)])
+    make_lists.main()
+    lists = {p.stem: set(p.read_text().split()) for p in tmp_path.glob('*.txt')}
+    rare = {
+        e['category'] for e in entries(made) if e['sample_id'] in lists['test_rare']
+    }
+    assert len(rare) == 1  # a third of four classes
+    known = lists['test_known']
+    for name, entry in clips.items():
+        heard = [o for o in entry['objects'] if o['sounding']]
+        photos, sounds = ({o[k] for o in heard} for k in ('new_photo', 'new_sound'))
+        test = name.startswith('test')
+        assert (name in known) == (test and photos == sounds == {False})
+        assert (name in lists['test_new_photo']) == (test and photos == {True})
+        assert (name in lists['test_new_sound']) == (test and sounds == {True})
+        if name in lists['train_common']:
+            assert not rare & {o['category'] for o in entry['objects']}
+        if name in lists['train_pool']:
+            assert not rare & {o['category'] for o in heard}
+        assert name.startswith('train') == (
+            name in lists['train_pool'] | lists['train_rest']
+        )
+    assert known
+    assert len(lists['train_tail']) < 40
+    with pytest.raises(DataError, match='test_common.txt, .* already'):
+        make_lists.main()
 
 
 def test_run_again(package, made, capsys):
