@@ -288,9 +288,8 @@ def test_lists_of_rare_and_of_new(made, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['make_lists.py', str(tmp_path)])
     make_lists.main()
     lists = {p.stem: set(p.read_text().split()) for p in tmp_path.glob('*.txt')}
-    rare = {
-        e['category'] for e in entries(made) if e['sample_id'] in lists['test_rare']
-    }
+    clips = {entry['sample_id']: entry for entry in entries(made)}
+    rare = {clips[name]['category'] for name in lists['test_rare']}
     assert len(rare) == 1  # a third of four classes
     known = lists['test_known']
     for name, entry in clips.items():
