@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmxpl.utils.cli import number_in, one_clear_error
+from mmxpl.utils.cli import check_output, number_in, one_clear_error
 
 # containers that are written
 ENDINGS = ('.mp4', '.mkv', '.webm')
@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
         refuse_existing(args.out)
+        check_output(str(args.out), '--out')
         total = video_seconds(args.video)
         inferencer = XPLInferencer(args.config, args.checkpoint, args.device)
         options = OverlayOptions(

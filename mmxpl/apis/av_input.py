@@ -200,7 +200,8 @@ def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInpu
         if (path / 'frames').is_dir() and (path / 'audio').is_dir():
             yield from _folder_pairs(path)
             return
-        videos = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+        files = (p for p in path.iterdir() if not p.name.startswith('.'))
+        videos = sorted(p for p in files if p.suffix.lower() in VIDEO_SUFFIXES)
         if not videos:
             raise DataError(
                 f'{path}: the folder holds neither videos ({", ".join(VIDEO_SUFFIXES)})'

@@ -22,10 +22,17 @@ from pycocotools import mask as coco_mask
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.files import write_atomically
+from mmxpl.utils.files import files_below, write_atomically
 from mmxpl.utils.parallel import try_in_threads
 
-from .annotations import check_rle, decode_rle, encode_rle, mask_box, parse_boxes
+from .annotations import (
+    check_rle,
+    clip_boxes,
+    decode_rle,
+    encode_rle,
+    mask_box,
+    parse_boxes,
+)
 from .id_list import check_id, same_id
 from .image_io import decode_image, read_media_bytes
 from .inspection import check_shapes
@@ -224,6 +231,11 @@ def coco_labels(path: str) -> dict[str, dict]:
         objects, masks = [], []
         for where, annotation, category in annotations:
             corners = coco_box(annotation, size, where)
+            if clip_boxes([corners])[2]:
+                raise DataError(
+                    f"{where}, field 'bbox': {annotation['bbox']} has no area in the "
+                    f'image of {size[1]} x {size[0]}. Correct or remove it.'
+                )
             objects.append({'category': category, 'bbox': corners})
             masks.append(coco_segmentation(annotation, size, where))
         categories = {one['category'] for one in objects}
@@ -333,7 +345,9 @@ def mask_labels(folder: Path) -> tuple[dict[str, dict], list[str]]:
         masks, which label nothing.
     """
     paths: dict[str, Path] = {}
-    for path in sorted(folder.rglob('*.png')):
+    for path in files_below(folder):
+        if path.suffix != '.png':
+            continue
         sample_id = same_id(path.stem)
         if sample_id in paths:
             raise DataError(

@@ -228,6 +228,8 @@ def open_video(path: str) -> Iterator[InputContainer]:
                     context.options = limit
             yield container
     except (av.error.FFmpegError, OSError) as error:
+        if error.filename not in (None, path):  # of whoever reads the video
+            raise
         raise video_error(path, f'is damaged or no video ({error.strerror})') from error
 
 

@@ -70,6 +70,19 @@ def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> 
         file.write(content)
 
 
+def files_below(folder: str | Path) -> list[Path]:
+    """Finds the files below a folder, sorted, in linked folders as well, each once."""
+    known, found = set(), []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in known:  # as where a link leads back
+            folders.clear()
+            continue
+        known.add(real)
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
 def write_result(path: str | Path, text: str) -> None:
     """Writes a text file that the user named, with the folders above it.
 

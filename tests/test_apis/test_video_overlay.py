@@ -155,6 +155,9 @@ def test_nothing_is_overwritten_or_left(inferencer, video, tmp_path, monkeypatch
     for name in ('o.txt', 'o.wav', 'o'):
         with pytest.raises(DataError, match='no video can be written'):
             overlay_video(inferencer, video, tmp_path / name)
+    # of the target, not of the video
+    with pytest.raises(OSError, match=r'o\.mp4'):
+        overlay_video(inferencer, video, target / 'p.mp4')
 
     def break_off(time):
         if time > 1:

@@ -194,6 +194,14 @@ def test_masks_of_every_form_are_united(coco):
         ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
         ({'annotations': [_note(bbox=[1, 2, 3])]}, r"\[0\], field 'bbox'"),
         ({'annotations': [_note(bbox=None)]}, r"\[0\], field 'bbox'"),
+        (
+            {'annotations': [_note(bbox=[1, 2, -3, 4])]},
+            r'\[0\].* no area in .* 40 x 20',
+        ),
+        (
+            {'annotations': [_note(bbox=[41, 2, 3, 4])]},
+            r'\[0\].* no area in .* 40 x 20',
+        ),
         ({'annotations': [_note(bbox=[0, 0, float('nan'), 1])]}, 'holds NaN'),
         # inf - inf would be written as NaN
         (

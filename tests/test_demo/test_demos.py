@@ -23,6 +23,7 @@ def run(python, *command):
     [
         ('video', 'v.mp4 x.pth --out x.gif', "'x.gif' must end in .mp4, .mkv or .webm"),
         ('video', 'v.mp4 x.pth --smooth -1', 'argument --smooth: must be a number'),
+        ('video', 'v.mp4 x.pth --out {}/x.mp4', "--out: '{}/x.mp4' cannot be written"),
         ('video', 'nope.mp4 x.pth', 'Restore the file or name another; if a list'),
         (
             'image',
@@ -43,11 +44,12 @@ def test_wrong_arguments_are_refused_before_the_model_is_loaded(
     tiny_world, tmp_path, monkeypatch, capsys, demo, arguments, words
 ):
     monkeypatch.chdir(tmp_path)
+    frame = tiny_world / 'frames/clip-01.jpg'
     main = runpy.run_path(str(ROOT / f'demo/{demo}_demo.py'))['main']
     with pytest.raises(SystemExit) as caught:
-        main(arguments.format(tiny_world / 'frames/clip-01.jpg').split())
+        main(arguments.format(frame).split())
     assert caught.value.code == 2
-    assert words in capsys.readouterr().err
+    assert words.format(frame) in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
 
 

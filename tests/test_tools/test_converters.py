@@ -131,6 +131,13 @@ def test_an_annotated_frame_is_never_replaced(tool, videos, tmp_path, capsys):
     assert not (out / 'clips.json').exists()
 
 
+def test_a_time_of_annotated_frames_needs_their_list(tool, videos, tmp_path, capsys):
+    arguments = ['--videos', videos, '--out', tmp_path / 'out', '--annotated-at', 3]
+    with pytest.raises(SystemExit):
+        tool('extract_videos', *arguments)
+    assert 'no effect without --annotated-list' in capsys.readouterr().err
+
+
 def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     out = tmp_path / 'out'
     tool('extract_videos', '--videos', videos, '--out', out)
@@ -196,6 +203,7 @@ def test_masks_as_pictures(tool, tiny_world, tmp_path, capsys):
         paths = {'img_path': f'frames/{i}.jpg', 'audio_path': f'audio/{i}.wav'}
         clips['data_list'].append({'sample_id': i, **paths})
     (tmp_path / 'clips.json').write_text(json.dumps(clips))
+    (tmp_path / 'frames').symlink_to(tiny_world / 'frames')
     arguments = ['--masks', tmp_path / 'masks', '--clips', tmp_path / 'clips.json']
     arguments += ['--out', tmp_path / 'ann.json', '--list', tmp_path / 'list.txt']
     tool('import_labels', *arguments)
@@ -212,6 +220,11 @@ def test_masks_as_pictures(tool, tiny_world, tmp_path, capsys):
     for entry in dataset:
         assert (decode_rle(entry['mask'], 'mask') == wanted).all()
         assert entry['bboxes'] == [[0.25, 0.25, 0.75, 0.5]]
+    cv2.imwrite(str(masks / 'clip-00.png'), wanted.T)
+    with pytest.raises(SystemExit):
+        tool('import_labels', *arguments, '--overwrite')
+    error = capsys.readouterr().err
+    assert "'clip-00' was annotated at 48 x 64, its frame is 64 x 48" in error
     (masks / 'clip-00.png').write_bytes(b'')
     with pytest.raises(SystemExit):
         tool('import_labels', *arguments[:4], '--out', tmp_path / 'x', '--list', 'y')

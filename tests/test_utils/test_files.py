@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from mmxpl.utils import files
-from mmxpl.utils.files import remove_drafts, write_atomically
+from mmxpl.utils.files import files_below, remove_drafts, write_atomically
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -38,3 +38,15 @@ def test_drafts_of_killed_writers_are_removed(tmp_path):
         'epoch_1.pth',
         'own.tmp',
     ]
+
+
+def test_files_in_linked_folders_are_found_once(tmp_path):
+    top, other = tmp_path / 'top', tmp_path / 'other'
+    for folder in (top / 'inner', other):
+        folder.mkdir(parents=True)
+        (folder / 'a').touch()
+    (top / 'linked').symlink_to(other)
+    (other / 'back').symlink_to(top)
+    (top / 'gone').symlink_to('nowhere')
+    names = [path.relative_to(top).as_posix() for path in files_below(top)]
+    assert names == ['gone', 'inner/a', 'linked/a']

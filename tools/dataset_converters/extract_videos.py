@@ -28,6 +28,7 @@ from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import make_folder, number_in, one_clear_error
+from mmxpl.utils.files import files_below
 from mmxpl.utils.ids import name_some
 
 
@@ -61,7 +62,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--annotated-at',
         type=time,
-        default=5.0,
         metavar='SECONDS',
         help='time of their frame (default: 5, the 125th at 25 frames a second, which '
         'VGG-SS annotates)',
@@ -78,7 +78,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=os.cpu_count(),
         help='videos read at a time',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.annotated_at is None:
+        args.annotated_at = 5.0
+    elif args.annotated_list is None:
+        parser.error('--annotated-at: has no effect without --annotated-list')
+    return args
 
 
 def time(text: str) -> float | str:
@@ -101,9 +106,8 @@ def find_videos(folder: Path) -> dict[str, Path]:
         raise DataError(f'--videos {folder}: is no folder. Name that of the videos.')
     found: dict[str, Path] = {}
     doubles: list[Path] = []
-    for path in sorted(folder.rglob('*')):
-        hidden = path.name.startswith('.')
-        if hidden or path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+    for path in files_below(folder):
+        if path.name.startswith('.') or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
         check_id(path.stem, f'--videos {str(path)!r}')
         if same_id(path.stem) in found:

@@ -27,6 +27,7 @@ from mmxpl.datasets.video_io import import_av
 from mmxpl.datasets.video_sound import read_video_sound
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import make_folder, number_in, one_clear_error
+from mmxpl.utils.files import files_below
 from mmxpl.utils.ids import name_some
 
 
@@ -68,7 +69,7 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     A name that is no id is a DataError.
     """
     ranked: dict[str, tuple] = {}
-    for path in folder.rglob('*'):
+    for path in files_below(folder):
         suffix = path.suffix.lower()
         if suffix in suffixes and not path.name.startswith('.'):
             check_id(path.stem, repr(str(path)))

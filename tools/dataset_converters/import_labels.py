@@ -84,11 +84,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{source}: {len(unknown)} annotated images are no clip of '
                 f'{args.clips} ({name_some(unknown)}). Name the images after the clips.'
             )
-        if args.coco:
-            folder = Path(args.clips).parent
-            entries = content['data_list']
-            frames = {e['sample_id']: str(folder / e['img_path']) for e in entries}
-            check_sizes(labels, frames, source)
+        folder = Path(args.clips).parent
+        entries = content['data_list']
+        frames = {e['sample_id']: str(folder / e['img_path']) for e in entries}
+        check_sizes(labels, frames, source)
         for entry in content['data_list']:
             entry.update(labels.get(entry['sample_id'], {}))
         classes = set(content['metainfo'].get('classes', ()))

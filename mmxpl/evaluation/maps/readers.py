@@ -18,6 +18,7 @@ from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.datasets.vggss import VGGSSDataset
 from mmxpl.structures import rasterize_consensus
 from mmxpl.utils import DataError
+from mmxpl.utils.files import files_below
 from mmxpl.utils.ids import name_some
 
 from ..functional import mean_gt_map
@@ -54,7 +55,8 @@ def open_maps(path: str) -> MapFiles:
     if source.is_dir():
         files = {
             file.relative_to(source).with_suffix('').as_posix(): file
-            for file in source.rglob('*.npy')
+            for file in files_below(source)
+            if file.suffix == '.npy'
         }
         found = MapFiles(path, frozenset(files), lambda i: _load(files[i]))
     elif source.is_file() and zipfile.is_zipfile(source):
