@@ -154,7 +154,7 @@ OPTIONS = [
     ('default_hooks.pseudo_label.reliability', ['agreement', 'confidence']),
     ('default_hooks.pseudo_label.align_area', True),
     ('train_dataloader.sampler.curriculum.start', 0.8),
-    ('model.loss_pseudo.loss_weight', 2.0),
+    ('model.loss_pseudo.loss_weight', 1.0),
     ('model.loss_contrastive.loss_weight', 0.1),
     ('train_dataloader.dataset.labeled_fraction', 0.1),
     ('default_hooks.calibration.enable', True),

@@ -56,7 +56,7 @@ model = dict(
         ),
     ),
     loss_supervised=dict(type='MapBCELoss'),
-    loss_pseudo=dict(type='MapBCELoss', loss_weight=1.0),
+    loss_pseudo=dict(type='MapBCELoss', loss_weight=2.0),
     loss_contrastive=dict(
         type='MaxMILContrastiveLoss', temperature=0.07, loss_weight=1.0
     ),
