@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from inspect import Parameter, formatannotation
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -98,7 +99,10 @@ class CheckedRunner(Runner):
             first = ('after_train_iter',)
         if fn_name in first and not self._config_is_written:
             self._config_is_written = True
-            super().dump_config()
+            file = Path(self.work_dir, Path(self.cfg.filename or '').name)
+            # a test leaves that of the training in the same directory
+            if isinstance(self._train_loop, BaseLoop) or not file.is_file():
+                super().dump_config()
         if fn_name == 'before_run':
             self._check_metrics()
         super().call_hook(fn_name, **kwargs)

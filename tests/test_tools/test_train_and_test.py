@@ -121,6 +121,8 @@ def test_mixed_precision_from_the_command_line(
 
 
 def test_test_scores_dumps_and_draws(trained, tiny_world, tmp_path):
+    of_training = tmp_path / Path(CONFIG).name
+    of_training.write_text('of = "the training"')
     done = call(
         tiny_world,
         sys.executable,
@@ -145,6 +147,7 @@ def test_test_scores_dumps_and_draws(trained, tiny_world, tmp_path):
         assert len(pickle.load(file)) == 2
     assert (tmp_path / 'show/contact_sheet.png').exists()
     assert (tmp_path / 'show/clip-10.png').exists()
+    assert of_training.read_text() == 'of = "the training"'
 
 
 def test_dumped_maps_score_as_the_test_did(warm_python, trained, tiny_world, tmp_path):
