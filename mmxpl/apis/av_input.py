@@ -177,7 +177,10 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
     except ValueError as error:  # rows of unequal length
         raise DataError(f'{numbers}and these are no array ({error}).') from error
     if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 768_000:
-        raise DataError(f"'{sample_id}': a rate of {rate!r} Hz makes no sense.")
+        raise DataError(
+            f"'{sample_id}': a rate of {rate!r} Hz is no whole number from 1000 to "
+            '768000.'
+        )
     if wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':
         raise DataError(f'{numbers}got {wave.dtype} of {wave.shape}.')
     if wave.ndim == 2 and wave.shape[1] > 64:

@@ -10,6 +10,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ from .errors import DataError, explain
 
 # shows tracebacks of all errors
 DEBUG = 'MMXPL_DEBUG'
+# that is read from the environment, by configs but for the first
+VARIABLES = {
+    DEBUG,
+    'MMXPL_CACHE',
+    'MMXPL_DATA_ROOT',
+    'MMXPL_FLICKR_ROOT',
+    'MMXPL_IS3_ROOT',
+    'MMXPL_MUSIC_ROOT',
+    'MMXPL_PRETRAINED',
+    'MMXPL_RESNET18',
+}
 
 # Threads that spin for long while they wait keep other processes from work: on busy
 # cores a step took ten times as long; this costs about 5 % on idle ones. libgomp reads
@@ -196,12 +208,25 @@ def load_config(
             'one with such a config as _base_.'
         )
     refuse_inert_keys(cfg, path)
+    _warn_of_variables(cfg)
     cfg.setdefault('default_scope', 'mmxpl')
     if method:
         apply_method(cfg, method)
     if options:
         merge_options(cfg, options, amp)
     return cfg
+
+
+def _warn_of_variables(cfg: Config) -> None:
+    """Warns of variables of the environment that look like settings and are not."""
+    for name in sorted(os.environ):
+        known = {*VARIABLES, *cfg.env_variables}
+        if name.startswith('MMXPL_') and name not in known:
+            meant = ' or '.join(get_close_matches(name, sorted(VARIABLES), 1))
+            hint = f'; did you mean {meant}?' if meant else '.'
+            print(
+                f'warning: {name} in the environment is not read{hint}', file=sys.stderr
+            )
 
 
 def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:

@@ -2,6 +2,7 @@ import argparse
 import gc
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from mmengine.config import Config
 
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
+    VARIABLES,
     IdParser,
     add_config_options,
     add_launcher,
@@ -81,6 +83,20 @@ def test_config_gets_scope_and_options(config_file, tmp_path):
     own = tmp_path / 'own.py'
     own.write_text("default_scope = 'mmdet'\n")
     assert load_config(str(own)).default_scope == 'mmdet'
+
+
+def test_misspelt_variables_are_named(config_file, monkeypatch, capsys):
+    configs = (path.read_text() for path in (ROOT / 'configs').rglob('*.py'))
+    read = set(re.findall(r'\{\{\$(\w+)', ''.join(configs)))
+    assert read | {'MMXPL_DEBUG'} == VARIABLES
+    monkeypatch.setenv('MMXPL_DATAROOT', 'x')
+    monkeypatch.setenv('MMXPL_OWN', '1')
+    monkeypatch.setenv('MMXPL_CACHE', 'x')
+    Path(config_file).write_text("a = '{{$MMXPL_OWN:0}}'\n")
+    load_config(config_file)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('warning: MMXPL_DATAROOT in the environment is not read; ')
+    assert line.endswith('did you mean MMXPL_DATA_ROOT?')
 
 
 def test_missing_config_is_named(tmp_path):
