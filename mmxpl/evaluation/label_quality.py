@@ -104,7 +104,7 @@ class HiddenTruth:
         return torch.stack([self.dataset[n]['gt_map'] for n in self._index[start:stop]])
 
     def judge(
-        self, labels: Tensor, names: Sequence[str], chunk: int = 256
+        self, labels: Tensor, names: Sequence[str], chunk: int = 64
     ) -> dict[str, Tensor]:
         """Measures the labels, (N, M, h, w) in [0, 1], of all clips with truth.
 

@@ -134,9 +134,13 @@ def _select_one(row: np.ndarray, rank: int, sample: np.ndarray) -> np.generic:
     margin = math.ceil(0.75 * math.sqrt(len(sample)))
     low = sample[place - margin] if place >= margin else -np.inf
     high = sample[place + margin] if place + margin < len(sample) else np.inf
-    part = row[(row >= low) & (row <= high)]
-    rank_in_part = rank - np.count_nonzero(row < low)
+    # equal values, of a map that is flat in places, make partition slow
+    part = row[(row > low) & (row < high)]
+    rank_in_part = rank - np.count_nonzero(row <= low)
     if not 0 <= rank_in_part < len(part):
+        for value in (low, high):
+            if np.count_nonzero(row < value) <= rank < np.count_nonzero(row <= value):
+                return value
         part, rank_in_part = row.copy(), rank
     part.partition(rank_in_part)
     return part[rank_in_part]
