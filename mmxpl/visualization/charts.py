@@ -48,7 +48,7 @@ def read_scalars(path: str | os.PathLike) -> list[dict]:
         DataError: If the file is missing or a line is not a JSON object.
     """
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8', errors='replace') as file:
             lines = file.read().splitlines()
     except FileNotFoundError as error:
         raise DataError(
@@ -78,8 +78,10 @@ def read_run(path: str | os.PathLike) -> list[dict]:
     """Reads all records of a run that have a ``step``.
 
     Args:
-        path (str | os.PathLike): A ``scalars.json``, or a work directory, all of
-            whose logs are joined, the oldest first (a resumed run has several).
+        path (str | os.PathLike): A ``scalars.json``, or a work directory, whose logs
+            are joined (a resumed run has several), the oldest first. From where a
+            later one begins it replaces the others: a run that was not resumed
+            replaces all.
 
     Raises:
         DataError: If there are none, or a file cannot be read.
@@ -88,13 +90,26 @@ def read_run(path: str | os.PathLike) -> list[dict]:
     if files[0].is_dir():
         # folders are named by the time of the start
         files = sorted(files[0].rglob('vis_data/scalars.json'))
-    records = [record for file in files for record in read_scalars(file)]
+    records: list[dict] = []
+    for file in files:
+        later = read_scalars(file)
+        begin = next((one for one in later if {'iter', 'epoch'} <= one.keys()), None)
+        if begin is not None:
+            records = [one for one in records if not _is_repeated(one, begin)]
+        records += later
     if not records:
         raise DataError(
             f'{path}: holds no logged scalars; name the work directory of a training '
             'that has begun, or its vis_data/scalars.json.'
         )
     return [record for record in records if 'step' in record]
+
+
+def _is_repeated(record: Mapping, begin: Mapping) -> bool:
+    """Tells whether a record is of what a run that ``begin`` is the first of does."""
+    if 'iter' in record:
+        return record['iter'] >= begin['iter']
+    return record.get('step', 0) >= begin['epoch']  # of a validation: its epoch
 
 
 def score_curve(records: Sequence[Mapping], key: str) -> tuple[list, list]:

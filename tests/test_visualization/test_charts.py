@@ -177,3 +177,22 @@ def test_logs_of_a_work_directory_are_joined_oldest_first(tmp_path):
     empty.mkdir()
     with pytest.raises(DataError, match='holds no logged scalars'):
         read_run(empty)
+
+
+def test_of_two_runs_in_a_work_directory_the_later_counts(tmp_path):
+    logs = {'1': records([10, 20, 30]), '2': records([5, 6])}
+    # resumed after the first epoch, and stopped before the third
+    logs['3'] = records([7, 8])[2:]
+    for name, log in logs.items():
+        write_scalars(tmp_path / name / 'vis_data' / 'scalars.json', log)
+        if name == '2':
+            assert read_run(tmp_path) == log
+    assert score_curve(read_run(tmp_path), KEY) == ([1, 2], [5, 8])
+    assert read_run(tmp_path) == [*records([5]), *logs['3']]
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    path.write_bytes(b'\x80\n\xff\n')
+    with pytest.raises(DataError, match='line 1 is not a JSON object'):
+        read_scalars(path)

@@ -14,6 +14,7 @@ from mmcv.transforms import BaseTransform
 
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_positive
 
 from ..audio_io import excerpt_waveform, read_waveform
 from ..feature_cache import FeatureCache
@@ -161,12 +162,8 @@ class LoadAudio(LoadMedia):
         offset: str | float = 'center',
         cache: str | None = None,
     ) -> None:
-        if sample_rate <= 0 or duration <= 0:
-            raise ValueError(
-                'sample_rate and duration must be positive, got '
-                f'{sample_rate} and {duration}.'
-            )
-        if offset != 'center' and (isinstance(offset, str) or offset < 0):
+        check_positive(sample_rate=sample_rate, duration=duration)
+        if offset != 'center' and (isinstance(offset, str) or not offset >= 0):
             raise ValueError(
                 f"offset must be 'center' or seconds from the start, got {offset!r}."
             )
