@@ -41,7 +41,8 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         metavar='CHECKPOINT',
         help='resume from a checkpoint; without a path, from the newest whole one in '
-        'the work directory, or from the start if there is none',
+        'the work directory, or from the start, with load_from of the config, if there '
+        'is none',
     )
     add_method(parser)
     add_config_options(parser)
@@ -94,7 +95,10 @@ def main() -> None:
             enable_auto_scale_lr(cfg)
         if args.resume is not None:
             cfg.resume = True
-            cfg.load_from = None if args.resume == 'auto' else args.resume
+            if args.resume != 'auto':
+                cfg.load_from = args.resume
+            elif cfg.get('load_from'):  # which a first start needs
+                cfg.resume = 'auto'
 
         # imported late: a wrong argument is then answered at once
         from mmxpl.engine.dist import close_dist
