@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
@@ -25,6 +26,7 @@ from mmxpl.utils.parallel import unwrap
 
 from .dist import explain_lost_rank, use_cpu_dist
 from .optim import use_amp_everywhere
+from .resume.checkpoint_hook import find_hook
 from .training_summary import describe_result, describe_training
 
 # of MMEngine's own, which it drops itself where they are None
@@ -105,6 +107,7 @@ class CheckedRunner(Runner):
                 super().dump_config()
         if fn_name == 'before_run':
             self._check_metrics()
+            self._check_save_best()
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_train':
             self.logger.info(describe_training(self))
@@ -126,6 +129,21 @@ class CheckedRunner(Runner):
         """Tests; a DataError says that another process of the run is lost."""
         with _lost_ranks_named():
             return super().test()
+
+    def _check_save_best(self) -> None:
+        """Refuses a ``save_best`` that the validation is known not to compute."""
+        metrics = getattr(getattr(self._val_loop, 'evaluator', None), 'metrics', ())
+        if not metrics or not all(hasattr(one, 'score_names') for one in metrics):
+            return
+        names = [name for metric in metrics for name in metric.score_names]
+        hook = find_hook(self, CheckpointHook)
+        for key in getattr(hook, 'key_indicators', None) or ():
+            if key != 'auto' and key.rpartition('/')[2] not in names:
+                raise DataError(
+                    f"save_best of the checkpoint hook is '{key}', but the scores of "
+                    f'val_evaluator are {", ".join(names)}. Correct it, or the rules '
+                    'of val_evaluator.'
+                )
 
     def _check_metrics(self) -> None:
         """Refuses metrics of models that the learner does not predict."""

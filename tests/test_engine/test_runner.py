@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.hooks import CheckpointHook
 
 from mmxpl.engine.runner import CheckedRunner, build_runner, check_settings
 from mmxpl.evaluation import CIoUMetric
@@ -24,6 +25,23 @@ def test_metrics_of_unknown_models_are_refused_before_training():
     check(['a', 'ens'])
     with pytest.raises(DataError, match='CIoUMetric has zz, .* predicts a, b, ens'):
         check(['a', 'zz'])
+
+
+@pytest.mark.parametrize(
+    ('key', 'fits'),
+    [('ens/AUC_fixed', True), ('auto', True), (None, True), ('ens/AUC_median', False)],
+)
+def test_a_best_score_that_is_not_computed_is_refused_before_training(key, fits):
+    loop = SimpleNamespace(evaluator=Evaluator([CIoUMetric(rules=['fixed'])]))
+    hook = CheckpointHook(save_best=key, rule='greater')
+    runner = SimpleNamespace(hooks=[hook], _val_loop=loop)
+    if fits:
+        CheckedRunner._check_save_best(runner)
+    else:
+        with pytest.raises(DataError, match='scores of val_evaluator are CIoU@0.5_fix'):
+            CheckedRunner._check_save_best(runner)
+    loop.evaluator.metrics.append(object())  # of unknown scores
+    CheckedRunner._check_save_best(runner)
 
 
 def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):

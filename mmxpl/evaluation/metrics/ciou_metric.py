@@ -81,6 +81,12 @@ class CIoUMetric(MapMetric):
         self.prior = None if prior is None else load_prior(prior)
         self.object_prior = ObjectPrior(**object_prior) if object_prior else None
 
+    @property
+    def score_names(self) -> list[str]:
+        """list[str]: names of the scores of a row."""
+        zeros = torch.zeros(1, len(self.rules))
+        return list(summarise_row(zeros, self.rules, self.ciou_thresholds))
+
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Scores a batch; one item of ``results`` for each sample, a plain dictionary.
 
