@@ -48,7 +48,7 @@ def _shaped_noise(samples: int, sample_rate: float, rng, gain: Callable) -> np.n
     frequencies = np.fft.rfftfreq(samples, 1 / sample_rate)
     frequencies[0] = frequencies[1]
     # drawn in the frequency domain, which saves one transform
-    bins = rng.standard_normal((len(frequencies), 2)) @ (1, 1j)
+    bins = rng.standard_normal(2 * len(frequencies)).view(complex)
     return _unit(np.fft.irfft(bins * gain(frequencies), samples))
 
 
