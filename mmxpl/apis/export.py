@@ -1,6 +1,7 @@
 """Export of a localizer as ONNX or torch.export graph, which runs without mmxpl."""
 
 import importlib
+import io
 import json
 import logging
 import warnings
@@ -190,7 +191,10 @@ def _write_torch(
     program = torch.export.export(
         model, example, dynamic_shapes=({0: batch}, {0: batch})
     )
-    torch.export.save(program, str(path), extra_files=about)
+    # PyTorch's writer aborts the process if the disk is full
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files=about)
+    path.write_bytes(buffer.getvalue())
     return torch.export.load(str(path)).module()
 
 

@@ -22,6 +22,7 @@ from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import embedded_config, read_checkpoint, refuse_unregistered
 from mmxpl.utils.cli import load_config
+from mmxpl.utils.files import write_array, write_result
 from mmxpl.visualization import write_picture
 from mmxpl.visualization.drawing import upsample_map
 
@@ -195,8 +196,8 @@ class ResultWriter:
         """
         name = result['sample_id']
         path = self._path('preds', name, 'json')
-        path.write_text(json.dumps(without_map(result), indent=2) + '\n')
-        np.save(self._path('maps', name, 'npy'), prob[0].float().numpy())
+        write_result(path, json.dumps(without_map(result), indent=2) + '\n')
+        write_array(self._path('maps', name, 'npy'), prob[0].float().numpy())
 
     def _path(self, kind: str, sample_id: str, suffix: str) -> Path:
         path = self.folder / kind / f'{safe_name(sample_id)}.{suffix}'
@@ -205,7 +206,6 @@ class ResultWriter:
                 f'{path}: exists already and is not overwritten. Name another folder, '
                 'or give files of different names.'
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
 

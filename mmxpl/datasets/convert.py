@@ -22,7 +22,7 @@ from pycocotools import mask as coco_mask
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.files import files_below, write_atomically
+from mmxpl.utils.files import files_below, write_result
 from mmxpl.utils.parallel import try_in_threads
 
 from .annotations import (
@@ -95,7 +95,7 @@ def convert_batch(
     result.done = [i for i in ids if i not in result.failed]
     table = io.StringIO()
     csv.writer(table, lineterminator='\n').writerows(result.failed.items())
-    write_text(out / FAILED, table.getvalue())
+    write_result(out / FAILED, table.getvalue())
     return result
 
 
@@ -105,7 +105,7 @@ def _check_settings(path: Path, settings: dict) -> None:
     try:
         found = path.read_text(encoding='utf-8', errors='replace')
     except FileNotFoundError:
-        write_text(path, text)
+        write_result(path, text)
         return
     if found != text:
         raise DataError(
@@ -117,14 +117,14 @@ def _check_settings(path: Path, settings: dict) -> None:
 def write_image(path: Path, image: np.ndarray, quality: int = 95) -> None:
     """Writes a JPEG of an image, uint8 (H, W, 3), BGR; ``quality`` is 1 to 100."""
     _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    write_bytes(path, data.tobytes())
+    write_result(path, data.tobytes())
 
 
 def write_wav(path: Path, wave: np.ndarray, sample_rate: int) -> None:
     """Writes a 16-bit WAV of a sound, int16 or floats in [-1, 1] of shape (T,)."""
     content = io.BytesIO()
     soundfile.write(content, wave, sample_rate, subtype='PCM_16', format='WAV')
-    write_bytes(path, content.getvalue())
+    write_result(path, content.getvalue())
 
 
 def copy_bytes(path: Path, source: Path) -> None:
@@ -135,25 +135,7 @@ def copy_bytes(path: Path, source: Path) -> None:
         raise DataError(
             f'{source}: the file cannot be read ({error.strerror}).'
         ) from error
-    write_bytes(path, content)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file, and its folder if needed."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # thousands of small files: do not wait for the disk at each
-        write_atomically(path, content, durable=False)
-    except OSError as error:
-        raise DataError(
-            f'{path}: could not be written ({error}). Is the disk full, or the folder '
-            'protected?'
-        ) from error
+    write_result(path, content)
 
 
 def coco_images(content: Any, path: str | Path) -> dict[int | str, tuple]:

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
 from .id_list import Clip, read_clip_list
@@ -248,7 +249,7 @@ def clean_lists(
         texts[target] = (_format_list(kept), len(kept), len(one.clips))
     folder.mkdir(parents=True, exist_ok=True)
     for target, (text, _, _) in texts.items():
-        target.write_text(text)
+        write_result(target, text)
     return [(str(target), new, old) for target, (_, new, old) in texts.items()]
 
 

@@ -1,5 +1,6 @@
 """The error of bad input, and explanations of other errors."""
 
+import errno
 import re
 import textwrap
 import traceback
@@ -88,6 +89,9 @@ def _explain_channels(text: str) -> str | None:
 
 def _explain_os_error(error: OSError) -> str:
     """Explains a file or a port that cannot be used."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = '' if error.filename is None else f"'{_text(error.filename)}': "
+        return f'{where}{error.strerror}: a file cannot be written. Make room.'
     if error.filename is None or error.strerror is None:
         return f'{error}.'
     names = [name for name in (error.filename, error.filename2) if name is not None]

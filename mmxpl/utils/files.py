@@ -1,9 +1,12 @@
 """Files that are either whole or not there."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
 
 from .errors import DataError
 
@@ -83,19 +86,28 @@ def files_below(folder: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def write_result(path: str | Path, text: str) -> None:
-    """Writes a text file that the user named, with the folders above it.
+def write_result(path: str | Path, content: str | bytes) -> None:
+    """Writes a file atomically, text as UTF-8, with the folders above it.
 
     Raises a DataError if it cannot be written.
     """
+    data = content.encode() if isinstance(content, str) else content
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text, encoding='utf-8')
+        # there may be thousands: do not wait for the disk at each
+        write_atomically(path, data, durable=False)
     except OSError as error:
         raise DataError(
-            f'{path}: the result cannot be written ({error.strerror}). Name a file in '
-            'a folder that you may write to.'
+            f'{path}: cannot be written ({error.strerror or error}). Is the disk full, '
+            'or the folder protected?'
         ) from error
+
+
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    """Writes an array as .npy, see :func:`write_result`."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_result(path, buffer.getvalue())
 
 
 def remove_drafts(folder: str | Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mmxpl.datasets.image_io import decode_frame, read_frame
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.files import write_result
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -344,4 +345,8 @@ def read_picture(path: str) -> np.ndarray:
 def write_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
     """Writes a PNG, with the folders above it."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    put(cv2.imencode('.png', bgr)[1].tobytes(), path)
+    data = cv2.imencode('.png', bgr)[1].tobytes()
+    if '://' in str(path):  # a store that MMEngine knows
+        put(data, path)
+    else:
+        write_result(path, data)

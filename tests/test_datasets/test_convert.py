@@ -84,7 +84,7 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(os, 'replace', full)
-    with pytest.raises(DataError, match=r'a\.wav: could not be written.*No space'):
+    with pytest.raises(DataError, match=r'a\.wav: cannot be written.*No space'):
         write_wav(tmp_path / 'audio' / 'a.wav', np.zeros(3, np.int16), 16000)
     assert not list((tmp_path / 'audio').iterdir())
     monkeypatch.undo()

@@ -1,3 +1,4 @@
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -54,6 +55,16 @@ def test_a_file_that_cannot_be_had_is_one_message(tmp_path, capsys, path, words)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(words) or words in line
     assert line.startswith(f"error: '{tmp_path}")
+
+
+def test_a_full_disk_is_one_message(capsys):
+    # as of a write, which does not know the name
+    with pytest.raises(SystemExit), one_clear_error():
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        'error: No space left on device: a file cannot be written. Make room.'
+    )
 
 
 def test_a_name_that_is_no_text_is_one_message(capsys):

@@ -1,9 +1,17 @@
 import errno
 
+import numpy as np
 import pytest
 
 from mmxpl.utils import files
-from mmxpl.utils.files import files_below, remove_drafts, write_atomically
+from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import (
+    files_below,
+    remove_drafts,
+    write_array,
+    write_atomically,
+    write_result,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -38,6 +46,23 @@ def test_drafts_of_killed_writers_are_removed(tmp_path):
         'epoch_1.pth',
         'own.tmp',
     ]
+
+
+def test_a_result_is_whole_or_not_there(tmp_path, monkeypatch):
+    path = tmp_path / 'new' / 'file.txt'
+    write_result(path, 'ä')
+    assert path.read_bytes() == 'ä'.encode()
+
+    def fail(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(files.os, 'replace', fail)
+    with pytest.raises(DataError, match=r'b\.npy: cannot be written \(No space'):
+        write_array(path.with_name('b.npy'), np.zeros(3))
+    assert [p.name for p in path.parent.iterdir()] == ['file.txt']
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match=r'a\.txt: cannot be written \(Not a dir'):
+        write_result(tmp_path / 'file' / 'deep' / 'a.txt', b'')
 
 
 def test_files_in_linked_folders_are_found_once(tmp_path):

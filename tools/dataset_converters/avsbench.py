@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmxpl.datasets.annotations import encode_rle
-from mmxpl.datasets.convert import read_mask, write_text
+from mmxpl.datasets.convert import read_mask
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
 FRAMES, MASKS, SOUNDS = 'visual_frames', 'gt_masks', 'audio_wav'
@@ -163,10 +164,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise DataError(f'{args.root}: no video of {table} is complete.')
         classes = sorted({entry['category'] for entry in data} - {None})
         content = dict(metainfo=dict(classes=classes), data_list=data)
-        write_text(annotations, json.dumps(content) + '\n')
+        write_result(annotations, json.dumps(content) + '\n')
         for part, names in ids.items():
             if names:
-                write_text(lists / f'{part}.txt', ''.join(f'{i}\n' for i in names))
+                write_result(lists / f'{part}.txt', ''.join(f'{i}\n' for i in names))
         counts = ', '.join(f'{len(names)} {part}' for part, names in ids.items())
         print(f'{annotations}: {len(data)} frames of {len(videos)} videos: {counts}')
         if skipped:

@@ -24,6 +24,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
+from mmxpl.utils.files import write_result
 
 SPLITS = ('train', 'val', 'test')
 
@@ -163,8 +164,7 @@ class Encoders:
                 f'{path} is of other encoders. Give this config a folder of its own '
                 '(cache of LoadFeatures), or pass --overwrite.'
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_result(path, text)
 
     def _load(self, kind: str, info: dict) -> tuple[Any, tuple[int, int]]:
         """Reads the frame or sound of a clip."""

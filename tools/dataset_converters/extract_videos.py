@@ -21,14 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, write_image, write_text, write_wav
+from mmxpl.datasets.convert import convert_batch, write_image, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import make_folder, number_in, one_clear_error
-from mmxpl.utils.files import files_below
+from mmxpl.utils.files import files_below, write_result
 from mmxpl.utils.ids import name_some
 
 
@@ -142,7 +142,7 @@ def write_clips(out: Path, ids: Sequence[str], times: dict[str, FrameTime]) -> N
         for i in ids
     ]
     content = dict(metainfo=dict(task_name='avsl'), data_list=entries)
-    write_text(out / 'clips.json', json.dumps(content, indent=1) + '\n')
+    write_result(out / 'clips.json', json.dumps(content, indent=1) + '\n')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
-from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels, write_text
+from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels
 from mmxpl.datasets.id_list import same_id
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
 
@@ -94,10 +95,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         objects = (o for one in labels.values() for o in one.get('objects', ()))
         classes |= {o['category'] for o in objects}
         content['metainfo']['classes'] = sorted(classes - {None})
-        write_text(args.out, json.dumps(content, indent=1) + '\n')
+        write_result(args.out, json.dumps(content, indent=1) + '\n')
         ids = [entry['sample_id'] for entry in content['data_list']]
-        write_text(args.list, ''.join(f'{i}\n' for i in ids if i in labels))
-        write_text(others, ''.join(f'{i}\n' for i in ids if i not in labels))
+        write_result(args.list, ''.join(f'{i}\n' for i in ids if i in labels))
+        write_result(others, ''.join(f'{i}\n' for i in ids if i not in labels))
         masks = sum(one['mask'] is not None for one in labels.values())
         boxes = sum(len(one['bboxes']) for one in labels.values())
         if black:

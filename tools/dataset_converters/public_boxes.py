@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mmxpl.datasets.annotations import clip_boxes, looks_like_pixels, parse_boxes
-from mmxpl.datasets.convert import write_text
 from mmxpl.datasets.id_list import refuse_duplicates
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
 SIDE = 224  # pixels of the frame that IS3's boxes are in
@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             name for e in kept for name in e.get('classes', [e['category']])
         )
         content = dict(metainfo=dict(classes=sorted(classes)), data_list=kept)
-        write_text(out, json.dumps(content) + '\n')
+        write_result(out, json.dumps(content) + '\n')
         images = len({entry['video_id'] for entry in kept})
         print(f'{out}: {len(kept)} clips, {len(classes)} classes, {images} video ids')
         cut = [name for name in cut if name not in left_out]

@@ -18,6 +18,7 @@ from mmxpl.datasets.id_list import name_list
 from mmxpl.datasets.splits import choose_stratified
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import make_folder, one_clear_error
+from mmxpl.utils.files import write_result
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -145,7 +146,7 @@ def write_lists(
     if overwrite and 'unlabeled' not in parts:
         (out / 'unlabeled.txt').unlink(missing_ok=True)  # of the former call
     for name, text in texts.items():
-        (out / name).write_text(text)
+        write_result(out / name, text)
 
 
 def print_parts(parts: dict[str, list[str]], classes: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmxpl.utils.cli import number_in, one_clear_error
+from mmxpl.utils.cli import check_output, number_in, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from mmxpl.apis.export import export_localizer
         from mmxpl.apis.inference import load_learner
 
+        check_output(str(args.out), 'OUT')
         learner, cfg = load_learner(args.checkpoint, args.config, 'cpu')
         found = export_localizer(
             learner,

@@ -226,7 +226,7 @@ def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
     """
     import torch
 
-    from mmxpl.utils.files import write_atomically
+    from mmxpl.utils.files import write_result
 
     source = SOURCES[name]
     weights = fill(source.encoder, source.read(path), path)
@@ -236,11 +236,7 @@ def convert(name: str, path: Path, origin: dict[str, str], out: Path) -> Path:
     meta = dict(origin, weights=source.origin, encoder=source.encoder)
     buffer = io.BytesIO()
     torch.save(dict(meta=meta, state_dict=weights), buffer)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, buffer.getvalue())
-    except OSError as error:
-        raise DataError(f'{target}: cannot be written ({error.strerror}).') from error
+    write_result(target, buffer.getvalue())
     return target
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.files import write_result
 
 # kept meta information; the rest says when, where and by whom
 META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version', 'seed')
@@ -70,14 +71,9 @@ def write(checkpoint: Mapping[str, Any], path: Path) -> Path:
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()[:8]
     path = path.with_name(f'{path.stem}-{digest}.pth')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, 'xb') as file:
-            file.write(data)
-    except FileExistsError as error:
-        raise DataError(f'{path}: exists already and is not overwritten.') from error
-    except OSError as error:
-        raise DataError(f'{path}: cannot be written ({error.strerror}).') from error
+    if path.exists():
+        raise DataError(f'{path}: exists already and is not overwritten.')
+    write_result(path, data)
     return path
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
+from mmxpl.utils.files import write_array
 
 
 @METRICS.register_module()
@@ -55,14 +55,7 @@ class MapDumper(BaseMetric):
             fields = dict(sample['pred_map'])
             for model in fields if self.models is None else self.models:
                 path = self.out_dir / model / f'{sample["sample_id"]}.npy'
-                try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    np.save(path, fields[model][0].detach().float().cpu().numpy())
-                except OSError as error:
-                    raise DataError(
-                        f'{path}: the map cannot be written ({error.strerror}). Name a '
-                        'folder that you may write to and that has room.'
-                    ) from error
+                write_array(path, fields[model][0].detach().float().cpu().numpy())
             self.results.append(sample['sample_id'])
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
