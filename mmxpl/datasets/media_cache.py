@@ -121,7 +121,7 @@ class MediaCache:
             return ''
         return (
             f", which is '{here}' as seen from the cache, while its files are below "
-            f"'{below}': one of them was moved without the other. Move it back"
+            f"'{below}': one was moved without the other and belongs back"
         )
 
     def _open(self) -> None:

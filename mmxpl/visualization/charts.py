@@ -1,5 +1,6 @@
 """Charts of training logs: curves over epochs, histograms of reliability."""
 
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from mmxpl.utils import DataError
+from mmxpl.utils.files import write_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +39,9 @@ def new_figure(width: float, height: float, **kwargs) -> 'Figure':
 
 def save_figure(figure: 'Figure', path: str | os.PathLike) -> None:
     """Writes a figure as PNG, with the folders above it."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png')
+    write_result(path, buffer.getvalue())
 
 
 def read_scalars(path: str | os.PathLike) -> list[dict]:

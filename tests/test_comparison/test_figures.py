@@ -95,7 +95,7 @@ def figures(monkeypatch):
     from matplotlib.figure import Figure
 
     saved = []
-    monkeypatch.setattr(Figure, 'savefig', lambda figure, path: saved.append(figure))
+    monkeypatch.setattr(Figure, 'savefig', lambda fig, *_, **__: saved.append(fig))
     return saved
 
 

@@ -1,7 +1,6 @@
 """CIoU and AUC of one or several localizers with the reference rows."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 import torch
 
@@ -12,14 +11,13 @@ from ..functional import (
     ALL_RULES,
     RULES,
     GroundTruth,
-    evaluate_maps,
     format_rules,
     format_table,
     size_groups,
     summarise_row,
 )
 from ..prior import ObjectPrior, load_prior
-from .map_metric import MapMetric, Rows, check_rules, column, read_gt_map
+from .map_metric import MapMetric, Rows, add_cious, check_rules, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -108,17 +106,7 @@ class CIoUMetric(MapMetric):
             ]
         start = len(self.results)
         super().process(data_batch, data_samples)
-        # neighbours of one shape together, which threshold the references once
-        for _, run in groupby(self.results[start:], _shapes):
-            items = list(run)
-            gt_maps = torch.stack([item.pop('gt_map') for item in items])
-            found = [item.pop('maps') for item in items]
-            maps = {name: torch.stack([m[name] for m in found]) for name in found[0]}
-            rows = evaluate_maps(maps, gt_maps, self.rules, self.prior)
-            for i, item in enumerate(items):
-                item['cious'] = {
-                    row: values[i].tolist() for row, values in rows.items()
-                }
+        add_cious(self.results[start:], self.rules, self.prior)
 
     def measure(self, sample: dict) -> dict:
         """Reads the maps of a sample, which :meth:`process` scores, and its groups."""
@@ -197,7 +185,3 @@ class CIoUMetric(MapMetric):
                 or rows[row] != rows.get(row.replace('ens', localizers[0], 1))
             ]
         return format_table({name: rows[name] for name in names}, self.rules)
-
-
-def _shapes(item: dict) -> list[torch.Size]:
-    return [one.shape for one in (item['gt_map'], *item['maps'].values())]

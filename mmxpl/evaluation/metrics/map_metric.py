@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -154,18 +155,27 @@ def column(items: Sequence[dict], field: str, row: str) -> Tensor:
     return torch.tensor([item[field][row] for item in items], dtype=torch.float64)
 
 
-def cious_of(
-    maps: Mapping[str, Tensor],
-    gt_map: Tensor,
-    rules: Sequence[str],
-) -> dict[str, list[float]]:
-    """Computes CIoU of one sample under R rules, for models and references.
+def add_cious(
+    items: Sequence[dict], rules: Sequence[str], prior: Tensor | None = None
+) -> None:
+    """Computes CIoU of samples under R rules, for models and references.
 
-    (h, w) maps by model and the ground truth, (S, S) in [0, 1], give R values by row.
+    Of each item ``gt_map`` (S, S) and ``maps``, (h, w) by model, are replaced by
+    ``cious``, R values by row. ``prior`` (S, S) is one more reference.
     """
-    batch = {name: one[None] for name, one in maps.items()}
-    rows = evaluate_maps(batch, gt_map[None], rules)
-    return {row: values[0].tolist() for row, values in rows.items()}
+    # neighbours of one shape together, which threshold the references once
+    for _, run in groupby(items, _shapes):
+        alike = list(run)
+        gt_maps = torch.stack([item.pop('gt_map') for item in alike])
+        found = [item.pop('maps') for item in alike]
+        maps = {name: torch.stack([m[name] for m in found]) for name in found[0]}
+        rows = evaluate_maps(maps, gt_maps, rules, prior)
+        for i, item in enumerate(alike):
+            item['cious'] = {row: values[i].tolist() for row, values in rows.items()}
+
+
+def _shapes(item: dict) -> list[torch.Size]:
+    return [one.shape for one in (item['gt_map'], *item['maps'].values())]
 
 
 def check_rules(rules: Sequence[str], known: Collection[str] = tuple(RULES)) -> None:

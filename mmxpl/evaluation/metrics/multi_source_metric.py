@@ -25,8 +25,8 @@ from ..functional import (
 from .map_metric import (
     MapMetric,
     Rows,
+    add_cious,
     check_rules,
-    cious_of,
     column,
     read_gt_boxes,
     read_gt_map,
@@ -189,18 +189,24 @@ class InteractiveMetric(MapMetric):
         self.rules = tuple(rules)
         self.group_by = group_by
 
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Scores a batch of samples, plain dictionaries."""
+        start = len(self.results)
+        super().process(data_batch, data_samples)
+        add_cious(self.results[start:], self.rules)
+
     def measure(self, sample: dict) -> dict:
-        """Computes CIoU under each rule."""
+        """Reads the maps, which :meth:`process` scores, and the image."""
         if sample.get(self.group_by) is None:
             raise DataError(
                 f'Sample {sample.get("sample_id")!r} has no {self.group_by!r}, which '
                 'tells what image it belongs to: set `group_by` of InteractiveMetric '
                 'to one of the meta keys of PackAVInputs.'
             )
-        gt_map = read_gt_map(sample)
         return dict(
             group=str(sample[self.group_by]),
-            cious=cious_of(self.read_maps(sample), gt_map, self.rules),
+            gt_map=read_gt_map(sample),
+            maps=self.read_maps(sample),
         )
 
     def score(self, items: Sequence[dict]) -> tuple[Rows, list[str]]:

@@ -27,7 +27,7 @@ from ..functional import (
     universal_threshold,
     upsample_maps,
 )
-from .map_metric import MapMetric, Rows, check_rules, cious_of, column, read_gt_map
+from .map_metric import MapMetric, Rows, add_cious, check_rules, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -55,13 +55,20 @@ class ExtendedMetric(MapMetric):
         check_rules([rule])
         self.rule = rule
 
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Scores a batch of samples, plain dictionaries."""
+        start = len(self.results)
+        super().process(data_batch, data_samples)
+        add_cious(self.results[start:], [self.rule])
+
     def measure(self, sample: dict) -> dict:
-        """Computes CIoU and confidence of each model."""
+        """Reads the maps, which :meth:`process` scores, and their confidences."""
         gt_map = read_gt_map(sample)
         maps = self.read_maps(sample)
         return dict(
             visible=bool(gt_map.any()),
-            cious=cious_of(maps, gt_map, [self.rule]),
+            gt_map=gt_map,
+            maps=maps,
             confidences={
                 name: float(map_confidence(one[None], len(gt_map)))
                 for name, one in maps.items()

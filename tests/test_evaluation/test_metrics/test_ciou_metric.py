@@ -20,7 +20,7 @@ from mmxpl.evaluation.functional import (
     rasterize_boxes,
     summarise_row,
 )
-from mmxpl.evaluation.metrics import ciou_metric
+from mmxpl.evaluation.metrics import map_metric
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError, hash_ids
 
@@ -141,7 +141,7 @@ def test_a_batch_is_scored_at_once_where_shapes_agree(monkeypatch):
         counts.append(len(gt_maps))
         return evaluate_maps(maps, gt_maps, *args)
 
-    monkeypatch.setattr(ciou_metric, 'evaluate_maps', counted)
+    monkeypatch.setattr(map_metric, 'evaluate_maps', counted)
     together = CIoUMetric(('ens', 'a'))
     together.process(None, samples)
     assert counts == [4, 2]

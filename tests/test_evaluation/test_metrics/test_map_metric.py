@@ -203,3 +203,14 @@ def test_repeated_samples_are_refused(metric):
 def test_nothing_to_score(metric):
     with pytest.raises(DataError, match=f'{metric.__name__} has no sample'):
         evaluate(metric, [], total=0)
+
+
+@pytest.mark.parametrize('kind', [ExtendedMetric, InteractiveMetric])
+def test_a_batch_is_scored_as_its_samples_alone(kind):
+    samples = [sample.to_dict() for sample in scored_samples(negative=True)]
+    together, alone = kind(), kind()
+    together.process(None, samples)
+    for sample in samples:
+        alone.process(None, [sample])
+    assert together.results == alone.results
+    assert {'gt_map', 'maps'}.isdisjoint(together.results[0])
