@@ -11,7 +11,6 @@ import gc
 import json
 import multiprocessing
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -62,15 +61,16 @@ def write_annotations(root: Path, args: argparse.Namespace) -> None:
     )
 
 
-def rss() -> float:
-    """Returns the largest memory of the process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory(file: str, field: str) -> float:
+    """Returns a figure of the process in MiB.
 
-
-def pss() -> float:
-    """Returns the own and proportionally shared memory of the process, in MiB."""
-    lines = Path('/proc/self/smaps_rollup').read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
+    ``status`` has its largest memory so far as ``VmHWM``, without that of the process
+    that started it, which ``getrusage`` counts; ``smaps_rollup`` its own and
+    proportionally shared memory as ``Pss``.
+    """
+    lines = Path('/proc/self', file).read_text().splitlines()
+    found = [line.split()[1] for line in lines if line.startswith(f'{field}:')]
+    return int(found[0]) / 1024
 
 
 def read(args: argparse.Namespace) -> None:
@@ -85,10 +85,13 @@ def read(args: argparse.Namespace) -> None:
     start = time.process_time()
     for _ in scandir('audio'):
         pass
-    imports, start = rss(), 2 * time.process_time() - start
+    # two folders are listed
+    once = time.process_time() - start
+    imports, start = memory('status', 'VmHWM'), time.process_time() + 2 * once
     with patch.object(media.os, 'scandir', scandir):
         dataset = kind(args.read, labeled=True)
-    seconds, peak = time.process_time() - start, rss() - imports
+    seconds = time.process_time() - start
+    peak = memory('status', 'VmHWM') - imports
     print(f'{len(dataset)} clips read in {seconds:.1f} s, at most {peak:.0f} MiB')
     print(f'kept: {dataset.data_bytes.nbytes / 2**20:.0f} MiB')
 
@@ -101,7 +104,7 @@ def read(args: argparse.Namespace) -> None:
             for n in range(count):
                 dataset.get_data_info((n * 7919 + number) % args.num)
             barrier.wait()
-            sizes.append(pss())
+            sizes.append(memory('smaps_rollup', 'Pss'))
             barrier.wait()
         found.put(sizes)
 

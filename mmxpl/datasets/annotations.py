@@ -8,6 +8,9 @@ import math
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from struct import iter_unpack
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,8 @@ from pycocotools import mask as coco_mask
 from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
 
-from .id_list import refuse_duplicates, same_id
+from .entries import batched
+from .id_list import are_plain_ids, refuse_duplicates, same_id
 from .media import MAX_PIXELS
 
 Box = list[float]
@@ -26,21 +30,65 @@ Box = list[float]
 def parse_entries(
     entries: Iterable[Any],
     parse: Callable[[Any], tuple[str, dict]],
+    parse_plain: Callable[[list], Iterable[tuple[str, dict]] | None],
     where: Sequence[str],
 ) -> Iterator[tuple[str, dict]]:
-    """Parses the clips of a JSON file one by one.
+    """Parses the clips of a JSON file.
 
     Args:
         entries (Iterable): Clips as they are in the file.
         parse (Callable): Makes id and annotation; begins its errors with the field.
+        parse_plain (Callable): Does the same for many clips, faster; None or any
+            DataError if one of them may be wrong or is unusual.
         where (Sequence[str]): What stands before and after the number of a clip in
             errors.
     """
-    for number, entry in enumerate(entries):
+    number = 0
+    for batch in batched(entries):
         try:
-            yield parse(entry)
-        except DataError as error:
-            raise DataError(f'{str(number).join(where)}{error}') from None
+            pairs = parse_plain(batch)
+        except DataError:
+            pairs = None
+        if pairs is not None:
+            yield from pairs
+        else:
+            for place, entry in enumerate(batch, number):
+                try:
+                    yield parse(entry)
+                except DataError as error:
+                    raise DataError(f'{str(place).join(where)}{error}') from None
+        number += len(batch)
+
+
+def plain_names(
+    entries: list, fields: tuple[str, str]
+) -> tuple[list[str], list[str | None]] | None:
+    """Does what :func:`parse_names` does for many clips; None as in parse_entries."""
+    if not set(map(type, entries)) <= {dict}:
+        return None
+    ids, categories = ([entry.get(field) for entry in entries] for field in fields)
+    if not are_plain_ids(ids) or not set(map(type, categories)) <= {str, NoneType}:
+        return None
+    return ids, [name and sys.intern(name) for name in categories]
+
+
+def plain_boxes(values: list) -> list[list[Box]] | None:
+    """Does what :func:`parse_boxes` does for many clips; None as in parse_entries."""
+    if not set(map(type, values)) <= {list}:
+        return None
+    boxes = list(chain.from_iterable(values))
+    if not set(map(type, boxes)) <= {list} or not set(map(len, boxes)) <= {4}:
+        return None
+    numbers = list(chain.from_iterable(boxes))
+    kinds = set(map(type, numbers))
+    try:
+        if not kinds <= {float, int} or math.isnan(sum(numbers)):
+            return None
+        if int in kinds:
+            return [[list(map(float, box)) for box in boxes] for boxes in values]
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return values
 
 
 def parse_names(entry: Any, fields: tuple[str, str]) -> tuple[str, str | None]:
@@ -73,23 +121,7 @@ def parse_boxes(value: Any, where: str) -> list[Box]:
             f'{where} must be a list of boxes [x1, y1, x2, y2], got '
             f'{type(value).__name__}.'
         )
-    if all(map(_is_box, value)):  # most are
-        return value
     return [_parse_box(box, f'{where}[{n}]') for n, box in enumerate(value)]
-
-
-def _is_box(value: Any) -> bool:
-    """Tells whether a value is a list of four floats that are numbers."""
-    if type(value) is not list or len(value) != 4:
-        return False
-    a, b, c, d = value
-    return (
-        type(a) is type(b) is type(c) is type(d) is float
-        and a == a
-        and b == b
-        and c == c
-        and d == d
-    )
 
 
 def _parse_box(box: Any, where: str) -> Box:
@@ -127,42 +159,25 @@ def clip_boxes(boxes: Sequence[Box]) -> tuple[list[Box], int, int]:
 
 def looks_like_pixels(boxes: Sequence[Box] | np.ndarray) -> bool:
     """Tells whether more than half of the boxes reach beyond twice the frame."""
-    largest = np.asarray(boxes).reshape(-1, 4).max(1)
-    return 2 * np.sum((largest > 2) & (largest < math.inf)) > len(boxes)
+    return _mostly_far(np.asarray(boxes).reshape(-1, 4).max(1))
 
 
-class BoxTable:
-    """Boxes of many clips in one array, a tenth of the memory that lists take."""
+def _mostly_far(largest: np.ndarray) -> bool:
+    return 2 * np.sum((largest > 2) & (largest < math.inf)) > len(largest)
 
-    def __init__(self) -> None:
-        self._numbers = array('d')
-        self._ends = array('q', [0])
 
-    def store(self, annotation: dict) -> None:
-        """Replaces ``bboxes``, if there are any, by their place, an int from 1."""
-        boxes = annotation.get('bboxes')
-        if boxes:
-            for box in boxes:
-                self._numbers.extend(box)
-            annotation['bboxes'] = len(self._ends)
-            self._ends.append(len(self._numbers))
+def pack_boxes(annotations: Iterable[dict]) -> None:
+    """Replaces ``bboxes``, where there are any, by bytes, a tenth of the memory."""
+    for annotation in annotations:
+        if boxes := annotation.get('bboxes'):
+            annotation['bboxes'] = array('d', chain.from_iterable(boxes)).tobytes()
 
-    def get(self, place: int) -> list[Box]:
-        """Returns the boxes of a place."""
-        numbers = self._numbers[self._ends[place - 1] : self._ends[place]].tolist()
-        return [numbers[n : n + 4] for n in range(0, len(numbers), 4)]
 
-    def rows(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns all boxes (K, 4) of some places, in no order, and the place of each.
-
-        Place 0 has none.
-        """
-        counts = np.diff(np.array(self._ends), prepend=0) // 4
-        asked = np.zeros(len(counts), bool)
-        asked[places] = True
-        owners = np.repeat(np.arange(len(counts)), counts)
-        chosen = asked[owners]
-        return np.array(self._numbers).reshape(-1, 4)[chosen], owners[chosen]
+def unpack_boxes(annotations: Iterable[dict]) -> None:
+    """Reverses :func:`pack_boxes`."""
+    for annotation in annotations:
+        if isinstance(packed := annotation.get('bboxes'), bytes):
+            annotation['bboxes'] = list(map(list, iter_unpack('4d', packed)))
 
 
 def has_label(annotation: Mapping) -> bool:
@@ -170,65 +185,77 @@ def has_label(annotation: Mapping) -> bool:
     return bool(annotation.get('bboxes')) or annotation.get('mask') is not None
 
 
-def labels_within_frame(
-    ids: Sequence[str],
-    annotations: Mapping[str, Mapping],
-    table: BoxTable,
+class FrameClipper:
+    """Clips boxes, normalised x1 y1 x2 y2, to the frame and logs what changed."""
+
+    def __init__(self) -> None:
+        self._clipped, self._empty, self._without_area = [], [], 0
+        self._largest: list[np.ndarray] = []
+
+    def clip(self, clips: Sequence[tuple[str, dict]]) -> None:
+        """Clips ``bboxes`` of clips, ids with annotations, in place."""
+        boxes = [annotation.get('bboxes') or () for _, annotation in clips]
+        flat = chain.from_iterable(chain.from_iterable(boxes))
+        x, y, x2, y2 = np.fromiter(flat, float).reshape(-1, 4).T
+        self._largest.append(np.maximum(np.maximum(x, x2), np.maximum(y, y2)))
+        fine = (x >= 0) & (x < x2) & (x2 <= 1) & (y >= 0) & (y < y2) & (y2 <= 1)
+        if fine.all():
+            return
+        owners = np.repeat(np.arange(len(boxes)), [len(found) for found in boxes])
+        for n in np.unique(owners[~fine]):
+            sample_id, annotation = clips[n]
+            annotation['bboxes'], outside, dropped = clip_boxes(boxes[n])
+            self._without_area += dropped
+            if outside:
+                self._clipped.append(sample_id)
+            if not annotation['bboxes'] and annotation.get('mask') is None:
+                self._empty.append(sample_id)
+
+    def report(self, source: str) -> None:
+        """Refuses boxes that seem to be in pixels, and logs what changed."""
+        largest = np.concatenate([[], *self._largest])
+        if _mostly_far(largest):
+            raise DataError(
+                f'{source}: most boxes reach far beyond 1; they seem to be in '
+                'pixels. Divide x by the width and y by the height of the frame.'
+            )
+        report = []
+        if self._clipped:
+            report.append(
+                f'boxes of {len(self._clipped)} clips reach out of the frame and were '
+                f'clipped ({name_some(self._clipped)})'
+            )
+        if self._without_area:
+            report.append(f'{self._without_area} boxes without area were dropped')
+        if self._empty:
+            report.append(
+                f'{len(self._empty)} clips have no box left and are left out: '
+                f'{", ".join(self._empty)}'
+            )
+        if report:
+            print_log(
+                f'{source}: {"; ".join(report)}.',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+
+def collect(
+    pairs: Iterable[tuple[str, dict]],
     source: str,
-) -> dict[str, list[Box]]:
-    """Clips boxes, normalised x1 y1 x2 y2, to the frame and logs what changed.
+    compact: Callable[[Sequence[dict]], Sequence[dict]] = lambda found: found,
+) -> dict[str, dict]:
+    """Collects annotations by id; ids that occur twice in their file are refused.
 
-    Boxes that seem to be in pixels are refused. Those of the annotations are in the
-    table.
-
-    Returns:
-        dict[str, list[Box]]: Boxes of the clips whose boxes changed, possibly none.
+    ``compact`` makes of many annotations what is kept of them.
     """
-    places = np.array([annotations[i].get('bboxes') or 0 for i in ids], np.int64)
-    boxes, owners = table.rows(places)
-    if looks_like_pixels(boxes):
-        raise DataError(
-            f'{source}: most boxes reach far beyond 1; they seem to be in '
-            'pixels. Divide x by the width and y by the height of the frame.'
-        )
-    x, y, x2, y2 = boxes.T
-    fine = (x >= 0) & (x < x2) & (x2 <= 1) & (y >= 0) & (y < y2) & (y2 <= 1)
-    changed, clipped, without_area, empty = {}, [], 0, []
-    for n in np.flatnonzero(np.isin(places, owners[~fine])):
-        i = ids[n]
-        changed[i], outside, dropped = clip_boxes(table.get(places[n]))
-        without_area += dropped
-        if outside:
-            clipped.append(i)
-        if not changed[i] and annotations[i].get('mask') is None:
-            empty.append(i)
-    report = []
-    if clipped:
-        report.append(
-            f'boxes of {len(clipped)} clips reach out of the frame and were '
-            f'clipped ({name_some(clipped)})'
-        )
-    if without_area:
-        report.append(f'{without_area} boxes without area were dropped')
-    if empty:
-        report.append(
-            f'{len(empty)} clips have no box left and are left out: {", ".join(empty)}'
-        )
-    if report:
-        print_log(
-            f'{source}: {"; ".join(report)}.', logger='current', level=logging.WARNING
-        )
-    return changed
-
-
-def collect(pairs: Iterable[tuple[str, dict]], source: str) -> dict[str, dict]:
-    """Collects annotations by id; ids that occur twice in their file are refused."""
-    annotations, repeated = {}, []
-    for sample_id, annotation in pairs:
-        if sample_id in annotations:
-            repeated.append(sample_id)
-        annotations[sample_id] = annotation
-    refuse_duplicates([*repeated, *dict.fromkeys(repeated)], source)
+    annotations, ids = {}, []
+    for batch in batched(pairs):
+        names, found = zip(*batch, strict=True)
+        annotations.update(zip(names, compact(found), strict=True))
+        ids += names
+    if len(annotations) < len(ids):
+        refuse_duplicates(ids, source)
     return annotations
 
 

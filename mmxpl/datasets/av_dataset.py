@@ -2,9 +2,7 @@
 
 import gc
 import os.path as osp
-import pickle
 from abc import abstractmethod
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,8 +12,9 @@ from mmengine.logging import print_log
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
 
-from .annotations import BoxTable, collect, has_label, labels_within_frame
+from .annotations import FrameClipper, collect, has_label, pack_boxes, unpack_boxes
 from .clip_pairing import swap_sounds
+from .entries import PackedEntries, batched, drain
 from .id_list import (
     POLICIES,
     Clip,
@@ -29,34 +28,6 @@ from .splits import check_subset, select_subset
 
 # what an unlabeled set keeps of an annotation
 _FACTS = ('category', 'img_path', 'audio_path', 'frame_time')
-
-
-def _drain(items: Iterable) -> Iterator:
-    """Yields items; those of a list are freed."""
-    if isinstance(items, list):
-        items.reverse()
-        while items:
-            yield items.pop()
-    yield from items
-
-
-class PackedEntries:
-    """Entries of a data set as MMEngine serializes them, which needs less memory."""
-
-    def __init__(self) -> None:
-        self._data, self._ends = bytearray(), array('q')
-
-    def append(self, entry: dict) -> None:
-        """Adds an entry."""
-        self._data += pickle.dumps(entry, protocol=4)
-        self._ends.append(len(self._data))
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns all bytes and the end of each entry."""
-        return np.frombuffer(self._data, np.uint8), np.array(self._ends, np.int64)
 
 
 class AVDataset(BaseDataset):
@@ -112,6 +83,10 @@ class AVDataset(BaseDataset):
         lazy_init (bool): Whether to read lists and annotations at the first use only.
     """
 
+    annotated_only = False
+    """bool: whether all clips of the annotations are used, in their order, without an
+    id list. Then they are read in parts, and :meth:`find_media` is given a dict that
+    keeps listings of folders between its calls."""
     default_ann_file = ''
     default_prefix = {'img': 'frames', 'audio': 'audio'}
 
@@ -250,77 +225,20 @@ class AVDataset(BaseDataset):
             if enabled:
                 gc.enable()
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict] | PackedEntries:
         """Makes the entries of all complete clips."""
-        table = BoxTable()
-
-        def compact() -> Iterator[tuple[str, dict]]:
-            for sample_id, annotation in self.iter_annotations():
-                if self.labeled:
-                    table.store(annotation)
-                else:
-                    annotation = {k: annotation[k] for k in _FACTS if k in annotation}
-                yield sample_id, annotation
-
-        annotations = collect(compact(), self.ann_file)
-        clips = self._select_clips(annotations)
-        if self.test_mode:
-            self._describe_list([clip.sample_id for clip in clips])
-        frames, sounds, lacking = self.find_media(clips, annotations)
-        changed: dict[str, list] = {}
-        if self.labeled:
-            labeled = [
-                c.sample_id
-                for c, frame, sound in zip(clips, frames, sounds, strict=True)
-                if c.is_sounding and frame is not None and sound is not None
-            ]
-            lacking[f'neither box nor mask in {self.ann_file}'] = unlabeled = [
-                i for i in labeled if not has_label(annotations.get(i, {}))
-            ]
-            if unlabeled:
-                without = set(unlabeled)
-                labeled = [i for i in labeled if i not in without]
-        count = len(clips)
-        handle_missing(lacking, self.missing, count, self.source)
-        left_out = set().union(*lacking.values())
-        if self.labeled:
-            changed = labels_within_frame(labeled, annotations, table, self.ann_file)
-            del labeled
-        times = self.frame_times(annotations)
         packs = self.serialize_data and not self.audio_swap and self._indices is None
         entries = PackedEntries() if packs else []
-        for clip, img_path, audio_path in zip(
-            _drain(clips), _drain(frames), _drain(sounds), strict=True
-        ):
-            sample_id, _, audio_id, is_sounding = clip
-            if sample_id in left_out:
-                continue
-            # each is taken out and freed: of millions it is a gigabyte
-            entry = annotations.pop(sample_id, None) or {}
-            boxes = mask = None
-            if self.labeled:
-                mask = entry.get('mask')
-                boxes = changed.get(sample_id)
-                if boxes is None and entry.get('bboxes'):
-                    boxes = table.get(entry['bboxes'])
-                if not is_sounding:
-                    boxes, mask = [], None  # the ground truth of such a pair
-                elif not boxes:
-                    if mask is None:
-                        continue
-                    boxes = None
-            entry.update(
-                sample_id=sample_id,
-                img_path=img_path,
-                audio_path=audio_path,
-                frame_time=times.get(audio_id),
-                category=entry.get('category'),
-                is_labeled=self.labeled,
-                is_sounding=is_sounding if self.labeled else None,
-                bboxes=boxes,
-                mask=mask,
-            )
-            entries.append(entry)
+        clipper, lacking, ids = FrameClipper(), {}, []
+        for clips, annotations, times in self._parts(lacking):
+            ids += [clip.sample_id for clip, _, _ in clips]
+            entries.extend(self._complete(clips, annotations, times, clipper, lacking))
+        refuse_duplicates(ids, self.source)
+        if self.test_mode:
+            self._describe_list(ids)
+        count = len(ids)
+        handle_missing(lacking, self.missing, count, self.source)
+        clipper.report(self.ann_file)
         if self.audio_swap:
             swapped = swap_sounds(entries, self.audio_swap, self.audio_swap_seed)
             print_log(
@@ -337,6 +255,89 @@ class AVDataset(BaseDataset):
                 'ann_file and data_root.'
             )
         return entries
+
+    def _parts(self, lacking: dict[str, list[str]]) -> Iterator[tuple]:
+        """Finds clips, their media, annotations and times of frames, part by part.
+
+        ``lacking`` receives ids by what they lack.
+
+        Yields:
+            tuple[list[tuple], dict, Mapping]: Clips with the paths of frame and sound,
+            or None; annotations and times by id.
+        """
+        if self.annotated_only and not self.id_lists and self.subset == 'all':
+            listed: dict = {}
+            for part in batched(self.iter_annotations()):
+                ids, found = zip(*part, strict=True)
+                annotations = dict(zip(ids, self._keep(found), strict=True))
+                clips = list(map(plain_clip, ids))
+                frames, sounds, missing = self.find_media(clips, annotations, listed)
+                for reason, names in missing.items():
+                    lacking.setdefault(reason, []).extend(names)
+                found = list(zip(clips, frames, sounds, strict=True))
+                yield found, annotations, self.frame_times(annotations)
+            return
+
+        def compact(found: Sequence[dict]) -> Sequence[dict]:
+            found = self._keep(found)
+            pack_boxes(found)
+            return found
+
+        annotations = collect(self.iter_annotations(), self.ann_file, compact)
+        clips = self._select_clips(annotations)
+        frames, sounds, missing = self.find_media(clips, annotations)
+        lacking.update(missing)
+        times = self.frame_times(annotations)
+        # what is taken out is freed: of millions it is a gigabyte
+        found = zip(drain(clips), drain(frames), drain(sounds), strict=True)
+        for part in batched(found):
+            yield part, annotations, times
+
+    def _keep(self, annotations: Sequence[dict]) -> Sequence[dict]:
+        """Returns what the set may know of annotations."""
+        if self.labeled:
+            return annotations
+        return [{k: a[k] for k in _FACTS if k in a} for a in annotations]
+
+    def _complete(
+        self,
+        clips: Iterable[tuple[Clip, str | None, str | None]],
+        annotations: dict[str, dict],
+        times: Mapping[str, float],
+        clipper: FrameClipper,
+        lacking: dict[str, list[str]],
+    ) -> Iterator[dict]:
+        """Makes the entries of the complete clips of a part, see :meth:`_parts`."""
+        rows = [
+            (clip, img_path, audio_path, annotations.pop(clip.sample_id, None) or {})
+            for clip, img_path, audio_path in clips
+            if img_path is not None and audio_path is not None
+        ]
+        if self.labeled:
+            sounding = [(c.sample_id, a) for c, _, _, a in rows if c.is_sounding]
+            without = [i for i, a in sounding if not has_label(a)]
+            reason = f'neither box nor mask in {self.ann_file}'
+            lacking.setdefault(reason, []).extend(without)
+            unpack_boxes(a for _, a in sounding)
+            clipper.clip(sounding)
+        for clip, img_path, audio_path, entry in rows:
+            boxes = mask = None
+            if self.labeled:
+                boxes, mask = entry.get('bboxes'), entry.get('mask')
+                if not clip.is_sounding:
+                    boxes, mask = [], None  # the ground truth of such a pair
+                elif not boxes:
+                    if mask is None:
+                        continue
+                    boxes = None
+            entry['sample_id'] = clip.sample_id
+            entry['img_path'], entry['audio_path'] = img_path, audio_path
+            entry['frame_time'] = times.get(clip.audio_id)
+            entry['category'] = entry.get('category')
+            entry['is_labeled'] = self.labeled
+            entry['is_sounding'] = clip.is_sounding if self.labeled else None
+            entry['bboxes'], entry['mask'] = boxes, mask
+            yield entry
 
     def prepare_data(self, idx: int) -> dict:
         """Runs the pipeline on the clip of an index.
@@ -384,7 +385,6 @@ class AVDataset(BaseDataset):
         entries, self.data_list = self.data_list, []
         if not isinstance(entries, PackedEntries):
             packed = PackedEntries()
-            for entry in _drain(entries):
-                packed.append(entry)
+            packed.extend(drain(entries))
             entries = packed
         return entries.arrays()

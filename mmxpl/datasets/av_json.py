@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
-from .annotations import check_rle, parse_boxes, parse_entries, parse_names
+from .annotations import (
+    check_rle,
+    parse_boxes,
+    parse_entries,
+    parse_names,
+    plain_boxes,
+    plain_names,
+)
 from .av_dataset import AVDataset
 from .frame_times import is_seconds
 from .id_list import Clip, check_id
 from .json_io import iter_json
-from .media import existing_paths, path_inside
+from .media import existing_paths, path_inside, plain_paths
 
 
 @DATASETS.register_module()
@@ -48,6 +55,7 @@ class AVJsonDataset(AVDataset):
 
     default_ann_file = 'annotations.json'
     default_prefix = {'img': '', 'audio': ''}
+    annotated_only = True
 
     def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads the JSON file and adds its ``metainfo`` to that of the set.
@@ -59,7 +67,8 @@ class AVJsonDataset(AVDataset):
         others = {}
         entries = iter_json(self.ann_file, form, 'data_list', others)
         where = f'{self.ann_file}: data_list[', ']'
-        yield from parse_entries(entries, self._parse_entry, where)
+        parse = self._parse_entry, self._parse_plain
+        yield from parse_entries(entries, *parse, where)
         metainfo = others.get('metainfo')
         if not isinstance(metainfo, dict):
             raise DataError(f'{self.ann_file} must {form}.')
@@ -71,30 +80,32 @@ class AVJsonDataset(AVDataset):
         return list(annotations)
 
     def find_media(
-        self, clips: Sequence[Clip], annotations: dict[str, dict]
+        self,
+        clips: Sequence[Clip],
+        annotations: dict[str, dict],
+        listed: dict | None = None,
     ) -> tuple[list[str | None], list[str | None], dict[str, list[str]]]:
         """Finds the files of the entries; see :meth:`AVDataset.find_media`."""
-        known = annotations.keys()
-        complete = [c.frame_id in known and c.audio_id in known for c in clips]
+        pairs = [
+            (annotations.get(c.frame_id), annotations.get(c.audio_id)) for c in clips
+        ]
+        pairs = [None if a is None or b is None else (a, b) for a, b in pairs]
         no_entry = [
-            c.sample_id for c, ok in zip(clips, complete, strict=True) if not ok
+            c.sample_id for c, pair in zip(clips, pairs, strict=True) if pair is None
         ]
         lacking = {f'no entry in {self.ann_file}': no_entry}
 
-        def find(what: str, ids: Iterable[str], field: str) -> list[str | None]:
-            paths = existing_paths(
-                annotations[i][field] if ok else None
-                for i, ok in zip(ids, complete, strict=True)
-            )
+        def find(what: str, which: int, field: str) -> list[str | None]:
+            given = [pair and pair[which][field] for pair in pairs]
+            paths = existing_paths(given, listed)
             lacking[f'no {what} where {self.ann_file} has it'] = [
                 c.sample_id
-                for c, path, ok in zip(clips, paths, complete, strict=True)
-                if ok and path is None
+                for c, path, pair in zip(clips, paths, pairs, strict=True)
+                if path is None and pair is not None
             ]
             return paths
 
-        frames = find('frame', (c.frame_id for c in clips), 'img_path')
-        sounds = find('sound', (c.audio_id for c in clips), 'audio_path')
+        frames, sounds = find('frame', 0, 'img_path'), find('sound', 1, 'audio_path')
         return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
@@ -104,6 +115,33 @@ class AVJsonDataset(AVDataset):
             for i, entry in annotations.items()
             if entry.get('frame_time') is not None
         }
+
+    def _parse_plain(self, entries: list) -> Iterable[tuple[str, dict]] | None:
+        """Does what :meth:`_parse_entry` does for many entries."""
+        names = plain_names(entries, ('sample_id', 'category'))
+        if names is None:
+            return None
+        img, audio, times, boxes, masks = (
+            [entry.get(field) for entry in entries]
+            for field in ('img_path', 'audio_path', 'frame_time', 'bboxes', 'mask')
+        )
+        img = plain_paths(self.data_prefix['img'], img)
+        audio = plain_paths(self.data_prefix['audio'], audio)
+        boxes = plain_boxes([[] if b is None else b for b in boxes])
+        timed = all(is_seconds(time) for time in times if time is not None)
+        if None in (img, audio, boxes) or not timed:
+            return None
+        for mask in (mask for mask in masks if mask is not None):
+            check_rle(mask, '')
+        for entry, category, img_path, audio_path, box in zip(
+            entries, names[1], img, audio, boxes, strict=True
+        ):
+            if category is not None:
+                entry['category'] = category
+            entry['img_path'], entry['audio_path'] = img_path, audio_path
+            if box:
+                entry['bboxes'] = box
+        return zip(names[0], entries, strict=True)
 
     def _parse_entry(self, raw: object) -> tuple[str, dict]:
         """Checks one entry of ``data_list`` and completes its paths, in place."""

@@ -26,7 +26,8 @@ _DUETS = ('list of pairs', 'pair', 'left id, class, right id, class', 'pairs')
 PAIR_HEADER = ['video', 'audio', 'label']
 SOUNDING, NON_SOUNDING = 'sounding', 'non-sounding'
 
-_PLAIN_ID = re.compile(r'[A-Za-z0-9_-][\w.+-]*', re.ASCII)
+_PLAIN_ID = re.compile('[A-Za-z0-9_-][A-Za-z0-9_.+-]*')
+_PLAIN_IDS = re.compile(rf'(?:{_PLAIN_ID.pattern}\n)*')
 
 # what to do about clips whose files are missing
 POLICIES = ('error', 'skip')
@@ -163,6 +164,17 @@ def same_id(name: str) -> str:
     macOS decomposes file names (NFD), while lists and other systems do not.
     """
     return name if name.isascii() else unicodedata.normalize('NFC', name)
+
+
+def are_plain_ids(ids: Sequence) -> bool:
+    """Tells whether all are ids of ordinary ASCII characters."""
+    return set(map(type, ids)) <= {str} and all_match(_PLAIN_IDS, ids)
+
+
+def all_match(pattern: re.Pattern, texts: Sequence[str]) -> bool:
+    """Tells whether a pattern of lines, with their ends, matches all texts."""
+    lines = '\n'.join([*texts, ''])
+    return lines.count('\n') == len(texts) and pattern.fullmatch(lines) is not None
 
 
 def check_id(sample_id: str, where: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from mmxpl.utils import DataError
 
 _MARK = re.compile(r'[ \t\n\r]*([][{},:])[ \t\n\r]*')
+_NEXT = re.compile(r'(?<=})[ \t\n\r]*,[ \t\n\r]*(?={)')
+_PIECE = 2**16  # characters parsed at once
 
 
 def read_json(path: str | Path, kind: str = 'annotation file') -> Any:
@@ -60,10 +62,22 @@ def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[An
         return found[1], found.end()
 
     def items(place: int) -> Iterator[Any]:
+        nonlocal text
         if text[place : place + 1] == ']':
             return mark(place, ']')[1]
-        following = ','
+        following, end = ',', place
         while following == ',':
+            # objects are parsed together as far as one seems to end
+            while place >= end and (cut := _NEXT.search(text, place + _PIECE)):
+                end = cut.start()
+                try:
+                    piece = json.loads(f'[{text[place:end]}]')
+                except (ValueError, RecursionError):  # it was within an item
+                    break
+                yield from piece
+                place = end = cut.end()
+                if 2 * place > len(text) > 2**20:  # what was read is freed
+                    text, place, end = text[place:], 0, 0
             item, place = decode(text, place)
             yield item
             following, place = mark(place, ',]')

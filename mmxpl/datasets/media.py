@@ -8,15 +8,14 @@ import os
 import os.path as osp
 import re
 import stat
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 from mmxpl.utils import DataError
 
-from .id_list import same_id
+from .id_list import all_match, same_id
 
 # relative, and as os.path.normpath() gives it
-_PLAIN_PATH = re.compile(r'([A-Za-z0-9_-][\w .+-]*/)*[A-Za-z0-9_-][\w .+-]*', re.ASCII)
+_PLAIN_PATHS = re.compile(r'(?:[A-Za-z0-9_-][A-Za-z0-9_ .+-]*[/\n])*')
 _MOMENT = re.compile(r'(.*)#t=(-?\d+\.\d{6})', re.DOTALL)
 MAX_PIXELS = 2**25
 """int: most pixels of an image or of a frame of a video; 7680 x 4320 are fewer."""
@@ -77,8 +76,7 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
         dict[str, str]: File name by stem in the form of an id
         (:func:`~mmxpl.datasets.id_list.same_id`).
     """
-    order = {suffix[1:]: rank for rank, suffix in enumerate(suffixes)}
-    found: dict[str, str] = {}
+    ends = tuple(suffixes)
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
@@ -88,37 +86,39 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
             'to where the files are.'
         ) from error
 
-    def rank(name: str) -> tuple[int, str]:
-        return order[name.rpartition('.')[2].lower()], name
+    def stem(name: str) -> str:
+        return name.rpartition('.')[0]
 
-    for name in names:
-        stem, _, suffix = name.rpartition('.')
-        if suffix.lower() in order and stem.strip('.'):
-            stem = same_id(stem)
-            other = found.setdefault(stem, name)
-            if other is not name:
-                found[stem] = min(other, name, key=rank)
+    names = [n for n in names if n.lower().endswith(ends) and stem(n).strip('.')]
+    found = {same_id(stem(name)): name for name in names}
+    if len(found) < len(names):
+        ranks = {end: rank for rank, end in enumerate(ends)}
+        names.sort(key=lambda n: (ranks[n[len(stem(n)) :].lower()], n), reverse=True)
+        found = {same_id(stem(name)): name for name in names}
     return found
 
 
-def existing_paths(paths: Iterable[str | None]) -> list[str | None]:
-    """Finds out which files exist.
+def existing_paths(
+    paths: Sequence[str | None], listed: dict | None = None
+) -> list[str | None]:
+    """Finds out which files exist; ``listed`` keeps what folders hold for later calls.
 
     Returns:
         list[str | None]: Each path in the spelling of the file system, or None if there
         is no such file. Names that differ in Unicode composition only are the same.
     """
-    folders: dict[str, tuple[set[str], dict[str, str]]] = {}
-    existing = []
+    listed, existing = {} if listed is None else listed, []
+    folder, cut = None, 0
     for path in paths:
         if path is not None:
-            cut = path.rfind('/') + 1
-            folder, name = path[:cut], path[cut:]
-            if folder not in folders:
-                folders[folder] = _list_names(folder)
-            names, composed = folders[folder]
-            if name not in names:
-                found = composed.get(same_id(name))
+            if folder is None or path[:cut] != folder or '/' in path[cut:]:
+                cut = path.rfind('/') + 1
+                folder = path[:cut]
+                if folder not in listed:
+                    listed[folder] = _list_names(folder)
+                names, composed = listed[folder]
+            if path[cut:] not in names:
+                found = composed.get(same_id(path[cut:]))
                 path = None if found is None else folder + found
         existing.append(path)
     return existing
@@ -130,12 +130,17 @@ def _list_names(folder: str) -> tuple[set[str], dict[str, str]]:
         names = {entry.name for entry in os.scandir(folder or '.')}
     except OSError:  # a missing folder holds none of the files
         names = set()
+    if ''.join(names).isascii():
+        return names, {}
     return names, {same_id(name): name for name in names if not name.isascii()}
 
 
-@lru_cache
-def _prefix(folder: str) -> str:
-    return osp.join(folder, '')
+def plain_paths(folder: str, paths: Sequence) -> list[str] | None:
+    """Does what :func:`path_inside` does for many paths; None if one is unusual."""
+    if not set(map(type, paths)) <= {str} or not all_match(_PLAIN_PATHS, paths):
+        return None
+    folder = osp.join(folder, '')
+    return [folder + path for path in paths]
 
 
 def path_inside(folder: str, path: object, where: str) -> str:
@@ -143,8 +148,6 @@ def path_inside(folder: str, path: object, where: str) -> str:
 
     A path that leads out of the folder is refused; ``where`` is file, index and field.
     """
-    if isinstance(path, str) and _PLAIN_PATH.fullmatch(path):  # most are
-        return _prefix(folder) + path
     if not isinstance(path, str) or not path or '\0' in path:
         raise DataError(f"{where} must be a file's path, got {path!r}.")
     relative = osp.normpath(path)

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mmxpl.registry import DATASETS
 
-from .annotations import parse_boxes, parse_entries, parse_names
+from .annotations import (
+    parse_boxes,
+    parse_entries,
+    parse_names,
+    plain_boxes,
+    plain_names,
+)
 from .av_dataset import AVDataset
 from .frame_times import FRAME_TIMES, read_frame_times
 from .id_list import Clip
@@ -49,9 +55,8 @@ class VGGSSDataset(AVDataset):
         if self.labeled:
             form = 'hold a list of {"file", "class", "bbox"}'
             items = iter_json(self.ann_file, form)
-            yield from parse_entries(
-                items, _parse_item, (f'{self.ann_file}: item ', '')
-            )
+            where = f'{self.ann_file}: item ', ''
+            yield from parse_entries(items, _parse_item, _parse_plain, where)
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
         """Lists clips that have a frame, sorted; see :meth:`AVDataset.default_ids`."""
@@ -124,3 +129,15 @@ def _parse_item(item: object) -> tuple[str, dict]:
     sample_id, category = parse_names(item, ('file', 'class'))
     boxes = parse_boxes(item.get('bbox'), f" ('{sample_id}'), field 'bbox'")
     return sample_id, {'category': category, 'bboxes': boxes}
+
+
+def _parse_plain(items: list) -> list[tuple[str, dict]] | None:
+    """Does what :func:`_parse_item` does for many items."""
+    names = plain_names(items, ('file', 'class'))
+    boxes = names and plain_boxes([item.get('bbox') for item in items])
+    if not boxes:
+        return None
+    return [
+        (i, {'category': category, 'bboxes': found})
+        for i, category, found in zip(*names, boxes, strict=True)
+    ]

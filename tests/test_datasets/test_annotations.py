@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -5,16 +6,17 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mmxpl.datasets.annotations import (
-    BoxTable,
+    FrameClipper,
     check_rle,
     clip_boxes,
     decode_rle,
     encode_rle,
     has_label,
-    labels_within_frame,
     looks_like_pixels,
     mask_box,
+    pack_boxes,
     parse_boxes,
+    unpack_boxes,
 )
 from mmxpl.utils import DataError
 
@@ -77,24 +79,22 @@ def test_a_box_or_a_mask_is_a_label():
     assert not has_label({})
 
 
-def _labels(annotations, ids=None):
-    table = BoxTable()
-    for annotation in annotations.values():
-        table.store(annotation)
-    return labels_within_frame(ids or list(annotations), annotations, table, 'a.json')
+def _clip(annotations, ids=None):
+    before, clipper = copy.deepcopy(annotations), FrameClipper()
+    clips = [(i, annotations[i]) for i in ids or annotations]
+    clipper.clip(clips[:3])
+    clipper.clip(clips[3:])
+    clipper.report('a.json')
+    return {i: a['bboxes'] for i, a in annotations.items() if a != before[i]}
 
 
-def test_a_table_keeps_the_boxes_of_each_clip():
-    table = BoxTable()
+def test_packed_boxes_come_back():
     found = [dict(bboxes=boxes) for boxes in ([BOX], [], [BOX[::-1], BOX], None)]
-    for annotation in found:
-        table.store(annotation)
-    assert [a['bboxes'] for a in found] == [1, [], 2, None]
-    assert table.get(1) == [BOX]
-    assert table.get(2) == [BOX[::-1], BOX]
-    boxes, owners = table.rows(np.array([0, 2]))
-    assert boxes.tolist() == [BOX[::-1], BOX]
-    assert owners.tolist() == [2, 2]
+    kept = copy.deepcopy(found)
+    pack_boxes(found)
+    assert isinstance(found[2]['bboxes'], bytes)
+    unpack_boxes(found)
+    assert found == kept
 
 
 def test_boxes_are_clipped_and_what_changed_is_said(logged):
@@ -107,7 +107,7 @@ def test_boxes_are_clipped_and_what_changed_is_said(logged):
         unasked=dict(bboxes=[[0, 0, 9, 9]]),
     )
     ids = [i for i in annotations if i != 'unasked']
-    assert _labels(annotations, ids) == dict(
+    assert _clip(annotations, ids) == dict(
         wide=[[0, 0, 0.5, 1]], flat=[BOX], outside=[], masked=[]
     )
     text = logged()
@@ -117,13 +117,13 @@ def test_boxes_are_clipped_and_what_changed_is_said(logged):
 
 
 def test_nothing_changed_nothing_said(logged):
-    assert _labels(dict(a=dict(bboxes=[BOX]), b=dict(mask=MASK))) == {}
+    assert _clip(dict(a=dict(bboxes=[BOX]), b=dict(mask=MASK))) == {}
     assert logged() == ''
 
 
 def test_pixels_are_refused():
     with pytest.raises(DataError, match=r'a\.json: most boxes reach far beyond 1'):
-        _labels(dict(a=dict(bboxes=[[10, 20, 99, 80]])))
+        _clip(dict(a=dict(bboxes=[[10, 20, 99, 80]])))
 
 
 def _runs(mask):

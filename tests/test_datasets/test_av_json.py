@@ -195,3 +195,69 @@ def test_a_pair_that_does_not_sound_has_no_label(spoilable_world):
     assert not entry['is_sounding']
     assert entry['bboxes'] == []
     assert entry['mask'] is None
+
+
+def _many(odd):
+    """Clips of which every hundredth has something odd."""
+    clips = [
+        dict(
+            sample_id=f'clip{n}',
+            img_path=f'frames/{n}.jpg',
+            audio_path=f'audio/{n}.wav',
+            category=f'class {n % 3}',
+            bboxes=[[0.1, 0.2, 0.3, 0.4]] * (n % 3),
+        )
+        for n in range(1000)
+    ]
+    for clip in clips[50::100]:
+        clip.update(odd)
+    return clips
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [
+        {},
+        dict(sample_id='e\u0301', img_path='./a//é.jpg'),
+        dict(bboxes=[[0, 0.2, 1, 1]], frame_time=3, mask=dict(size=[1, 1], counts='1')),
+        dict(bboxes=None, category=None, frame_time=None, mask=None),
+    ],
+)
+def test_many_clips_are_read_as_single_ones(tmp_path, monkeypatch, odd):
+    path = tmp_path / 'a.json'
+    clips = [
+        dict(clip, sample_id=f'{clip["sample_id"]}-{n}')
+        for n, clip in enumerate(_many(odd))
+    ]
+    path.write_text(json.dumps(dict(metainfo={}, data_list=clips)))
+    dataset = AVJsonDataset(
+        ann_file=str(path), data_prefix=dict(img='x'), lazy_init=True
+    )
+    found = dataset.read_annotations()
+    monkeypatch.setattr(AVJsonDataset, '_parse_plain', lambda *_: None)
+    assert found == dataset.read_annotations()
+    assert list(map(type, found.values())) == [dict] * 1000
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [
+        dict(sample_id='../x'),
+        dict(sample_id='a\nb'),
+        dict(img_path='a/../../b.jpg'),
+        dict(audio_path='/x.wav'),
+        dict(category=3),
+        dict(frame_time=1e9),
+        dict(bboxes=0),
+        dict(bboxes=[[0.1, 0.2, 0.3]]),
+        dict(bboxes=[[0.1, 0.2, 0.3, True]]),
+        dict(mask={}),
+    ],
+)
+def test_the_first_wrong_clip_of_many_is_named(tmp_path, odd):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(dict(metainfo={}, data_list=_many({}) + _many(odd))))
+    with pytest.raises(DataError, match=rf'data_list\[1050\].*{next(iter(odd))}'):
+        AVJsonDataset(
+            data_root=str(tmp_path), ann_file='a.json', lazy_init=True
+        ).read_annotations()

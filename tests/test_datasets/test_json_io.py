@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from mmxpl.datasets.json_io import iter_json, read_json
@@ -12,6 +14,21 @@ def test_items_of_a_list_come_one_by_one(tmp_path, text):
     assert list(iter_json(tmp_path / 'a.json', 'be a list')) == items
     assert list(iter_json(tmp_path / 'b.json', 'f', 'list', others)) == items
     assert others == dict(x=3, y={})
+
+
+@pytest.mark.parametrize('indent', [None, 1])
+def test_long_lists_are_the_same_in_pieces(tmp_path, indent):
+    items = [
+        {'n': n, 'list': [{'a': 1}, {'text': '}, {'}] * (n % 3), 'x' * 999: {'b': {}}}
+        for n in range(3000)
+    ]
+    content, others = {'a': [{}, {}], 'list': items, 'c': [{'d': 1}, {}]}, {}
+    (tmp_path / 'a.json').write_text(json.dumps(content, indent=indent))
+    assert list(iter_json(tmp_path / 'a.json', 'f', 'list', others)) == items
+    assert others == {'a': [{}, {}], 'c': [{'d': 1}, {}]}
+    (tmp_path / 'a.json').write_text(json.dumps(items)[:-2000] + '}, {]')
+    with pytest.raises(DataError, match=r'a\.json: the annotation file is not JSON'):
+        list(iter_json(tmp_path / 'a.json', 'f'))
 
 
 @pytest.mark.parametrize(
