@@ -221,8 +221,8 @@ class CrossPseudoLabelHook(Hook):
             raise DataError(
                 f'train_cfg: all {loop.max_epochs} epochs are warm-up (warmup_epochs '
                 f'is {self.warmup_epochs}), so no pseudo-label would be learnt: lower '
-                'warmup_epochs, raise max_epochs, or set default_hooks.pseudo_label='
-                'None.'
+                'warmup_epochs, raise max_epochs, or train without pseudo-labels, as '
+                '--method supcon does.'
             )
         if self.align_area and self.warmup_epochs < 1:
             raise DataError(
