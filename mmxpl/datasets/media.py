@@ -86,15 +86,18 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
             'to where the files are.'
         ) from error
 
-    def stem(name: str) -> str:
-        return name.rpartition('.')[0]
-
-    names = [n for n in names if n.lower().endswith(ends) and stem(n).strip('.')]
-    found = {same_id(stem(name)): name for name in names}
-    if len(found) < len(names):
-        ranks = {end: rank for rank, end in enumerate(ends)}
-        names.sort(key=lambda n: (ranks[n[len(stem(n)) :].lower()], n), reverse=True)
-        found = {same_id(stem(name)): name for name in names}
+    names = [name for name in names if name.lower().endswith(ends)]
+    stems = [name.rpartition('.')[0] for name in names]
+    pairs = zip(stems, names, strict=True)
+    found = {same_id(stem): name for stem, name in pairs if stem.strip('.')}
+    if len(found) < len(names):  # the last of a stem is kept, so the best comes last
+        rank = {end: n for n, end in enumerate(ends)}
+        pairs = [
+            (rank[name[len(stem) :].lower()], name, stem)
+            for stem, name in zip(stems, names, strict=True)
+        ]
+        pairs.sort(reverse=True)
+        found = {same_id(stem): name for _, name, stem in pairs if stem.strip('.')}
     return found
 
 

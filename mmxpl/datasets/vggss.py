@@ -97,7 +97,11 @@ class _Paths:
 
     def __init__(self, folder: str, ids: list[str], names: dict[str, str]) -> None:
         self._prefix, self._ids = osp.join(folder, ''), ids
-        self._ends = [_end(i, names.get(i)) for i in ids]
+        # what a name adds to the id, one object for all; or '/' and another name
+        self._ends = [
+            name and (sys.intern(name[len(i) :]) if name.startswith(i) else f'/{name}')
+            for i, name in zip(ids, map(names.get, ids), strict=True)
+        ]
 
     def __iter__(self) -> Iterator[str | None]:
         prefix = self._prefix
@@ -113,15 +117,6 @@ class _Paths:
         """Names the clips that have no file."""
         pairs = zip(clips, self._ends, strict=True)
         return [clip.sample_id for clip, end in pairs if end is None]
-
-
-def _end(sample_id: str, name: str | None) -> str | None:
-    """What a name adds to the id, one object for all; or '/' and another name."""
-    if name is None:
-        return None
-    if name.startswith(sample_id):
-        return sys.intern(name[len(sample_id) :])
-    return f'/{name}'
 
 
 def _parse_item(item: object) -> tuple[str, dict]:
