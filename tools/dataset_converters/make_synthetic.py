@@ -6,6 +6,8 @@ import sys
 import time
 from dataclasses import fields
 
+import torch
+
 from mmxpl.datasets.synthetic import (
     DIFFICULTIES,
     RULES,
@@ -46,6 +48,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def print_facts(root: str, config: WorldConfig) -> None:
     """Prints counts, areas and reference rows of a world on disk."""
+    torch.set_num_threads(1)  # more would wait for each other: maps are small
     splits = load_entries(root)
     print(
         '\nclips        ' + '  '.join(f'{s} {len(splits.get(s, []))}' for s in SPLITS)
