@@ -1,5 +1,6 @@
 """Cells of a comparison: a method trained and scored at a labeled fraction and seed."""
 
+import json
 import multiprocessing
 import os
 import runpy
@@ -18,6 +19,7 @@ import torch
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.errors import DataError
+from mmxpl.visualization.charts import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 # what trainings and tests import, for the process that they are forked from
@@ -134,6 +136,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
 
     A folder with a checkpoint of its own is left as it is. The copy says that there is
     no teacher yet, and has the thresholds of the training rather than calibrated ones.
+    The log of the warm-up is copied too, for the curves.
     """
     if (folder / 'last_checkpoint').exists():
         return
@@ -141,6 +144,19 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
     state = read_checkpoint(str(checkpoint), 'cpu')
     state.setdefault('teacher', None)
     take_back(state)
+    lender = checkpoint.parent
+    if any(lender.glob('*/vis_data/scalars.json')):
+        end = state['meta']['epoch']
+        records = [
+            record
+            for record in read_run(lender)
+            # validation logs the epoch as its step; first labels come after the end
+            if record.get('epoch', record['step']) <= end
+            and not any(key.startswith('pseudo_label/') for key in record)
+        ]
+        log = folder / '0_warm_up/vis_data/scalars.json'  # the oldest run by its name
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(''.join(json.dumps(record) + '\n' for record in records))
     target = folder / checkpoint.name
     torch.save(state, target)
     (folder / 'last_checkpoint').write_text(str(target))

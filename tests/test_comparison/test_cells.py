@@ -15,6 +15,7 @@ from mmxpl.comparison.cells import share_warm_start
 from mmxpl.comparison.comparison import SCORED_RULES
 from mmxpl.comparison.methods import settings_of
 from mmxpl.utils.errors import DataError
+from mmxpl.visualization.charts import read_run
 
 pytestmark = pytest.mark.usefixtures('warm_spawn')
 
@@ -206,6 +207,12 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
+def write_log(run, records):
+    (run / 'vis_data').mkdir(parents=True)
+    text = ''.join(json.dumps(record) + '\n' for record in records)
+    (run / 'vis_data/scalars.json').write_text(text)
+
+
 def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
     source = tmp_path / 'epoch_6.pth'
     key = 'localizers.a.calibration'
@@ -213,8 +220,12 @@ def test_a_warm_start_is_resumed_from_unless_the_training_went_on(tmp_path):
     # it was saved with another threshold than that of the training
     calibrated = dict(area_calibration={'a': 0.2}, meta=dict(epoch=6))
     torch.save(dict(state_dict=weights, **calibrated), source)
+    records = [{'epoch': 6, 'step': 300}, {'step': 6}, {'epoch': 7, 'step': 301}]
+    labels = {'pseudo_label/agreement': 0.5, 'step': 6}
+    write_log(tmp_path / '2026', [*records, labels, {'step': 8}])
     folder = tmp_path / 'cell'
     share_warm_start(source, folder)
+    assert read_run(folder) == records[:2]
     target = Path((folder / 'last_checkpoint').read_text())
     state = torch.load(target, weights_only=True)
     assert target.parent == folder
