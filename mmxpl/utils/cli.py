@@ -39,12 +39,6 @@ VARIABLES = {
     'MMXPL_RESNET18',
 }
 
-# Threads that spin for long while they wait keep other processes from work: on busy
-# cores a step took ten times as long; this costs about 5 % on idle ones. libgomp reads
-# the variable when PyTorch is imported, which this module leaves to the tools.
-if not {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'} & os.environ.keys():
-    os.environ['GOMP_SPINCOUNT'] = '1000'
-
 
 def _keep_freed_memory() -> None:
     """Has glibc keep freed memory for the next tensors.
