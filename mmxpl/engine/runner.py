@@ -47,9 +47,9 @@ _VALUES = {
     NoneType: NoneType,
     dict: dict,
     Mapping: dict,
-    list: (list, tuple),
-    tuple: (list, tuple),
-    Sequence: (list, tuple),
+    list: (list, tuple, range),
+    tuple: (list, tuple, range),
+    Sequence: (list, tuple, range),
 }
 
 
@@ -241,7 +241,7 @@ def check_settings(cfg: Config) -> None:
                 f'default_hooks.{name} has no type'
                 + (f'; did you mean {meant}?' if meant else ': give it one.')
             )
-    for path, node in walk(cfg._cfg_dict.to_dict()):
+    for path, node in walk(cfg._cfg_dict):  # with what a lazy config imports
         built = find_class(node)
         if getattr(built, '__module__', '').startswith(('mmxpl.', 'mmengine.')):
             for name, argument in find_arguments(node).items():

@@ -174,6 +174,8 @@ def _read_keys() -> set[str]:
 def find_class(node: Any) -> type | None:
     """Finds the class that a part of a config builds; None if it builds none."""
     kind = node.get('type') if isinstance(node, dict) else None
+    if isinstance(kind, type):  # of a lazy config
+        return kind
     if not isinstance(kind, str):
         return None
     # imports all that is registered, which only an unknown key asks for

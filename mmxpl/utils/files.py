@@ -74,15 +74,22 @@ def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> 
 
 
 def files_below(folder: str | Path) -> list[Path]:
-    """Finds the files below a folder, sorted, in linked folders as well, each once."""
-    known, found = set(), []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in known:  # as where a link leads back
-            folders.clear()
-            continue
-        known.add(real)
-        found += [Path(place, name) for name in names]
+    """Finds the files below a folder, sorted, in linked folders as well, each once.
+
+    Where a folder has several paths, the first without links counts.
+    """
+    known, found, tops = set(), [], [str(folder)]
+    for top in tops:
+        for place, folders, names in os.walk(top):
+            real = os.path.realpath(place)
+            if real in known:  # as where a link leads back
+                folders.clear()
+                continue
+            known.add(real)
+            found += [Path(place, name) for name in names]
+            folders.sort()
+            inner = (os.path.join(place, name) for name in folders)
+            tops += filter(os.path.islink, inner)
     return sorted(found)
 
 

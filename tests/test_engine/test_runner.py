@@ -98,3 +98,20 @@ def test_settings_that_may_have_several_types_pass():
     check_settings(
         Config(dict(a=[hook, loss], b=dict(c=metric, d=other), log_level=20))
     )
+    steps = dict(type='MultiStepLR', milestones=range(2, 9, 3))
+    check_settings(Config(dict(param_scheduler=[steps])))
+
+
+def test_values_that_a_lazy_config_imports_are_checked_themselves(tmp_path):
+    path = tmp_path / 'lazy.py'
+    path.write_text(
+        'from math import pi\n'
+        'from mmengine.hooks import LoggerHook\n'
+        "a = dict(type='MapBCELoss', pos_weight=pi)\n"
+        'b = dict(type=LoggerHook, interval=2)\n'
+    )
+    cfg = Config.fromfile(path, lazy_import=True)
+    check_settings(cfg)
+    cfg.b.interval = 'two'
+    with pytest.raises(DataError, match=r"b\.interval has the type int, got 'two'"):
+        check_settings(cfg)

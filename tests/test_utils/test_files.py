@@ -73,5 +73,8 @@ def test_files_in_linked_folders_are_found_once(tmp_path):
     (top / 'linked').symlink_to(other)
     (other / 'back').symlink_to(top)
     (top / 'gone').symlink_to('nowhere')
+    (top / 'alias').symlink_to('inner')  # sorted before the folder itself
+    (top / 'a').mkdir()
+    (top / 'a' / 'deep').symlink_to('../inner')
     names = [path.relative_to(top).as_posix() for path in files_below(top)]
     assert names == ['gone', 'inner/a', 'linked/a']
