@@ -96,13 +96,24 @@ def files_below(folder: str | Path) -> list[Path]:
 def write_result(path: str | Path, content: str | bytes) -> None:
     """Writes a file atomically, text as UTF-8, with the folders above it.
 
-    Raises a DataError if it cannot be written.
+    A link, pipe or device, such as ``/dev/stdout``, is written to and stays. Raises a
+    DataError if the file cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
+    path = Path(path)
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        # there may be thousands: do not wait for the disk at each
-        write_atomically(path, data, durable=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_bytes(data)
+        else:
+            # another process may write the same file
+            draft = draft_of(path.with_name(f'{path.name}.{os.getpid()}'))
+            try:
+                draft.write_bytes(data)
+                # there may be thousands: do not wait for the disk at each
+                publish(draft, path, durable=False)
+            finally:
+                draft.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             f'{path}: cannot be written ({error.strerror or error}). Is the disk full, '

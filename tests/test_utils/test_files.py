@@ -1,4 +1,5 @@
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -63,6 +64,36 @@ def test_a_result_is_whole_or_not_there(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     with pytest.raises(DataError, match=r'a\.txt: cannot be written \(Not a dir'):
         write_result(tmp_path / 'file' / 'deep' / 'a.txt', b'')
+
+
+def test_pipes_and_links_are_written_to_and_stay(tmp_path):
+    pipe, link = tmp_path / 'pipe', tmp_path / 'link'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_result(pipe, 'text')
+    assert os.read(reader, 9) == b'text'
+    os.close(reader)
+    assert pipe.is_fifo()
+    link.symlink_to(tmp_path / 'file')
+    write_result(link, 'text')
+    assert link.is_symlink()
+    assert (tmp_path / 'file').read_text() == 'text'
+
+
+def test_two_processes_may_write_the_same_file(tmp_path, monkeypatch):
+    path = tmp_path / 'file'
+    publish = files.publish
+
+    def publish_late(*args, **kwargs):
+        monkeypatch.setattr(files, 'publish', publish)
+        monkeypatch.setattr(files.os, 'getpid', lambda: 0)
+        write_result(path, 'of another process')
+        publish(*args, **kwargs)
+
+    monkeypatch.setattr(files, 'publish', publish_late)
+    write_result(path, 'own')
+    assert path.read_text() == 'own'
+    assert os.listdir(tmp_path) == ['file']
 
 
 def test_files_in_linked_folders_are_found_once(tmp_path):
