@@ -17,7 +17,7 @@ from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
 from mmxpl.pseudo_labels.bank_file import remove_copies
 from mmxpl.utils.config_overrides import merge_options
 from mmxpl.utils.errors import DataError
-from mmxpl.utils.files import write_atomically
+from mmxpl.utils.files import write_atomically, write_result
 
 from .cells import ROOT, Cell, difference, launch, share_warm_start
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
@@ -108,7 +108,10 @@ class Comparison:
                 raise
 
     def _plan(self, cell: Cell) -> tuple[Config, dict[str, Any]]:
-        """Config of a cell, and the options that make it of the config file."""
+        """Config of a cell, and the options that make it of the config file.
+
+        Raises a DataError as :meth:`_describe`.
+        """
         method = self.methods[cell.method]
         cfg = method.read(self.config)
         options = options_of(method, cfg, cell.labeled, cell.seed, self.processes)
@@ -118,7 +121,31 @@ class Comparison:
             options['train_cfg.max_epochs'] = self.epochs
         options |= self.options
         merge_options(cfg, options, self.amp)
+        self._describe(cell, cfg)
         return cfg, options
+
+    def _describe(self, cell: Cell, cfg: Config) -> dict:
+        """Describes the training of a cell.
+
+        Raises a DataError if one with other settings was begun in its folder.
+        """
+        made_of = dict(
+            config=self.config.name,
+            settings=settings_of(cfg),
+            processes=self.processes,
+            amp=self.amp,
+        )
+        made_of = json.loads(json.dumps(made_of, default=str))
+        folder = cell.folder(self.out)
+        for path in (folder / 'finished.json', folder / 'begun.json'):
+            kept = json.loads(path.read_text())['made_of'] if path.exists() else made_of
+            if kept != made_of:
+                raise DataError(
+                    f'{path}: was made with other settings than are asked for now '
+                    f'({difference(kept, made_of)}): give another --out, or '
+                    f'remove {folder}.'
+                )
+        return made_of
 
     def _run(
         self,
@@ -153,8 +180,8 @@ class Comparison:
 
         An interrupted training continues from its last checkpoint, a new one from
         ``warm_start``. Returns the seconds of the command that finished it, without a
-        shared warm-up. A DataError says that the command fails, or that the folder
-        holds a cell that was trained with other settings.
+        shared warm-up. A DataError says that the command fails, or is that of
+        :meth:`_describe`.
 
         Of a finished training, checkpoints that nothing reads are removed: the best
         one, published copies, and all but the last and, where warm-ups are shared,
@@ -162,23 +189,11 @@ class Comparison:
         """
         folder = cell.folder(self.out)
         finished = folder / 'finished.json'
-        made_of = dict(
-            config=self.config.name,
-            settings=settings_of(cfg),
-            processes=self.processes,
-            amp=self.amp,
-        )
-        made_of = json.loads(json.dumps(made_of, default=str))
+        made_of = self._describe(cell, cfg)
         if finished.exists():
-            kept = json.loads(finished.read_text())
-            if kept['made_of'] != made_of:
-                raise DataError(
-                    f'{finished}: was made with other settings than are asked for now '
-                    f'({difference(kept["made_of"], made_of)}): give another --out, or '
-                    f'remove {folder}.'
-                )
             print(f'[{cell}] was trained before', flush=True)
-            return kept['seconds']
+            return json.loads(finished.read_text())['seconds']
+        write_result(folder / 'begun.json', json.dumps(dict(made_of=made_of), indent=1))
         if warm_start is not None:
             share_warm_start(warm_start, folder)
         command = [str(ROOT / 'tools/train.py'), str(self.config)]

@@ -87,10 +87,21 @@ def test_a_cell_of_other_settings_is_refused_with_the_difference(tmp_path):
         train(tmp_path, SETTINGS, amp=True)
 
 
+def test_an_interrupted_cell_goes_on_with_its_settings_alone(tmp_path, monkeypatch):
+    def launch(*args, **kwargs):
+        raise DataError('interrupted')
+
+    monkeypatch.setattr('mmxpl.comparison.comparison.launch', launch)
+    for _ in range(2):
+        with pytest.raises(DataError, match='interrupted'):
+            train(tmp_path, SETTINGS)
+    with pytest.raises(DataError, match=r'begun\.json.*max_epochs: 16, now 48'):
+        train(tmp_path, dict(SETTINGS, train_cfg=dict(max_epochs=48)))
+
+
 def test_a_finished_cell_keeps_what_is_scored_or_lent(tmp_path, monkeypatch):
     def launch(command, log, env, name, shown):
         folder = log.parent
-        folder.mkdir(parents=True)
         names = [
             'epoch_6',
             'epoch_7',

@@ -13,6 +13,7 @@ from mmxpl.comparison.comparison import choose_threshold, with_chosen
 from mmxpl.comparison.methods import settings_of, warm_up_epochs
 from mmxpl.comparison.tables import REFERENCES, SCORES
 from mmxpl.evaluation.functional import SWEEP
+from mmxpl.utils.errors import DataError
 
 MODELS = ('a', 'b', 'ens')
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -148,6 +149,21 @@ def test_a_shared_warm_up_is_lent_while_its_training_goes_on(monkeypatch, tmp_pa
     )
     assert list(results) == cells
     assert begun.is_set()
+
+
+def test_nothing_is_trained_beside_a_cell_of_other_settings(monkeypatch, tmp_path):
+    """It has the checkpoint of another warm-up, which must not be lent."""
+    trained = []
+    monkeypatch.setattr(Comparison, '_train', lambda *args: trained.append(args))
+    methods = {name: find_method(name) for name in ('supcon', 'xpl')}
+    cells = [Cell(name, 0.05, 0) for name in methods]
+    folder = cells[1].folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / 'begun.json').write_text('{"made_of": {}}')
+    config = CONFIGS / 'xpl/xpl_synthetic.py'
+    with pytest.raises(DataError, match=r'begun\.json.*other settings'):
+        Comparison(tmp_path, config, methods, jobs=2, share_warmup=True).run(cells)
+    assert not trained
 
 
 @pytest.fixture(scope='module')
