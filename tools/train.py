@@ -97,6 +97,8 @@ def main() -> None:
             cfg.resume = True
             if args.resume != 'auto':
                 cfg.load_from = args.resume
+            elif 'runner_type' in cfg:  # which knows no 'auto'
+                cfg.load_from = None
             elif cfg.get('load_from'):  # which a first start needs
                 cfg.resume = 'auto'
 

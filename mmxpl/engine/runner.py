@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from torch import nn
 
 from mmxpl.compat import ensure_torchvision, ensure_yapf
@@ -93,7 +93,8 @@ class CheckedRunner(Runner):
         """Calls the hooks, and logs what belongs to that point.
 
         That is the description of the training before it and of its result after it,
-        and the config with the first iteration.
+        and the config with the first iteration. With ``resume='auto'``, of
+        tools/train.py, a run without a checkpoint starts from its ``load_from``.
         """
         # a resumed training may begin with a validation that it still owes
         first = ('after_val_iter', 'after_test_iter')
@@ -108,7 +109,13 @@ class CheckedRunner(Runner):
         if fn_name == 'before_run':
             self._check_metrics()
             self._check_save_best()
+        start = None
+        if self._resume == 'auto':
+            start, self._resume, self._load_from = self._load_from, True, None
         super().call_hook(fn_name, **kwargs)
+        # the checkpoint hook chooses what to resume from, or else MMEngine
+        if start and not (self._load_from or find_latest_checkpoint(self.work_dir)):
+            self._resume, self._load_from = False, start
         if fn_name == 'before_train':
             self.logger.info(describe_training(self))
         if fn_name == 'after_train' and (result := describe_result(self)):

@@ -93,19 +93,3 @@ def test_a_score_that_there_is_not_is_named_with_those_there_are():
     scores = {'ens/CIoU@0.5_adaptive': 1.0, 'n_expected': 2.0}
     with pytest.raises(DataError, match='CIoU@0.5_adptive.*as ens/CIoU@0.5_adaptive'):
         hook._save_best_checkpoint(runner, scores)
-
-
-def test_load_from_is_where_a_run_starts_that_has_nothing_to_resume_from(tmp_path):
-    runner = SimpleNamespace(
-        work_dir=str(tmp_path),
-        logger=logging.getLogger('x'),
-        _resume='auto',
-        _load_from='heads.pth',
-    )
-    AtomicCheckpointHook().before_run(runner)
-    assert (runner._resume, runner._load_from) == (False, 'heads.pth')
-    runner._resume = 'auto'
-    path = tmp_path / 'epoch_1.pth'
-    torch.save(dict(meta=dict(epoch=1, iter=5), optimizer={}, message_hub={}), path)
-    AtomicCheckpointHook().before_run(runner)
-    assert (runner._resume, runner._load_from) == (True, str(path))

@@ -1,10 +1,13 @@
+import logging
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook
 
+from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook
 from mmxpl.engine.runner import CheckedRunner, build_runner, check_settings
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.registry import MODELS
@@ -42,6 +45,33 @@ def test_a_best_score_that_is_not_computed_is_refused_before_training(key, fits)
             CheckedRunner._check_save_best(runner)
     loop.evaluator.metrics.append(object())  # of unknown scores
     CheckedRunner._check_save_best(runner)
+
+
+@pytest.mark.parametrize(
+    'hook',
+    [
+        AtomicCheckpointHook(),
+        AtomicCheckpointHook(backend_args=dict(backend='local')),
+        CheckpointHook(),
+    ],
+)
+def test_a_run_that_has_nothing_to_resume_from_starts_from_load_from(tmp_path, hook):
+    runner = object.__new__(CheckedRunner)
+    runner._hooks, runner._work_dir, runner.model = [hook], str(tmp_path), None
+    runner._train_loop = runner._val_loop = runner._test_loop = None
+    runner.logger = logging.getLogger('x')
+    runner._resume, runner._load_from = 'auto', 'heads.pth'
+    runner.call_hook('before_run')
+    assert (runner._resume, runner._load_from) == (False, 'heads.pth')
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(dict(meta=dict(epoch=1, iter=5), optimizer={}, message_hub={}), path)
+    (tmp_path / 'last_checkpoint').write_text(str(path))
+    runner._resume = 'auto'
+    runner.call_hook('before_run')
+    assert runner._resume is True
+    # MMEngine finds the checkpoint later
+    assert runner._load_from in (None, str(path))
+    assert runner._load_from or not getattr(hook, '_local', False)
 
 
 def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):

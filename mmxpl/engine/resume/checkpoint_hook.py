@@ -110,12 +110,8 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_run(self, runner: Runner) -> None:
         """Chooses what to resume from, the same on every rank.
 
-        With ``resume='auto'`` and no checkpoint, a run starts from its ``load_from``.
         Raises a DataError if there are checkpoints and none is whole.
         """
-        start = None
-        if runner._resume == 'auto':  # of tools/train.py
-            start, runner._resume, runner._load_from = runner._load_from, True, None
         if not (self._local and runner._resume and runner._load_from is None):
             return
         choice: list = [None]
@@ -129,8 +125,6 @@ class AtomicCheckpointHook(CheckpointHook):
         if isinstance(choice[0], DataError):
             raise choice[0]
         runner._load_from = self._chosen = choice[0]
-        if start and choice[0] is None:
-            runner._resume, runner._load_from = False, start
 
     def _folder(self, runner: Runner) -> str:
         """Folder of the checkpoints, as the parent sets it in before_train."""
