@@ -83,10 +83,7 @@ class AVDataset(BaseDataset):
         lazy_init (bool): Whether to read lists and annotations at the first use only.
     """
 
-    annotated_only = False
-    """bool: whether all clips of the annotations are used, in their order, without an
-    id list. Then they are read in parts, and :meth:`find_media` is given a dict that
-    keeps listings of folders between its calls."""
+    _listed: dict | None = None
     default_ann_file = ''
     default_prefix = {'img': 'frames', 'audio': 'audio'}
 
@@ -164,9 +161,13 @@ class AVDataset(BaseDataset):
         """Reads the annotations of all clips, by id, and refuses repeated ids."""
         return collect(self.iter_annotations(), self.ann_file)
 
-    @abstractmethod
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Lists the clips that are used without an id list."""
+        """Lists the clips that are used without an id list.
+
+        By default these are all that are annotated, in their order, and they are read
+        in parts; ``self._listed`` then keeps what folders hold for :meth:`find_media`.
+        """
+        return list(annotations)
 
     @abstractmethod
     def find_media(
@@ -230,8 +231,9 @@ class AVDataset(BaseDataset):
         packs = self.serialize_data and not self.audio_swap and self._indices is None
         entries = PackedEntries() if packs else []
         clipper, lacking, ids = FrameClipper(), {}, []
-        for clips, annotations, times in self._parts(lacking):
+        for clips, annotations, times, left_out in self._parts(lacking):
             ids += [clip.sample_id for clip, _, _ in clips]
+            clips = (row for row in clips if row[0].sample_id not in left_out)
             entries.extend(self._complete(clips, annotations, times, clipper, lacking))
         refuse_duplicates(ids, self.source)
         if self.test_mode:
@@ -262,20 +264,23 @@ class AVDataset(BaseDataset):
         ``lacking`` receives ids by what they lack.
 
         Yields:
-            tuple[list[tuple], dict, Mapping]: Clips with the paths of frame and sound,
-            or None; annotations and times by id.
+            tuple[list[tuple], dict, Mapping, set[str]]: Clips with the paths of frame
+            and sound; annotations and times by id; ids that lack something.
         """
-        if self.annotated_only and not self.id_lists and self.subset == 'all':
-            listed: dict = {}
+        annotated = type(self).default_ids is AVDataset.default_ids
+        if annotated and not self.id_lists and self.subset == 'all':
+            self._listed = {}
             for part in batched(self.iter_annotations()):
                 ids, found = zip(*part, strict=True)
                 annotations = dict(zip(ids, self._keep(found), strict=True))
                 clips = list(map(plain_clip, ids))
-                frames, sounds, missing = self.find_media(clips, annotations, listed)
+                frames, sounds, missing = self.find_media(clips, annotations)
                 for reason, names in missing.items():
                     lacking.setdefault(reason, []).extend(names)
+                left_out = set().union(*missing.values())
                 found = list(zip(clips, frames, sounds, strict=True))
-                yield found, annotations, self.frame_times(annotations)
+                yield found, annotations, self.frame_times(annotations), left_out
+            self._listed = None
             return
 
         def compact(found: Sequence[dict]) -> Sequence[dict]:
@@ -288,10 +293,11 @@ class AVDataset(BaseDataset):
         frames, sounds, missing = self.find_media(clips, annotations)
         lacking.update(missing)
         times = self.frame_times(annotations)
+        left_out = set().union(*missing.values())
         # what is taken out is freed: of millions it is a gigabyte
         found = zip(drain(clips), drain(frames), drain(sounds), strict=True)
         for part in batched(found):
-            yield part, annotations, times
+            yield part, annotations, times, left_out
 
     def _keep(self, annotations: Sequence[dict]) -> Sequence[dict]:
         """Returns what the set may know of annotations."""
@@ -301,17 +307,16 @@ class AVDataset(BaseDataset):
 
     def _complete(
         self,
-        clips: Iterable[tuple[Clip, str | None, str | None]],
+        clips: Iterable[tuple[Clip, str, str]],
         annotations: dict[str, dict],
         times: Mapping[str, float],
         clipper: FrameClipper,
         lacking: dict[str, list[str]],
     ) -> Iterator[dict]:
-        """Makes the entries of the complete clips of a part, see :meth:`_parts`."""
+        """Makes the entries of clips that have their media, see :meth:`_parts`."""
         rows = [
             (clip, img_path, audio_path, annotations.pop(clip.sample_id, None) or {})
             for clip, img_path, audio_path in clips
-            if img_path is not None and audio_path is not None
         ]
         if self.labeled:
             sounding = [(c.sample_id, a) for c, _, _, a in rows if c.is_sounding]

@@ -55,7 +55,6 @@ class AVJsonDataset(AVDataset):
 
     default_ann_file = 'annotations.json'
     default_prefix = {'img': '', 'audio': ''}
-    annotated_only = True
 
     def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads the JSON file and adds its ``metainfo`` to that of the set.
@@ -75,15 +74,8 @@ class AVJsonDataset(AVDataset):
         for key, value in metainfo.items():
             self._metainfo.setdefault(key, value)
 
-    def default_ids(self, annotations: dict[str, dict]) -> list[str]:
-        """Lists all clips of the file; see :meth:`AVDataset.default_ids`."""
-        return list(annotations)
-
     def find_media(
-        self,
-        clips: Sequence[Clip],
-        annotations: dict[str, dict],
-        listed: dict | None = None,
+        self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[list[str | None], list[str | None], dict[str, list[str]]]:
         """Finds the files of the entries; see :meth:`AVDataset.find_media`."""
         pairs = [
@@ -97,7 +89,7 @@ class AVJsonDataset(AVDataset):
 
         def find(what: str, which: int, field: str) -> list[str | None]:
             given = [pair and pair[which][field] for pair in pairs]
-            paths = existing_paths(given, listed)
+            paths = existing_paths(given, self._listed)
             lacking[f'no {what} where {self.ann_file} has it'] = [
                 c.sample_id
                 for c, path, pair in zip(clips, paths, pairs, strict=True)

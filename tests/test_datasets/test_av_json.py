@@ -47,6 +47,22 @@ def test_without_a_list_the_order_is_the_files(spoilable_world):
     )
 
 
+def test_a_subclass_may_choose_the_clips_and_leave_some_out(tiny_world):
+    class Chosen(AVJsonDataset):
+        def default_ids(self, annotations):
+            return sorted(annotations, reverse=True)[:3]
+
+    class Licensed(AVJsonDataset):
+        def find_media(self, clips, annotations):
+            frames, sounds, lacking = super().find_media(clips, annotations)
+            return frames, sounds, {**lacking, 'no licence': ['clip-03']}
+
+    settings = dict(data_root=str(tiny_world), labeled=True, missing='skip')
+    assert Chosen(**settings).sample_ids == ['clip-11', 'clip-10', 'clip-09']
+    ids = Licensed(**settings).sample_ids
+    assert ids == [f'clip-{n:02d}' for n in range(12) if n != 3]
+
+
 def test_a_mask_alone_is_a_label(spoilable_world):
     def drop_boxes(content):
         for raw in content['data_list']:
