@@ -68,8 +68,11 @@ def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[An
         following, end = ',', place
         while following == ',':
             # objects are parsed together as far as one seems to end
-            while place >= end and (cut := _NEXT.search(text, place + _PIECE)):
-                end = cut.start()
+            while place >= end:
+                cut = _NEXT.search(text, place + _PIECE)
+                end = cut.start() if cut else len(text)
+                if cut is None:
+                    break
                 try:
                     piece = json.loads(f'[{text[place:end]}]')
                 except (ValueError, RecursionError):  # it was within an item

@@ -1,7 +1,9 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from mmxpl.datasets import json_io
 from mmxpl.datasets.json_io import iter_json, read_json
 from mmxpl.utils import DataError
 
@@ -79,3 +81,15 @@ def test_a_missing_file_says_what_to_set(tmp_path):
         read_json(tmp_path / 'gone.json')
     with pytest.raises(DataError, match='cannot be read'):
         read_json(tmp_path)
+
+
+def test_a_list_without_objects_is_searched_for_them_once(tmp_path, monkeypatch):
+    searched = []
+
+    def search(text, place):
+        searched.append(place)
+
+    monkeypatch.setattr(json_io, '_NEXT', SimpleNamespace(search=search))
+    (tmp_path / 'a.json').write_text(json.dumps([[1], [2], [3]]))
+    assert list(json_io.iter_json(tmp_path / 'a.json', 'be a list')) == [[1], [2], [3]]
+    assert len(searched) == 1
