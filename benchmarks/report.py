@@ -1,9 +1,9 @@
-"""Tables and charts of docs/benchmark.md, from the results in benchmarks/results/.
+"""Tables and charts of docs/benchmark*.md, from the results in benchmarks/results/.
 
 Each JSON file there holds the rows of a ``results.json`` of tools/compare_methods.py,
 with the scores that are shown: clean.json of configs/xpl/xpl_pretrained.py, wild.json
-of configs/xpl/xpl_pretrained_wild.py, and those of :data:`WORLDS`. ``--take NAME FILE
-...`` makes such a file.
+of configs/xpl/xpl_pretrained_wild.py, those of :data:`WILD` and :data:`WORLDS`, and of
+configs/xpl/xpl_synthetic.py. ``--take NAME FILE ...`` makes such a file.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks/results'
-PAGE = ROOT / 'docs/benchmark.md'
+PAGES = ('docs/benchmark.md', 'docs/benchmark_synthetic.md')
 SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
     'AUC_adaptive': 'AUC adaptive',
@@ -44,8 +44,11 @@ TITLES = {
     'soft-mixed': 'soft self-training, mixed',
     'supcon-mixed': 'supervised + contrastive, mixed',
 }
-#: Other training data by file of results: the two test lists that are shown.
+#: File of results by the share of unlabeled clips with another clip's sound.
+WILD = {'0': 'clean', '20': 'wild20', '40': 'wild', '60': 'wild60'}
+#: Other training or test data by file of results: the test lists that are shown.
 WORLDS = {
+    'new': ('test_known', 'test_new_photo', 'test_new_sound'),
     'missing': ('test_common', 'test_rare'),
     'tail': ('test', 'test_rare'),
     'openset': ('test_common', 'test_rare'),
@@ -75,6 +78,11 @@ def take(name: str, files: Sequence[str]) -> None:
     RESULTS.mkdir(exist_ok=True)
     lines = ',\n'.join(json.dumps(row) for row in kept)
     (RESULTS / f'{name}.json').write_text(f'[\n{lines}\n]\n')
+
+
+def read(name: str) -> list[dict]:
+    """Reads the rows of a file of results."""
+    return json.loads((RESULTS / f'{name}.json').read_text())
 
 
 def scores(rows: Sequence[dict], model: str, score: str, **where) -> dict[int, float]:
@@ -199,7 +207,7 @@ def lists_table(rows: Sequence[dict], lists: Sequence[str]) -> str:
     """Formats a table of methods with the adaptive scores on two test lists."""
     head = ['method', 'seeds']
     head += [f'`{name}`: {x}' for name in lists for x in ('single nets', 'ensemble')]
-    lines = [f'| {" | ".join(head)} |', '| --- |' + ' ---: |' * 5]
+    lines = [f'| {" | ".join(head)} |', '| --- |' + ' ---: |' * (len(head) - 1)]
     for method, title in TITLES.items():
         found = [
             scores(rows, model, ADAPTIVE, method=method, split=name).values()
@@ -209,6 +217,29 @@ def lists_table(rows: Sequence[dict], lists: Sequence[str]) -> str:
         if found[0]:
             cells = [title, str(len(found[0])), *map(mean_and_std, found)]
             lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def wild_table(methods: Sequence[str]) -> str:
+    """Formats the adaptive scores with 5 % labels by the share of wild clips."""
+    lines = [
+        f'| method | {" | ".join(f"{share} %" for share in WILD)} |',
+        f'| --- |{" ---: |" * len(WILD)}',
+    ]
+    where = dict(labeled=0.05, split='test')
+    for method in methods:
+        cells = [TITLES[method]]
+        for name in WILD.values():
+            found = [
+                scores(read(name), model, ADAPTIVE, method=method, **where).values()
+                for model in MODELS
+            ]
+            cells.append(
+                f'{" / ".join(map(mean_and_std, found))} ({len(found[0])})'
+                if found[0]
+                else ''
+            )
+        lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
@@ -313,9 +344,7 @@ def main() -> None:
     if args.take:
         take(args.take[0], args.take[1:])
         return
-    clean, wild = (
-        json.loads((RESULTS / f'{name}.json').read_text()) for name in ('clean', 'wild')
-    )
+    clean, wild, synthetic = map(read, ('clean', 'wild', 'synthetic'))
     methods = [name for name in TITLES if '-' not in name]
     parts = ['xpl', *(name for name in TITLES if name.startswith('xpl-no_'))]
     mixed = [name for name in TITLES if name.endswith('-mixed')]
@@ -327,23 +356,32 @@ def main() -> None:
     tables = {
         'WILD': table(wild, methods, **five),
         'PARTS': table(wild, parts, **five),
-        'CLEAN': table(clean, methods, **five),
+        'CLEAN': table(clean, ['xpl', 'xpl-no_curriculum', *methods[1:]], **five),
         'SHARES': table(others, shared, split='test'),
         'MIXWILD': without_lead(table(wild, mixed, **five)),
         'MIXCLEAN': without_lead(table(clean, mixed, **five)),
         'MINMAX': minmax_table(clean, methods, **five),
         'SWAPPED': without_lead(swapped),
+        'WILDSHARES': wild_table(['xpl', 'soft', 'supcon']),
+        'BACKGROUND': table(read('background'), methods, **five),
+        'SYNTHETIC': table(synthetic, list(TITLES), **five),
+        'PRECISION': without_lead(table(read('synthetic_fp32'), ['xpl'], **five)),
     }
     for name, lists in WORLDS.items():
-        rows = json.loads((RESULTS / f'{name}.json').read_text())
-        tables[name.upper()] = lists_table(rows, lists)
-    text = PAGE.read_text()
+        tables[name.upper()] = lists_table(read(name), lists)
+    pages = {page: (ROOT / page).read_text() for page in PAGES}
     for name, content in tables.items():
         pattern = rf'(<!-- {name} -->\n\n)(\|.*\n)*'
-        text, count = re.subn(pattern, lambda m, c=content: f'{m[1]}{c}\n', text)
+        count = 0
+        for page, text in pages.items():
+            pages[page], found = re.subn(
+                pattern, lambda m, c=content: f'{m[1]}{c}\n', text
+            )
+            count += found
         if count != 1:
-            raise SystemExit(f'{PAGE}: has {count} places for <!-- {name} -->.')
-    PAGE.write_text(text)
+            raise SystemExit(f'{PAGES}: have {count} places for <!-- {name} -->.')
+    for page, text in pages.items():
+        (ROOT / page).write_text(text)
     draw_shares(clean, ROOT / 'docs/figures/label_efficiency.png')
     draw_wild(clean, wild, ROOT / 'docs/figures/wild.png')
 
