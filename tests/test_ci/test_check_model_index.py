@@ -42,7 +42,12 @@ METAFILE = 'configs/xpl/metafile.yml'
         (METAFILE, 'Config: configs/xpl/', 'Config: configs/', 'Config'),
         (METAFILE, 'In Collection: XPL', 'In Collection: X', "collection 'X'"),
         (METAFILE, 'Name: xpl_synthetic', 'Name: supcon_synthetic', 'taken'),
-        (METAFILE, 'adaptive: 65.9', "adaptive: '65.9'", "metric 'CIoU@0.5 adaptive' is no number"),
+        (
+            METAFILE,
+            'adaptive: 65.9',
+            "adaptive: '65.9'",
+            "metric 'CIoU@0.5 adaptive' is no number",
+        ),
         (METAFILE, 'Weights: not published', 'Weights: soon', "Weights 'soon'"),
         (METAFILE, 'methods/xpl-mixed.py', 'methods/none.py', "Method 'configs/"),
         (METAFILE, '    Weights: not published\n', '', 'Weights None'),
