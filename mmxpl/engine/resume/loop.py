@@ -108,13 +108,15 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             if hook := find_hook(self.runner, PreemptionHook):
                 hook.end_if_received(self.runner, 'it has ended another process')
             raise DataError(f'{cause} {last_good(self.runner)}') from error
-        except OSError as error:  # of files other than checkpoints
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        except (DataError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            full = getattr(cause, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
+            good = last_good(self.runner)
+            if not full or good in str(error):  # that of a checkpoint says it
                 raise
             raise DataError(
-                f'{error.strerror}, while the run was writing its log or pictures to '
-                f"'{self.runner.work_dir}'. {last_good(self.runner)} Make room and go "
-                'on with --resume.'
+                f'{cause.strerror}, while the run was writing its log or pictures to '
+                f"'{self.runner.work_dir}'. {good} Make room and go on with --resume."
             ) from error
 
     def _run(self) -> nn.Module:
