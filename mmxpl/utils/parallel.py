@@ -1,6 +1,7 @@
 """Work shared by processes: gathering, a pass over a data set; mapping in threads."""
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -47,6 +48,17 @@ def gather_rows(tensor: Tensor, counts: list[int] | None = None) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = all_gather(padded)
     return torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
+
+
+def first_rows(ids: Sequence[str]) -> list[int]:
+    """Finds this rank's rows whose id no earlier row of the global batch has."""
+    digests = (hashlib.sha256(one.encode()).digest()[:8] for one in ids)
+    own = torch.tensor([int.from_bytes(x, 'big', signed=True) for x in digests]).long()
+    counts = count_rows(own)
+    everyone = gather_rows(own, counts).tolist()
+    first = {one: row for row, one in reversed([*enumerate(everyone)])}.values()
+    begin = own_rows(counts).start
+    return sorted(row - begin for row in first if 0 <= row - begin < len(ids))
 
 
 def own_share(of_ranks: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ def test_the_sum_of_two_sounds_is_appended():
     model = build()
     inputs = model.data_preprocessor(tiny_batch(4, 0), False)['inputs']
     front_ends = model.data_preprocessor.audio
-    more = MixedAudio().draw(inputs, front_ends, 4)
+    more = MixedAudio().draw(inputs, front_ends, list('uvwx'))
     waves = inputs['audio'] + inputs['audio'].roll(-1, 0)
     assert torch.equal(more['audio'], torch.cat([inputs['audio'], waves]))
     for name, front_end in front_ends.items():
@@ -28,8 +28,11 @@ def test_of_cached_features_it_is_the_mean():
     sounds = torch.tensor([[0.0, 2.0], [4.0, 4.0], [9.0, 9.0]])
     inputs = {'a.sound': sounds, 'a.visual.0': torch.zeros(2, 3, 4, 4)}
     # the third is a further sound, of no clip
-    more = MixedAudio().draw(inputs, {}, 2)
+    more = MixedAudio().draw(inputs, {}, ['u', 'v'])
     assert more['a.sound'].tolist()[3:] == [[2, 3], [2, 3]]
+    # the second and the third are one clip
+    again = MixedAudio().draw(inputs, {}, ['u', 'v', 'v'])
+    assert again['a.sound'].tolist()[3:] == [[2, 3], [2, 3], [4.5, 5.5]]
     assert more['a.visual.0'] is inputs['a.visual.0']
 
 
@@ -71,4 +74,4 @@ def test_what_it_refuses():
     with pytest.raises(DataError, match=r'model\.mixed_audio.*hears nothing'):
         build(mixed_audio={}, deaf=True)
     with pytest.raises(DataError, match='a batch of one clip'):
-        MixedAudio().draw({'sound': torch.zeros(1, 3)}, {}, 1)
+        MixedAudio().draw({'sound': torch.zeros(2, 3)}, {}, ['u', 'u'])

@@ -22,7 +22,8 @@ def test_a_share_of_the_frames_meets_each_kind_in_turn():
     inputs = inputs_of(model, 8)
     negative = NegativeAudio(0.5, ['silence', 'shuffled', 'noise'])
     torch.manual_seed(1)
-    more, frames, sounds = negative.draw(inputs, model.data_preprocessor.audio)
+    ids = list('abcdefgh')
+    more, frames, sounds = negative.draw(inputs, model.data_preprocessor.audio, ids)
     assert len(set(frames.tolist())) == len(frames) == 4
     # two silences and a noise after the eight sounds, and the next clip's
     assert sounds.tolist() == [8, (frames[1] + 1) % 8, 9, 10]
@@ -34,7 +35,15 @@ def test_a_share_of_the_frames_meets_each_kind_in_turn():
         assert torch.equal(more[name][:8], inputs[name])
         torch.testing.assert_close(more[name][8:], front_end(made))
     # another draw, other frames
-    assert negative.draw(inputs, {})[1].tolist() != frames.tolist()
+    assert negative.draw(inputs, {}, ids)[1].tolist() != frames.tolist()
+
+
+def test_a_clip_that_occurs_twice_does_not_get_its_own_sound():
+    _, frames, sounds = NegativeAudio(1.0, ['shuffled']).draw(
+        {'a.sound': torch.zeros(4, 5)}, {}, ['u', 'v', 'v', 'u']
+    )
+    pairs = zip(frames.tolist(), sounds.tolist(), strict=True)
+    assert sorted(pairs) == [(0, 1), (1, 3), (2, 3), (3, 1)]
 
 
 def test_the_loss_is_the_cross_entropy_with_an_empty_map():
@@ -96,8 +105,7 @@ def test_what_it_refuses():
             NegativeAudio(0.2, kinds)
     with pytest.raises(DataError, match='hears nothing'):
         MODELS.build(tiny_model_cfg(negative_audio=dict(share=0.2), deaf=True))
-    inputs = inputs_of(build(), 1)
     with pytest.raises(DataError, match='a batch of one clip'):
-        NegativeAudio(0.2, ['shuffled']).draw(inputs, {})
+        NegativeAudio(0.2, ['shuffled']).draw(inputs_of(build(), 2), {}, ['u', 'u'])
     with pytest.raises(DataError, match=r"kinds=\['shuffled'\]"):
-        NegativeAudio(0.2, ['silence']).draw({'a.sound': torch.zeros(3, 5)}, {})
+        NegativeAudio(0.2, ['silence']).draw({'a.sound': torch.zeros(1, 5)}, {}, 'u')

@@ -72,6 +72,24 @@ def test_nothing_flows_through_pseudo_labels(model):
     assert grad is None
 
 
+@pytest.mark.parametrize(
+    ('loss', 'momentum'), [('MaxMILContrastiveLoss', None), ('SLAVCLoss', 0.9)]
+)
+def test_a_clip_that_occurs_twice_is_no_negative_of_itself(loss, momentum):
+    cfg = tiny_model_cfg(loss_contrastive=dict(type=loss), target_momentum=momentum)
+    model = MODELS.build(cfg).eval()
+    data = model.data_preprocessor(tiny_batch(2, 3), False)
+    once = model(**data, mode='loss')
+    twice = dict(
+        inputs={name: torch.cat([x, x[1:4]]) for name, x in data['inputs'].items()},
+        data_samples=data['data_samples'] + data['data_samples'][1:4],
+    )
+    again = model(**twice, mode='loss')
+    for name in 'ab':
+        key = f'{name}.loss_contrastive'
+        torch.testing.assert_close(again[key], once[key])
+
+
 def test_targets_decide_which_loss_there_is(model):
     data = model.data_preprocessor(tiny_batch(), False)
     losses = model(**data, mode='loss')

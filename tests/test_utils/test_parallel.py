@@ -56,6 +56,23 @@ def test_rows_of_all_ranks_are_gathered_without_the_padding(ranks, monkeypatch):
     assert torch.equal(rows[parallel.own_rows(counts)], parts[1])
 
 
+def test_a_clip_counts_where_it_occurs_first(ranks, monkeypatch):
+    assert parallel.first_rows(list('abacb')) == [0, 1, 3]
+    batches = ['aab', 'cb', 'dcd']
+    codes = []  # of every rank's ids
+    monkeypatch.setattr(parallel, 'count_rows', lambda own: list(map(len, batches)))
+    monkeypatch.setattr(parallel, 'gather_rows', lambda own, counts: codes.append(own))
+    for batch in batches:
+        with pytest.raises(AttributeError):  # nothing is gathered yet
+            parallel.first_rows(batch)
+    monkeypatch.setattr(parallel, 'gather_rows', lambda own, counts: torch.cat(codes))
+    found = []
+    for rank, batch in enumerate(batches):
+        ranks(rank, len(batches))
+        found.append(parallel.first_rows(batch))
+    assert found == [[0, 2], [0], [0]]
+
+
 def test_a_sum_goes_to_as_many_ranks_as_before_or_to_the_first(ranks):
     of_ranks = torch.tensor([[1.0], [2.0]])
     for rank, expected in ((0, 1), (1, 2)):

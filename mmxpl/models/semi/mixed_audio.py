@@ -1,6 +1,6 @@
 """Sounds of two clips at once, for the frames of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from mmxpl.utils.checks import check_positive
 from mmxpl.utils.errors import DataError
 
+from .negative_audio import next_others
+
 
 class MixedAudio:
     """Loss of frames that hear another clip's sound on top of their own.
 
-    Every frame is also compared with the sum of its sound and of the next clip's in
+    Every frame is also compared with the sum of its sound and the next other clip's in
     the batch, and its target, annotated or pseudo-label, stays what it was: what else
     is heard is elsewhere, but for the rare clip that shows it, too. Mixtures train
     localization in OneAVM (Mo & Morgado, ICML 2023, arXiv 2305.19458), whose losses
@@ -34,7 +36,7 @@ class MixedAudio:
         self,
         inputs: Mapping[str, Tensor],
         front_ends: Mapping[str, nn.Module],
-        num: int,
+        ids: Sequence[str],
     ) -> dict[str, Tensor]:
         """Appends the B sums to the sounds of B clips.
 
@@ -44,22 +46,20 @@ class MixedAudio:
         Args:
             inputs (Mapping[str, Tensor]): output of the data preprocessor.
             front_ends (Mapping[str, nn.Module]): those that made it, by input.
-            num (int): number of clips B; further sounds are kept before the sums.
+            ids (Sequence[str]): ids of the clips; further sounds are kept before the
+                sums.
 
         Raises:
             DataError: If there is one clip only.
         """
-        if num == 1:
-            raise DataError(
-                "model.mixed_audio: a batch of one clip has no other clip's sound. "
-                'Raise the batch size.'
-            )
+        num = len(ids)
+        others = next_others(ids, 'model.mixed_audio', 'Raise the batch size.')
         if 'audio' in inputs:
             own = inputs['audio'][:num]
-            waves = own + own.roll(-1, 0)
+            waves = own + own[others]
             more = {'audio': waves}
             more |= {name: front_end(waves) for name, front_end in front_ends.items()}
         else:
             sounds = {k: v[:num] for k, v in inputs.items() if k.endswith('sound')}
-            more = {k: (v + v.roll(-1, 0)) / 2 for k, v in sounds.items()}
+            more = {k: (v + v[others]) / 2 for k, v in sounds.items()}
         return {**inputs, **{k: torch.cat([inputs[k], x]) for k, x in more.items()}}

@@ -13,6 +13,30 @@ from ..localizers.av_localizer import AVLocalizer, Localization
 KINDS = ('silence', 'noise', 'shuffled')
 
 
+def next_others(ids: Sequence[str], key: str, remedy: str) -> Tensor:
+    """Finds for each of B clips the next other one, the first after the last.
+
+    Args:
+        ids (Sequence[str]): ids of the clips; a clip may occur twice.
+        key (str): setting that asks for others, and
+        remedy (str): what helps if there are none, both for the error.
+
+    Returns:
+        Tensor: (B,) places in [0, B).
+
+    Raises:
+        DataError: If there is one clip only.
+    """
+    if len({*ids}) == 1:
+        raise DataError(
+            f"{key}: a batch of one clip has no other clip's sound. {remedy}"
+        )
+    after = [*range(len(ids))] * 2
+    return torch.tensor(
+        [next(j for j in after[i:] if ids[j] != own) for i, own in enumerate(ids)]
+    )
+
+
 class NegativeAudio:
     """Loss of frames whose map must be empty, since their sound is of elsewhere.
 
@@ -48,13 +72,17 @@ class NegativeAudio:
         self.share, self.kinds = share, tuple(kinds)
 
     def draw(
-        self, inputs: Mapping[str, Tensor], front_ends: Mapping[str, nn.Module]
+        self,
+        inputs: Mapping[str, Tensor],
+        front_ends: Mapping[str, nn.Module],
+        ids: Sequence[str],
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Chooses frames and sounds, and makes those that are not of the batch.
 
         Args:
             inputs (Mapping[str, Tensor]): output of the data preprocessor for B clips.
             front_ends (Mapping[str, nn.Module]): those that made it, by input.
+            ids (Sequence[str]): ids of the clips.
 
         Returns:
             tuple[dict[str, Tensor], Tensor, Tensor]: inputs with K more sounds; (R,)
@@ -64,15 +92,13 @@ class NegativeAudio:
         Raises:
             DataError: If a kind cannot be had from the batch.
         """
-        num = len(next(iter(inputs.values())))
+        num = len(ids)
         frames = torch.randperm(num)[: max(1, round(self.share * num))]
         kinds = [self.kinds[i % len(self.kinds)] for i in range(len(frames))]
-        if 'shuffled' in kinds and num == 1:
-            raise DataError(
-                "model.negative_audio: a batch of one clip has no other clip's sound. "
-                "Raise the batch size, or leave 'shuffled' out of kinds."
-            )
-        sounds = (frames + 1) % num
+        sounds = torch.zeros_like(frames)
+        if 'shuffled' in kinds:
+            remedy = "Raise the batch size, or leave 'shuffled' out of kinds."
+            sounds = next_others(ids, 'model.negative_audio', remedy)[frames]
         made = [i for i, kind in enumerate(kinds) if kind != 'shuffled']
         if made:
             if 'audio' not in inputs:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmxpl.registry import MODELS
 from mmxpl.structures import AVDataSample
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.parallel import first_rows
 
 from ..localizers.av_localizer import Localization
 from ..pretrained import PretrainedError, check_loaded, explain, pretrained_parts
@@ -27,7 +28,8 @@ class XPL(BaseModel):
 
     ``loss`` depends on the batch only: localizers learn from the ``gt_map`` of labeled
     samples, from ``pseudo_label`` where a sample has one, and from the pairing of
-    frame and sound of all samples. Pseudo-labels are written by
+    frame and sound of all samples, where a clip that occurs twice in the global batch
+    counts once. Pseudo-labels are written by
     :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`; baselines use the same learner.
 
     Args:
@@ -212,18 +214,22 @@ class XPL(BaseModel):
             self.momentum_encoders.update_parameters(self.localizers)
         truth, pseudo = _targets(data_samples, next(iter(inputs.values())).device)
         losses, maps = {}, {}
+        ids = [sample.sample_id for sample in data_samples]
+        # a clip that occurs twice is no negative of itself
+        rows = first_rows(ids) if self.loss_contrastive is not None else []
+        distinct = slice(None) if len(rows) == len(ids) else rows
         front_ends = getattr(self.data_preprocessor, 'audio', {})
         if self.negative_audio is not None:
-            inputs, *pairs = self.negative_audio.draw(inputs, front_ends)
+            inputs, *pairs = self.negative_audio.draw(inputs, front_ends, ids)
         if self.mixed_audio is not None:
-            inputs = self.mixed_audio.draw(inputs, front_ends, len(data_samples))
+            inputs = self.mixed_audio.draw(inputs, front_ends, ids)
         for place, (name, localizer) in enumerate(self.localizers.items()):
             out = localizer(_inputs_of(name, inputs))
             losses[f'{name}.loss_supervised'] = self._supervised(out.logits, truth)
             losses[f'{name}.loss_pseudo'] = self._pseudo(out.logits, pseudo, place)
             if self.loss_contrastive is not None:
                 losses[f'{name}.loss_contrastive'] = self._contrastive(
-                    out, name, inputs
+                    out, name, inputs, distinct
                 )
             if self.negative_audio is not None:
                 losses[f'{name}.loss_negative'] = self.negative_audio.loss(
@@ -263,15 +269,21 @@ class XPL(BaseModel):
         return pseudo.share * self.loss_pseudo(logits, target, **weights)
 
     def _contrastive(
-        self, out: Localization, name: str, inputs: dict[str, Tensor]
+        self,
+        out: Localization,
+        name: str,
+        inputs: dict[str, Tensor],
+        rows: list[int] | slice,
     ) -> Tensor:
-        """Loss on the pairing of frames and sounds."""
+        """Loss on the pairing of the frames and sounds of some rows."""
         targets = {}
         if self.momentum_encoders is not None:
             with torch.no_grad():
                 mean = self.momentum_encoders.module[name](_inputs_of(name, inputs))
-            targets = dict(target_visual=mean.visual, target_audio=mean.audio)
-        return self.loss_contrastive(out.visual, out.audio, **targets)
+            targets = dict(
+                target_visual=mean.visual[rows], target_audio=mean.audio[rows]
+            )
+        return self.loss_contrastive(out.visual[rows], out.audio[rows], **targets)
 
     def predict_maps(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predicts by name the (B, h, w) float32 probabilities of each localizer."""
