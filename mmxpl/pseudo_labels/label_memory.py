@@ -1,11 +1,12 @@
 """Pseudo-labels of a checkpoint, for analysis tools."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmxpl.utils import DataError
-from mmxpl.utils.checkpoint import read_checkpoint
+from mmxpl.utils.checkpoint import embedded_config, read_checkpoint
 
 from .bank import PseudoLabelBank
 
@@ -22,6 +23,7 @@ class LabelMemory:
     Attributes:
         bank (PseudoLabelBank): the labels.
         epoch (int): epochs that were finished.
+        cfg (Config | None): config of the training, if the checkpoint holds it.
         scores (Tensor): (N,) reliability in [0, 1].
         ranks (Tensor): (N,) from 1, the most reliable first.
 
@@ -56,7 +58,9 @@ class LabelMemory:
                 f'--checkpoint {path}: is of the warm-up, before the first pseudo-'
                 'label. Name a later one.'
             )
-        self.epoch = checkpoint.get('meta', {}).get('epoch', 0)
+        self.epoch, self.cfg = checkpoint.get('meta', {}).get('epoch', 0), None
+        with suppress(DataError):
+            self.cfg = embedded_config(checkpoint, path)
         hook = cfg.get('default_hooks', {}).get('pseudo_label') or {}
         measures = hook.get('reliability', ('agreement',))
         self.scores = self.bank.reliability(measures)

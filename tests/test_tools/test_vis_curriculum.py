@@ -71,6 +71,17 @@ def test_the_most_reliable_clips_are_chosen(show, checkpoint, tmp_path, capsys):
     assert cv2.imread(str(tmp_path / 'reliability.png')) is not None
 
 
+def test_a_checkpoint_of_another_schedule_is_refused(show, checkpoint, capsys):
+    state = torch.load(checkpoint)
+    trained = Config(dict(train_cfg=dict(max_epochs=9, warmup_epochs=2)))
+    state['meta']['cfg'] = trained.pretty_text
+    torch.save(state, checkpoint)
+    with pytest.raises(SystemExit):
+        show(CONFIG, '--checkpoint', checkpoint, *OPTIONS)
+    error = capsys.readouterr().err
+    assert 'a run with train_cfg.max_epochs=9, the config has 5. Give the' in error
+
+
 def test_configs_without_a_choice_are_refused(show, capsys):
     with pytest.raises(SystemExit) as caught:
         show(CONFIG, '--method', 'supervised')

@@ -165,6 +165,14 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
 
     dataset = DATASETS.build(dataset_config(cfg, 'unlabeled'))
     memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)
+    for key in ('max_epochs', 'warmup_epochs'):
+        own, former = (one.train_cfg.get(key, 0) for one in (cfg, memory.cfg or cfg))
+        if own != former:
+            raise DataError(
+                f'--checkpoint {args.checkpoint}: is of a run with train_cfg.{key}='
+                f'{former}, the config has {own}. Give the config of that run, or '
+                f'--cfg-options train_cfg.{key}={former}.'
+            )
     sampler = build_sampler(cfg, len(dataset))
     sampler.set_reliability(memory.scores)
     # after the last epoch: what that one drew from, by the labels it left
