@@ -6,7 +6,7 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from mmxpl.engine import AtomicCheckpointHook, InvalidLossHook
+from mmxpl.engine import AtomicCheckpointHook, EncoderInputHook, InvalidLossHook
 from mmxpl.testing import tiny_batch
 from mmxpl.utils import DataError, hash_ids
 
@@ -162,3 +162,39 @@ def test_an_optimizer_that_holds_no_numbers_is_not_saved(runner):
     )
     with pytest.raises(DataError, match=r'optimizer\.state\.3\.exp_avg'):
         InvalidLossHook().before_save_checkpoint(runner, checkpoint)
+
+
+def test_other_sizes_and_lengths_than_the_training_s_are_warned_of():
+    def loader(size, **audio):
+        steps = [
+            dict(type='LoadFrame', size=size),
+            dict(type='LoadAudio', **audio),
+        ]
+        whole = dict(
+            type='LoadFeatures', frame=dict(steps[0]), audio=dict(steps[1]), cache='x'
+        )
+        return dict(
+            dataset=dict(datasets=[dict(pipeline=steps), dict(pipeline=[whole])])
+        )
+
+    lines = []
+    cfg = dict(
+        train_dataloader=loader(80, duration=3),
+        val_dataloader=loader((80, 80)),  # the same, in other words
+        test_dataloader=loader((80, 96), duration=2.0),
+    )
+    runner = SimpleNamespace(cfg=cfg, logger=SimpleNamespace(warning=lines.append))
+    EncoderInputHook().before_run(runner)
+    steps = ['0.size', '1.duration', '0.frame.size', '0.audio.duration']
+    assert [line.split(' ')[0].split('pipeline.')[1] for line in lines] == steps
+    assert lines[0] == (
+        'test_dataloader.dataset.datasets.0.pipeline.0.size is (80, 96), but '
+        'train_dataloader.dataset.datasets.1.pipeline.0.frame.size is (80, 80): the '
+        'model is scored on another size than it learns. Set them equal, unless you '
+        'mean it.'
+    )
+    # without a training there is nothing to compare with
+    lines.clear()
+    del cfg['train_dataloader']
+    EncoderInputHook().before_run(runner)
+    assert not lines

@@ -10,11 +10,14 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmxpl.datasets import check_disjoint, collect_ids
-from mmxpl.datasets.transforms import LoadAudio, LoadFeatures
+from mmxpl.datasets.splits import SPLITS
+from mmxpl.datasets.transforms import LoadAudio, LoadFeatures, LoadFrame
 from mmxpl.models.features import encoder_of, weights_digest
 from mmxpl.registry import HOOKS
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.checks import nonfinite_entries
+from mmxpl.utils.config_overrides import find_arguments, find_class
+from mmxpl.utils.nested import walk
 from mmxpl.utils.parallel import unwrap
 
 from ..resume.checkpoint_hook import last_good
@@ -49,6 +52,8 @@ class DataLeakHook(Hook):
         check_disjoint(parts)
 
 
+# what a model is trained for; a config may read another size or length on purpose
+_LEARNT = {LoadFrame: 'size', LoadAudio: 'duration'}
 _BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
 
 
@@ -60,9 +65,33 @@ class EncoderInputHook(Hook):
       and front end that has one.
     - If data sets read cached features (:class:`mmxpl.datasets.LoadFeatures`), every
       encoder must be frozen and have the weights that the cache was computed with.
+    - Frames of another size, or sounds of another length, than those of the training
+      are warned of.
     """
 
     priority = 'VERY_HIGH'
+
+    def before_run(self, runner: Runner) -> None:
+        """Warns if validation or test read other sizes or lengths than the training."""
+        keys = [f'{split}_dataloader' for split in SPLITS]
+        learnt: dict[str, tuple[str, Any]] = {}
+        for path, node in walk({key: runner.cfg.get(key) for key in keys}):
+            name = _LEARNT.get(find_class(node))
+            if name is None:
+                continue
+            value = node.get(name, find_arguments(node)[name].default)
+            if name == 'size':
+                value = (value, value) if isinstance(value, int) else tuple(value)
+            key = '.'.join([*path, name])
+            if path[0] == keys[0]:
+                learnt[name] = key, value
+            elif learnt.get(name, (key, value))[1] != value:
+                where, own = learnt[name]
+                runner.logger.warning(
+                    f'{key} is {value}, but {where} is {own}: the model is scored on '
+                    f'another {name} than it learns. Set them equal, unless you mean '
+                    'it.'
+                )
 
     def before_train(self, runner: Runner) -> None:
         """Checks the training's data.
