@@ -426,6 +426,14 @@ def test_excerpt_avoids_pauses():
     assert loud > 2 * chance > 0
 
 
+def test_background_of_silence_is_silent():
+    rng, wave = np.random.default_rng(0), np.ones(8000, np.float32)
+    with np.errstate(all='raise'):
+        assert not sound.add_background(np.zeros(16000, np.float32), wave, 6, rng).any()
+        loud = sound.add_background(np.full(16000, 0.7, np.float32), wave, 6, rng)
+    assert np.abs(loud).max() == np.float32(0.98)
+
+
 def test_frames_do_not_tell_what_sounds(made):
     objects = [pair for e in entries(made) for pair in enumerate(e['objects'])]
     # Front and back sound alike: both sorts of object have both places.

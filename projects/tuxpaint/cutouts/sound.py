@@ -143,16 +143,24 @@ def mix(
         part = excerpt(stretch(wave, 2 ** rng.uniform(-0.1, 0.1)), length, rng)
         out += part * (10 ** (level / 20) / max(rms(part), 1e-6))
     out += _noise(length, rng) * 10 ** ((base - rng.uniform(20, 35)) / 20)
-    return (out * min(1.0, 0.98 / np.abs(out).max())).astype(np.float32), levels
+    return _limit(out), levels
 
 
 def add_background(
     audio: np.ndarray, wave: np.ndarray, level: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Adds a recording ``level`` dB above the RMS of a float32 sound (T,)."""
+    """Adds a recording ``level`` dB above the RMS of a float32 sound (T,).
+
+    Silence stays silent.
+    """
     part = excerpt(wave, len(audio), rng)
     out = audio + part * (rms(audio) * 10 ** (level / 20) / max(rms(part), 1e-6))
-    return (out * min(1.0, 0.98 / np.abs(out).max())).astype(np.float32)
+    return _limit(out)
+
+
+def _limit(wave: np.ndarray) -> np.ndarray:
+    """Lowers a sound that exceeds [-0.98, 0.98] to that range, as float32."""
+    return (wave * (0.98 / max(np.abs(wave).max(), 0.98))).astype(np.float32)
 
 
 def _noise(length: int, rng: np.random.Generator) -> np.ndarray:
