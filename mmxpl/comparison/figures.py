@@ -10,7 +10,7 @@ from mmxpl.visualization.charts import (
     COLOURS,
     LINE_STYLES,
     new_figure,
-    read_scalars,
+    read_run,
     save_figure,
 )
 
@@ -36,23 +36,22 @@ Points = dict[float, float]
 
 
 def read_curves(folder: Path) -> dict[str, Points]:
-    """Reads the curves of one training, of all its runs if it was resumed.
+    """Reads the curves of one training, from the logs that ``read_run`` joins.
 
-    Returns by key of :data:`CURVES` epoch to value; losses are means over an epoch.
+    Returns by key of :data:`CURVES` epoch to value, none if there is no log; losses are
+    means over an epoch.
     """
-    curves: dict[str, Points] = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        sums: dict[str, dict[float, list[float]]] = {}
-        for record in read_scalars(path):
-            # training logs the epoch, validation the epoch as its step
-            epoch = float(record.get('epoch', record['step']))
-            for key in CURVES.keys() & record.keys():
-                sums.setdefault(key, {}).setdefault(epoch, []).append(record[key])
-        for key, values in sums.items():
-            # a later run repeats the epoch in which the former stopped
-            means = {epoch: statistics.fmean(v) for epoch, v in values.items()}
-            curves.setdefault(key, {}).update(means)
-    return {key: dict(sorted(points.items())) for key, points in curves.items()}
+    values: dict[str, dict[float, list[float]]] = {}
+    logged = any(folder.glob('*/vis_data/scalars.json'))
+    for record in read_run(folder) if logged else ():
+        # training logs the epoch, validation the epoch as its step
+        epoch = float(record.get('epoch', record['step']))
+        for key in CURVES.keys() & record.keys():
+            values.setdefault(key, {}).setdefault(epoch, []).append(record[key])
+    return {
+        key: {epoch: statistics.fmean(points[epoch]) for epoch in sorted(points)}
+        for key, points in values.items()
+    }
 
 
 def write_curves(

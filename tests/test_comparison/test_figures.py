@@ -28,17 +28,20 @@ def run(tmp_path):
         tmp_path,
         '20260101_000000',
         [
-            {LOSS: 0.9, 'epoch': 1, 'step': 50},
-            {LOSS: 0.7, 'epoch': 1, 'step': 100},
+            {LOSS: 0.9, 'epoch': 1, 'iter': 50, 'step': 50},
+            {LOSS: 0.7, 'epoch': 1, 'iter': 100, 'step': 100},
             {SCORE: 40.0, 'step': 1},
-            {LOSS: 99.0, 'epoch': 2, 'step': 150},
+            {LOSS: 99.0, 'epoch': 2, 'iter': 150, 'step': 150},
         ],
     )
     # resumed from the end of epoch 1
     log(
         tmp_path,
         '20260102_000000',
-        [{LOSS: 0.5, 'epoch': 2, 'step': 150}, {SCORE: 50.0, 'step': 2}],
+        [
+            {LOSS: 0.5, 'epoch': 2, 'iter': 150, 'step': 150},
+            {SCORE: 50.0, 'step': 2},
+        ],
     )
     return tmp_path
 
@@ -47,6 +50,12 @@ def test_losses_are_means_of_an_epoch_and_a_later_leg_replaces_a_former(run):
     curves = read_curves(run)
     assert curves[LOSS] == pytest.approx({1.0: 0.8, 2.0: 0.5})
     assert curves[SCORE] == {1.0: 40.0, 2.0: 50.0}
+
+
+def test_a_later_training_that_was_not_resumed_replaces_a_former(run):
+    begin = {LOSS: 0.3, 'epoch': 1, 'iter': 50, 'step': 50}
+    log(run, '20260103_000000', [begin, {SCORE: 30.0, 'step': 1}])
+    assert read_curves(run) == {LOSS: {1.0: 0.3}, SCORE: {1.0: 30.0}}
 
 
 def test_curves_are_written_point_by_point(run, tmp_path):
