@@ -10,7 +10,7 @@ import argparse
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -20,7 +20,11 @@ import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks/results'
-PAGES = ('docs/benchmark.md', 'docs/benchmark_synthetic.md')
+PAGES = (
+    'docs/benchmark.md',
+    'docs/benchmark_tables.md',
+    'docs/benchmark_synthetic.md',
+)
 SCORES = {
     'CIoU@0.5_adaptive': 'CIoU adaptive',
     'AUC_adaptive': 'AUC adaptive',
@@ -55,6 +59,7 @@ WORLDS = {
     'matched': ('test_heard', 'test_unheard'),
 }
 MODELS = ('single', 'ens')
+SWAPPED = ", another clip's sound"
 ADAPTIVE, FIXED, MINMAX = (score for score in SCORES if score.startswith('CIoU'))
 # training clips, of which a share is labeled
 CLIPS = 2800
@@ -134,7 +139,7 @@ def lead(
 
 
 def line(rows: Sequence[dict], method: str, *first: str, **where) -> list[str]:
-    """Formats a line of :func:`table`; an empty one where nothing was measured."""
+    """Formats a line of :func:`table`; none where nothing was measured."""
     found = [
         scores(rows, model, key, method=method, **where).values()
         for key in (ADAPTIVE, FIXED)
@@ -142,7 +147,8 @@ def line(rows: Sequence[dict], method: str, *first: str, **where) -> list[str]:
     ]
     if not found[0]:
         return []
-    cells = [*first, TITLES[method], str(len(found[0]))]
+    title = TITLES[method] + SWAPPED * (where['split'] == 'swapped')
+    cells = [*first, title, str(len(found[0]))]
     cells += [mean_and_std(one) for one in found]
     cells += [lead(rows, method, model, **where) for model in MODELS]
     return [f'| {" | ".join(cells)} |']
@@ -220,117 +226,79 @@ def lists_table(rows: Sequence[dict], lists: Sequence[str]) -> str:
     return '\n'.join(lines)
 
 
-def wild_table(methods: Sequence[str]) -> str:
-    """Formats the adaptive scores with 5 % labels by the share of wild clips."""
-    lines = [
+def wild_table(lines: Sequence[tuple[str, str]]) -> str:
+    """Formats the adaptive scores with 5 % labels by the share of wild clips.
+
+    Args:
+        lines (Sequence[tuple[str, str]]): Method and split of each line.
+
+    Returns:
+        str: Markdown.
+    """
+    text = [
         f'| method | {" | ".join(f"{share} %" for share in WILD)} |',
         f'| --- |{" ---: |" * len(WILD)}',
     ]
-    where = dict(labeled=0.05, split='test')
-    for method in methods:
-        cells = [TITLES[method]]
+    for method, split in lines:
+        cells = [TITLES[method] + SWAPPED * (split == 'swapped')]
         for name in WILD.values():
+            where = dict(method=method, labeled=0.05, split=split)
             found = [
-                scores(read(name), model, ADAPTIVE, method=method, **where).values()
+                scores(read(name), model, ADAPTIVE, **where).values()
                 for model in MODELS
             ]
-            cells.append(
-                f'{" / ".join(map(mean_and_std, found))} ({len(found[0])})'
-                if found[0]
-                else ''
-            )
-        lines.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(lines)
+            both = ' / '.join(map(mean_and_std, found)) if found[0] else ''
+            cells.append(f'{both} ({len(found[0])})' if both else '')
+        text.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(text)
 
 
-def draw_shares(rows: Sequence[dict], path: Path) -> None:
-    """Draws CIoU over the share of labeled clips, clean clips.
+def draw(
+    path: Path,
+    rows_at: Mapping[float, Sequence[dict]],
+    xlabel: str,
+    full: Sequence[dict],
+    scale: str = 'linear',
+) -> None:
+    """Draws the methods' adaptive CIoU on 'test' as lines with bands of one deviation.
 
     Args:
-        rows (Sequence[dict]): Rows of clean.json.
         path (Path): PNG to write.
+        rows_at (Mapping[float, Sequence[dict]]): Rows of results by what is varied, in
+            per cent.
+        xlabel (str): What that is.
+        full (Sequence[dict]): Rows with 100 % labels, a line across.
+        scale (str): Scale of the horizontal axis.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
-    shares = sorted({row['labeled'] for row in rows if row['method'] == 'xpl'})
     for axis, model in zip(axes, MODELS, strict=True):
-        for place, method in enumerate(
-            ('xpl', 'soft', 'dmt', 'mean_teacher', 'supcon')
-        ):
-            found = [
-                list(
-                    scores(
-                        rows,
-                        model,
-                        ADAPTIVE,
-                        method=method,
-                        labeled=share,
-                        split='test',
-                    ).values()
+        for method in ('xpl', 'soft', 'dmt', 'mean_teacher', 'supcon'):
+            found = {
+                x: list(
+                    scores(rows, model, ADAPTIVE, method=method, split='test').values()
                 )
-                for share in shares
-            ]
-            x = [100 * s for s, f in zip(shares, found, strict=True) if f]
-            found = [one for one in found if one]
-            mean = [statistics.fmean(one) for one in found]
-            spread = [deviation(one) for one in found]
-            axis.plot(x, mean, marker='o', color=f'C{place}', label=TITLES[method])
+                for x, rows in rows_at.items()
+            }
+            x = [x for x, values in found.items() if values]
+            mean = [statistics.fmean(found[one]) for one in x]
+            spread = [deviation(found[one]) for one in x]
+            (drawn,) = axis.plot(x, mean, marker='o', label=TITLES[method])
             low = [m - s for m, s in zip(mean, spread, strict=True)]
             high = [m + s for m, s in zip(mean, spread, strict=True)]
-            axis.fill_between(x, low, high, color=f'C{place}', alpha=0.2)
-        full = scores(rows, model, ADAPTIVE, method='full', split='test')
+            axis.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2)
+        top = scores(full, model, ADAPTIVE, method='full', split='test')
         axis.axhline(
-            statistics.fmean(full.values()), color='0.3', ls='--', label=TITLES['full']
+            statistics.fmean(top.values()), color='0.3', ls='--', label=TITLES['full']
         )
-        axis.set_xscale('log')
-        axis.set_xticks([100 * share for share in shares])
-        axis.set_xticklabels([f'{100 * share:g}' for share in shares])
+        axis.set_xscale(scale)
+        axis.set_xticks(list(rows_at), [f'{x:g}' for x in rows_at])
         axis.minorticks_off()
-        axis.set_xlabel('labeled clips (%)')
+        axis.set_xlabel(xlabel)
         axis.set_title('single nets' if model == 'single' else 'ensemble')
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('CIoU@0.5, adaptive (%)')
-    axes[1].legend(loc='lower right', fontsize=8)
+    axes[1].legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path)
-
-
-def draw_wild(clean: Sequence[dict], wild: Sequence[dict], path: Path) -> None:
-    """Draws each method with clean and with wild unlabeled clips, 5 % labels.
-
-    Args:
-        clean (Sequence[dict]): Rows of clean.json.
-        wild (Sequence[dict]): Rows of wild.json.
-        path (Path): PNG to write.
-    """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
-    methods = ('xpl', 'soft', 'dmt', 'mean_teacher', 'supcon')
-    names = [TITLES[method].replace(' ', '\n', 1) for method in methods]
-    where = dict(labeled=0.05, split='test')
-    for axis, model in zip(axes, MODELS, strict=True):
-        for place, method in enumerate(methods):
-            for rows, color in ((clean, '0.5'), (wild, 'C0')):
-                found = scores(rows, model, ADAPTIVE, method=method, **where)
-                if found:
-                    values = list(found.values())
-                    axis.errorbar(
-                        place,
-                        statistics.fmean(values),
-                        deviation(values),
-                        fmt='o',
-                        capsize=4,
-                        color=color,
-                    )
-        axis.set_xticks(range(len(methods)))
-        axis.set_xticklabels(names, fontsize=8)
-        axis.set_xlim(-0.5, len(methods) - 0.5)
-        axis.set_title('single nets' if model == 'single' else 'ensemble')
-        axis.grid(alpha=0.3, axis='y')
-    axes[0].set_ylabel('CIoU@0.5, adaptive (%)')
-    share = 'of the unlabeled clips with another sound'
-    for color, label in (('0.5', f'0 % {share}'), ('C0', f'40 % {share}')):
-        axes[0].errorbar([], [], [], fmt='o', capsize=4, color=color, label=label)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.legend(loc='lower center', ncols=2, fontsize=9, frameon=False)
     figure.savefig(path)
 
 
@@ -345,6 +313,7 @@ def main() -> None:
         take(args.take[0], args.take[1:])
         return
     clean, wild, synthetic = map(read, ('clean', 'wild', 'synthetic'))
+    background = read('background')
     methods = [name for name in TITLES if '-' not in name]
     parts = ['xpl', *(name for name in TITLES if name.startswith('xpl-no_'))]
     mixed = [name for name in TITLES if name.endswith('-mixed')]
@@ -361,9 +330,19 @@ def main() -> None:
         'MIXWILD': without_lead(table(wild, mixed, **five)),
         'MIXCLEAN': without_lead(table(clean, mixed, **five)),
         'MINMAX': minmax_table(clean, methods, **five),
-        'SWAPPED': without_lead(swapped),
-        'WILDSHARES': wild_table(['xpl', 'soft', 'supcon']),
-        'BACKGROUND': table(read('background'), methods, **five),
+        'SWAPPED': without_lead(swapped).replace(SWAPPED, ''),
+        'WILDSHARES': wild_table(
+            [
+                *((method, 'test') for method in ('xpl', 'soft', 'supcon')),
+                ('xpl', 'swapped'),
+            ]
+        ),
+        'BACKGROUND': '\n'.join(
+            [
+                table(background, methods, **five),
+                *line(background, 'xpl', labeled=0.05, split='swapped'),
+            ]
+        ),
         'SYNTHETIC': table(synthetic, list(TITLES), **five),
         'PRECISION': without_lead(table(read('synthetic_fp32'), ['xpl'], **five)),
     }
@@ -382,8 +361,15 @@ def main() -> None:
             raise SystemExit(f'{PAGES}: have {count} places for <!-- {name} -->.')
     for page, text in pages.items():
         (ROOT / page).write_text(text)
-    draw_shares(clean, ROOT / 'docs/figures/label_efficiency.png')
-    draw_wild(clean, wild, ROOT / 'docs/figures/wild.png')
+    figures = ROOT / 'docs/figures'
+    shares = sorted({row['labeled'] for row in clean if row['method'] == 'xpl'})
+    by_share = {100 * x: [row for row in clean if row['labeled'] == x] for x in shares}
+    draw(figures / 'label_efficiency.png', by_share, 'labeled clips (%)', clean, 'log')
+    by_wild = {
+        int(share): [row for row in read(name) if row['labeled'] == five['labeled']]
+        for share, name in WILD.items()
+    }
+    draw(figures / 'wild.png', by_wild, 'wild unlabeled clips (%)', clean)
 
 
 if __name__ == '__main__':
