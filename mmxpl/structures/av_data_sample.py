@@ -64,3 +64,8 @@ class AVDataSample(BaseDataElement):
     gt_map = _field('gt_map', Tensor, 'ground truth of shape (S, S) in [0, 1]')
     pseudo_label = _field('pseudo_label', Tensor, 'soft targets (M, h, w) in [0, 1]')
     pred_map = _field('pred_map', PixelData, 'predicted maps (1, h, w) in [0, 1]')
+
+    def set_metainfo(self, metainfo: dict) -> None:
+        """Sets meta information; unlike MMEngine it does not copy the values deeply."""
+        for name, value in metainfo.items():
+            self.set_field(value, name, field_type='metainfo')

@@ -1,6 +1,9 @@
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mmxpl.datasets import (
@@ -11,6 +14,7 @@ from mmxpl.datasets import (
     VGGSSDataset,
     av_collate,
 )
+from mmxpl.datasets.transforms.formatting import SampleList
 from mmxpl.registry import FUNCTIONS, TRANSFORMS
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
@@ -204,3 +208,41 @@ def test_a_damaged_mask_is_named():
 def test_unknown_source_is_refused():
     with pytest.raises(ValueError, match="'polygon'"):
         RasterizeTargets(source='polygon')
+
+
+def test_samples_cross_processes_with_their_tensors():
+    """In one piece of shared memory, and each tensor with a storage of its own."""
+    sample = AVDataSample(metainfo={'sample_id': 'x', 'ori_shape': (4, 5)})
+    sample.gt_instances = InstanceData(
+        bboxes=torch.rand(3, 4), source_ids=torch.tensor([0, 1, 1])
+    )
+    sample.gt_map = torch.rand(6, 8).T
+    sample.kept = torch.tensor([True, False, True])  # of an odd number of bytes
+    sample.half = torch.rand(5, dtype=torch.bfloat16)
+    nothing = AVDataSample(metainfo={'sample_id': 'y'})
+    nothing.gt_instances = InstanceData(bboxes=torch.zeros(0, 4))
+    batch = av_collate(
+        [{'inputs': {}, 'data_samples': s} for s in (sample, nothing, sample)]
+    )
+    sent = ForkingPickler.dumps(batch['data_samples'])
+    first, other, third = ForkingPickler.loads(sent)
+    assert first is third
+    assert first.metainfo == sample.metainfo
+    for name in ('gt_map', 'kept', 'half'):
+        found = first.get(name)
+        assert found.dtype == sample.get(name).dtype
+        assert torch.equal(found, sample.get(name))
+        assert found.untyped_storage().nbytes() == found.nbytes
+    for name, value in sample.gt_instances.items():
+        assert torch.equal(first.gt_instances[name], value)
+    assert other.sample_id == 'y'
+    assert other.gt_instances.bboxes.shape == (0, 4)
+    first.gt_map[:] = 0  # writable, and not that of the sender
+    assert sample.gt_map.any()
+    # nothing to send but meta information
+    (alone,) = ForkingPickler.loads(ForkingPickler.dumps(SampleList([_alone()])))
+    assert alone.sample_id == 'z'
+
+
+def _alone():
+    return AVDataSample(metainfo={'sample_id': 'z'})

@@ -1,6 +1,10 @@
 """Ground-truth maps, packing of clips into model inputs, and of clips into batches."""
 
+import io
+import pickle
 from collections.abc import Sequence
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import cv2
 import numpy as np
@@ -170,6 +174,64 @@ def pack_frame(img: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(planes)
 
 
+class SampleList(list):
+    """Data samples of a batch, whose tensors go to another process together.
+
+    By itself each tensor would need shared memory and a connection of its own.
+    """
+
+
+class _TensorPickler(pickle.Pickler):
+    """Pickler that collects the bytes of tensors instead of writing them."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.parts, self.size = [torch.empty(0, dtype=torch.uint8)], 0
+
+    def persistent_id(self, obj: Any) -> tuple | None:
+        """Collects a tensor; returns its type, its place and its shape."""
+        if type(obj) is not Tensor or not obj.is_cpu or not obj.numel():
+            return None
+        found = obj.dtype, self.size, obj.shape
+        flat = obj.detach().reshape(-1).view(torch.uint8)
+        padding = -len(flat) % 8  # the next may be of wider numbers
+        self.parts += [flat, flat.new_empty(padding)] if padding else [flat]
+        self.size += len(flat) + padding
+        return found
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Unpickler of what :class:`_TensorPickler` wrote and collected."""
+
+    def __init__(self, file: io.BytesIO, whole: Tensor) -> None:
+        super().__init__(file)
+        self.whole = whole.numpy()
+
+    def persistent_load(self, pid: tuple) -> Tensor:
+        """Finds a tensor, with a storage of its own in the memory of all."""
+        dtype, place, shape = pid
+        flat = torch.frombuffer(
+            self.whole, dtype=dtype, count=shape.numel(), offset=place
+        )
+        return flat.view(shape)
+
+
+def _pack_list(samples: SampleList) -> tuple:
+    """Takes a list apart for another process."""
+    file = io.BytesIO()
+    pickler = _TensorPickler(file)
+    pickler.dump(list(samples))
+    return _unpack_list, (file.getvalue(), torch.cat(pickler.parts))
+
+
+def _unpack_list(data: bytes, whole: Tensor) -> SampleList:
+    """Puts a list that :func:`_pack_list` took apart together."""
+    return SampleList(_TensorUnpickler(io.BytesIO(data), whole).load())
+
+
+ForkingPickler.register(SampleList, _pack_list)
+
+
 @FUNCTIONS.register_module()
 def av_collate(samples: Sequence[dict]) -> dict:
     """Stacks images and sounds; data samples stay a list.
@@ -203,5 +265,5 @@ def av_collate(samples: Sequence[dict]) -> dict:
         inputs[key] = default_collate(tensors)
     return {
         'inputs': inputs,
-        'data_samples': [sample['data_samples'] for sample in samples],
+        'data_samples': SampleList(sample['data_samples'] for sample in samples),
     }
