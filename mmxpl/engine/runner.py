@@ -249,6 +249,9 @@ def check_settings(cfg: Config) -> None:
                 + (f'; did you mean {meant}?' if meant else ': give it one.')
             )
     for path, node in walk(cfg._cfg_dict):  # with what a lazy config imports
+        if isinstance(node, dict) and not node.get('type', True):
+            key = '.'.join([*path, 'type'])
+            raise DataError(f'{key} is {node["type"]!r}: name a registered class.')
         built = find_class(node)
         if getattr(built, '__module__', '').startswith(('mmxpl.', 'mmengine.')):
             for name, argument in find_arguments(node).items():

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import traceback
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,9 @@ def find_class(node: Any) -> type | None:
     registries = [
         x for x in vars(registry).values() if isinstance(x, registry.Registry)
     ]
-    return next(filter(None, (x.get(kind) for x in registries)), None)
+    with suppress(RuntimeError):  # no name of a class, such as ''
+        return next(filter(None, (x.get(kind) for x in registries)), None)
+    return None
 
 
 def find_arguments(node: Any) -> dict[str, inspect.Parameter]:

@@ -6,6 +6,8 @@ import textwrap
 import traceback
 from pathlib import Path
 
+from .nested import walk
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 # of what other libraries say, which may quote a whole config
 _LENGTH = 500
@@ -39,7 +41,7 @@ def explain(error: BaseException) -> str | None:
         message = explain_worker_death(str(error)) or _explain_channels(str(error))
     if isinstance(error, TypeError | ValueError):
         message = _refusal(error)
-    return message or _explain_building(error)
+    return message or _explain_config(error)
 
 
 def explain_worker_death(text: str) -> str | None:
@@ -98,19 +100,25 @@ def _explain_os_error(error: OSError) -> str:
     return ' and '.join(f"'{_text(name)}'" for name in names) + f': {error.strerror}.'
 
 
-def _explain_building(error: BaseException) -> str | None:
-    """Explains an error of building what a config describes.
+def _explain_config(error: BaseException) -> str | None:
+    """Explains an error of what a config describes, with the keys that it is about.
 
     A class of PyTorch or MMDetection refuses a value by any kind of error, and a
-    registry a type that it does not have.
+    registry a type that it does not have. What else is called with a value of the
+    config quotes it, as ``cannot find context for 'foo'`` does.
     """
-    kind = None
+    kind, values = None, []
     for frame, _ in traceback.walk_tb(error.__traceback__):
+        cfg = frame.f_locals.get('cfg')
         # MMEngine's function, through which every registry builds
         if frame.f_code.co_name == 'build_from_cfg':
-            cfg = frame.f_locals.get('cfg')
             has_type = isinstance(cfg, dict) and 'type' in cfg
             kind = str(cfg['type'] if has_type else cfg)
+        elif not values and hasattr(cfg, '_cfg_dict'):
+            values = [x for x in walk(cfg._cfg_dict) if isinstance(x[1], str) and x[1]]
+    if kind is None and isinstance(error, AssertionError | TypeError | ValueError):
+        keys = ['.'.join(path) for path, value in values if repr(value) in str(error)]
+        return f'{" or ".join(keys)}: {describe(error)}' if 0 < len(keys) < 4 else None
     if kind is None:
         return None
     return f"'{kind}' of the config cannot be built: {describe(error)}"

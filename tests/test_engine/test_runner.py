@@ -113,6 +113,12 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
             dict(val_evaluator=dict(type='mmxpl.CIoUMetric', rules='fixed')),
             r"rules has the type Sequence\[str\], got 'fixed'",
         ),
+        (
+            dict(model=dict(type='XPL', data_preprocessor=None)),
+            'model.data_preprocessor has the type dict, got None',
+        ),
+        (dict(model=dict(a=[dict(type='')])), r"model\.a\.0\.type is '': name a"),
+        (dict(optim_wrapper=dict(type=None)), 'optim_wrapper.type is None: name a'),
     ],
 )
 def test_settings_of_a_wrong_type_are_refused(settings, words):
@@ -125,8 +131,9 @@ def test_settings_that_may_have_several_types_pass():
     loss = dict(type='MaxMILContrastiveLoss', loss_weight=1, temperature=0.1)
     metric = dict(type='CIoUMetric', rules=('fixed',), models=None, prior='x.npy')
     other = dict(type='mmdet.ResNet', depth='18')  # refused by its own class
+    wrong = dict(type='nothing.')  # refused by the registry
     check_settings(
-        Config(dict(a=[hook, loss], b=dict(c=metric, d=other), log_level=20))
+        Config(dict(a=[hook, loss], b=dict(c=metric, d=other, e=wrong), log_level=20))
     )
     steps = dict(type='MultiStepLR', milestones=range(2, 9, 3))
     check_settings(Config(dict(param_scheduler=[steps])))

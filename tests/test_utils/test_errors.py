@@ -1,8 +1,10 @@
 import errno
+import multiprocessing
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
@@ -222,6 +224,18 @@ def test_the_innermost_part_that_cannot_be_built_is_named(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "'mmdet.ResNet' of the config" in line
     assert 'invalid depth 17 for resnet' in line
+
+
+def test_a_value_that_an_error_quotes_is_named_by_its_key(capsys):
+    cfg = Config(dict(env_cfg=dict(mp_cfg=dict(start='foo')), name='bar'))
+    with pytest.raises(SystemExit), one_clear_error():
+        multiprocessing.get_context(cfg.env_cfg.mp_cfg.start)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "error: env_cfg.mp_cfg.start: ValueError: cannot find context for 'foo' (MMXPL"
+    )
+    with pytest.raises(ValueError, match='baz'), one_clear_error():
+        multiprocessing.get_context('baz')  # is not of the config
 
 
 def test_other_errors_keep_their_traceback():

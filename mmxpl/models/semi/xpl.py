@@ -39,6 +39,7 @@ class XPL(BaseModel):
             weights.
         loss_supervised (dict): config of the loss against ground truth.
         loss_pseudo (dict): config of the loss against pseudo-labels.
+        data_preprocessor (dict): config of the data preprocessor.
         loss_contrastive (dict, optional): config of the loss on pairing.
         target_momentum (float, optional): in (0, 1); the loss on pairing also gets
             ``target_visual`` and ``target_audio``, the embeddings of momentum encoders
@@ -59,7 +60,6 @@ class XPL(BaseModel):
             centres of outer cells with the corners of the frame (EZ-VSL's, with
             ``align_corners=True``) would otherwise stretch a coarse map by up to half
             a cell. By default maps are not resized.
-        data_preprocessor (dict, optional): config of the data preprocessor.
         init_cfg (dict, optional): how weights are initialised.
 
     Raises:
@@ -72,19 +72,17 @@ class XPL(BaseModel):
         localizers: dict[str, dict | str],
         loss_supervised: dict,
         loss_pseudo: dict,
+        data_preprocessor: dict,
         loss_contrastive: dict | None = None,
         target_momentum: float | None = None,
         negative_audio: dict | None = None,
         mixed_audio: dict | None = None,
         deaf: bool = False,
         map_size: int | None = None,
-        data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        if isinstance(data_preprocessor, dict):
-            # by our registry, so that it is also found without a runner
-            data_preprocessor = MODELS.build(data_preprocessor)
-        super().__init__(data_preprocessor, init_cfg)
+        # by our registry, so that it is also found without a runner
+        super().__init__(MODELS.build(data_preprocessor), init_cfg)
         if map_size is not None and (not isinstance(map_size, int) or map_size < 1):
             raise DataError(
                 f'model.map_size is a number of pixels or None, got {map_size!r}.'
