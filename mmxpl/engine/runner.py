@@ -248,7 +248,10 @@ def check_settings(cfg: Config) -> None:
                 f'default_hooks.{name} has no type'
                 + (f'; did you mean {meant}?' if meant else ': give it one.')
             )
-    for path, node in walk(cfg._cfg_dict):  # with what a lazy config imports
+    # with what a lazy config imports; resume may be 'auto', log_level a number
+    own = ('log_level', 'resume')
+    whole = {key: x for key, x in cfg._cfg_dict.items() if key not in own}
+    for path, node in [((), dict(whole, type=Runner)), *walk(cfg._cfg_dict)]:
         if isinstance(node, dict) and not node.get('type', True):
             key = '.'.join([*path, 'type'])
             raise DataError(f'{key} is {node["type"]!r}: name a registered class.')

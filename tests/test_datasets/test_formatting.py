@@ -69,17 +69,19 @@ def test_labeled_clip():
     assert (sample.gt_map == 1).all()
 
 
+def test_steps_that_are_missing_are_named():
+    results = _results()
+    del results['audio'], results['ori_shape']
+    with pytest.raises(DataError, match="'.+' has no ori_shape, audio. Add the steps"):
+        PackAVInputs()(results)
+    with pytest.raises(DataError, match='does not end with PackAVInputs'):
+        av_collate([results])
+
+
 def test_more_meta_keys():
     keys = ('sample_id', 'category')
     sample = PackAVInputs(meta_keys=keys)(_results())['data_samples']
     assert set(sample.metainfo) == set(keys)
-
-
-def test_missing_meta_key_raises():
-    results = _results()
-    del results['ori_shape']
-    with pytest.raises(KeyError, match='ori_shape'):
-        PackAVInputs()(results)
 
 
 def test_whole_pipeline(tiny_world):

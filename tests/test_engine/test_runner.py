@@ -117,6 +117,8 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
             dict(model=dict(type='XPL', data_preprocessor=None)),
             'model.data_preprocessor has the type dict, got None',
         ),
+        (dict(load_from=5), r'^load_from has the type Optional\[str\], got 5'),
+        (dict(randomness=None), '^randomness has the type Dict, got None'),
         (dict(model=dict(a=[dict(type='')])), r"model\.a\.0\.type is '': name a"),
         (dict(optim_wrapper=dict(type=None)), 'optim_wrapper.type is None: name a'),
     ],
@@ -136,7 +138,7 @@ def test_settings_that_may_have_several_types_pass():
         Config(dict(a=[hook, loss], b=dict(c=metric, d=other, e=wrong), log_level=20))
     )
     steps = dict(type='MultiStepLR', milestones=range(2, 9, 3))
-    check_settings(Config(dict(param_scheduler=[steps])))
+    check_settings(Config(dict(param_scheduler=[steps], resume='auto')))
 
 
 def test_values_that_a_lazy_config_imports_are_checked_themselves(tmp_path):

@@ -6,6 +6,7 @@ import torch
 
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
+from mmxpl.utils.errors import DataError
 
 
 def make(**kwargs):
@@ -108,6 +109,7 @@ import torch
 import mmxpl.models
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
+from mmxpl.utils.errors import DataError
 torch.set_num_threads(2)
 cfg = tiny_model_cfg()['localizers']['b']
 localizer = MODELS.build(dict(cfg, channels_last=True))
@@ -244,3 +246,5 @@ def test_an_encoder_with_its_own_front_end_reads_the_waveform():
         make(audio_encoder=dict(type='WaveformForTest'))
     with pytest.raises(ValueError, match='VGGishEncoder reads a spectrogram'):
         make(audio_input=None)
+    with pytest.raises(DataError, match="is 'log_mel', and the inputs are img, audio"):
+        make()(dict(img=torch.randn(2, 3, 48, 48), audio=torch.randn(2, 100)))

@@ -124,11 +124,21 @@ class PackAVInputs(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Packs a clip.
 
+        A DataError says that a key is lacking.
+
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
             ``audio``, float32 (T,), or the features as they are; and
             ``data_samples``.
         """
+        media = () if 'features' in results else ('img', 'audio')
+        lacking = [key for key in (*self.meta_keys, *media) if key not in results]
+        if lacking:
+            raise DataError(
+                f"PackAVInputs: '{results.get('sample_id')}' has no "
+                f'{", ".join(lacking)}. Add the steps of the pipeline that make them, '
+                'LoadFrame and LoadAudio, before it, or leave them out of meta_keys.'
+            )
         sample = AVDataSample(metainfo={key: results[key] for key in self.meta_keys})
         known = {key: results[key] for key in _OPTIONAL_KEYS if key in results}
         sample.set_metainfo(known)
@@ -249,8 +259,10 @@ def av_collate(samples: Sequence[dict]) -> dict:
         float32, and ``data_samples``, a list of B.
 
     Raises:
-        DataError: If the samples differ in shape.
+        DataError: If the samples differ in shape or were not packed.
     """
+    if any('inputs' not in sample for sample in samples):
+        raise DataError('A pipeline does not end with PackAVInputs: add it.')
     inputs = {}
     for key in samples[0]['inputs']:
         tensors = [sample['inputs'][key] for sample in samples]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
 from mmxpl.utils.checks import check_positive, check_share
+from mmxpl.utils.errors import DataError
 
 from .projection import AudioProjection, UnitNorm, VisualProjection
 
@@ -173,6 +174,12 @@ class AVLocalizer(BaseModule):
 
     def encode_audio(self, inputs: dict[str, Tensor]) -> Tensor:
         """Encodes sounds, the encoder's entry of ``inputs``, to (B, C)."""
+        if self.audio_input not in inputs:
+            raise DataError(
+                f"audio_input of a localizer is '{self.audio_input}', and the inputs "
+                f'are {", ".join(inputs)}. Name one of them, or add such a front end '
+                'to model.data_preprocessor.audio.'
+            )
         sound = inputs[self.audio_input]
         if sound.dim() == 4:
             sound = sound.contiguous(memory_format=self.memory_format)
