@@ -10,18 +10,21 @@ packages (extra 'pretrained'). What is finished already is not done again.
 import argparse
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmxpl.utils.cli import make_folder, number_in, one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error, prepare_forks
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
+MAKE = 'tools/dataset_converters/make_synthetic.py'
 LABELED = 0.05
 SCORE = 'CIoU@0.5_adaptive'
 # the stamps, and photographs as backgrounds
@@ -94,15 +97,31 @@ def parse_args() -> argparse.Namespace:
 
 
 def run_tool(tool: str, *arguments: str | Path) -> None:
-    """Runs a script of the repository and shows its output.
+    """Runs a script of the repository in this process, which has imported much already.
 
     Raises a DataError if it is missing or fails.
     """
-    if not (ROOT / tool).is_file():
+    script = ROOT / tool
+    if not script.is_file():
         raise DataError(f'{tool}: is missing. Run this from a clone of the repository.')
-    command = [sys.executable, str(ROOT / tool), *map(str, arguments)]
-    if subprocess.run(command, cwd=ROOT).returncode:
-        raise DataError(f'{tool} failed, see above.')
+    kept = sys.argv, sys.path
+    sys.argv = [str(script), *map(str, arguments)]
+    sys.path = [str(script.parent), *sys.path[1:]]
+    try:
+        runpy.run_path(sys.argv[0], run_name='__main__')
+    except SystemExit as end:
+        if end.code:
+            raise DataError(f'{tool} failed, see above.') from end
+    finally:
+        sys.argv, sys.path = kept
+
+
+def show_facts(data: Path) -> None:
+    """Shows the facts of the synthetic world, for which nothing has to wait."""
+    from mmxpl.datasets.synthetic import preset
+
+    os.nice(10)
+    runpy.run_path(str(ROOT / MAKE))['print_facts'](data, preset('default'))
 
 
 def fetch_stamps(media: Path) -> Path:
@@ -137,7 +156,8 @@ def prepare(args: argparse.Namespace, demo: Demo) -> dict[str, str]:
     build_cache = 'tools/dataset_converters/build_cache.py'
     config = ROOT / 'configs' / demo.config
     if not args.real:
-        run_tool('tools/dataset_converters/make_synthetic.py', '--out', data)
+        run_tool(MAKE, '--out', data, '--no-facts')
+        prepare_forks().Process(target=show_facts, args=(data,)).start()
         # three trainings read each clip a dozen times; the data's folder may be
         # read-only, and the next --data another
         env['MMXPL_CACHE'] = str(Path(args.out or demo.out).resolve() / 'cache')
@@ -187,7 +207,7 @@ def draw(
 def draw_predictions(
     folder: Path, config: Path, env: Mapping[str, str], out: Path
 ) -> None:
-    """Draws a few test clips with the maps of a finished training."""
+    """Draws the first test clips with the maps of a finished training."""
     from mmxpl.comparison import launch
 
     sheet = out / 'contact_sheet.png'
@@ -196,7 +216,10 @@ def draw_predictions(
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
     command = [str(ROOT / 'tools/test.py'), str(folder / config.name), checkpoint]
     command += ['--work-dir', str(folder / 'pictures')]
-    command += ['--show-dir', str(folder / 'pictures')]
+    command += ['--show-dir', str(folder / 'pictures'), '--cfg-options']
+    # those of the sheet, from a whole batch
+    command += ['default_hooks.visualization.max_samples=12']
+    command += ['test_dataloader.dataset.indices=56']
     launch(command, folder / 'log.txt', env, 'pictures')
     shutil.copy(next((folder / 'pictures').rglob('contact_sheet.png')), sheet)
 
@@ -209,6 +232,7 @@ def main() -> None:
     out = Path(args.out or demo.out).resolve() / f'seed{args.seed}'
     config = ROOT / 'configs' / demo.config
     make_folder(out, '--out')
+    prepare_forks()
     env = prepare(args, demo)
 
     from mmxpl.comparison import Cell, Comparison, find_method
@@ -229,6 +253,7 @@ def main() -> None:
         jobs=args.jobs,
         amp=True,
         share_warmup=True,
+        yields=True,
     ).run(list(cells.values()))
 
     scores = {method: results[cell][0]['test'] for method, cell in cells.items()}
@@ -248,8 +273,10 @@ def main() -> None:
     pictures = out / 'pictures'
     folders = {method: cell.folder(out) for method, cell in cells.items()}
     ceilings = {title: values[SCORE] for title, values in references.items()}
-    draw(folders, models_of(scores[first]), titles, ceilings, pictures)
-    draw_predictions(folders[first], config, env, pictures)
+    with ThreadPoolExecutor() as pool:
+        sheet = pool.submit(draw_predictions, folders[first], config, env, pictures)
+        draw(folders, models_of(scores[first]), titles, ceilings, pictures)
+        sheet.result()
     print('\nTest split, per cent, last checkpoint of each run:')
     print(f'\n{text}\n\nScores: {out / "scores.json"}\nPictures: {pictures}')
     print(f'{time.time() - start:.0f} s in all.')

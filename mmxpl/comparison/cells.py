@@ -18,18 +18,11 @@ import torch
 
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.utils.checkpoint import read_checkpoint
+from mmxpl.utils.cli import prepare_forks
 from mmxpl.utils.errors import DataError
 from mmxpl.visualization.charts import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
-# what trainings and tests import, for the process that they are forked from
-_PRELOADED = (
-    'mmxpl.comparison',
-    'mmxpl.apis',
-    'mmxpl.engine.runner',
-    'mmdet.models',
-    'torch._dynamo',  # by the first optimizer
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,8 @@ def launch(
         command (list[str]): Arguments of the interpreter: a script, or ``-m`` and a
             module, with their arguments.
         log (Path): The file.
-        env (Mapping[str, str]): Environment variables added to this process's.
+        env (Mapping[str, str]): Environment variables added to this process's; ``NICE``
+            is by how much the command yields to other processes.
         name (str): Name on the console.
         shown (str): Lines that contain it are shown; none if it is empty.
 
@@ -82,11 +76,11 @@ def launch(
     # this checkout, even where another one is installed
     paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
     path = os.pathsep.join(p for p in paths if p)
+    nice = int(env.get('NICE', 0))
     env = {**os.environ, **env, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': path}
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(_PRELOADED))
+    context = prepare_forks()
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(command, env, writer))
+    process = context.Process(target=_run, args=(command, env, writer, nice))
     process.start()
     writer.close()
     output = os.fdopen(os.dup(reader.fileno()), encoding='utf-8')
@@ -103,8 +97,11 @@ def launch(
         raise DataError(f'[{name}] failed, its log is {log}:\n{"".join(last)}')
 
 
-def _run(command: list[str], env: dict[str, str], writer: Connection) -> None:
+def _run(
+    command: list[str], env: dict[str, str], writer: Connection, nice: int
+) -> None:
     """Runs a script or module as the interpreter would, with its output to a pipe."""
+    os.nice(nice)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)

@@ -50,6 +50,8 @@ class Comparison:
         processes (int): Number of processes that train a cell.
         amp (bool): Whether to train in mixed precision.
         share_warmup (bool): Whether trainings with the same warm-up train it once.
+        yields (bool): Whether the other cells leave the first one, the longest, a core
+            of its own.
     """
 
     out: Path
@@ -63,6 +65,7 @@ class Comparison:
     processes: int = 1
     amp: bool = False
     share_warmup: bool = False
+    yields: bool = False
 
     def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:
         """Trains and scores cells; finished ones are read.
@@ -93,13 +96,15 @@ class Comparison:
                     pass
                 if futures[lender].done():
                     futures[lender].result()  # or its error
-            return self._run(cell, *plans[cell], warm_start, env)
+            nice = {'NICE': '10'} if self.yields and cell != cells[0] else {}
+            return self._run(cell, *plans[cell], warm_start, env | nice, pool)
 
         with ThreadPoolExecutor(jobs) as pool:
             # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
             try:
+                wait(futures.values())  # the pool takes scorings to the end
                 return {cell: futures[cell].result() for cell in cells}
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -154,11 +159,19 @@ class Comparison:
         options: Mapping[str, Any],
         warm_start: Path | None,
         env: Mapping[str, str],
+        pool: ThreadPoolExecutor,
     ) -> tuple[SplitScores, float]:
         seconds = self._train(cell, cfg, options, warm_start, env)
+        parts = {
+            split: pool.submit(self._score, cell, cfg, split, env)
+            for split in dict.fromkeys(['val', *self.splits])
+        }
+        # idle workers take the first ones; this one does what they leave
         scores = {
             split: self._score(cell, cfg, split, env)
-            for split in dict.fromkeys(['val', *self.splits])
+            if part.cancel()
+            else part.result()
+            for split, part in reversed(parts.items())
         }
         chosen = {
             split: with_chosen(

@@ -151,6 +151,38 @@ def test_a_shared_warm_up_is_lent_while_its_training_goes_on(monkeypatch, tmp_pa
     assert begun.is_set()
 
 
+def test_who_has_nothing_to_train_scores_for_the_first_which_has_its_core(
+    monkeypatch, tmp_path
+):
+    other, together, nice = threading.Event(), threading.Barrier(2, timeout=20), {}
+
+    def train(self, cell, cfg, options, warm_start, env):
+        nice[cell.method] = env.get('NICE')
+        assert cell.method == 'supervised' or other.wait(20)
+        return 1.0
+
+    def score(self, cell, cfg, split, env):
+        if cell.method == 'xpl':
+            together.wait()
+        elif split == 'val':  # the one that is taken last by whoever is alone
+            other.set()
+        return {
+            f'{row}/{name}_{rule}': 1.0
+            for row in REFERENCES
+            for name in ('AUC', 'CIoU@0.5')
+            for rule in SWEEP
+        }
+
+    monkeypatch.setattr(Comparison, '_train', train)
+    monkeypatch.setattr(Comparison, '_score', score)
+    methods = {name: find_method(name) for name in ('xpl', 'supervised')}
+    cells = [Cell(name, 0.05, 0) for name in methods]
+    config = CONFIGS / 'xpl/xpl_synthetic.py'
+    found = Comparison(tmp_path, config, methods, jobs=2, yields=True).run(cells)
+    assert list(found) == cells
+    assert nice == dict(xpl=None, supervised='10')
+
+
 def test_nothing_is_trained_beside_a_cell_of_other_settings(monkeypatch, tmp_path):
     """It has the checkpoint of another warm-up, which must not be lent."""
     trained = []

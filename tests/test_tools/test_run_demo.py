@@ -1,11 +1,15 @@
 import argparse
 import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
 
+from mmxpl.utils.errors import DataError
 from mmxpl.visualization import read_picture, write_picture
 
 
@@ -43,6 +47,8 @@ def test_clips_are_cached_beside_the_results(run_demo, tmp_path, monkeypatch):
         monkeypatch.setenv(name, 'elsewhere')
     tools = []
     monkeypatch.setattr(run_demo, 'run_tool', lambda *command: tools.append(command))
+    forks = Mock()
+    monkeypatch.setattr(run_demo, 'prepare_forks', lambda: forks)
     args = argparse.Namespace(
         real=False, data=str(tmp_path / 'data'), out=str(tmp_path / 'out')
     )
@@ -50,3 +56,27 @@ def test_clips_are_cached_beside_the_results(run_demo, tmp_path, monkeypatch):
     assert env['MMXPL_DATA_ROOT'] == str(tmp_path / 'data')
     assert env['MMXPL_CACHE'] == str(tmp_path / 'out/cache')
     assert [Path(tool).stem for tool, *_ in tools] == ['make_synthetic', 'build_cache']
+    # of which nothing is needed to go on
+    facts = dict(target=run_demo.show_facts, args=(tmp_path / 'data',))
+    assert forks.Process.mock_calls == [call(**facts), call().start()]
+
+
+def test_a_tool_runs_in_this_process_and_its_failure_is_an_error(
+    run_demo, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setattr(run_demo, 'ROOT', tmp_path)
+    (tmp_path / 'beside.py').write_text('NAME = "beside"')
+    (tmp_path / 'tool.py').write_text(
+        'import os, sys, beside\n'
+        'print(os.getpid(), beside.NAME, *sys.argv[1:])\n'
+        'sys.exit(sys.argv[1])\n'
+    )
+    before = [*sys.argv], [*sys.path]
+    with pytest.raises(DataError, match=r'tool\.py failed'):
+        run_demo.run_tool('tool.py', 'wrong', tmp_path)
+    assert capfd.readouterr().out == f'{os.getpid()} beside wrong {tmp_path}\n'
+    (tmp_path / 'tool.py').write_text('import sys\nsys.exit(0)')
+    run_demo.run_tool('tool.py')
+    with pytest.raises(DataError, match='clone of the repository'):
+        run_demo.run_tool('other.py')
+    assert (sys.argv, sys.path) == before

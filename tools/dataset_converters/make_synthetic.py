@@ -30,6 +30,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--out', default='data/synthetic', help='folder to write')
     parser.add_argument('--difficulty', choices=DIFFICULTIES, default='default')
     parser.add_argument('--workers', type=number_in(1), default=os.cpu_count())
+    parser.add_argument(
+        '--no-facts', action='store_true', help='print no statistics of the world'
+    )
     for field in fields(WorldConfig):
         several = dict(nargs=3) if field.name == 'objects' else {}
         kind = int if isinstance(field.default, int) else float
@@ -80,7 +83,7 @@ def print_facts(root: str, config: WorldConfig) -> None:
 def main(argv=None) -> int:
     """Makes the world and prints its statistics."""
     args = vars(parse_args(argv))
-    out, workers = args.pop('out'), args.pop('workers')
+    out, workers, quiet = (args.pop(key) for key in ('out', 'workers', 'no_facts'))
     try:
         if 'objects' in args:
             args['objects'] = tuple(args['objects'])
@@ -94,7 +97,8 @@ def main(argv=None) -> int:
         print(f'{out}: written in {time.perf_counter() - start:.0f} s')
     else:
         print(f'{out}: this world is there already, nothing to do')
-    print_facts(out, config)
+    if not quiet:
+        print_facts(out, config)
     return 0
 
 

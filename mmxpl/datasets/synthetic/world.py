@@ -266,8 +266,11 @@ def _map_in_order(write: Callable, jobs: list, workers: int) -> Iterator:
     if workers <= 1:
         yield from map(write, jobs)
         return
-    # 'spawn' works where threads are running already, and on every system
-    context = multiprocessing.get_context('spawn')
+    # both work where threads are running already; a fork server imports once
+    known = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context(
+        'forkserver' if 'forkserver' in known else 'spawn'
+    )
     with context.Pool(workers, initializer=_start, initargs=(write,)) as pool:
         yield from pool.imap(_run, jobs, chunksize=8)
 
