@@ -199,6 +199,20 @@ def test_threads_spin_briefly_and_pytorch_is_imported_later(given, kept):
     assert done.stdout.split() == [kept, 'False'], done.stderr
 
 
+def test_tools_import_nothing_that_may_start_threads_before_the_package():
+    harmless = {'cv2', 'mmengine.config', 'mmxpl', 'numpy', 'rich.progress'}
+    harmless |= set(sys.stdlib_module_names)
+    for path in [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')]:
+        text = path.read_text()
+        imports = re.findall(r'^(?:from|import) ([\w.]+)', text, re.MULTILINE)
+        ours = [name.split('.')[0] == 'mmxpl' for name in imports]
+        if "__name__ == '__main__'" in text and any(ours):
+            first = {*imports[: ours.index(True)]}
+            assert {n for n in first if n.split('.')[0] not in harmless} <= harmless, (
+                path
+            )
+
+
 def test_a_start_leaves_what_it_made_out_of_the_collector():
     frozen, made = gc.get_freeze_count(), []
 

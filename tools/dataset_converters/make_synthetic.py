@@ -6,8 +6,6 @@ import sys
 import time
 from dataclasses import fields
 
-import torch
-
 from mmxpl.datasets.synthetic import (
     DIFFICULTIES,
     RULES,
@@ -51,6 +49,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def print_facts(root: str, config: WorldConfig) -> None:
     """Prints counts, areas and reference rows of a world on disk."""
+    import torch
+
     torch.set_num_threads(1)  # more would wait for each other: maps are small
     splits = load_entries(root)
     print(
