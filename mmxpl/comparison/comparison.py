@@ -1,6 +1,7 @@
 """Trains and scores the cells of a comparison, and reports the results."""
 
 import json
+import math
 import multiprocessing
 import os
 import time
@@ -126,6 +127,12 @@ class Comparison:
             options['train_cfg.max_epochs'] = self.epochs
         options |= self.options
         merge_options(cfg, options, self.amp)
+        if self.share_warmup:
+            # so that there is a checkpoint of the end of the warm-up
+            saving = cfg.default_hooks.checkpoint
+            every = math.gcd(saving.interval, warm_up_epochs(cfg))
+            if every != saving.interval:
+                options['default_hooks.checkpoint.interval'] = saving.interval = every
         self._describe(cell, cfg)
         return cfg, options
 

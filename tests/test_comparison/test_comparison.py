@@ -123,6 +123,19 @@ def value(cell, model, split):
     return 40 + lead + 10 * (split == 'val') + MODELS.index(model) + 100 * cell.labeled
 
 
+def test_a_shared_warm_up_ends_with_a_checkpoint(tmp_path):
+    config = CONFIGS / 'xpl/xpl_pretrained.py'  # which saves every fourth epoch
+    cell, key = Cell('xpl', 0.05, 0), 'default_hooks.checkpoint.interval'
+    for epochs, share, expected in ((12, True, 2), (8, True, None), (12, False, None)):
+        methods = {'xpl': find_method('xpl')}
+        comparison = Comparison(
+            tmp_path, config, methods, epochs=epochs, share_warmup=share
+        )
+        cfg, options = comparison._plan(cell)
+        assert options.get(key) == expected
+        assert cfg.default_hooks.checkpoint.interval == (expected or 4)
+
+
 def test_a_shared_warm_up_is_lent_while_its_training_goes_on(monkeypatch, tmp_path):
     begun = threading.Event()
 
