@@ -93,13 +93,14 @@ class CheckedRunner(Runner):
         """Calls the hooks, and logs what belongs to that point.
 
         That is the description of the training before it and of its result after it,
-        and the config with the first iteration. With ``resume='auto'``, of
-        tools/train.py, a run without a checkpoint starts from its ``load_from``.
+        and the config with the first iteration, or at the end if none was left. With
+        ``resume='auto'``, of tools/train.py, a run without a checkpoint starts from its
+        ``load_from``.
         """
         # a resumed training may begin with a validation that it still owes
         first = ('after_val_iter', 'after_test_iter')
         if isinstance(self._train_loop, BaseLoop):
-            first = ('after_train_iter',)
+            first = ('after_train_iter', 'after_train')
         if fn_name in first and not self._config_is_written:
             self._config_is_written = True
             file = Path(self.work_dir, Path(self.cfg.filename or '').name)

@@ -8,6 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook
 
 from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook
+from mmxpl.engine.resume.loop import ResumableTrainLoop
 from mmxpl.engine.runner import CheckedRunner, build_runner, check_settings
 from mmxpl.evaluation import CIoUMetric
 from mmxpl.registry import MODELS
@@ -72,6 +73,21 @@ def test_a_run_that_has_nothing_to_resume_from_starts_from_load_from(tmp_path, h
     # MMEngine finds the checkpoint later
     assert runner._load_from in (None, str(path))
     assert runner._load_from or not getattr(hook, '_local', False)
+
+
+def test_a_training_without_a_step_left_writes_its_config(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmxpl.engine.runner.describe_result', lambda runner: '')
+    runner = object.__new__(CheckedRunner)
+    runner._hooks, runner._work_dir, runner._resume = [], str(tmp_path), True
+    runner._train_loop, runner._rank = object.__new__(ResumableTrainLoop), 0
+    runner._config_is_written, runner._load_from = False, None
+    (tmp_path / 'given').mkdir()
+    (tmp_path / 'given/some.py').write_text('a = 1')
+    runner.cfg = Config.fromfile(tmp_path / 'given/some.py')
+    runner.call_hook('after_val_iter')  # perhaps one that the training owed
+    assert not (tmp_path / 'some.py').exists()
+    runner.call_hook('after_train')
+    assert (tmp_path / 'some.py').read_text() == 'a = 1\n'
 
 
 def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
