@@ -5,6 +5,7 @@ import inspect
 import traceback
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,10 @@ def find_class(node: Any) -> type | None:
     registries = [
         x for x in vars(registry).values() if isinstance(x, registry.Registry)
     ]
+    # get() tries to import what a registry does not know
+    known = (y.module_dict.get(kind) for x in registries for y in (x, x.parent) if y)
     with suppress(RuntimeError):  # no name of a class, such as ''
-        return next(filter(None, (x.get(kind) for x in registries)), None)
+        return next(filter(None, chain(known, (x.get(kind) for x in registries))), None)
     return None
 
 
