@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -10,47 +8,9 @@ from mmxpl.evaluation.functional import (
     rasterize_boxes,
     upsample_maps,
 )
-from mmxpl.evaluation.maps import (
-    PRESETS,
-    build_report,
-    compare_scores,
-    format_markdown,
-    open_maps,
-    open_truth,
-    score_files,
-)
+from mmxpl.evaluation.maps import compare_scores, open_maps, score_files
 from mmxpl.utils import DataError
-
-BOXES = {
-    'a': [[0.1, 0.1, 0.8, 0.9]],
-    'b': [[0.0, 0.2, 0.3, 0.6], [0.5, 0.5, 0.9, 0.9]],
-    'c': [[0.4, 0.4, 0.4, 0.9]],  # without area
-    'd': [[0.5, 0.5, 0.5 + 1.01 / 224, 0.5 + 1.01 / 224]],  # one pixel
-    'e': [[0, 0, 1, 1]],
-}
-
-
-@pytest.fixture
-def truth(tmp_path):
-    items = [{'file': i, 'class': 'cat', 'bbox': b} for i, b in BOXES.items()]
-    items[1]['class'] = 'dog'
-    path = tmp_path / 'vggss.json'
-    path.write_text(json.dumps(items))
-    return open_truth('vggss', str(path))
-
-
-@pytest.fixture
-def maps(tmp_path):
-    rng = np.random.default_rng(0)
-    arrays = {
-        'a': rng.random((7, 7)),
-        'b': rng.random((14, 10)),
-        'c': np.full((1, 1), 0.5),
-        'd': rng.random((224, 224)),
-        'e': np.ones((300, 260)),
-    }
-    np.savez(tmp_path / 'maps.npz', **arrays)
-    return open_maps(str(tmp_path / 'maps.npz'))
+from tests.test_evaluation.test_maps.conftest import BOXES
 
 
 def test_mixed_sizes_are_scored_like_each_alone(truth, maps):
@@ -97,16 +57,8 @@ def test_nothing_to_score(truth, maps):
         score_files({'x': maps}, truth, [])
 
 
-def report_of(truth, maps, **kwargs):
-    ids = sorted(BOXES)
-    scores = score_files({'maps': maps}, truth, ids, (*ALL_RULES,))
-    return build_report(scores, [*ids, 'z'], {}, 'bilinear', **kwargs)
-
-
-def test_report_and_page(truth, maps):
-    report = report_of(
-        truth, maps, lists={'heard': ['a', 'q'], 'none': ['q']}, resamples=50
-    )
+def test_groups_and_intervals(truth, maps, report_of):
+    report = report_of(lists={'heard': ['a', 'q'], 'none': ['q']}, resamples=50)
     assert report['protocol']['missing'] == ['z']
     assert report['groups']['size']['huge']['n'] == 2
     assert report['groups']['list']['none'] == {'n': 0}
@@ -118,28 +70,13 @@ def test_report_and_page(truth, maps):
     assert heard['disc']['adaptive']['mean_CIoU'] == pytest.approx(100 * disc[2])
     low, high = report['intervals']['median']['AUC']
     assert low <= report['scores']['median']['AUC'] <= high
-    page = format_markdown(report, classes=True)
-    assert '1 of 6 expected are MISSING' in page
-    assert '| dog | 1 |' in page
-    assert 'below the centred disc' in page
-    marked = page.split('\n\n')[0].count('\\*')
-    assert marked == len(report['below_disc']) > 0
 
 
-def test_sweep_takes_the_best_and_says_where(truth, maps):
-    sweep = report_of(truth, maps)['sweep']
+def test_sweep_takes_the_best_and_says_where(report_of):
+    sweep = report_of()['sweep']
     best = sweep['best']['maps']['by_AUC']
     assert best['AUC'] == max(values['AUC'] for values in sweep['curve'].values())
     assert 'evaluated set' in sweep['chosen_on']
-
-
-@pytest.mark.parametrize('name', PRESETS)
-def test_every_preset_gives_a_score(truth, maps, name):
-    report = report_of(truth, maps, preset=PRESETS[name])
-    for values in report['preset']['scores'].values():
-        assert 0 <= values['CIoU@0.5'] <= 100
-    page = format_markdown(report)
-    assert PRESETS[name].source in page
 
 
 def test_comparison_of_a_set_with_itself_and_with_a_worse_one(truth, maps, tmp_path):
