@@ -1,6 +1,7 @@
 """Trains a config for an iteration or two, on a dozen clips."""
 
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ from mmengine.visualization import Visualizer
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.engine.runner import drop_hooks
 from mmxpl.utils.cli import load_config
-from mmxpl.utils.config_overrides import apply_method
+from mmxpl.utils.config_overrides import apply_method, merge_options
 
 SMALL = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
 }
 # at most
-SIDE, SECONDS = 96, 2
+SIDE, SECONDS = 64, 1
 # hooks without effect on an iteration
 LOOKERS = ('pseudo_label_monitor', 'pseudo_label_strip', 'calibration')
 LOOKERS += ('preemption', 'visualization', 'checkpoint', 'logger')
@@ -80,7 +81,7 @@ def data(spoilable_world, monkeypatch):
 
 
 @pytest.fixture
-def train_shortly(tiny_world, tmp_path, monkeypatch):
+def train_shortly(read_as, tiny_world, tmp_path, monkeypatch):
     """Gives a function that trains a little, pseudo-labels included."""
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
 
@@ -98,7 +99,8 @@ def train_shortly(tiny_world, tmp_path, monkeypatch):
         """
         for singleton in (MMLogger, MessageHub, Visualizer):
             singleton._instance_dict.clear()
-        cfg = load_config(str(path), {**SMALL, **(options or {})}, method)
+        cfg = read_as(path, method)
+        merge_options(cfg, {**SMALL, **(options or {})})
         # half of the eight clips have boxes, or as the options say
         dataset = cfg.train_dataloader.dataset
         if 'labeled_fraction' in dataset:
@@ -148,9 +150,12 @@ def read_as():
     seen = {}
 
     def load(path, method=None):
-        if path not in seen:
-            seen[path] = load_config(str(path))
-        cfg = copy.deepcopy(seen[path])
+        # configs read variables
+        variables = (v for v in sorted(os.environ.items()) if v[0].startswith('MMXPL_'))
+        key = path, *variables
+        if key not in seen:
+            seen[key] = load_config(str(path))
+        cfg = copy.deepcopy(seen[key])
         if method:
             apply_method(cfg, method)
         return cfg

@@ -1,6 +1,10 @@
+import io
 import json
 import pickle
 import runpy
+import shutil
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +19,8 @@ from mmxpl.engine import EncoderInputHook
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils import DataError
+
+pytestmark = pytest.mark.xdist_group('features')  # they are computed once
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/build_cache.py'
 FRAME = dict(type='LoadFrame', size=48)
@@ -46,49 +52,66 @@ def dataset(root, cache, frame=FRAME, **kwargs):
     )
 
 
-@pytest.fixture
-def seeded_weights(tmp_path):
+@pytest.fixture(scope='module')
+def seeded_weights(tmp_path_factory):
     """A checkpoint of the whole model, so that every build has the same weights."""
     torch.manual_seed(3)
     model = MODELS.build(frozen_model())
-    path = tmp_path / 'seed.pth'
+    path = tmp_path_factory.mktemp('weights') / 'seed.pth'
     torch.save(dict(state_dict=model.state_dict()), path)
     return str(path)
 
 
+def run_tool(world, path, weights, *arguments, seeded=True, **changes):
+    """Runs the tool on a config with frozen encoders; returns the config."""
+    init_cfg = dict(type='Pretrained', checkpoint=weights)
+    model = frozen_model(init_cfg=init_cfg if seeded else None)
+    for name in model['localizers']:
+        change = changes.get(name, {})
+        former = {} if change.pop('_delete_', False) else model['localizers'][name]
+        model['localizers'][name] = {**former, **change}
+    loader = dict(
+        dataset=dict(
+            type='VGGSSDataset',
+            data_root=str(world),
+            id_list='test.txt',
+            labeled=True,
+            pipeline=pipeline(world / 'features'),
+        )
+    )
+    cfg = Config(dict(model=model, test_dataloader=loader), format_python_code=False)
+    cfg.dump(path)
+    threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(TOOL))['main'](
+            [str(path), '--workers', '1', '--device', 'cpu', *arguments]
+        )
+    finally:
+        torch.set_num_threads(threads)
+    return cfg
+
+
 @pytest.fixture
 def build(spoilable_world, seeded_weights, tmp_path):
-    """Runs the tool on a config with frozen encoders; returns the config."""
+    """Gives the tool on a world of one's own."""
+    return partial(run_tool, spoilable_world, tmp_path / 'config.py', seeded_weights)
 
-    def run(*arguments, seeded=True, **changes):
-        init_cfg = dict(type='Pretrained', checkpoint=seeded_weights)
-        model = frozen_model(init_cfg=init_cfg if seeded else None)
-        for name in model['localizers']:
-            change = changes.get(name, {})
-            former = {} if change.pop('_delete_', False) else model['localizers'][name]
-            model['localizers'][name] = {**former, **change}
-        loader = dict(
-            dataset=dict(
-                type='VGGSSDataset',
-                data_root=str(spoilable_world),
-                id_list='test.txt',
-                labeled=True,
-                pipeline=pipeline(spoilable_world / 'features'),
-            )
-        )
-        cfg = Config(dict(model=model, test_dataloader=loader))
-        path = tmp_path / 'config.py'
-        cfg.dump(path)
-        threads = torch.get_num_threads()
-        try:
-            runpy.run_path(str(TOOL))['main'](
-                [str(path), '--workers', '1', '--device', 'cpu', *arguments]
-            )
-        finally:
-            torch.set_num_threads(threads)
-        return cfg
 
-    return run
+@pytest.fixture(scope='module')
+def built(tiny_world, seeded_weights, tmp_path_factory):
+    """Features that are only read: their world, config, what was said, and again."""
+    folder = tmp_path_factory.mktemp('built')
+    world = Path(shutil.copytree(tiny_world, folder / 'world'))
+    again = partial(run_tool, world, folder / 'config.py', seeded_weights)
+    with redirect_stdout(io.StringIO()) as printed:
+        cfg = again()
+    return SimpleNamespace(
+        world=world,
+        features=world / 'features',
+        cfg=cfg,
+        printed=printed.getvalue(),
+        again=again,
+    )
 
 
 def predict(model, samples):
@@ -96,14 +119,13 @@ def predict(model, samples):
     return model(**batch, mode='tensor')
 
 
-def test_maps_of_features_are_those_of_the_media(build, spoilable_world, capsys):
-    cfg = build()
-    assert 'visual-' in capsys.readouterr().out
-    model = MODELS.build(cfg.model)
+def test_maps_of_features_are_those_of_the_media(built):
+    assert 'visual-' in built.printed
+    model = MODELS.build(built.cfg.model)
     model.init_weights()
     model.eval()
-    from_media = dataset(spoilable_world, None)
-    from_cache = dataset(spoilable_world, spoilable_world / 'features')
+    from_media = dataset(built.world, None)
+    from_cache = dataset(built.world, built.features)
     samples = [[data[i] for i in range(len(data))] for data in (from_media, from_cache)]
     assert set(samples[1][0]['inputs']) == {
         'a.visual.0',
@@ -138,10 +160,8 @@ def test_what_two_localizers_share_is_stored_once(
     assert len(list(folder.iterdir())) == 3
 
 
-def test_a_second_build_finds_everything_there(build, capsys):
-    build()
-    capsys.readouterr()
-    build()
+def test_a_second_build_finds_everything_there(built, capsys):
+    built.again()
     assert capsys.readouterr().out.count('complete already') == 4
 
 
@@ -151,8 +171,10 @@ def test_trained_encoders_have_no_cache(build, capsys):
     assert 'b.audio_encoder is trained' in capsys.readouterr().err
 
 
-def test_a_folder_of_other_encoders_is_kept_unless_told(build, capsys):
-    build()
+def test_a_folder_of_other_encoders_is_kept_unless_told(
+    built, build, spoilable_world, capsys
+):
+    shutil.copytree(built.features, spoilable_world / 'features')
     other = frozen_model()['localizers']['b']['audio_encoder']
     with pytest.raises(SystemExit):
         build(b=dict(audio_encoder=dict(other, depths=(2, 1))))
@@ -160,9 +182,8 @@ def test_a_folder_of_other_encoders_is_kept_unless_told(build, capsys):
     build('--overwrite', b=dict(audio_encoder=dict(other, depths=(2, 1))))
 
 
-def test_frames_read_otherwise_are_refused(build, spoilable_world):
-    build()
-    other = dataset(spoilable_world, spoilable_world / 'features', dict(FRAME, size=40))
+def test_frames_read_otherwise_are_refused(built):
+    other = dataset(built.world, built.features, dict(FRAME, size=40))
     with pytest.raises(DataError, match=r"read otherwise.*'size': \[40, 40\]"):
         other[0]
 
@@ -182,11 +203,10 @@ def check(model, data):
     EncoderInputHook().before_test(runner)
 
 
-def test_features_of_other_weights_are_refused(build, spoilable_world):
-    cfg = build()
-    model = MODELS.build(cfg.model)
+def test_features_of_other_weights_are_refused(built):
+    model = MODELS.build(built.cfg.model)
     model.init_weights()
-    data = dataset(spoilable_world, spoilable_world / 'features')
+    data = dataset(built.world, built.features)
     check(model, data)
     model.localizers['a'].visual_projection.levels[0].weight.data.zero_()
     check(model, data)  # what is trained may differ
@@ -208,9 +228,8 @@ def test_sounds_of_another_rate_are_refused(spoilable_world, features):
         check(model, data)
 
 
-def test_other_clips_are_read_from_media(build):
-    cfg = build()
-    steps = build_steps(clip_pipeline(cfg))
+def test_other_clips_are_read_from_media(built):
+    steps = build_steps(clip_pipeline(built.cfg))
     assert [type(step).__name__ for step in steps] == [
         'LoadFrame',
         'LoadAudio',
@@ -219,10 +238,8 @@ def test_other_clips_are_read_from_media(build):
     ]
 
 
-def test_what_changes_media_refuses_features(build, spoilable_world):
-    build()
-    cache = spoilable_world / 'features'
-    inner = dataset(spoilable_world, cache)
+def test_what_changes_media_refuses_features(built):
+    inner = dataset(built.world, built.features)
     with pytest.raises(DataError, match='DuetDataset.*cache=None'):
         DuetDataset(inner)[0]
     with pytest.raises(DataError, match='silence.*cache=None'):
@@ -288,9 +305,8 @@ def test_sounds_are_swapped_among_a_share_of_the_clips(spoilable_world):
     assert all(a['img_path'] == b['img_path'] for a, b in infos)
 
 
-def test_a_cache_is_pickled_without_its_files(build, spoilable_world):
-    build()
-    data = dataset(spoilable_world, spoilable_world / 'features')
+def test_a_cache_is_pickled_without_its_files(built):
+    data = dataset(built.world, built.features)
     data[0]
     step = data.pipeline.transforms[0]
     assert isinstance(step.cache, FeatureCache)

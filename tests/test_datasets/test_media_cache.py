@@ -3,6 +3,7 @@ import hashlib
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,11 +46,20 @@ def _build(dataset, workers=1, **options):
         build_cache(step.cache, _decoder(step.decode, workers), paths, **options)
 
 
+@pytest.fixture(scope='module')
+def cached_world(tiny_world, tmp_path_factory):
+    """A world with a cache in it; only to be read."""
+    root = Path(
+        shutil.copytree(tiny_world, tmp_path_factory.mktemp('cached') / 'world')
+    )
+    _build(_dataset(root, root / 'cache'), workers=2)
+    return root
+
+
 @pytest.fixture
-def world(spoilable_world):
-    """A world with a cache in it."""
-    _build(_dataset(spoilable_world, spoilable_world / 'cache'), workers=2)
-    return spoilable_world
+def world(cached_world, tmp_path):
+    """A copy of that world, which the test may change."""
+    return Path(shutil.copytree(cached_world, tmp_path / 'world'))
 
 
 def _same(left, right):

@@ -10,10 +10,9 @@ from mmengine.hooks import Hook
 import mmxpl.engine  # noqa: F401
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.registry import HOOKS, MODELS
-from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import read_checkpoint
-from tests.test_engine.tiny_training import part, runner_of
+from tests.test_engine.tiny_training import part, runner_of, shallow_model_cfg
 
 CALIBRATION = 'localizers.{}.calibration'
 
@@ -69,7 +68,7 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
     )
     return runner_of(
         work_dir,
-        MODELS.build(tiny_model_cfg()),
+        MODELS.build(shallow_model_cfg()),
         [labeled, part(world, subset='unlabeled')],
         dict(labeled_per_batch=2, unlabeled_per_batch=2, num_batches=3),
         [dict(type='CrossPseudoLabelHook'), *hooks],

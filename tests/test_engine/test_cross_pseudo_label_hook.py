@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 
 from mmxpl.pseudo_labels import exchange, sharpen
 from mmxpl.registry import HOOKS
+from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils.errors import DataError
 from tests.test_engine.tiny_training import (
     LABELED,
@@ -137,7 +138,10 @@ def test_aligned_labels_cover_what_annotators_cover(tmp_path, view):
     areas = {}
     for align_area in (False, True):
         runner = make_runner(
-            tmp_path / str(align_area), dict(hook, align_area=align_area), max_epochs=2
+            tmp_path / str(align_area),
+            dict(hook, align_area=align_area),
+            max_epochs=2,
+            model=tiny_model_cfg(),
         )
         runner.train()
         areas[align_area] = hook_of(runner).bank.labels.float().mean(dim=(0, 2, 3))

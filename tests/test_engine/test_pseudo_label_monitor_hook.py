@@ -14,15 +14,14 @@ from mmxpl.datasets import VGGSSDataset
 from mmxpl.engine.hooks import CrossPseudoLabelHook, PseudoLabelStripHook
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import HOOKS, MODELS
-from mmxpl.testing import tiny_model_cfg
-from tests.test_engine.tiny_training import LOAD, part, runner_of
+from tests.test_engine.tiny_training import LOAD, part, runner_of, shallow_model_cfg
 
 
 def train(world, work_dir, *hooks, visualizer=None, cross=True):
     torch.manual_seed(3)
     runner = runner_of(
         work_dir,
-        MODELS.build(tiny_model_cfg()),
+        MODELS.build(shallow_model_cfg()),
         [part(world, subset='labeled', labeled=True), part(world, subset='unlabeled')],
         dict(labeled_per_batch=2, unlabeled_per_batch=2, curriculum=dict(start=0.5)),
         [*([dict(type='CrossPseudoLabelHook')] if cross else []), *hooks],

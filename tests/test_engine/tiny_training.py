@@ -53,6 +53,18 @@ LABELED = functools.partial(Clips, 0, NUM_LABELED)
 UNLABELED = functools.partial(Clips, NUM_LABELED, NUM_LABELED + NUM_UNLABELED)
 
 
+def shallow_model_cfg(norm='BN'):
+    """Makes the config of the tiny model with half of its layers."""
+    cfg = tiny_model_cfg(norm)
+    stage = dict(num_stages=1, strides=(2,), dilations=(1,), out_indices=(0,))
+    stage.update(stem_channels=4)  # a shortcut of weights whatever the strides
+    for localizer in cfg['localizers'].values():
+        localizer['visual_backbone'] = dict(localizer['visual_backbone'], **stage)
+    encoder = cfg['localizers']['a']['audio_encoder']
+    encoder.update(backbone=dict(encoder['backbone'], **stage), out_channels=8)
+    return cfg
+
+
 def part(world, **options):
     """Config of a half of the training clips of the tiny world."""
     return dict(
@@ -118,11 +130,12 @@ def make_runner(
     curriculum=None,
     checkpoint='CheckpointHook',
     names=('a', 'b'),
+    model=None,
 ):
     hook = dict(hook)
     epochs = max_epochs, hook.pop('warmup_epochs')
     torch.manual_seed(7)
-    model = tiny_model_cfg()
+    model = model or shallow_model_cfg()
     model['localizers'] = {n: model['localizers'].get(n, 'a') for n in names}
     return runner_of(
         tmp_path,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxpl.testing import tiny_model_cfg
+from tests.test_engine.tiny_training import shallow_model_cfg
 
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = 'fault'
@@ -29,18 +29,6 @@ FREE = {
     'best_ckpt',
     'run',  # starts anew beside a damaged checkpoint
 }
-
-
-def shallow_model_cfg():
-    """Makes the config of the tiny model with half of its layers."""
-    cfg = tiny_model_cfg()
-    stage = dict(num_stages=1, strides=(2,), dilations=(1,), out_indices=(0,))
-    stage.update(stem_channels=4)  # a shortcut of weights whatever the strides
-    for localizer in cfg['localizers'].values():
-        localizer['visual_backbone'] = dict(localizer['visual_backbone'], **stage)
-    encoder = cfg['localizers']['a']['audio_encoder']
-    encoder.update(backbone=dict(encoder['backbone'], **stage), out_channels=8)
-    return cfg
 
 
 @pytest.fixture(scope='session')

@@ -37,6 +37,11 @@ OPTIONS = (
     'train_cfg.warmup_epochs=1',
     'train_dataloader.dataset.labeled_fraction=0.5',
 )
+# pictures take half of such a run's time: those of one run are enough
+PLAIN = (
+    'default_hooks.pseudo_label_monitor.num_clips=0',
+    'default_hooks.pseudo_label_strip.num_clips=1',
+)
 
 
 def call(world, *command, check=True, **env):
@@ -109,7 +114,7 @@ def test_the_console_shows_what_is_learnt_and_the_file_everything(trained):
 def test_mixed_precision_from_the_command_line(
     warm_python, trained, tiny_world, tmp_path
 ):
-    train(warm_python, tiny_world, tmp_path, '--amp')
+    train(warm_python, tiny_world, tmp_path, '--amp', options=PLAIN)
     for mixed, plain in zip(read_losses(tmp_path), read_losses(trained), strict=True):
         assert mixed != plain
         assert mixed['loss'] == pytest.approx(plain['loss'], rel=0.2)
@@ -194,7 +199,7 @@ def test_dumped_maps_score_as_the_test_did(warm_python, trained, tiny_world, tmp
 def test_resume_auto_goes_on_where_it_was(warm_python, tiny_world, tmp_path, trained):
     shutil.copy(trained / 'epoch_2.pth', tmp_path)
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
-    done = train(sys.executable, tiny_world, tmp_path, '--resume')
+    done = train(sys.executable, tiny_world, tmp_path, '--resume', options=PLAIN)
     assert 'resumed epoch: 2' in done.stdout + done.stderr
     one = torch.load(trained / 'epoch_3.pth', weights_only=False)
     other = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)
@@ -216,6 +221,7 @@ def test_two_processes_train_and_test(warm_python, tiny_world, tmp_path):
         str(tmp_path),
         '--cfg-options',
         *OPTIONS,
+        *PLAIN,
         'train_dataloader.sampler.labeled_per_batch=1',
         'train_dataloader.sampler.unlabeled_per_batch=1',
         PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
