@@ -131,7 +131,7 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
     """Makes missing data; returns the environment variables that name them."""
     env = {}
     if args.synthetic:
-        folder = (ROOT / 'data/synthetic').resolve()
+        folder = Path('data/synthetic').resolve()
         script = ROOT / 'tools/dataset_converters/make_synthetic.py'
         subprocess.run([sys.executable, script, '--out', folder], check=True)
         env['MMXPL_DATA_ROOT'] = str(folder)

@@ -22,7 +22,7 @@ from mmxpl.utils.cli import prepare_forks
 from mmxpl.utils.errors import DataError
 from mmxpl.visualization.charts import read_run
 
-ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def launch(
     log.parent.mkdir(parents=True, exist_ok=True)
     last: deque[str] = deque(maxlen=21)
     # this checkout, even where another one is installed
-    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+    paths = [str(_ROOT), os.environ.get('PYTHONPATH', '')]
     path = os.pathsep.join(p for p in paths if p)
     nice = int(env.get('NICE', 0))
     env = {**os.environ, **env, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': path}

@@ -16,11 +16,11 @@ from mmengine.config import Config
 from mmxpl.engine.resume.work_dir import named_files
 from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
 from mmxpl.pseudo_labels.bank_file import remove_copies
-from mmxpl.utils.config_overrides import merge_options
+from mmxpl.utils.config_overrides import find_shipped, merge_options
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import write_atomically, write_result
 
-from .cells import ROOT, Cell, difference, launch, share_warm_start
+from .cells import Cell, difference, launch, share_warm_start
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
 from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
 from .tables import REFERENCES, format_tables, models_of, references_of, rows_of
@@ -216,7 +216,7 @@ class Comparison:
         write_result(folder / 'begun.json', json.dumps(dict(made_of=made_of), indent=1))
         if warm_start is not None:
             share_warm_start(warm_start, folder)
-        command = [str(ROOT / 'tools/train.py'), str(self.config)]
+        command = [str(find_shipped('tools/train.py')), str(self.config)]
         command += ['--method', self.methods[cell.method].overlay]
         command += ['--work-dir', str(folder), '--resume']
         command += ['--amp'] if self.amp else []
@@ -261,7 +261,7 @@ class Comparison:
         tested = folder / f'{self.config.stem}_{split}.py'
         test_dir = folder / f'test_{split}'
         trained.dump(tested)
-        command = [str(ROOT / 'tools/test.py'), str(tested), checkpoint]
+        command = [str(find_shipped('tools/test.py')), str(tested), checkpoint]
         command += ['--work-dir', str(test_dir)]
         launch(command, folder / 'log.txt', env, f'{cell}, {split}')
         newest = max(test_dir.glob('*/*.json'), key=lambda path: path.parent.name)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mmengine.optim.scheduler.param_scheduler import (
@@ -12,6 +13,8 @@ from mmengine.optim.scheduler.param_scheduler import (
 from mmengine.runner import Runner
 
 from mmxpl.datasets.samplers import CurriculumSampler
+from mmxpl.utils.config_overrides import find_shipped
+from mmxpl.utils.errors import DataError
 
 _AGREEMENT = ('agreement',)
 
@@ -85,8 +88,11 @@ def describe_result(runner: Runner) -> str:
     written = Path(runner.work_dir, Path(config or '').name)  # with all options
     if config and runner.cfg.get('test_dataloader'):
         config = written if written.is_file() else config
-        command = shlex.join(['python', 'tools/test.py', str(config), checkpoint])
-        lines.append(f'To test: {command}')
+        with suppress(DataError):  # a copy of the package alone has no tools
+            tool, here = find_shipped('tools/test.py'), Path.cwd()
+            tool = tool.relative_to(here) if tool.is_relative_to(here) else tool
+            command = shlex.join(['python', str(tool), str(config), checkpoint])
+            lines.append(f'To test: {command}')
     return '\n  '.join(lines)
 
 

@@ -269,13 +269,23 @@ def _plain_variable(cfg: Config, name: str) -> DataError:
 
 # in a checkout and in an installed package
 _PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDERS = (_PACKAGE.parent / 'configs/methods', _PACKAGE / '.mim/configs/methods')
+_FOLDERS = (_PACKAGE.parent, _PACKAGE / '.mim')
 EVERY = '*'
+
+
+def find_shipped(name: str) -> Path:
+    """Finds what comes with mmxpl beside the package, such as ``tools/train.py``."""
+    for folder in _FOLDERS:
+        if (folder / name).exists():
+            return folder / name
+    raise DataError(
+        f'{_FOLDERS[0] / name}: is missing: mmxpl is incomplete, install it again.'
+    )
 
 
 def method_names() -> list[str]:
     """Names the methods that come with mmxpl, the files of ``configs/methods``."""
-    return sorted(path.stem for path in _folder().glob('*.py'))
+    return sorted(path.stem for path in find_shipped('configs/methods').glob('*.py'))
 
 
 def find_method(method: str) -> Path:
@@ -285,7 +295,7 @@ def find_method(method: str) -> Path:
     """
     path = Path(method)
     if path.suffix != '.py':
-        path = _folder() / f'{method}.py'
+        path = find_shipped('configs/methods') / f'{method}.py'
     if not path.is_file():
         raise DataError(
             f'--method {method}: is neither a file nor one of '
@@ -317,15 +327,6 @@ def apply_method(cfg: Config, method: str) -> None:
         cfg.merge_from_dict(_expand(overlay, cfg._cfg_dict))
     except TypeError as error:
         raise DataError(f'{path}: does not fit {cfg.filename}: {error}') from error
-
-
-def _folder() -> Path:
-    for folder in _FOLDERS:
-        if folder.is_dir():
-            return folder
-    raise DataError(
-        f'{_FOLDERS[0]}: no such folder: mmxpl is incomplete, install it again.'
-    )
 
 
 def _expand(overlay: dict[str, Any], node: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mmxpl.engine.runner import drop_hooks
 from mmxpl.registry import DATASETS, HOOKS, MODELS
 from mmxpl.utils import config_overrides as module
 from mmxpl.utils.cli import add_config_options, load_config
-from mmxpl.utils.config_overrides import apply_method, method_names
+from mmxpl.utils.config_overrides import apply_method, find_shipped, method_names
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
@@ -294,8 +294,10 @@ def test_methods_of_an_installed_package_are_found(tmp_path, monkeypatch):
     folder = tmp_path / 'configs/methods'
     folder.mkdir(parents=True)
     (folder / 'only.py').write_text('method = "Only"\n')
-    monkeypatch.setattr(module, '_FOLDERS', (tmp_path / 'absent', folder))
+    monkeypatch.setattr(module, '_FOLDERS', (tmp_path / 'absent', tmp_path))
     assert method_names() == ['only']
     cfg = Config(ConfigDict())
     apply_method(cfg, 'only')
     assert cfg.method == 'Only'
+    with pytest.raises(DataError, match=r'absent/tools/train.py: is missing: mmxpl is'):
+        find_shipped('tools/train.py')

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from mmxpl.engine.training_summary import (
     describe_training,
     short_schedules,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 class Loader(SimpleNamespace):
@@ -126,7 +129,8 @@ def test_what_a_training_leaves_is_said(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     assert result(tmp_path) == ''
     text = result(tmp_path, last_ckpt='w/epoch_3.pth')
-    assert text.endswith('python tools/test.py configs/tiny.py w/epoch_3.pth')
+    tool = f'python {ROOT / "tools/test.py"}'
+    assert text.endswith(f'{tool} configs/tiny.py w/epoch_3.pth')
     (tmp_path / 'tiny.py').touch()
     best = 'w/best_ens_x_epoch_2.pth'
     text = result(tmp_path, last_ckpt='l', best_score=61.25, best_ckpt=best)
@@ -137,11 +141,14 @@ def test_what_a_training_leaves_is_said(tmp_path, monkeypatch):
     assert 'Best a: 1, a.pth' in result(tmp_path, last_ckpt='l', **two)
 
 
-def test_files_of_the_folder_that_a_run_was_resumed_from_are_not_said(tmp_path):
+def test_files_of_the_folder_that_a_run_was_resumed_from_are_not_said(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
     (tmp_path / 'l').touch()
     elsewhere = dict(best_ckpt=str(tmp_path / 'gone.pth'), best_score=1.0)
     text = result(tmp_path, last_ckpt=str(tmp_path / 'l'), **elsewhere)
-    assert text.endswith(f'tools/test.py configs/tiny.py {tmp_path}/l')
+    assert text.endswith(f'python tools/test.py configs/tiny.py {tmp_path}/l')
     assert 'Best' not in text
     assert result(tmp_path, last_ckpt=str(tmp_path / 'gone.pth')) == ''
 
