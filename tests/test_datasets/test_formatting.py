@@ -221,6 +221,10 @@ def test_samples_cross_processes_with_their_tensors():
     sample.gt_map = torch.rand(6, 8).T
     sample.kept = torch.tensor([True, False, True])  # of an odd number of bytes
     sample.half = torch.rand(5, dtype=torch.bfloat16)
+    sample.column = torch.rand(5, 4)[:, 2]  # a stride, though of one dimension
+    sample.conjugate = torch.rand(3, dtype=torch.complex64).conj()
+    sample.learnt = torch.rand(3, requires_grad=True)
+    sample.sparse = torch.eye(3).to_sparse()
     nothing = AVDataSample(metainfo={'sample_id': 'y'})
     nothing.gt_instances = InstanceData(bboxes=torch.zeros(0, 4))
     batch = av_collate(
@@ -230,7 +234,10 @@ def test_samples_cross_processes_with_their_tensors():
     first, other, third = ForkingPickler.loads(sent)
     assert first is third
     assert first.metainfo == sample.metainfo
-    for name in ('gt_map', 'kept', 'half'):
+    assert first.learnt.requires_grad
+    assert torch.equal(first.learnt, sample.learnt)
+    assert torch.equal(first.sparse.to_dense(), torch.eye(3))
+    for name in ('gt_map', 'kept', 'half', 'column', 'conjugate'):
         found = first.get(name)
         assert found.dtype == sample.get(name).dtype
         assert torch.equal(found, sample.get(name))

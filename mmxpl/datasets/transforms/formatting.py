@@ -199,11 +199,13 @@ class _TensorPickler(pickle.Pickler):
         self.parts, self.size = [torch.empty(0, dtype=torch.uint8)], 0
 
     def persistent_id(self, obj: Any) -> tuple | None:
-        """Collects a tensor; returns its type, its place and its shape."""
-        if type(obj) is not Tensor or not obj.is_cpu or not obj.numel():
-            return None
+        """Collects a plain tensor; returns its type, its place and its shape."""
+        plain = type(obj) is Tensor and obj.is_cpu and obj.layout is torch.strided
+        if not plain or not obj.numel() or obj.requires_grad:
+            return None  # by PyTorch's way
         found = obj.dtype, self.size, obj.shape
-        flat = obj.detach().reshape(-1).view(torch.uint8)
+        whole = obj.resolve_conj().resolve_neg().contiguous()
+        flat = whole.view(-1).view(torch.uint8)
         padding = -len(flat) % 8  # the next may be of wider numbers
         self.parts += [flat, flat.new_empty(padding)] if padding else [flat]
         self.size += len(flat) + padding
