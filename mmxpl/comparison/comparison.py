@@ -129,10 +129,16 @@ class Comparison:
         merge_options(cfg, options, self.amp)
         if self.share_warmup:
             # so that there is a checkpoint of the end of the warm-up
-            saving = cfg.default_hooks.checkpoint
-            every = math.gcd(saving.interval, warm_up_epochs(cfg))
-            if every != saving.interval:
-                options['default_hooks.checkpoint.interval'] = saving.interval = every
+            saving, key = cfg.default_hooks.checkpoint, 'default_hooks.checkpoint'
+            if not saving.get('by_epoch', True):
+                raise DataError(
+                    f'{self.config}: {key}.by_epoch is False, but a warm-up that is '
+                    'shared ends with an epoch: set it to True, or do not share.'
+                )
+            interval = saving.get('interval', -1)
+            saving.interval = math.gcd(interval, warm_up_epochs(cfg))
+            if saving.interval != interval:
+                options[f'{key}.interval'] = saving.interval
         self._describe(cell, cfg)
         return cfg, options
 

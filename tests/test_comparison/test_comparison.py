@@ -134,6 +134,19 @@ def test_a_shared_warm_up_ends_with_a_checkpoint(tmp_path):
         cfg, options = comparison._plan(cell)
         assert options.get(key) == expected
         assert cfg.default_hooks.checkpoint.interval == (expected or 4)
+    for hook, expected in (('_delete_=True', 1), ('by_epoch=False', None)):
+        config = tmp_path / f'{expected}.py'
+        saving = f"dict({hook}, type='AtomicCheckpointHook')"
+        base = CONFIGS / 'xpl/xpl_pretrained.py'
+        config.write_text(
+            f'_base_ = {str(base)!r}\ndefault_hooks = dict(checkpoint={saving})'
+        )
+        comparison = Comparison(tmp_path, config, methods, share_warmup=True)
+        if expected:  # which saves nothing by itself
+            assert comparison._plan(cell)[1][key] == expected
+        else:
+            with pytest.raises(DataError, match='by_epoch is False'):
+                comparison._plan(cell)
 
 
 def test_a_shared_warm_up_is_lent_while_its_training_goes_on(monkeypatch, tmp_path):

@@ -193,8 +193,9 @@ def test_other_sizes_and_lengths_than_the_training_s_are_warned_of():
         'model is scored on another size than it learns. Set them equal, unless you '
         'mean it.'
     )
-    # without a training there is nothing to compare with
     lines.clear()
+    cfg['test_dataloader'] = dict(type='LoadFrame')  # lacks a size, which is refused
+    # without a training there is nothing to compare with
     del cfg['train_dataloader']
     EncoderInputHook().before_run(runner)
     assert not lines

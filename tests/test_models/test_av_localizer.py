@@ -109,7 +109,6 @@ import torch
 import mmxpl.models
 from mmxpl.registry import MODELS
 from mmxpl.testing import tiny_model_cfg
-from mmxpl.utils.errors import DataError
 torch.set_num_threads(2)
 cfg = tiny_model_cfg()['localizers']['b']
 localizer = MODELS.build(dict(cfg, channels_last=True))

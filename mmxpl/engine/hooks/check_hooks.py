@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from inspect import Parameter
 from typing import Any
 
 import torch
@@ -80,6 +81,8 @@ class EncoderInputHook(Hook):
             if name is None:
                 continue
             value = node.get(name, find_arguments(node)[name].default)
+            if value is Parameter.empty:
+                continue  # refused where it is built
             if name == 'size':
                 value = (value, value) if isinstance(value, int) else tuple(value)
             key = '.'.join([*path, name])
