@@ -66,6 +66,8 @@ def read_checkpoint(
             objects that could run code, or NaN or infinite values.
     """
     path = Path(filename).expanduser()
+    if path.is_dir():
+        raise DataError(f"checkpoint '{filename}' is a folder: name a file in it.")
     if not path.is_file():
         raise DataError(f"checkpoint '{filename}' does not exist.")
     damaged = damaged_part(path)

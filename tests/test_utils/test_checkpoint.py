@@ -71,6 +71,13 @@ def test_what_a_runner_saves_is_read(tmp_path):
     assert checkpoint['meta'] == {'epoch': 1, 'seed': None}
 
 
+def test_a_folder_is_no_checkpoint(tmp_path):
+    with pytest.raises(DataError, match='is a folder: name a file in it'):
+        read_checkpoint(tmp_path)
+    with pytest.raises(DataError, match='does not exist'):
+        read_checkpoint(tmp_path / 'none.pth')
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     path, trace = tmp_path / 'evil.pth', tmp_path / 'trace'
     torch.save({'state_dict': {}, 'meta': Payload(trace)}, path)
