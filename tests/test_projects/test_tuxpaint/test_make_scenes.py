@@ -131,8 +131,8 @@ def test_same_bytes_for_any_workers_and_only_for_one_seed(
     run(package, tmp_path / 'two', '--workers', '2')
     assert contents(tmp_path / 'two') == contents(made)
     run(package, tmp_path / 'other', '--seed', '1', '--clips', '12')
-    name = 'frames/train_00000.jpg'
-    assert contents(tmp_path / 'other')[name] != contents(made)[name]
+    for name in ('frames/train_00000.jpg', 'audio/train_00000.wav'):
+        assert contents(tmp_path / 'other')[name] != contents(made)[name]
 
 
 def test_a_clip_does_not_depend_on_how_many_there_are(package, made, tmp_path):
