@@ -115,7 +115,12 @@ def _explain_config(error: BaseException) -> str | None:
             has_type = isinstance(cfg, dict) and 'type' in cfg
             kind = str(cfg['type'] if has_type else cfg)
         elif not values and hasattr(cfg, '_cfg_dict'):
-            values = [x for x in walk(cfg._cfg_dict) if isinstance(x[1], str) and x[1]]
+            values = [
+                (path, value)
+                for path, value in walk(cfg._cfg_dict)
+                # Python's errors quote names of classes
+                if isinstance(value, str) and value and path[-1] != 'type'
+            ]
     if kind is None and isinstance(error, AssertionError | TypeError | ValueError):
         keys = ['.'.join(path) for path, value in values if repr(value) in str(error)]
         return f'{" or ".join(keys)}: {describe(error)}' if 0 < len(keys) < 4 else None

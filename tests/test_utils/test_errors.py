@@ -227,7 +227,7 @@ def test_the_innermost_part_that_cannot_be_built_is_named(capsys):
 
 
 def test_a_value_that_an_error_quotes_is_named_by_its_key(capsys):
-    cfg = Config(dict(env_cfg=dict(mp_cfg=dict(start='foo')), name='bar'))
+    cfg = Config(dict(env_cfg=dict(mp_cfg=dict(start='foo')), hook=dict(type='Hook')))
     with pytest.raises(SystemExit), one_clear_error():
         multiprocessing.get_context(cfg.env_cfg.mp_cfg.start)
     (line,) = capsys.readouterr().err.splitlines()
@@ -236,6 +236,8 @@ def test_a_value_that_an_error_quotes_is_named_by_its_key(capsys):
     )
     with pytest.raises(ValueError, match='baz'), one_clear_error():
         multiprocessing.get_context('baz')  # is not of the config
+    with pytest.raises(TypeError, match="'Hook'"), one_clear_error():
+        iter(Hook())  # a fault of the program
 
 
 def test_other_errors_keep_their_traceback():
