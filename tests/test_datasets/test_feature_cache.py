@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import pickle
 import runpy
 import shutil
@@ -7,6 +8,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -83,9 +85,11 @@ def run_tool(world, path, weights, *arguments, seeded=True, **changes):
     cfg.dump(path)
     threads = torch.get_num_threads()
     try:
-        runpy.run_path(str(TOOL))['main'](
-            [str(path), '--workers', '1', '--device', 'cpu', *arguments]
-        )
+        # the tool sets variables, which a fixture of the module would leave
+        with patch.dict(os.environ):
+            runpy.run_path(str(TOOL))['main'](
+                [str(path), '--workers', '1', '--device', 'cpu', *arguments]
+            )
     finally:
         torch.set_num_threads(threads)
     return cfg
