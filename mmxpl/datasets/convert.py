@@ -22,7 +22,7 @@ from pycocotools import mask as coco_mask
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.files import files_below, write_result
+from mmxpl.utils.files import files_below, remove_drafts, write_result
 from mmxpl.utils.parallel import try_in_threads
 
 from .annotations import (
@@ -67,9 +67,10 @@ def convert_batch(
 ) -> BatchResult:
     """Converts clips into a folder and lists those that cannot be converted.
 
-    Complete clips are skipped, so an interrupted run continues where it stopped.
-    ``failed.csv`` holds the ids and reasons of the last run, ``convert.json`` the
-    settings; a folder of other settings is refused.
+    Complete clips are skipped, so an interrupted run continues where it stopped; what
+    it had not finished writing is removed. ``failed.csv`` holds the ids and reasons of
+    the last run, ``convert.json`` the settings; a folder of other settings is refused.
+    One process at a time writes into a folder.
 
     Args:
         out (Path): The folder.
@@ -81,6 +82,8 @@ def convert_batch(
         workers (int): Number of threads.
     """
     _check_settings(out / SETTINGS, dict(settings))
+    for folder in (out, *filter(Path.is_dir, out.iterdir())):
+        remove_drafts(folder)
     open_ids = [i for i in ids if not is_complete(i)]
     result = BatchResult(already=len(ids) - len(open_ids))
 

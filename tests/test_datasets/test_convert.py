@@ -67,9 +67,14 @@ def test_an_interrupted_run_goes_on(batch, tmp_path):
         batch(list('abcd'), bad='c', error=KeyboardInterrupt)
     assert batch.calls == ['a', 'b', 'c']
     batch.calls.clear()
+    (tmp_path / 'audio').mkdir()
+    drafts = [tmp_path / '.c.123.tmp', tmp_path / 'audio/.c.wav.123.tmp']
+    for draft in drafts:
+        draft.touch()  # of a run that was killed while it wrote
     result, made = batch(list('abcd'))
     assert made == ['c', 'd']
     assert result.done == list('abcd')
+    assert not any(draft.exists() for draft in drafts)
 
 
 def test_other_settings_are_not_mixed_in(batch):
