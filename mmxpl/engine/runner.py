@@ -19,7 +19,7 @@ from torch import nn
 from mmxpl.compat import ensure_torchvision, ensure_yapf
 from mmxpl.registry import register_all_modules
 from mmxpl.utils.checkpoint import load_weights_only
-from mmxpl.utils.config_overrides import find_arguments, find_class
+from mmxpl.utils.config_overrides import READ_BELOW, find_arguments, find_class
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.nested import walk
 from mmxpl.utils.parallel import unwrap
@@ -50,6 +50,23 @@ _VALUES = {
     list: (list, tuple, range),
     tuple: (list, tuple, range),
     Sequence: (list, tuple, range),
+}
+# what is read key by key, and what PyTorch's loader gets, none of which checks types
+_LOADER = dict(
+    batch_size=int,
+    drop_last=bool,
+    num_workers=int,
+    persistent_workers=bool,
+    pin_memory=bool,
+    prefetch_factor=int | None,
+    timeout=float,
+)
+_TYPES = {
+    **READ_BELOW,
+    '': dict(compile=bool | dict, find_unused_parameters=bool),
+    'env_cfg.dist_cfg': dict(backend=str, timeout=float),
+    'log_processor': dict(window_size=int),
+    **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), _LOADER),
 }
 
 
@@ -204,10 +221,10 @@ def build_runner(cfg: Config) -> Runner:
     object.__setattr__(cfg, '_format_python_code', False)
     ensure_torchvision()
     load_weights_only()
+    check_settings(cfg)
     use_cpu_dist(cfg)
     use_amp_everywhere(cfg)
     drop_hooks(cfg)
-    check_settings(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else CheckedRunner.from_cfg(cfg)
 
 
@@ -230,11 +247,37 @@ def check_settings(cfg: Config) -> None:
 
     Raises a DataError with the key.
     """
+    # with what a lazy config imports; resume may be 'auto', log_level a number
+    own = ('log_level', 'resume')
+    whole = {key: x for key, x in cfg._cfg_dict.items() if key not in own}
+    for path, node in [((), dict(whole, type=Runner)), *walk(cfg._cfg_dict)]:
+        if not isinstance(node, dict):
+            continue
+        if not node.get('type', True):
+            key = '.'.join([*path, 'type'])
+            raise DataError(f'{key} is {node["type"]!r}: name a registered class.')
+        built, kinds = find_class(node), {}
+        if getattr(built, '__module__', '').startswith(('mmxpl.', 'mmengine.')):
+            kinds = find_arguments(node)
+        for name, kind in _TYPES.get('.'.join(path), {}).items():
+            kinds[name] = Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind)
+        for name, argument in kinds.items():
+            if name in node and not _fits(node[name], argument):
+                kind = formatannotation(_kind_of(argument))
+                raise DataError(
+                    f'{".".join([*path, name])} has the type '
+                    f'{kind.replace("collections.abc.", "")}, got {node[name]!r}.'
+                )
     seed = (cfg.get('randomness') or {}).get('seed')
     if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**32):
         raise DataError(
             f'randomness.seed is None or a whole number from 0 to {2**32 - 1}, got '
             f'{seed!r}.'
+        )
+    window = (cfg.get('log_processor') or {}).get('window_size', 1)
+    if window < 1:
+        raise DataError(
+            f'log_processor.window_size is a number of iterations, got {window}.'
         )
     level = cfg.get('log_level', 'INFO')
     known = isinstance(level, str) and isinstance(logging.getLevelName(level), int)
@@ -249,27 +292,22 @@ def check_settings(cfg: Config) -> None:
                 f'default_hooks.{name} has no type'
                 + (f'; did you mean {meant}?' if meant else ': give it one.')
             )
-    # with what a lazy config imports; resume may be 'auto', log_level a number
-    own = ('log_level', 'resume')
-    whole = {key: x for key, x in cfg._cfg_dict.items() if key not in own}
-    for path, node in [((), dict(whole, type=Runner)), *walk(cfg._cfg_dict)]:
-        if isinstance(node, dict) and not node.get('type', True):
-            key = '.'.join([*path, 'type'])
-            raise DataError(f'{key} is {node["type"]!r}: name a registered class.')
-        built = find_class(node)
-        if getattr(built, '__module__', '').startswith(('mmxpl.', 'mmengine.')):
-            for name, argument in find_arguments(node).items():
-                if name in node and not _fits(node[name], argument):
-                    kind = formatannotation(argument.annotation)
-                    raise DataError(
-                        f'{".".join([*path, name])} has the type '
-                        f'{kind.replace("collections.abc.", "")}, got {node[name]!r}.'
-                    )
+
+
+def _kind_of(argument: Parameter) -> Any:
+    """Returns the annotation of an argument or, without one, the type of its default.
+
+    A whole number as default may stand for any number.
+    """
+    kind, default = argument.annotation, argument.default
+    if kind is not Parameter.empty or default in (None, Parameter.empty):
+        return kind
+    return float if type(default) is int else type(default)
 
 
 def _fits(value: Any, argument: Parameter) -> bool:
     """Tells whether a value of a config may be of the type of an argument."""
-    kind = argument.annotation
+    kind = _kind_of(argument)
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     values = [_VALUES.get(get_origin(one) or one) for one in kinds]
     implicit = value is None and argument.default is None

@@ -24,11 +24,14 @@ _READ_BY_RUNNER = {
     'runner_type',
     'sync_bn',
 }
-# of what MMEngine reads key by key, and ignores the rest
-_READ_BELOW = {
-    'auto_scale_lr': {'base_batch_size', 'enable'},
-    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
-    'randomness': {'deterministic', 'diff_rank_seed', 'seed'},
+# of what MMEngine reads key by key, and ignores the rest, with types
+READ_BELOW = {
+    'auto_scale_lr': dict(base_batch_size=int, enable=bool),
+    'env_cfg': dict(
+        cudnn_benchmark=bool, dist_cfg=dict, mp_cfg=dict, resource_limit=int
+    ),
+    'env_cfg.mp_cfg': dict(mp_start_method=str, opencv_num_threads=int),
+    'randomness': dict(deterministic=bool, diff_rank_seed=bool, seed=int | None),
 }
 # top-level keys of MMDetection 2, and what has taken their place
 _FORMER = {
@@ -77,16 +80,18 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
     Variables of a config may have any name. A misspelt setting, or one of MMDetection
     2, is refused by a DataError unless its value occurs in a setting that is read.
     """
+    for keys, node in walk(cfg._cfg_dict):
+        key = '.'.join(keys)
+        below = READ_BELOW.get(key) if isinstance(node, dict) else None
+        unknown = sorted(set(node) - set(below)) if below else []
+        if unknown:
+            raise DataError(
+                f"config '{path}': '{key}.{unknown[0]}' is not read, only "
+                f'{", ".join(sorted(below))} are. Correct or remove it.'
+            )
     read = _read_keys()
     for key in cfg:
         if key in read:
-            below = _READ_BELOW.get(key)
-            unknown = sorted(set(cfg[key] or ()) - below) if below else []
-            if unknown:
-                raise DataError(
-                    f"config '{path}': '{key}.{unknown[0]}' is not read, only "
-                    f'{", ".join(sorted(below))} are. Correct or remove it.'
-                )
             continue
         meant = _FORMER.get(key) or next(
             iter(get_close_matches(key, read, 1, cutoff=0.8)), None
@@ -152,8 +157,15 @@ def _check_key(cfg: Config, key: str) -> None:
     node, above = cfg[top], f'{top}.'
     for depth, part in enumerate(rest):
         below = dict(children(node))
+        last = depth == len(rest) - 1
+        # MMEngine merges into dicts, and into those of lists
+        if part in below and isinstance(node, list | tuple if last else tuple):
+            raise DataError(
+                f'--cfg-options: {key} cannot be set alone: set the whole list, '
+                f'{above[:-1]}="[a,b]", or write it into a config file.'
+            )
         if below.get(part) is None:
-            if part == rest[-1] and part in {*below, *find_arguments(node)}:
+            if last and part in {*below, *find_arguments(node)}:
                 return
             # a dict that is not set: who gets it knows its keys
             argument = find_arguments(node).get(part)

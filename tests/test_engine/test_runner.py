@@ -135,6 +135,37 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
         ),
         (dict(load_from=5), r'^load_from has the type Optional\[str\], got 5'),
         (dict(randomness=None), '^randomness has the type Dict, got None'),
+        (dict(randomness='abc'), "^randomness has the type Dict, got 'abc'"),
+        (dict(default_hooks='abc'), "^default_hooks has the type .*, got 'abc'"),
+        (
+            dict(env_cfg=dict(cudnn_benchmark='no')),
+            "^env_cfg.cudnn_benchmark has the type bool, got 'no'",
+        ),
+        (dict(env_cfg=dict(mp_cfg=None)), '^env_cfg.mp_cfg has the type dict, got'),
+        (
+            dict(env_cfg=dict(mp_cfg=dict(opencv_num_threads='x'))),
+            '^env_cfg.mp_cfg.opencv_num_threads has the type int',
+        ),
+        (
+            dict(env_cfg=dict(dist_cfg=dict(timeout='1 h'))),
+            "^env_cfg.dist_cfg.timeout has the type float, got '1 h'",
+        ),
+        (dict(auto_scale_lr=dict(enable='no')), 'auto_scale_lr.enable has .* bool'),
+        (
+            dict(val_dataloader=dict(persistent_workers='no')),
+            '^val_dataloader.persistent_workers has the type bool',
+        ),
+        (dict(find_unused_parameters='no'), 'find_unused_parameters has .* bool'),
+        # an argument without a type has that of its default
+        (
+            dict(log_processor=dict(type='LogProcessor', by_epoch='no')),
+            "^log_processor.by_epoch has the type bool, got 'no'",
+        ),
+        (
+            dict(log_processor=dict(type='LogProcessor', window_size='x')),
+            "^log_processor.window_size has the type int, got 'x'",
+        ),
+        (dict(log_processor=dict(window_size=0)), 'number of iterations, got 0'),
         (dict(model=dict(a=[dict(type='')])), r"model\.a\.0\.type is '': name a"),
         (dict(optim_wrapper=dict(type=None)), 'optim_wrapper.type is None: name a'),
     ],
@@ -153,6 +184,8 @@ def test_settings_that_may_have_several_types_pass():
     check_settings(
         Config(dict(a=[hook, loss], b=dict(c=metric, d=other, e=wrong), log_level=20))
     )
+    xavier = dict(type='Xavier', gain=0.5, distribution='uniform', bias=0)
+    check_settings(Config(dict(a=xavier, compile=dict(backend='inductor'))))
     steps = dict(type='MultiStepLR', milestones=range(2, 9, 3))
     check_settings(Config(dict(param_scheduler=[steps], resume='auto')))
 

@@ -77,6 +77,14 @@ def test_key_that_resembles_nothing(cfg):
     assert 'write it into a config file' in message
 
 
+def test_an_item_of_a_list_that_mmengine_cannot_merge_is_refused(cfg):
+    cfg.merge_from_dict({'model.backbone.strides': (1, 2), 'model.names': ['a', 'b']})
+    words = 'model.names.1 cannot be set alone: set the whole list, model.names="[a,b]"'
+    assert words in refusal(cfg, 'model.names.1')
+    assert 'set the whole list' in refusal(cfg, 'model.backbone.strides.0')
+    assert 'set the whole list' in refusal(cfg, 'param_scheduler.0')
+
+
 def test_nothing_lies_below_a_plain_value(cfg):
     assert "unknown key 'model.backbone.depth.x'" in refusal(
         cfg, 'model.backbone.depth.x'
@@ -167,6 +175,7 @@ def test_variable_without_a_known_use(cfg):
         ('total_epochs = 12', r'mean train_cfg\.max_epochs?'),
         ('env_cfg = dict(dist_cgf=dict())', r"'env_cfg\.dist_cgf' .*dist_cfg"),
         ('auto_scale_lr = dict(enabled=True)', r"'auto_scale_lr\.enabled'"),
+        ('env_cfg = dict(mp_cfg=dict(a=1))', r"'env_cfg\.mp_cfg\.a' .*mp_start_method"),
     ],
 )
 def test_a_key_of_a_file_that_nobody_reads_is_refused(text, words):
