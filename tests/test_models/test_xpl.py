@@ -101,6 +101,13 @@ def test_targets_decide_which_loss_there_is(model):
     assert model(**data, mode='loss')['a.loss_supervised'].item() == 0
 
 
+def test_a_labeled_clip_without_ground_truth_is_refused(model):
+    data = model.data_preprocessor(tiny_batch(), False)
+    del data['data_samples'][1].gt_map
+    with pytest.raises(DataError, match=r"'l1' is labeled .* put RasterizeTargets"):
+        model(**data, mode='loss')
+
+
 def test_supervised_loss_equals_a_slow_reference(model):
     model.eval()
     data = model.data_preprocessor(tiny_batch(), False)

@@ -253,8 +253,10 @@ class CrossPseudoLabelHook(Hook):
     ) -> None:
         """Writes pseudo-labels into the unlabeled samples of the batch."""
         if self.align_area:
+            # the learner refuses a labeled sample without ground truth
             labeled = [s for s in data_batch['data_samples'] if s.is_labeled]
-            self.labeler.alignment.observe([float(s.gt_map.mean()) for s in labeled])
+            maps = [s.gt_map for s in labeled if 'gt_map' in s]
+            self.labeler.alignment.observe([float(gt.mean()) for gt in maps])
         if runner.epoch < self.warmup_epochs:
             return
         # prepared here once; train_step finds it done

@@ -343,8 +343,17 @@ class _Targets(NamedTuple):
 def _targets(
     samples: list[AVDataSample], device: torch.device
 ) -> tuple[_Targets, _Targets]:
-    """Stacks the ground truth and the pseudo-labels of a batch."""
-    labeled = [i for i, s in enumerate(samples) if s.is_labeled and 'gt_map' in s]
+    """Stacks the ground truth and the pseudo-labels of a batch.
+
+    Raises a DataError if a labeled sample has no ground truth.
+    """
+    labeled = [i for i, s in enumerate(samples) if s.is_labeled]
+    without = [samples[i].sample_id for i in labeled if 'gt_map' not in samples[i]]
+    if without:
+        raise DataError(
+            f"'{without[0]}' is labeled but has no gt_map, so nothing is learnt from "
+            'it: put RasterizeTargets into the pipeline of train_dataloader.dataset.'
+        )
     pseudo = [i for i, s in enumerate(samples) if 'pseudo_label' in s]
     shares = _rank_weights(len(labeled), len(pseudo), device)
     truth = torch.stack([samples[i].gt_map for i in labeled]) if labeled else None
