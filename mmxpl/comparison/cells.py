@@ -8,8 +8,10 @@ import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,7 +21,7 @@ import torch
 from mmxpl.engine.hooks.area_calibration_hook import take_back
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.cli import prepare_forks
-from mmxpl.utils.errors import DataError
+from mmxpl.utils.errors import DataError, explain
 from mmxpl.visualization.charts import read_run
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,24 @@ def _end_with_parent() -> None:
     """Ends this process, as a scheduler would, when its parent is no more."""
     multiprocessing.parent_process().join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def say_failure(cell: Cell, future: Future) -> None:
+    """Prints the error that a cell has ended with, if any."""
+    if not future.cancelled() and (error := future.exception()):
+        text = explain(error) or ''.join(traceback.format_exception(error))
+        text = text.removeprefix(f'[{cell}] ')  # of launch
+        print(f'[{cell}] {text}', file=sys.stderr, flush=True)
+
+
+def refuse_failures(futures: Mapping[Cell, Future]) -> None:
+    """Raises a DataError with the cells that have ended with an error."""
+    failed = [cell for cell, future in futures.items() if future.exception()]
+    if failed:
+        raise DataError(
+            f'{len(failed)} of {len(futures)} cells failed, see their errors above: '
+            f'{", ".join(map(str, failed))}. The same command tries them again.'
+        )
 
 
 def share_warm_start(checkpoint: Path, folder: Path) -> None:

@@ -5,25 +5,40 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmengine.config import Config
 
 from mmxpl.engine.resume.work_dir import named_files
-from mmxpl.evaluation.functional import ALL_RULES, RULES, SWEEP
+from mmxpl.evaluation.functional import RULES, SWEEP
 from mmxpl.pseudo_labels.bank_file import remove_copies
 from mmxpl.utils.config_overrides import find_shipped, merge_options
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import write_atomically, write_result
 
-from .cells import Cell, difference, launch, share_warm_start
+from .cells import (
+    Cell,
+    difference,
+    launch,
+    refuse_failures,
+    say_failure,
+    share_warm_start,
+)
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
 from .methods import Method, find_lenders, options_of, settings_of, warm_up_epochs
-from .tables import REFERENCES, format_tables, models_of, references_of, rows_of
+from .tables import (
+    REFERENCES,
+    format_tables,
+    models_of,
+    references_of,
+    rows_of,
+    with_chosen,
+)
 
 SCORED_RULES = (*RULES, 'fixed_minmax_logit', *SWEEP)
 """tuple[str]: threshold rules that a comparison scores maps by."""
@@ -71,10 +86,15 @@ class Comparison:
     def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:
         """Trains and scores cells; finished ones are read.
 
+        An error of a cell is printed at once, and the others go on.
+
         Returns:
             dict[Cell, tuple[dict[str, dict[str, float]], float]]: For each cell, in
             their order, its scores by split and key in per cent (see
             :func:`with_chosen`), and the seconds of its training.
+
+        Raises:
+            DataError: At the end, if cells have failed.
         """
         jobs = max(min(self.jobs, len(cells)), 1)
         share = max((os.cpu_count() or 1) // (jobs * self.processes), 1)
@@ -95,8 +115,8 @@ class Comparison:
                 # it appears whole, long before the lender's training ends
                 while not warm_start.exists() and wait([futures[lender]], 1).not_done:
                     pass
-                if futures[lender].done():
-                    futures[lender].result()  # or its error
+                if futures[lender].done() and futures[lender].exception():
+                    raise DataError(f'{lender} failed, whose warm-up it shares.')
             nice = {'NICE': '10'} if self.yields and cell != cells[0] else {}
             return self._run(cell, *plans[cell], warm_start, env | nice, pool)
 
@@ -104,8 +124,10 @@ class Comparison:
             # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
+                futures[cell].add_done_callback(partial(say_failure, cell))
             try:
                 wait(futures.values())  # the pool takes scorings to the end
+                refuse_failures(futures)
                 return {cell: futures[cell].result() for cell in cells}
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -320,34 +342,6 @@ def list_of_split(cfg: Config, split: str) -> Path | None:
             f'of a list beside test_dataloader.dataset.id_list, {id_list!r}.'
         )
     return Path(dataset.get('data_root', ''), id_list).with_name(f'{split}.txt')
-
-
-def choose_threshold(val: Mapping[str, float], row: str) -> str:
-    """Chooses the rule of :data:`SWEEP` by which a model or reference has the best AUC.
-
-    ``val`` has the scores of the validation split by key. The AUC varies less than
-    CIoU@0.5 over few clips. Among equals it is the lowest threshold.
-    """
-    return max(SWEEP, key=lambda rule: val[f'{row}/AUC_{rule}'])
-
-
-def with_chosen(
-    scores: Mapping[str, float], val: Mapping[str, float], rows: Iterable[str]
-) -> dict[str, float]:
-    """Adds the scores at the threshold that each row chooses on the validation split.
-
-    Under the rule ``fixed`` (0.5) methods differ mostly in how much of the frame their
-    maps cover. Here each row, a model or reference, has its own threshold, chosen on
-    clips that are neither trained on nor reported. Added are ``<row>/CIoU@0.5_chosen``
-    and ``<row>/AUC_chosen`` in per cent and ``<row>/threshold``, a probability.
-    """
-    found = dict(scores)
-    for row in rows:
-        rule = choose_threshold(val, row)
-        for score in ('CIoU@0.5', 'AUC'):
-            found[f'{row}/{score}_chosen'] = scores[f'{row}/{score}_{rule}']
-        found[f'{row}/threshold'] = ALL_RULES[rule].level
-    return found
 
 
 def write_report(

@@ -3,15 +3,20 @@
 import csv
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from mmxpl.comparison import Cell, Comparison, find_method, split_options, write_report
-from mmxpl.comparison.comparison import choose_threshold, with_chosen
 from mmxpl.comparison.methods import settings_of, warm_up_epochs
-from mmxpl.comparison.tables import REFERENCES, SCORES
+from mmxpl.comparison.tables import (
+    REFERENCES,
+    SCORES,
+    choose_threshold,
+    with_chosen,
+)
 from mmxpl.evaluation.functional import SWEEP
 from mmxpl.utils.errors import DataError
 
@@ -83,6 +88,50 @@ def test_the_validation_split_chooses_thresholds_and_is_scored_once(
     assert scores['test']['ens/threshold'] == pytest.approx(0.3)
 
 
+def test_a_failed_cell_says_so_while_the_others_go_on(monkeypatch, tmp_path, capsys):
+    said, names = [], ('xpl', 'xpl-no_ema', 'supcon')
+    cells = [Cell(name, 0.05, 4) for name in names]
+
+    def train(self, cell, cfg, options, warm_start, env):
+        if cell == cells[0]:
+            raise DataError(f'[{cell}] failed, its log is long')
+        if cell == cells[1]:
+            raise TypeError('a fault of the program')
+        for _ in range(500):
+            said.append(capsys.readouterr().err)
+            if ''.join(said).count(' seed 4] ') == 2:
+                return 60.0
+            time.sleep(0.01)
+        raise TimeoutError
+
+    monkeypatch.setattr(Comparison, '_train', train)
+    monkeypatch.setattr(Comparison, '_score', lambda *args: VAL_OF_ALL)
+    methods = {name: find_method(name) for name in names}
+    config = CONFIGS / 'xpl/xpl_synthetic.py'
+    words = r'^2 of 3 cells failed.*: xpl 5 % seed 4, xpl-no_ema 5 % seed 4\. The same'
+    with pytest.raises(DataError, match=words):
+        Comparison(tmp_path, config, methods, jobs=3).run(cells)
+    text = ''.join(said)
+    assert '[xpl 5 % seed 4] failed, its log is long\n' in text
+    assert '[xpl-no_ema 5 % seed 4] Traceback' in text
+    assert 'TypeError: a fault of the program' in text
+
+
+def test_a_cell_whose_lender_fails_says_so(monkeypatch, tmp_path, capsys):
+    def train(self, cell, cfg, options, warm_start, env):
+        raise DataError('it broke')
+
+    monkeypatch.setattr(Comparison, '_train', train)
+    names = ('xpl-no_ema', 'xpl')
+    methods = {name: find_method(name) for name in names}
+    cells = [Cell(name, 0.05, 4) for name in names]
+    config = CONFIGS / 'xpl/xpl_synthetic.py'
+    with pytest.raises(DataError, match='^2 of 2 cells failed'):
+        Comparison(tmp_path, config, methods, share_warmup=True).run(cells)
+    words = 'seed 4 failed, whose warm-up it shares.'
+    assert capsys.readouterr().err.count(words) == 1
+
+
 def scores(auc, ciou):
     """Scores of one row, both given as functions of the threshold."""
     return {
@@ -92,6 +141,12 @@ def scores(auc, ciou):
     }
 
 
+VAL_OF_ALL = {
+    f'{row}/{name}_{rule}': 1.0
+    for row in (*MODELS, *REFERENCES)
+    for name in ('AUC', 'CIoU@0.5')
+    for rule in (*SWEEP, 'adaptive')
+}
 VAL = scores(lambda t: 50 - 100 * abs(t - 0.3), lambda t: 10 * t)
 
 
