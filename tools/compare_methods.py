@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -183,18 +185,24 @@ def about_run(args: argparse.Namespace) -> dict:
     """Collects arguments, commit, PyTorch version and machine."""
     import torch
 
-    commit = subprocess.run(
-        ['git', 'describe', '--always', '--dirty'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
     return dict(
         arguments={**vars(args), 'config': str(args.config)},
-        commit=commit.stdout.strip() or None,
+        commit=commit_of(Path(__file__).resolve()),
         torch=torch.__version__,
         machine=f'{os.cpu_count()} x {platform.processor() or platform.machine()}',
     )
+
+
+def commit_of(path: Path) -> str | None:
+    """Describes the commit of a file; None if git is missing or does not track it.
+
+    An installed package may lie in the folder of another repository.
+    """
+    run = partial(subprocess.run, cwd=path.parent, capture_output=True, text=True)
+    with suppress(OSError):
+        if run(['git', 'ls-files', '--error-unmatch', path.name]).returncode == 0:
+            return run(['git', 'describe', '--always', '--dirty']).stdout.strip()
+    return None
 
 
 def main() -> None:

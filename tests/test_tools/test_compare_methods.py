@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -146,3 +147,22 @@ def test_wrong_arguments_are_answered_at_once(warm_python, tmp_path):
     assert 'nowhere is no folder' in done.stderr
     done = compare(warm_python, tmp_path, tmp_path, '--methods', 'xplx')
     assert '--method xplx: is neither' in done.stderr
+
+
+def test_only_a_repository_that_tracks_the_tool_names_its_commit(tmp_path, monkeypatch):
+    commit_of = runpy.run_path(str(ROOT / 'tools/compare_methods.py'))['commit_of']
+    installed, tracked = tmp_path / 'env/tool.py', tmp_path / 'tool.py'
+    installed.parent.mkdir()
+    installed.touch()
+    tracked.touch()
+    assert commit_of(tracked) is None
+    for command in (
+        'init -q',
+        'add tool.py',
+        '-c user.name=x -c user.email=x commit -q -m x',
+    ):
+        subprocess.run(['git', *command.split()], cwd=tmp_path, check=True)
+    assert len(commit_of(tracked)) == 7
+    assert commit_of(installed) is None
+    monkeypatch.setenv('PATH', '')
+    assert commit_of(tracked) is None
