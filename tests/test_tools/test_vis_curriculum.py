@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from mmxpl.datasets.dataset_wrappers import dataset_config
 from mmxpl.pseudo_labels import PseudoLabelBank
@@ -71,15 +71,35 @@ def test_the_most_reliable_clips_are_chosen(show, checkpoint, tmp_path, capsys):
     assert cv2.imread(str(tmp_path / 'reliability.png')) is not None
 
 
-def test_a_checkpoint_of_another_schedule_is_refused(show, checkpoint, capsys):
-    state = torch.load(checkpoint)
-    trained = Config(dict(train_cfg=dict(max_epochs=9, warmup_epochs=2)))
+@pytest.mark.parametrize(
+    ('option', 'words'),
+    [
+        ('train_cfg.max_epochs=9', 'train_cfg.max_epochs=9, the config has 5. Give'),
+        (f'{CURRICULUM}.start=0.3', "'start': 0.3"),
+        (f'{CURRICULUM}=None', 'curriculum=None, the config has {'),
+        (
+            'default_hooks.pseudo_label.reliability=[stability]',
+            "reliability=['stability'], the config has ('agreement',)",
+        ),
+        ('default_hooks.pseudo_label.reliability=[agreement]', None),
+    ],
+)
+def test_a_checkpoint_of_another_choice_is_refused(
+    show, checkpoint, capsys, option, words
+):
+    options = dict(one.split('=') for one in [*OPTIONS[1:], option])
+    state, trained = torch.load(checkpoint), Config.fromfile(CONFIG)
+    trained.merge_from_dict(
+        {key: DictAction._parse_iterable(value) for key, value in options.items()}
+    )
     state['meta']['cfg'] = trained.pretty_text
     torch.save(state, checkpoint)
+    if words is None:
+        show(CONFIG, '--checkpoint', checkpoint, *OPTIONS)
+        return
     with pytest.raises(SystemExit):
         show(CONFIG, '--checkpoint', checkpoint, *OPTIONS)
-    error = capsys.readouterr().err
-    assert 'a run with train_cfg.max_epochs=9, the config has 5. Give the' in error
+    assert words in capsys.readouterr().err
 
 
 def test_configs_without_a_choice_are_refused(show, capsys):

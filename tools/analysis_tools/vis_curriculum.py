@@ -7,6 +7,7 @@ others on the right, the least reliable last.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,15 @@ from mmxpl.utils.cli import (
     load_config,
     make_folder,
     one_clear_error,
+)
+from mmxpl.utils.nested import walk
+
+# what decides which clips a training draws from
+CHOICE = (
+    'train_cfg.max_epochs',
+    'train_cfg.warmup_epochs',
+    'train_dataloader.sampler.curriculum',
+    'default_hooks.pseudo_label.reliability',
 )
 
 
@@ -149,6 +159,22 @@ def draw_clip(visualizer: Any, dataset: Any, memory: Any, index: int, how: str) 
     return visualizer.draw(frame, sample, draw_pseudo_label=True)
 
 
+def refuse_other_run(cfg: Any, trained: Any, checkpoint: str) -> None:
+    """Raises a DataError if a checkpoint's training chose clips in another way."""
+    settings = [
+        {'.'.join(path): value for path, value in walk(one._cfg_dict.to_dict())}
+        for one in (cfg, trained)
+    ]
+    for key in CHOICE:
+        own, former = (one.get(key) for one in settings)
+        # a list means the same as a tuple, None as 0
+        if len({json.dumps(value or 0, sort_keys=True) for value in (own, former)}) > 1:
+            raise DataError(
+                f'--checkpoint {checkpoint}: is of a run with {key}={former}, the '
+                f'config has {own}. Give the config of that run, or set it alike.'
+            )
+
+
 def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
     """Writes the selection of a checkpoint's next epoch; returns a line on it."""
     import numpy as np
@@ -165,14 +191,7 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
 
     dataset = DATASETS.build(dataset_config(cfg, 'unlabeled'))
     memory = LabelMemory(args.checkpoint, dataset.sample_ids, cfg)
-    for key in ('max_epochs', 'warmup_epochs'):
-        own, former = (one.train_cfg.get(key, 0) for one in (cfg, memory.cfg or cfg))
-        if own != former:
-            raise DataError(
-                f'--checkpoint {args.checkpoint}: is of a run with train_cfg.{key}='
-                f'{former}, the config has {own}. Give the config of that run, or '
-                f'--cfg-options train_cfg.{key}={former}.'
-            )
+    refuse_other_run(cfg, memory.cfg or cfg, args.checkpoint)
     sampler = build_sampler(cfg, len(dataset))
     sampler.set_reliability(memory.scores)
     # after the last epoch: what that one drew from, by the labels it left
