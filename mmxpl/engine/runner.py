@@ -53,12 +53,15 @@ _VALUES = {
 }
 # what is read key by key, and what PyTorch's loader gets, none of which checks types
 _LOADER = dict(
+    batch_sampler=dict | None,
     batch_size=int,
+    dataset=dict,
     drop_last=bool,
     num_workers=int,
     persistent_workers=bool,
     pin_memory=bool,
     prefetch_factor=int | None,
+    sampler=dict | None,
     timeout=float,
 )
 _TYPES = {
@@ -66,7 +69,16 @@ _TYPES = {
     '': dict(compile=bool | dict, find_unused_parameters=bool),
     'env_cfg.dist_cfg': dict(backend=str, timeout=float),
     'log_processor': dict(window_size=int),
+    'optim_wrapper.clip_grad': dict(clip_value=float, max_norm=float),
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), _LOADER),
+}
+# of these, of which nobody else refuses it
+_POSITIVE = {
+    'auto_scale_lr.base_batch_size',
+    'env_cfg.dist_cfg.timeout',
+    'log_processor.window_size',
+    'optim_wrapper.clip_grad.clip_value',
+    'optim_wrapper.clip_grad.max_norm',  # a negative one turns gradients round
 }
 
 
@@ -261,23 +273,23 @@ def check_settings(cfg: Config) -> None:
             kinds = find_arguments(node)
         for name, kind in _TYPES.get('.'.join(path), {}).items():
             kinds[name] = Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind)
-        for name, argument in kinds.items():
-            if name in node and not _fits(node[name], argument):
-                kind = formatannotation(_kind_of(argument))
+        for name in sorted(kinds.keys() & node.keys()):
+            key, value = '.'.join([*path, name]), node[name]
+            if not _fits(value, kinds[name]):
+                kind = formatannotation(_kind_of(kinds[name]))
                 raise DataError(
-                    f'{".".join([*path, name])} has the type '
-                    f'{kind.replace("collections.abc.", "")}, got {node[name]!r}.'
+                    f'{key} has the type {kind.replace("collections.abc.", "")}, got '
+                    f'{value!r}.'
                 )
+            if key in _POSITIVE and not value > 0:
+                raise DataError(f'{key} must be positive, got {value}.')
+    if cfg.get('resume') not in (None, False, True, 'auto'):
+        raise DataError(f"resume is True, False or 'auto', got {cfg.resume!r}.")
     seed = (cfg.get('randomness') or {}).get('seed')
     if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**32):
         raise DataError(
             f'randomness.seed is None or a whole number from 0 to {2**32 - 1}, got '
             f'{seed!r}.'
-        )
-    window = (cfg.get('log_processor') or {}).get('window_size', 1)
-    if window < 1:
-        raise DataError(
-            f'log_processor.window_size is a number of iterations, got {window}.'
         )
     level = cfg.get('log_level', 'INFO')
     known = isinstance(level, str) and isinstance(logging.getLevelName(level), int)

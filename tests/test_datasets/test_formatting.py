@@ -210,6 +210,8 @@ def test_a_damaged_mask_is_named():
 def test_unknown_source_is_refused():
     with pytest.raises(ValueError, match="'polygon'"):
         RasterizeTargets(source='polygon')
+    with pytest.raises(ValueError, match='size must be positive, got -1'):
+        RasterizeTargets(size=-1)
 
 
 def test_samples_cross_processes_with_their_tensors():

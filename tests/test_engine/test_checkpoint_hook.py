@@ -86,6 +86,11 @@ def test_a_former_best_goes_with_its_published_copy(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == by_users
 
 
+def test_without_a_best_score_no_best_is_saved():
+    hook = AtomicCheckpointHook()
+    hook._save_best_checkpoint(SimpleNamespace(hooks=[hook]), {'ens/AUC': 1.0})
+
+
 def test_a_score_that_there_is_not_is_named_with_those_there_are():
     hook = AtomicCheckpointHook(save_best='ens/CIoU@0.5_adptive', rule='greater')
     hook.last_written = 'epoch_1.pth'

@@ -195,3 +195,16 @@ def test_strips_without_the_labeling_hook_say_so(runner):
     runner.hooks = []
     with pytest.raises(TypeError, match='CrossPseudoLabelHook'):
         PseudoLabelStripHook().after_train_epoch(runner)
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='PseudoLabelMonitorHook', num_clips=-1),
+        dict(type='PseudoLabelStripHook', num_clips=-1),
+        dict(type='PseudoLabelStripHook', max_panels=0),
+    ],
+)
+def test_numbers_of_pictures_out_of_range_are_refused(cfg):
+    with pytest.raises(ValueError, match=r'must (not be negative|be positive)'):
+        HOOKS.build(cfg)

@@ -165,7 +165,21 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
             dict(log_processor=dict(type='LogProcessor', window_size='x')),
             "^log_processor.window_size has the type int, got 'x'",
         ),
-        (dict(log_processor=dict(window_size=0)), 'number of iterations, got 0'),
+        (
+            dict(log_processor=dict(window_size=0)),
+            '^log_processor.window_size must be positive, got 0',
+        ),
+        (
+            dict(optim_wrapper=dict(clip_grad=dict(max_norm=-1))),
+            '^optim_wrapper.clip_grad.max_norm must be positive, got -1',
+        ),
+        (
+            dict(optim_wrapper=dict(clip_grad=dict(max_norm=None))),
+            'clip_grad.max_norm has the type float, got None',
+        ),
+        (dict(resume='yes'), "^resume is True, False or 'auto', got 'yes'"),
+        (dict(test_dataloader=dict(dataset='x')), 'test_dataloader.dataset has the'),
+        (dict(val_dataloader=dict(sampler='x')), 'val_dataloader.sampler has the'),
         (dict(model=dict(a=[dict(type='')])), r"model\.a\.0\.type is '': name a"),
         (dict(optim_wrapper=dict(type=None)), 'optim_wrapper.type is None: name a'),
     ],

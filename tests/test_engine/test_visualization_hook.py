@@ -226,7 +226,7 @@ def test_another_visualizer_is_refused_at_the_start(runner):
 
 
 def test_interval_must_be_positive():
-    with pytest.raises(ValueError, match='interval must be at least 1'):
+    with pytest.raises(ValueError, match='interval must be positive'):
         LocalizationVisualizationHook(interval=0)
 
 

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from mmxpl.models.data_preprocessors import AVDataPreprocessor
+from mmxpl.models.data_preprocessors.audio_frontends import LogMel, LogSpectrogram
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 
 
@@ -20,6 +22,15 @@ def test_spectrograms_of_a_tone_peak_at_its_frequency():
     assert linear[0, 0].mean(dim=1).argmax() == 1000 // (8000 // 128)
     assert inputs['log_mel'].shape[:3] == (1, 1, 16)
     assert linear.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ('front_end', 'name'),
+    [(LogSpectrogram, 'n_fft'), (LogMel, 'hop_length'), (LogMel, 'n_mels')],
+)
+def test_sizes_that_are_not_positive_are_refused(front_end, name):
+    with pytest.raises(ValueError, match=f'^{name} must be positive, got -1'):
+        front_end(**{name: -1})
 
 
 def test_silence_is_finite():

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmxpl.models.data_preprocessors import AudioAugmentation, AVDataPreprocessor
+from mmxpl.models.data_preprocessors.augmentation import Augmentation
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 
 CFG = {k: v for k, v in tiny_model_cfg()['data_preprocessor'].items() if k != 'type'}
@@ -50,6 +51,12 @@ def test_nothing_drawn_changes_nothing_and_the_largest_masks_leave_something():
     left = (view - mean).abs() > 1e-6
     # 7 of 10 bins and 14 of 20 steps are not masked
     assert 80 <= int(left[0].sum()) <= 98
+
+
+@pytest.mark.parametrize('kwargs', [dict(flip=-0.1), dict(flip=2), dict(contrast=-1)])
+def test_settings_of_frames_out_of_range_are_refused(kwargs):
+    with pytest.raises(ValueError, match=next(iter(kwargs))):
+        Augmentation(**kwargs)
 
 
 @pytest.mark.parametrize(

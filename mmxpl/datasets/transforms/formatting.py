@@ -17,6 +17,7 @@ from torch.utils.data import default_collate
 from mmxpl.registry import FUNCTIONS, TRANSFORMS
 from mmxpl.structures import AVDataSample, rasterize_boxes, rasterize_consensus
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_positive
 
 from ..annotations import decode_rle
 
@@ -46,6 +47,7 @@ class RasterizeTargets(BaseTransform):
     def __init__(self, size: int = 224, source: str = 'boxes') -> None:
         if source not in SOURCES:
             raise ValueError(f"source must be one of {tuple(SOURCES)}, got '{source}'.")
+        check_positive(size=size)
         self.size = size
         self.source = source
 

@@ -14,6 +14,7 @@ from mmxpl.evaluation.label_quality import HiddenTruth, label_facts
 from mmxpl.pseudo_labels import PseudoLabelBank
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.checks import check_not_negative, check_positive
 from mmxpl.visualization import (
     contact_sheet,
     load_frame,
@@ -64,6 +65,7 @@ class PseudoLabelMonitorHook(Hook):
     priority = 'BELOW_NORMAL'
 
     def __init__(self, truth: dict | None = None, num_clips: int = 4) -> None:
+        check_not_negative(num_clips=num_clips)
         self.truth_cfg, self.num_clips = truth, num_clips
         self.truth: HiddenTruth | None = None
         self._trained = False
@@ -189,6 +191,8 @@ class PseudoLabelStripHook(Hook):
     CHECKPOINT_KEY = 'pseudo_label_strips'
 
     def __init__(self, num_clips: int = 4, max_panels: int = 6) -> None:
+        check_not_negative(num_clips=num_clips)
+        check_positive(max_panels=max_panels)
         self.num_clips, self.max_panels = num_clips, max_panels
         self.visits: list[int] = []
         self.labels: list[torch.Tensor] = []  # each (num_clips, M, h, w)

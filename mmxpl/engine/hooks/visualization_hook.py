@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.checks import check_not_negative, check_positive
 from mmxpl.visualization import (
     AVLocVisualizer,
     contact_sheet,
@@ -57,8 +58,12 @@ class LocalizationVisualizationHook(Hook):
         show_dir: str | None = None,
         sheet_rows: int = 12,
     ):
-        if interval < 1:
-            raise ValueError(f'interval must be at least 1, but is {interval}')
+        check_positive(interval=interval)
+        check_not_negative(
+            max_samples=max_samples or 0,
+            max_backend_samples=max_backend_samples,
+            sheet_rows=sheet_rows,
+        )
         self.enable, self.interval = enable, interval
         self.max_samples, self.max_backend_samples = max_samples, max_backend_samples
         self.show_dir, self.sheet_rows = show_dir, sheet_rows

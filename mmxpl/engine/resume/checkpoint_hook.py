@@ -249,6 +249,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
         Raises a DataError if there is no such score as ``save_best`` names.
         """
+        if not self.save_best:
+            return
         unknown = sorted({*self.key_indicators} - {'auto', *metrics})
         if unknown and metrics:
             near = get_close_matches(unknown[0], metrics, 3, 0)

@@ -66,6 +66,7 @@ class LogSpectrogram(_LogFrontend):
         mean: float = -5.0,
         std: float = 3.0,
     ) -> None:
+        check_positive(n_fft=n_fft, hop_length=hop_length)
         transform = torchaudio_transforms().Spectrogram(
             n_fft=n_fft, hop_length=hop_length, power=2
         )
@@ -103,6 +104,13 @@ class LogMel(_LogFrontend):
         mean: float = -3.0,
         std: float = 3.0,
     ) -> None:
+        check_positive(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+        )
         if f_max > sample_rate / 2:
             raise ValueError(
                 f'f_max ({f_max} Hz) is above half the sample rate ({sample_rate} Hz).'

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmxpl.structures import compose_affine, warp
-from mmxpl.utils.checks import check_share
+from mmxpl.utils.checks import check_not_negative, check_share
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
@@ -49,6 +49,11 @@ class Augmentation:
             raise ValueError(f'min_area must be in (0, 1], got {min_area}.')
         if max_stretch < 1:
             raise ValueError(f'max_stretch must be at least 1, got {max_stretch}.')
+        if not 0 <= flip <= 1:
+            raise ValueError(f'flip must be in [0, 1], got {flip}.')
+        check_not_negative(
+            brightness=brightness, contrast=contrast, saturation=saturation
+        )
         self.min_area, self.max_stretch, self.flip = min_area, max_stretch, flip
         self.photometric = (brightness, contrast, saturation)
 
