@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchaudio import transforms
 
 from mmxpl.models.data_preprocessors import AVDataPreprocessor
 from mmxpl.models.data_preprocessors.audio_frontends import LogMel, LogSpectrogram
@@ -39,3 +40,18 @@ def test_silence_is_finite():
     inputs = make()(batch)['inputs']
     assert torch.isfinite(inputs['log_spectrogram']).all()
     assert torch.isfinite(inputs['log_mel']).all()
+
+
+@pytest.mark.parametrize('length', [257, 4001])
+def test_power_is_that_of_torchaudio(length):
+    wave = torch.rand(2, length) * 2 - 1
+    wave[0, : length // 2] = 0
+    sizes = dict(n_fft=512, hop_length=160)
+    mel = dict(sample_rate=16000, win_length=400, n_mels=20, f_min=125.0, f_max=7500.0)
+    for front_end, transform in (
+        (LogSpectrogram(**sizes), transforms.Spectrogram(**sizes)),
+        (LogMel(**sizes, **mel), transforms.MelSpectrogram(**sizes, **mel)),
+    ):
+        expected = torch.log(transform(wave) + 1e-7)
+        expected = (expected - front_end.mean) / front_end.std
+        torch.testing.assert_close(front_end(wave)[:, 0], expected, atol=1e-4, rtol=0)

@@ -22,15 +22,20 @@ class _LogFrontend(nn.Module):
         check_positive(std=std)
         self.spectrogram = spectrogram
         self.mean, self.std = mean, std
-        # the square of an absolute value would cost more than the transform
-        getattr(spectrogram, 'spectrogram', spectrogram).power = None
+        # the square of an absolute value would cost more than the transform, PyTorch's
+        # reflected padding half of it
+        stft = getattr(spectrogram, 'spectrogram', spectrogram)
+        stft.power, stft.center = None, False
 
     def power(self, waveform: Tensor) -> Tensor:
         """Computes (B, F, L) power spectrograms."""
         mel_scale = getattr(self.spectrogram, 'mel_scale', None)
         stft = self.spectrogram if mel_scale is None else self.spectrogram.spectrogram
-        spectrum = stft(waveform)
-        power = spectrum.real.square().addcmul(spectrum.imag, spectrum.imag)
+        half = stft.n_fft // 2
+        before = waveform.narrow(1, 1, half).flip(1)
+        after = waveform.narrow(1, -half - 1, half).flip(1)
+        spectrum = stft(torch.cat([before, waveform, after], 1))
+        power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
         return power if mel_scale is None else mel_scale(power)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -41,7 +46,7 @@ class _LogFrontend(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             power = self.power(waveform.float())
             # 1e-7 as in EZ-VSL (Mo & Morgado, ECCV 2022): keeps silence finite
-            log_power = torch.log(power + 1e-7)
+            log_power = power.add_(1e-7).log_()
             return log_power.sub_(self.mean).div_(self.std).unsqueeze(1)
 
 
