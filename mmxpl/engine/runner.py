@@ -323,4 +323,6 @@ def _fits(value: Any, argument: Parameter) -> bool:
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     values = [_VALUES.get(get_origin(one) or one) for one in kinds]
     implicit = value is None and argument.default is None
-    return None in values or implicit or isinstance(value, tuple(values))
+    if None in values:  # an object perhaps, but no plain value where there is a config
+        return dict not in values or not isinstance(value, str | int | float)
+    return implicit or isinstance(value, tuple(values))

@@ -177,6 +177,8 @@ def test_the_layout_of_the_written_config_changes_no_value(monkeypatch):
             dict(optim_wrapper=dict(clip_grad=dict(max_norm=None))),
             'clip_grad.max_norm has the type float, got None',
         ),
+        (dict(optim_wrapper='x'), r'^optim_wrapper has the type .*, got .x'),
+        (dict(test_evaluator=3), r'^test_evaluator has the type .*, got 3'),
         (dict(resume='yes'), "^resume is True, False or 'auto', got 'yes'"),
         (dict(test_dataloader=dict(dataset='x')), 'test_dataloader.dataset has the'),
         (dict(val_dataloader=dict(sampler='x')), 'val_dataloader.sampler has the'),
