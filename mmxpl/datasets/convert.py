@@ -11,6 +11,7 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,7 +23,7 @@ from pycocotools import mask as coco_mask
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.files import files_below, remove_drafts, write_result
+from mmxpl.utils.files import files_below, locked, remove_drafts, write_result
 from mmxpl.utils.parallel import try_in_threads
 
 from .annotations import (
@@ -39,7 +40,7 @@ from .inspection import check_shapes
 from .json_io import read_json
 from .media import MAX_PIXELS
 
-SETTINGS, FAILED = 'convert.json', 'failed.csv'
+SETTINGS, FAILED, LOCK = 'convert.json', 'failed.csv', '.convert.lock'
 
 
 @dataclass
@@ -70,7 +71,7 @@ def convert_batch(
     Complete clips are skipped, so an interrupted run continues where it stopped; what
     it had not finished writing is removed. ``failed.csv`` holds the ids and reasons of
     the last run, ``convert.json`` the settings; a folder of other settings is refused.
-    One process at a time writes into a folder.
+    The caller holds :func:`lock_output` of the folder.
 
     Args:
         out (Path): The folder.
@@ -100,6 +101,15 @@ def convert_batch(
     csv.writer(table, lineterminator='\n').writerows(result.failed.items())
     write_result(out / FAILED, table.getvalue())
     return result
+
+
+def lock_output(out: Path) -> AbstractContextManager:
+    """Locks a folder; a DataError says that another process converts into it."""
+    return locked(
+        out / LOCK,
+        f'{out}: another conversion into this folder is at work. Wait for it, end it, '
+        'or choose another folder.',
+    )
 
 
 def _check_settings(path: Path, settings: dict) -> None:

@@ -4,8 +4,6 @@ A cache that is missing, damaged or of other settings, or that does not hold a f
 it is now, is a DataError, as are files of which none can be built.
 """
 
-import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mmxpl.utils import DataError
-from mmxpl.utils.files import write_atomically
+from mmxpl.utils.files import locked, write_atomically
 from mmxpl.utils.parallel import try_in_threads
 
 from .media import REMEDY, split_time
@@ -257,17 +255,8 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
     lock = folder.with_name(f'{folder.name}.lock')
     try:
         part.mkdir(parents=True, exist_ok=True)
-        with open(lock, 'w') as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in (errno.EACCES, errno.EAGAIN):
-                    raise DataError(f'{part}: another build is at work.') from None
-                raise
-            try:
-                yield part
-            finally:
-                lock.unlink()
+        with locked(lock, f'{part}: another build is at work.'):
+            yield part
     except OSError as error:
         raise DataError(
             f'{folder}: could not be written ({error}). Is the disk full, or the '

@@ -1,7 +1,10 @@
 """Files that are either whole or not there."""
 
+import errno
+import fcntl
 import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +14,8 @@ import numpy as np
 from .errors import DataError
 
 SUFFIX = '.tmp'
+# errors of drives without locks
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def draft_of(path: str | Path, keep_suffix: bool = False) -> Path:
@@ -126,6 +131,31 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_result(path, buffer.getvalue())
+
+
+@contextmanager
+def locked(path: str | Path, refusal: str) -> Iterator[None]:
+    """Makes, locks and at the end removes a file, against other processes.
+
+    The lock ends with the process, whatever ends it. On a drive without locks a warning
+    is printed. A DataError with the text ``refusal`` says that another process holds
+    the lock.
+    """
+    with open(path, 'a') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise DataError(refusal) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(f'warning: {path}: this drive has no locks.', file=sys.stderr)
+        if not os.fstat(file.fileno()).st_nlink:  # removed by its holder just now
+            raise DataError(refusal)
+        try:
+            yield
+        finally:
+            Path(path).unlink(missing_ok=True)
 
 
 def remove_drafts(folder: str | Path) -> None:

@@ -11,6 +11,7 @@ import soundfile
 
 from mmxpl.datasets import AVJsonDataset, FlickrSoundNetDataset, VGGSSDataset
 from mmxpl.datasets.annotations import decode_rle
+from mmxpl.datasets.convert import lock_output
 
 pytest.importorskip('av', reason='videos are read with PyAV')
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
@@ -110,6 +111,24 @@ def test_videos_of_one_name_are_all_taken(tool, make_video, tmp_path, capsys):
     assert tool('extract_videos', '--videos', folder, '--out', out) == 0
     assert '(2 of them from an earlier run)' in capsys.readouterr().out
     assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ('name', 'inputs'),
+    [('extract_videos', ['--videos']), ('flickr_soundnet', ['--frames', '--audio'])],
+)
+def test_a_second_conversion_into_a_folder_is_refused(
+    tool, tmp_path, capsys, name, inputs
+):
+    for file in ('x.mp4', 'x.jpg'):
+        (tmp_path / file).touch()
+    out = tmp_path / 'out'
+    out.mkdir()
+    sources = [word for option in inputs for word in (option, tmp_path)]
+    with lock_output(out), pytest.raises(SystemExit):
+        tool(name, *sources, '--out', out)
+    assert f'{out}: another conversion into this' in capsys.readouterr().err
+    assert not list(out.iterdir())
 
 
 def test_nothing_complete_is_a_failure(tool, tmp_path, capsys):

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 
 import numpy as np
@@ -8,6 +9,7 @@ from mmxpl.utils import files
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.files import (
     files_below,
+    locked,
     remove_drafts,
     write_array,
     write_atomically,
@@ -64,6 +66,29 @@ def test_a_result_is_whole_or_not_there(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     with pytest.raises(DataError, match=r'a\.txt: cannot be written \(Not a dir'):
         write_result(tmp_path / 'file' / 'deep' / 'a.txt', b'')
+
+
+def test_one_process_at_a_time_holds_a_lock(tmp_path, monkeypatch, capsys):
+    path = tmp_path / '.lock'
+    refused = pytest.raises(DataError, match=r'^is in use\.$')
+    with locked(path, 'x'), refused, locked(path, 'is in use.'):
+        pytest.fail('two hold it')
+    assert not path.exists()
+    path.touch()  # of a killed process
+    with locked(path, 'x'):
+        pass
+
+    # its holder ends, and removes it, between the opening and the locking
+    monkeypatch.setattr(fcntl, 'flock', lambda *args: path.unlink())
+    with refused, locked(path, 'is in use.'):
+        pytest.fail('another may lock a new file')
+
+    def fail(*args):
+        raise OSError(errno.ENOLCK, 'no locks')
+
+    monkeypatch.setattr(fcntl, 'flock', fail)
+    with locked(path, 'x'):
+        assert 'this drive has no locks' in capsys.readouterr().err
 
 
 def test_pipes_and_links_are_written_to_and_stay(tmp_path):

@@ -18,10 +18,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, write_image, write_wav
+from mmxpl.datasets.convert import convert_batch, lock_output, write_image, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
@@ -148,7 +149,7 @@ def write_clips(out: Path, ids: Sequence[str], times: dict[str, FrameTime]) -> N
 def main(argv: Sequence[str] | None = None) -> int:
     """Converts the clips and reports."""
     args = parse_args(argv)
-    with one_clear_error():
+    with one_clear_error(), ExitStack() as stack:
         import_av()  # before the first of many clips
         videos = find_videos(args.videos)
         ids = list(videos)
@@ -158,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lists = [args.annotated_list] if args.annotated_list else []
         annotated = {i for path in lists for i in read_id_list(path)}
         make_folder(args.out, '--out')
+        stack.enter_context(lock_output(args.out))
 
         def outputs(sample_id: str) -> tuple[Path, Path]:
             files = (f'frames/{sample_id}.jpg', f'audio/{sample_id}.wav')

@@ -15,10 +15,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
-from mmxpl.datasets.convert import convert_batch, copy_bytes, write_wav
+from mmxpl.datasets.convert import convert_batch, copy_bytes, lock_output, write_wav
 from mmxpl.datasets.flickr_soundnet import read_flickr_xml
 from mmxpl.datasets.id_list import check_id, same_id
 from mmxpl.datasets.image_io import decode_frame
@@ -87,7 +88,7 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Converts the clips and reports."""
     args = parse_args(argv)
-    with one_clear_error():
+    with one_clear_error(), ExitStack() as stack:
         import_av()
         frames = find_files(args.frames, FRAME_SUFFIXES)
         sounds = find_files(args.audio, AUDIO_SUFFIXES)
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             listed = (i for path in args.ids for i in read_id_list(path))
             ids = list(dict.fromkeys(listed))
         make_folder(args.out, '--out')
+        stack.enter_context(lock_output(args.out))
 
         def outputs(sample_id: str) -> list[Path]:
             suffix = frames[sample_id].suffix.lower() if sample_id in frames else '.jpg'

@@ -1,6 +1,5 @@
 """Work directory of a training: its newest whole checkpoint, and its lock."""
 
-import errno
 import fcntl
 import logging
 import os
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from mmxpl.pseudo_labels.bank_file import is_whole
 from mmxpl.utils.checkpoint import damaged_part, read_meta
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.files import NO_LOCKS
 
 
 class Candidate(NamedTuple):
@@ -129,7 +129,6 @@ def number_run(folder: str | Path, run: int | None, iteration: int) -> int:
 
 LOCK_FILE = '.train.lock'
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -162,7 +161,7 @@ def lock_work_dir(work_dir: str | Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in _NO_LOCKS_HERE:
+            if error.errno not in NO_LOCKS:
                 file.seek(0)
                 holder = file.read().strip() or 'another process'
                 raise DataError(
