@@ -120,7 +120,7 @@ def test_videos_of_one_name_are_all_taken(tool, make_video, tmp_path, capsys):
 def test_a_second_conversion_into_a_folder_is_refused(
     tool, tmp_path, capsys, name, inputs
 ):
-    for file in ('x.mp4', 'x.jpg'):
+    for file in ('x.mp4', 'x.jpg', 'x.wav'):
         (tmp_path / file).touch()
     out = tmp_path / 'out'
     out.mkdir()
