@@ -12,6 +12,9 @@ import argparse
 import resource
 import time
 
+import mmxpl  # noqa: F401  (before PyTorch, whose threads wait as it says)
+
+# isort: split
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -26,6 +26,9 @@ import time
 import traceback
 from pathlib import Path
 
+import mmxpl  # noqa: F401  (before PyTorch, whose threads wait as it says)
+
+# isort: split
 import numpy as np
 import torch
 from mmengine.config import Config

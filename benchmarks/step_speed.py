@@ -18,6 +18,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mmxpl  # noqa: F401  (before PyTorch, whose threads wait as it says)
+
+# isort: split
 import numpy as np
 import torch
 import torch.nn.functional as F
