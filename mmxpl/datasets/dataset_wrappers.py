@@ -52,6 +52,9 @@ class SplitDataset(ConcatDataset):
         unlabeled (dict, optional): Settings of the unlabeled half alone, such as
             ``dict(audio_swap=0.4)`` to give 40 % of its clips another clip's sound.
         lazy_init (bool): Whether to read lists and annotations at the first use only.
+
+    Raises:
+        DataError: If ``dataset`` or ``unlabeled`` has a setting that is decided here.
     """
 
     def __init__(
@@ -68,6 +71,13 @@ class SplitDataset(ConcatDataset):
             split_seed=split_seed,
             unlabeled=unlabeled,
         )
+        decided = {'fraction', 'labeled', 'lazy_init', 'split_seed', 'subset'}
+        for where, given in (('dataset', dataset), ('unlabeled', unlabeled or {})):
+            for name in sorted(decided & given.keys()):
+                raise DataError(
+                    f'SplitDataset: {where}.{name} has no effect: set labeled_fraction,'
+                    ' split_seed and lazy_init of SplitDataset itself.'
+                )
         halves = [{**half, 'lazy_init': lazy_init} for half in split_halves(cfg)]
         super().__init__(halves, lazy_init=lazy_init)
 

@@ -192,7 +192,7 @@ class CheckedRunner(Runner):
             evaluator = getattr(loop, 'evaluator', None)
             for metric in getattr(evaluator, 'metrics', ()):
                 models = getattr(metric, 'models', None) or ()
-                unknown = sorted(set(models) - {*known})
+                unknown = sorted(map(str, set(models) - {*known}))
                 if unknown:
                     raise DataError(
                         f'{kind}_evaluator: models of {type(metric).__name__} has '

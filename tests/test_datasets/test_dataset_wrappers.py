@@ -35,6 +35,14 @@ def test_a_wrong_share_is_named_as_it_is_set(tiny_world, fraction):
         DATASETS.build(config(tiny_world, fraction))
 
 
+@pytest.mark.parametrize('where', ['dataset', 'unlabeled'])
+def test_what_the_split_decides_is_refused_elsewhere(tiny_world, where):
+    cfg = dict(unlabeled={}, **config(tiny_world))
+    cfg[where] = dict(cfg[where], fraction=0.5)
+    with pytest.raises(DataError, match=rf'{where}\.fraction has no effect: set lab'):
+        DATASETS.build(cfg)
+
+
 def test_the_seed_chooses_for_both(tiny_world):
     one, other = (
         [

@@ -86,6 +86,12 @@ def test_a_former_best_goes_with_its_published_copy(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == by_users
 
 
+def test_names_of_checkpoints_must_differ():
+    with pytest.raises(ValueError, match=r"filename_tmpl 'last.pth' has no \{\}"):
+        AtomicCheckpointHook(filename_tmpl='last.pth')
+    assert AtomicCheckpointHook(filename_tmpl='{:03d}.pth').filename_tmpl
+
+
 def test_without_a_best_score_no_best_is_saved():
     hook = AtomicCheckpointHook()
     hook._save_best_checkpoint(SimpleNamespace(hooks=[hook]), {'ens/AUC': 1.0})

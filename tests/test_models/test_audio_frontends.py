@@ -34,6 +34,19 @@ def test_sizes_that_are_not_positive_are_refused(front_end, name):
         front_end(**{name: -1})
 
 
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(f_min=7500.0), 'f_min must be from 0 to below f_max, got 7500'),
+        (dict(f_min=-1.0), 'f_min must be'),
+        (dict(n_fft=256), r'win_length \(400\) is above n_fft \(256\)'),
+    ],
+)
+def test_bands_and_windows_that_cannot_be_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        LogMel(**settings)
+
+
 def test_silence_is_finite():
     batch = tiny_batch(1, 0)
     batch['inputs']['audio'].zero_()

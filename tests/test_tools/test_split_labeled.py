@@ -120,8 +120,8 @@ def test_a_published_test_list_stays_as_it_is(split, annotated, capsys):
     ('labeled', 'val', 'ids', 'message'),
     [
         (20, 10, 'c00\n', 'do not fit'),
-        (0, 3, '', 'do not fit'),
-        (3, -1, '', 'do not fit'),
+        (0, 3, '', '--labeled: must be a whole number, at least 1'),
+        (3, -1, '', '--val: must be a whole number, at least 1'),
         (3, 3, 'new\n', '1 ids are not in'),
     ],
 )

@@ -19,6 +19,7 @@ from mmxpl.utils.cli import (
     add_config_options,
     load_config,
     make_folder,
+    number_in,
     one_clear_error,
 )
 
@@ -35,7 +36,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--part', choices=PARTS, default='test', help='part of the data (default: test)'
     )
     parser.add_argument(
-        '--topk', type=int, default=8, help='number of clips on a sheet (default: 8)'
+        '--topk',
+        type=number_in(1),
+        default=8,
+        help='number of clips on a sheet (default: 8)',
     )
     parser.add_argument(
         '--model', default='ens', help='model whose CIoU ranks the clips (default: ens)'
@@ -48,8 +52,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_config_options(parser)
     args = parser.parse_args(argv)
-    if args.topk < 1:
-        parser.error('--topk must be at least 1')
     return args
 
 

@@ -20,6 +20,7 @@ from mmxpl.utils.cli import (
     add_config_options,
     add_method,
     load_config,
+    number_in,
     one_clear_error,
 )
 
@@ -38,16 +39,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what to measure (default: all)',
     )
     parser.add_argument(
-        '--num-iters', type=int, default=20, help='measured iterations (default: 20)'
+        '--num-iters',
+        type=number_in(1),
+        default=20,
+        help='measured iterations (default: 20)',
     )
     parser.add_argument(
-        '--num-warmup', type=int, default=3, help='iterations before them (default: 3)'
+        '--num-warmup',
+        type=number_in(0),
+        default=3,
+        help='iterations before them (default: 3)',
     )
     add_method(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
-    if args.num_iters < 1 or args.num_warmup < 0:
-        parser.error('--num-iters must be at least 1, --num-warmup at least 0')
     return args
 
 

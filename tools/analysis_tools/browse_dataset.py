@@ -22,6 +22,7 @@ from mmxpl.utils.cli import (
     add_config_options,
     load_config,
     make_folder,
+    number_in,
     one_clear_error,
 )
 
@@ -48,15 +49,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder to write to (default: work_dirs/browse)',
     )
     parser.add_argument(
-        '--num', type=int, default=16, help='samples to draw (default: 16)'
+        '--num',
+        type=number_in(1),
+        default=16,
+        help='samples to draw (default: 16)',
     )
     parser.add_argument('--ids', nargs='+', metavar='ID', help='these samples instead')
     parser.add_argument(
-        '--views', type=int, default=2, help='augmented views of each (default: 2)'
+        '--views',
+        type=number_in(0),
+        default=2,
+        help='augmented views of each (default: 2)',
     )
     parser.add_argument(
         '--seed',
-        type=int,
+        type=number_in(0, 2**32 - 1),
         default=0,
         help='seed of the samples and views',
     )
@@ -65,8 +72,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args.part = args.part or ('unlabeled' if args.checkpoint else 'labeled')
     if args.checkpoint and args.part != 'unlabeled':
         parser.error('--checkpoint: only --part unlabeled has pseudo-labels')
-    if args.num < 1 or args.views < 0:
-        parser.error('--num must be at least 1, --views at least 0')
     return args
 
 

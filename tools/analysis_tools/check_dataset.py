@@ -29,7 +29,7 @@ from mmxpl.datasets.splits import (
     clean_lists,
     read_lists,
 )
-from mmxpl.utils.cli import make_folder, one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
 from mmxpl.utils.files import write_result
 
 
@@ -65,7 +65,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'simplejpeg also more of the JPEGs of which bytes were overwritten',
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='threads that read files'
+        '--workers',
+        type=number_in(1),
+        default=os.cpu_count(),
+        help='threads that read files',
     )
     parser.add_argument('--json', metavar='OUT', help='write the whole report there')
     parser.add_argument(
@@ -82,8 +85,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('--deep needs --data-root')
     if args.write_clean and not lists:
         parser.error('--write-clean needs a list')
-    if args.workers < 1:
-        parser.error('--workers must be at least 1')
     return args
 
 

@@ -8,7 +8,7 @@ a sign-flip permutation test, and McNemar's exact test for CIoU@0.5.
 import argparse
 import json
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,24 +30,23 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--bootstrap',
-        type=int,
+        type=number_in(1),
         default=2000,
         metavar='N',
         help='bootstrap resamples (default: %(default)s)',
     )
     parser.add_argument(
         '--permutations',
-        type=int,
+        type=number_in(1),
         default=10000,
         metavar='N',
         help='sign flips (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of both')
+    parser.add_argument(
+        '--seed', type=number_in(0, 2**32 - 1), default=0, help='seed of both'
+    )
     parser.add_argument('--json', metavar='OUT', help='write the result to this file')
-    args = parser.parse_args()
-    if min(args.bootstrap, args.permutations) < 1:
-        parser.error('--bootstrap and --permutations must be at least 1')
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:

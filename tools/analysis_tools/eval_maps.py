@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 
-from mmxpl.utils.cli import one_clear_error
+from mmxpl.utils.cli import number_in, one_clear_error
 from mmxpl.utils.errors import DataError
 
 
@@ -61,12 +61,17 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--bootstrap',
-        type=int,
+        type=number_in(0),
         default=1000,
         metavar='N',
         help='resamples for 95%% intervals, 0 for none (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the resampling')
+    parser.add_argument(
+        '--seed',
+        type=number_in(0, 2**32 - 1),
+        default=0,
+        help='seed of the resampling',
+    )
     parser.add_argument(
         '--missing',
         choices=['report', 'error'],
@@ -80,8 +85,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', metavar='OUT', help='write all scores to this file')
     parser.add_argument('--md', metavar='OUT', help='write the page to this file')
     args = parser.parse_args()
-    if args.bootstrap < 0:
-        parser.error('--bootstrap: the number of resamples cannot be negative')
     for group in args.group:
         if not all(group.partition('=')):
             parser.error(f"--group: '{group}' is not NAME=LIST")

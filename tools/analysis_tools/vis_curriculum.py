@@ -21,6 +21,7 @@ from mmxpl.utils.cli import (
     add_method,
     load_config,
     make_folder,
+    number_in,
     one_clear_error,
 )
 from mmxpl.utils.nested import walk
@@ -51,14 +52,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder to write to (default: work_dirs/curriculum)',
     )
     parser.add_argument(
-        '--num', type=int, default=6, help='number of clips on each side (default: 6)'
+        '--num',
+        type=number_in(1),
+        default=6,
+        help='number of clips on each side (default: 6)',
     )
     add_method(parser)
     add_config_options(parser)
-    args = parser.parse_args(argv)
-    if args.num < 1:
-        parser.error('--num must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 def build_sampler(cfg: Any, num_unlabeled: int) -> Any:

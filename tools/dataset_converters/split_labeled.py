@@ -17,7 +17,7 @@ from mmxpl.datasets.annotations import clip_boxes
 from mmxpl.datasets.id_list import name_list
 from mmxpl.datasets.splits import choose_stratified
 from mmxpl.utils import DataError, hash_ids
-from mmxpl.utils.cli import make_folder, one_clear_error
+from mmxpl.utils.cli import make_folder, number_in, one_clear_error
 from mmxpl.utils.files import write_result
 
 
@@ -36,10 +36,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'without a usable box are neither trained nor validated on',
     )
     parser.add_argument(
-        '--labeled', required=True, type=int, metavar='N', help='clips to learn from'
+        '--labeled',
+        required=True,
+        type=number_in(1),
+        metavar='N',
+        help='clips to learn from',
     )
     parser.add_argument(
-        '--val', required=True, type=int, metavar='N', help='clips to choose models by'
+        '--val',
+        required=True,
+        type=number_in(1),
+        metavar='N',
+        help='clips to choose models by',
     )
     parser.add_argument(
         '--test-list',
@@ -52,7 +60,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='LIST',
         help='clips without boxes; those of the other parts are taken out of it',
     )
-    parser.add_argument('--seed', type=int, default=0, help='(default: 0)')
+    parser.add_argument(
+        '--seed', type=number_in(0, 2**32 - 1), default=0, help='(default: 0)'
+    )
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='folder for the lists'
     )
@@ -90,7 +100,7 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
     usable = [i for i in ids if i not in boxless]
     rest = len(usable) - args.labeled - args.val
     # a test of nothing but clips that cannot be scored would be none
-    if min(args.labeled, args.val) < 1 or rest < (0 if args.test_list else 1):
+    if rest < (0 if args.test_list else 1):
         raise DataError(
             f'--labeled {args.labeled} --val {args.val}: do not fit, {args.ids} has '
             f'{len(usable)} clips with usable boxes. Each part needs at least one.'

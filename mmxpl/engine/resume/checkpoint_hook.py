@@ -97,6 +97,11 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
+        if self.filename_tmpl.format(1) == self.filename_tmpl.format(2):
+            raise ValueError(
+                f"filename_tmpl '{self.filename_tmpl}' has no {{}} for the epoch or "
+                'iteration: each checkpoint would replace the last.'
+            )
         elsewhere = self.backend_args or self.file_client_args
         self._local = not elsewhere and '://' not in str(self.out_dir)
         if self._local:

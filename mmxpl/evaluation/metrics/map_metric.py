@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.checks import check_positive
 
 from ..functional import RULES, evaluate_maps, format_counts
 
@@ -46,6 +47,8 @@ class MapMetric(BaseMetric):
     ) -> None:
         super().__init__(**kwargs)
         self.models = None if models is None else tuple(models)
+        if n_expected is not None:
+            check_positive(n_expected=n_expected)
         self.n_expected = n_expected
         self._dataset_size: int | None = None
 

@@ -120,6 +120,10 @@ class LogMel(_LogFrontend):
             raise ValueError(
                 f'f_max ({f_max} Hz) is above half the sample rate ({sample_rate} Hz).'
             )
+        if not 0 <= f_min < f_max:
+            raise ValueError(f'f_min must be from 0 to below f_max, got {f_min} Hz.')
+        if win_length > n_fft:
+            raise ValueError(f'win_length ({win_length}) is above n_fft ({n_fft}).')
         transform = torchaudio_transforms().MelSpectrogram(
             sample_rate=sample_rate,
             n_fft=n_fft,
