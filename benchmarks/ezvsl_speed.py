@@ -3,8 +3,9 @@
 The plain one does what EZ-VSL (Mo & Morgado, ECCV 2022) does to a clip: Pillow decodes,
 resizes bicubically, crops and flips; PyAV decodes 3 s of sound from the middle;
 SciPy computes the log spectrogram; each clip by itself. mmxpl's loads, packs and stacks
-a batch, normalises it and computes the same spectrogram of all sounds. All take turns
-in one process, with memory kept as in the tools; times are of the CPU.
+a batch in the worker; the main process normalises it and computes the same spectrogram
+of all sounds. All take turns, each with a worker of its own that sends whole batches,
+with memory kept as in the tools; times are of the CPU, all in those of both processes.
 """
 
 import argparse
@@ -64,21 +65,42 @@ def plain_sound(path: str) -> torch.Tensor:
         start = max(float(stream.duration * stream.time_base) / 2 - 1.5, 0)
         container.seek(int(start / stream.time_base), stream=stream)
         parts, rate, count = [], stream.rate, len(stream.layout.channels)
+        wanted = 3 * rate
         for frame in container.decode(stream):
-            parts.append(frame.to_ndarray().reshape(-1, count))
-            if sum(map(len, parts)) >= 3 * rate:
+            parts.append(frame.to_ndarray().reshape(-1, count).T)
+            wanted -= frame.samples
+            if wanted <= 0:
                 break
-    wave = np.concatenate(parts).astype(np.float32) / 32768
-    wave = wave.clip(-1, 1).mean(axis=1)[: 3 * rate]
+    wave = np.concatenate(parts, axis=1).astype(np.float32, 'C') / 32768
+    wave = wave.clip(-1, 1).mean(axis=0)[: 3 * rate]
     power = signal.spectrogram(wave, rate, nperseg=512, noverlap=274)[2]
     return torch.from_numpy(np.log(power + 1e-7))[None].float().div(12)
 
 
-def clock(run, clips: list[dict]) -> float:
-    """Runs and returns milliseconds of CPU a clip."""
-    start = time.process_time()
-    run(clips)
-    return 1000 * (time.process_time() - start) / len(clips)
+def clock(load, finish, clips: list[dict], count: int) -> np.ndarray:
+    """Loads batches in a worker process, as a training does.
+
+    Returns:
+        np.ndarray: Milliseconds of CPU a clip of the worker and of the main process, of
+        each of ``count`` batches.
+    """
+
+    def timed(part: list[dict]) -> tuple:
+        return load(part), time.process_time()
+
+    # two batches more: the first pays for the start of the worker
+    loader = torch.utils.data.DataLoader(
+        clips * (count + 2),
+        len(clips),
+        num_workers=1,
+        collate_fn=timed,
+        multiprocessing_context='fork',
+    )
+    times = []
+    for batch, of_worker in loader:
+        finish(batch)
+        times.append((of_worker, time.process_time()))
+    return 1000 * np.diff(times, axis=0)[1:] / len(clips)
 
 
 def main() -> None:
@@ -92,32 +114,44 @@ def main() -> None:
     register_all_modules()
     front_end = dict(spectrogram=dict(type='LogSpectrogram'))
     preprocessor = MODELS.build(dict(type='AVDataPreprocessor', audio=front_end))
-    load = [LoadFrame(224), LoadAudio(16000, 3.0), PackAVInputs()]
+    frame, sound, pack = LoadFrame(224), LoadAudio(16000, 3.0), PackAVInputs()
 
-    def work(clips: list[dict]) -> list[dict]:
-        return [load[2](load[1](load[0](dict(clip)))) for clip in clips]
+    def plain(clips: list[dict]) -> list:
+        return torch.utils.data.default_collate(
+            [(plain_frame(c['img_path']), plain_sound(c['audio_path'])) for c in clips]
+        )
+
+    def ours(clips: list[dict]) -> dict:
+        return av_collate([pack(sound(frame(dict(clip)))) for clip in clips])
+
+    def decode(clips: list[dict]) -> None:
+        for clip in clips:
+            cv2.imread(clip['img_path'])
+
+    def keep(batch) -> None:
+        """Does nothing: the batch is what the networks take."""
 
     runs = {
-        'plain': lambda clips: torch.utils.data.default_collate(
-            [(plain_frame(c['img_path']), plain_sound(c['audio_path'])) for c in clips]
-        ),
-        'worker': work,
-        'all in': lambda clips: preprocessor.prepare(av_collate(work(clips))),
-        'JPEG alone': lambda clips: [cv2.imread(c['img_path']) for c in clips],
+        'plain': (plain, keep),
+        'mmxpl': (ours, preprocessor.prepare),
+        'JPEG alone': (decode, keep),
     }
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             clips = write_clips(Path(folder), case, args.num)
             found = np.array(
                 [
-                    [clock(run, clips) for run in runs.values()]
-                    for _ in range(args.repeats + 1)
-                ][1:]
+                    [np.median(clock(*run, clips, 3), axis=0) for run in runs.values()]
+                    for _ in range(args.repeats)
+                ]
             )
-        print('frames {}x{}, sounds {} Hz, {} channels:'.format(*case))
-        for name, times in zip(runs, found.T, strict=True):
-            ratio = np.median(found[:, 0] / times)
-            print(f'  {name:<11} {np.median(times):7.3f} ms a clip, {ratio:5.1f}x')
+        print('frames {}x{}, sounds {} Hz, {} channels, ms a clip:'.format(*case))
+        for n, name in enumerate(runs):
+            line = f'  {name:<11}'
+            for what, times in (('worker', found[..., 0]), ('all in', found.sum(-1))):
+                ratio = np.median(times[:, 0] / times[:, n])
+                line += f'{what} {np.median(times[:, n]):7.3f}, {ratio:5.1f}x   '
+            print(line.rstrip())
 
 
 if __name__ == '__main__':
