@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmxpl.datasets.image_io import decode_frame
-from mmxpl.datasets.media import list_media
+from mmxpl.datasets.media import list_media, media_paths
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
 from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader, frame_image
 from mmxpl.datasets.video_sound import SoundReader
@@ -224,8 +224,9 @@ def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInpu
 
 def _folder_pairs(path: Path) -> Iterator[AVInput]:
     """Pairs frames/ID.* with audio/ID.*, and warns about files without a partner."""
-    frames = list_media(str(path / 'frames'), FRAME_SUFFIXES)
-    sounds = list_media(str(path / 'audio'), AUDIO_SUFFIXES)
+    folders = str(path / 'frames'), str(path / 'audio')
+    frames = list_media(folders[0], FRAME_SUFFIXES)
+    sounds = list_media(folders[1], AUDIO_SUFFIXES)
     both = sorted(frames.keys() & sounds.keys())
     if not both:
         raise DataError(f'{path}: frames/ and audio/ have no files of the same name.')
@@ -237,9 +238,11 @@ def _folder_pairs(path: Path) -> Iterator[AVInput]:
             logger='current',
             level=logging.WARNING,
         )
-    for i in both:
-        img, audio = path / 'frames' / frames[i], path / 'audio' / sounds[i]
-        yield AVInput(i, str(img), str(audio))
+    columns = (
+        media_paths(folder, both, [found[i] for i in both])
+        for folder, found in zip(folders, (frames, sounds), strict=True)
+    )
+    yield from map(AVInput, both, *columns)
 
 
 def video_pairs(

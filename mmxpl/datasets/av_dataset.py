@@ -20,7 +20,7 @@ from .id_list import (
     Clip,
     handle_missing,
     name_list,
-    plain_clip,
+    plain_clips,
     read_clip_list,
     refuse_duplicates,
 )
@@ -231,10 +231,9 @@ class AVDataset(BaseDataset):
         packs = self.serialize_data and not self.audio_swap and self._indices is None
         entries = PackedEntries() if packs else []
         clipper, lacking, ids = FrameClipper(), {}, []
-        for clips, annotations, times, left_out in self._parts(lacking):
-            ids += [clip.sample_id for clip, _, _ in clips]
-            clips = (row for row in clips if row[0].sample_id not in left_out)
-            entries.extend(self._complete(clips, annotations, times, clipper, lacking))
+        for names, rows, times in self._parts(lacking):
+            ids += names
+            entries.extend(self._complete(rows, times, clipper, lacking))
         refuse_duplicates(ids, self.source)
         if self.test_mode:
             self._describe_list(ids)
@@ -264,22 +263,27 @@ class AVDataset(BaseDataset):
         ``lacking`` receives ids by what they lack.
 
         Yields:
-            tuple[list[tuple], dict, Mapping, set[str]]: Clips with the paths of frame
-            and sound; annotations and times by id; ids that lack something.
+            tuple[Sequence[str], list[tuple], Mapping]: Ids; of the complete ones clip,
+            path of the frame, path of the sound and annotation; times by id.
         """
+
+        def complete(missing: dict[str, list[str]], *columns: Iterable) -> list[tuple]:
+            rows, left_out = zip(*columns, strict=True), set().union(*missing.values())
+            return [r for r in rows if not left_out or r[0].sample_id not in left_out]
+
         annotated = type(self).default_ids is AVDataset.default_ids
         if annotated and not self.id_lists and self.subset == 'all':
             self._listed = {}
             for part in batched(self.iter_annotations()):
                 ids, found = zip(*part, strict=True)
-                annotations = dict(zip(ids, self._keep(found), strict=True))
-                clips = list(map(plain_clip, ids))
+                found = self._keep(found)
+                annotations = dict(zip(ids, found, strict=True))
+                clips = plain_clips(ids)
                 frames, sounds, missing = self.find_media(clips, annotations)
                 for reason, names in missing.items():
                     lacking.setdefault(reason, []).extend(names)
-                left_out = set().union(*missing.values())
-                found = list(zip(clips, frames, sounds, strict=True))
-                yield found, annotations, self.frame_times(annotations), left_out
+                rows = complete(missing, clips, frames, sounds, found)
+                yield ids, rows, self.frame_times(annotations)
             self._listed = None
             return
 
@@ -293,11 +297,14 @@ class AVDataset(BaseDataset):
         frames, sounds, missing = self.find_media(clips, annotations)
         lacking.update(missing)
         times = self.frame_times(annotations)
-        left_out = set().union(*missing.values())
         # what is taken out is freed: of millions it is a gigabyte
-        found = zip(drain(clips), drain(frames), drain(sounds), strict=True)
-        for part in batched(found):
-            yield part, annotations, times, left_out
+        for part in batched(
+            zip(drain(clips), drain(frames), drain(sounds), strict=True)
+        ):
+            ids = [clip.sample_id for clip, _, _ in part]
+            found = [annotations.pop(i, None) or {} for i in ids]
+            unpack_boxes(found)
+            yield ids, complete(missing, *zip(*part, strict=True), found), times
 
     def _keep(self, annotations: Sequence[dict]) -> Sequence[dict]:
         """Returns what the set may know of annotations."""
@@ -307,23 +314,17 @@ class AVDataset(BaseDataset):
 
     def _complete(
         self,
-        clips: Iterable[tuple[Clip, str, str]],
-        annotations: dict[str, dict],
+        rows: Sequence[tuple[Clip, str, str, dict]],
         times: Mapping[str, float],
         clipper: FrameClipper,
         lacking: dict[str, list[str]],
     ) -> Iterator[dict]:
         """Makes the entries of clips that have their media, see :meth:`_parts`."""
-        rows = [
-            (clip, img_path, audio_path, annotations.pop(clip.sample_id, None) or {})
-            for clip, img_path, audio_path in clips
-        ]
         if self.labeled:
             sounding = [(c.sample_id, a) for c, _, _, a in rows if c.is_sounding]
             without = [i for i, a in sounding if not has_label(a)]
             reason = f'neither box nor mask in {self.ann_file}'
             lacking.setdefault(reason, []).extend(without)
-            unpack_boxes(a for _, a in sounding)
             clipper.clip(sounding)
         for clip, img_path, audio_path, entry in rows:
             boxes = mask = None
@@ -366,7 +367,7 @@ class AVDataset(BaseDataset):
             clips = [clip for path in self.id_lists for clip in read_clip_list(path)]
             refuse_duplicates((clip.sample_id for clip in clips), self.source)
         else:
-            clips = [plain_clip(i) for i in self.default_ids(annotations)]
+            clips = plain_clips(self.default_ids(annotations))
         if self.subset == 'all':
             return clips
         by_id = {clip.sample_id: clip for clip in clips}

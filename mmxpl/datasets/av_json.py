@@ -78,26 +78,27 @@ class AVJsonDataset(AVDataset):
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[list[str | None], list[str | None], dict[str, list[str]]]:
         """Finds the files of the entries; see :meth:`AVDataset.find_media`."""
-        pairs = [
-            (annotations.get(c.frame_id), annotations.get(c.audio_id)) for c in clips
-        ]
-        pairs = [None if a is None or b is None else (a, b) for a, b in pairs]
+        frames = [annotations.get(clip.frame_id) for clip in clips]
+        sounds = [annotations.get(clip.audio_id) for clip in clips]
+        complete = [None not in pair for pair in zip(frames, sounds, strict=True)]
         no_entry = [
-            c.sample_id for c, pair in zip(clips, pairs, strict=True) if pair is None
+            c.sample_id for c, has in zip(clips, complete, strict=True) if not has
         ]
         lacking = {f'no entry in {self.ann_file}': no_entry}
 
-        def find(what: str, which: int, field: str) -> list[str | None]:
-            given = [pair and pair[which][field] for pair in pairs]
+        def find(what: str, entries: list[dict | None], field: str) -> list[str | None]:
+            given = [entry and entry[field] for entry in entries]
             paths = existing_paths(given, self._listed)
+            found = zip(clips, complete, paths, strict=True)
             lacking[f'no {what} where {self.ann_file} has it'] = [
-                c.sample_id
-                for c, path, pair in zip(clips, paths, pairs, strict=True)
-                if path is None and pair is not None
+                clip.sample_id for clip, has, path in found if has and path is None
             ]
             return paths
 
-        frames, sounds = find('frame', 0, 'img_path'), find('sound', 1, 'audio_path')
+        frames, sounds = (
+            find('frame', frames, 'img_path'),
+            find('sound', sounds, 'audio_path'),
+        )
         return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:

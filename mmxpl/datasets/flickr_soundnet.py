@@ -1,6 +1,5 @@
 """Flickr-SoundNet: its data set and its annotations in XML."""
 
-import os.path as osp
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
@@ -13,7 +12,7 @@ from mmxpl.utils import DataError
 
 from .annotations import Box
 from .id_list import read_clip_list
-from .media import list_media
+from .media import list_media, media_paths
 from .vggss import VGGSSDataset
 
 
@@ -73,13 +72,14 @@ class FlickrSoundNetDataset(VGGSSDataset):
 
 def list_flickr_xml(folder: str) -> dict[str, str]:
     """Lists the annotation files ``ID.xml`` of a folder, sorted by id."""
-    names = list_media(folder, ('.xml',))
-    if not names:
+    ends = list_media(folder, ('.xml',))
+    if not ends:
         raise DataError(
             f'{folder}: holds no annotation file ID.xml. Name the folder that the '
             'Flickr-SoundNet annotations were unpacked to.'
         )
-    return {i: osp.join(folder, names[i]) for i in sorted(names)}
+    paths = media_paths(folder, ends, ends.values())
+    return dict(sorted(zip(ends, paths, strict=True)))
 
 
 def read_flickr_xml(path: str) -> list[list[Box]]:

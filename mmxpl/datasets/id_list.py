@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -65,6 +67,12 @@ class Clip(NamedTuple):
 def plain_clip(sample_id: str) -> Clip:
     """Makes the clip of a frame with its own sound."""
     return Clip(sample_id, sample_id, sample_id)
+
+
+def plain_clips(ids: Sequence[str]) -> list[Clip]:
+    """Does what :func:`plain_clip` does for many ids."""
+    columns = zip(ids, ids, ids, repeat(True))
+    return list(map(partial(tuple.__new__, Clip), columns))
 
 
 def read_id_list(path: str | Path) -> list[str]:

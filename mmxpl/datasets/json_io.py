@@ -5,9 +5,10 @@ A file that cannot be used is a DataError that names it.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mmxpl.utils import DataError
 
@@ -38,11 +39,21 @@ def iter_json(
         field (str, optional): Key of the list; by default the file is the list.
         others (dict, optional): Receives the other values.
 
-    Yields:
-        Any: The items.
+    Returns:
+        Iterator: The items.
     """
+    return chain.from_iterable(_iter_pieces(path, form, field, others))
+
+
+def _iter_pieces(
+    path: str | Path, form: str, field: str | None, others: dict | None
+) -> Iterator[list]:
+    """Yields the items of :func:`iter_json` in lists."""
     try:
-        yield from _walk_json(_read_bytes(path).decode('utf-8-sig'), field, others)
+        with open(path, encoding='utf-8-sig', newline='') as file:
+            yield from _walk_json(file, field, others)
+    except OSError as error:
+        raise _unreadable(path, 'annotation file', error) from error
     except (ValueError, RecursionError):
         found = read_json(path)  # says what is wrong if it is no JSON
         wrong = f', got {type(found).__name__}'
@@ -51,24 +62,53 @@ def iter_json(
         raise DataError(f'{path} must {form}{wrong}.') from None
 
 
-def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[Any]:
-    """Yields the items of the list; a ValueError if it is not there or no JSON."""
+def _walk_json(file: TextIO, field: str | None, others: dict | None) -> Iterator[list]:
+    """Yields pieces of the list; a ValueError if it is not there or no JSON."""
     decode = json.JSONDecoder().raw_decode
+    # what is read of the file, up to its end or not, and two places in it
+    text, whole, place, end = '', False, 0, 0
 
-    def mark(place: int, expected: str) -> tuple[str, int]:
-        found = _MARK.match(text, place)
-        if found is None or found[1] not in expected:
+    def read(length: int) -> None:
+        """Reads until ``text`` has so many characters from ``place`` on."""
+        nonlocal text, whole, place, end
+        text, place, end = text[place:], 0, end - place
+        missing = length - len(text)
+        found = file.read(missing)
+        text, whole = text + found, len(found) < missing
+
+    def take(parse: Callable) -> Any:
+        """Parses what stands at ``place`` and goes behind it."""
+        nonlocal place
+        while True:
+            try:
+                found, behind = parse(text, place)
+            except ValueError:
+                if whole:
+                    raise
+            else:
+                # 1 may become 1e-5
+                if whole or behind + 2 < len(text):
+                    place = behind
+                    return found
+            read(2 * (len(text) - place) + _PIECE)
+
+    def mark(expected: str) -> str:
+        found = take(_mark)
+        if found not in expected:
             raise ValueError
-        return found[1], found.end()
+        return found
 
-    def items(place: int) -> Iterator[Any]:
-        nonlocal text
+    def pieces() -> Iterator[list]:
+        nonlocal place, end
         if text[place : place + 1] == ']':
-            return mark(place, ']')[1]
+            mark(']')
+            return
         following, end = ',', place
         while following == ',':
             # objects are parsed together as far as one seems to end
             while place >= end:
+                if not whole and len(text) - place <= _PIECE:
+                    read(2 * _PIECE)
                 cut = _NEXT.search(text, place + _PIECE)
                 end = cut.start() if cut else len(text)
                 if cut is None:
@@ -77,42 +117,52 @@ def _walk_json(text: str, field: str | None, others: dict | None) -> Iterator[An
                     piece = json.loads(f'[{text[place:end]}]')
                 except (ValueError, RecursionError):  # it was within an item
                     break
-                yield from piece
+                yield piece
                 place = end = cut.end()
-                if 2 * place > len(text) > 2**20:  # what was read is freed
-                    text, place, end = text[place:], 0, 0
-            item, place = decode(text, place)
-            yield item
-            following, place = mark(place, ',]')
-        return place
+            yield [take(decode)]
+            following = mark(',]')
 
     if field is None:
-        place = yield from items(mark(0, '[')[1])
+        mark('[')
+        yield from pieces()
     else:
-        following, place, seen = ',', mark(0, '{')[1], False
-        while following == ',':
-            key, place = decode(text, place)
+        following, seen = mark('{'), False
+        while following != '}':
+            key = take(decode)
             if not isinstance(key, str):
                 raise ValueError
-            place = mark(place, ':')[1]
+            mark(':')
             if key == field and not seen:
-                seen, (_, place) = True, mark(place, '[')
-                place = yield from items(place)
+                seen = True
+                mark('[')
+                yield from pieces()
             else:
-                others[key], place = decode(text, place)
-            following, place = mark(place, ',}')
+                others[key] = take(decode)
+            following = mark(',}')
         if not seen or field in others:
             raise ValueError
     if place < len(text):
         raise ValueError
 
 
+def _mark(text: str, place: int) -> tuple[str, int]:
+    """Finds the mark of JSON's grammar at a place, and where it ends."""
+    found = _MARK.match(text, place)
+    if found is None:
+        raise ValueError
+    return found[1], found.end()
+
+
 def _read_bytes(path: str | Path, kind: str = 'annotation file') -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(
-            f'{path}: the {kind} cannot be read ({error.strerror}). Name an existing '
-            'file; a path in a config is absolute or below data_root, which '
-            'MMXPL_DATA_ROOT sets.'
-        ) from error
+        raise _unreadable(path, kind, error) from error
+
+
+def _unreadable(path: str | Path, kind: str, error: OSError) -> DataError:
+    return DataError(
+        f'{path}: the {kind} cannot be read ({error.strerror}). Name an existing '
+        'file; a path in a config is absolute or below data_root, which '
+        'MMXPL_DATA_ROOT sets.'
+    )

@@ -8,7 +8,8 @@ import os
 import os.path as osp
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from mmxpl.utils import DataError
 
@@ -73,32 +74,49 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     with the same stem the one whose suffix (lower case) comes first is taken.
 
     Returns:
-        dict[str, str]: File name by stem in the form of an id
-        (:func:`~mmxpl.datasets.id_list.same_id`).
+        dict[str, str]: By stem in the form of an id
+        (:func:`~mmxpl.datasets.id_list.same_id`) what :func:`media_paths` makes the
+        path from: the suffix as it is written, or ``/NAME`` if the stem is not the id.
     """
-    ends = tuple(suffixes)
+    found, ends = {}, {}
+
+    def preference(end: str) -> tuple[int, str]:
+        return suffixes.index(osp.splitext(f'_{end}')[1].lower()), end
+
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        for entry in os.scandir(folder):
+            stem, _, suffix = entry.name.rpartition('.')
+            if not stem.strip('.'):
+                continue
+            if suffix not in ends:
+                ends[suffix] = f'.{suffix}' if f'.{suffix}'.lower() in suffixes else ''
+            if end := ends[suffix]:
+                if not stem.isascii() and (sample_id := same_id(stem)) != stem:
+                    stem, end = sample_id, f'/{entry.name}'
+                if (known := found.setdefault(stem, end)) is not end:
+                    found[stem] = min(known, end, key=preference)
     except OSError as error:
         raise DataError(
             f'{folder}: the media folder cannot be listed ({error.strerror}). Set '
             'data_root (or the environment variable MMXPL_DATA_ROOT) and data_prefix '
             'to where the files are.'
         ) from error
-
-    names = [name for name in names if name.lower().endswith(ends)]
-    stems = [name.rpartition('.')[0] for name in names]
-    pairs = zip(stems, names, strict=True)
-    found = {same_id(stem): name for stem, name in pairs if stem.strip('.')}
-    if len(found) < len(names):  # the last of a stem is kept, so the best comes last
-        rank = {end: n for n, end in enumerate(ends)}
-        pairs = [
-            (rank[name[len(stem) :].lower()], name, stem)
-            for stem, name in zip(stems, names, strict=True)
-        ]
-        pairs.sort(reverse=True)
-        found = {same_id(stem): name for _, name, stem in pairs if stem.strip('.')}
     return found
+
+
+def media_paths(
+    folder: str, ids: Iterable[str], ends: Iterable[str | None]
+) -> Iterator[str | None]:
+    """Makes paths from the ids and values of :func:`list_media`; None where it is None.
+
+    They are made when needed: of a million they take 100 MB.
+    """
+    prefix = osp.join(folder, '')
+    for sample_id, end in zip(ids, ends, strict=True):
+        if end is None:
+            yield None
+        else:
+            yield prefix + (sample_id + end if end[0] == '.' else end[1:])
 
 
 def existing_paths(
@@ -111,31 +129,36 @@ def existing_paths(
         is no such file. Names that differ in Unicode composition only are the same.
     """
     listed, existing = {} if listed is None else listed, []
-    folder, cut = None, 0
+    current = None
     for path in paths:
         if path is not None:
-            if folder is None or path[:cut] != folder or '/' in path[cut:]:
-                cut = path.rfind('/') + 1
-                folder = path[:cut]
-                if folder not in listed:
-                    listed[folder] = _list_names(folder)
-                names, composed = listed[folder]
-            if path[cut:] not in names:
-                found = composed.get(same_id(path[cut:]))
-                path = None if found is None else folder + found
+            folder, slash, name = path.rpartition('/')
+            if folder != current or not folder:
+                current, key = folder, folder + slash
+                if key not in listed:
+                    listed[key] = _list_names(key)
+                names = listed[key]
+            if name not in names:
+                found = names.composed.get(same_id(name))
+                path = None if found is None else folder + slash + found
         existing.append(path)
     return existing
 
 
-def _list_names(folder: str) -> tuple[set[str], dict[str, str]]:
-    """Names in a folder, and those that are no ASCII by the form of an id."""
+class _Names(set):
+    """Names in a folder."""
+
+    @cached_property
+    def composed(self) -> dict[str, str]:
+        """dict[str, str]: names that are no ASCII by the form of an id."""
+        return {same_id(name): name for name in self if not name.isascii()}
+
+
+def _list_names(folder: str) -> _Names:
     try:
-        names = {entry.name for entry in os.scandir(folder or '.')}
+        return _Names([entry.name for entry in os.scandir(folder or '.')])
     except OSError:  # a missing folder holds none of the files
-        names = set()
-    if ''.join(names).isascii():
-        return names, {}
-    return names, {same_id(name): name for name in names if not name.isascii()}
+        return _Names()
 
 
 def plain_paths(folder: str, paths: Sequence) -> list[str] | None:

@@ -1,7 +1,6 @@
 """Data set in the layout of VGG-SS."""
 
 import os.path as osp
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmxpl.registry import DATASETS
@@ -17,7 +16,7 @@ from .av_dataset import AVDataset
 from .frame_times import FRAME_TIMES, read_frame_times
 from .id_list import Clip
 from .json_io import iter_json
-from .media import list_media
+from .media import list_media, media_paths
 
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 AUDIO_SUFFIXES = ('.wav', '.flac', '.ogg', '.mp3')
@@ -52,11 +51,11 @@ class VGGSSDataset(AVDataset):
 
     def iter_annotations(self) -> Iterator[tuple[str, dict]]:
         """Reads ``category`` and ``bboxes`` by id; nothing for an unlabeled set."""
-        if self.labeled:
-            form = 'hold a list of {"file", "class", "bbox"}'
-            items = iter_json(self.ann_file, form)
-            where = f'{self.ann_file}: item ', ''
-            yield from parse_entries(items, _parse_item, _parse_plain, where)
+        if not self.labeled:
+            return iter(())
+        items = iter_json(self.ann_file, 'hold a list of {"file", "class", "bbox"}')
+        where = f'{self.ann_file}: item ', ''
+        return parse_entries(items, _parse_item, _parse_plain, where)
 
     def default_ids(self, annotations: dict[str, dict]) -> list[str]:
         """Lists clips that have a frame, sorted; see :meth:`AVDataset.default_ids`."""
@@ -67,56 +66,27 @@ class VGGSSDataset(AVDataset):
         self, clips: Sequence[Clip], annotations: dict[str, dict]
     ) -> tuple[Iterable[str | None], Iterable[str | None], dict[str, list[str]]]:
         """Finds frame and sound by the id; see :meth:`AVDataset.find_media`."""
-        img_folder, audio_folder = self.data_prefix['img'], self.data_prefix['audio']
-        # what default_ids() listed, if it was called
-        frames = self.__dict__.pop('_frames', None)
-        frames = _Paths(
-            img_folder,
-            [c.frame_id for c in clips],
-            list_media(img_folder, FRAME_SUFFIXES) if frames is None else frames,
-        )
-        sounds = _Paths(
-            audio_folder,
-            [c.audio_id for c in clips],
-            list_media(audio_folder, AUDIO_SUFFIXES),
-        )
-        lacking = {
-            f'no frame in {img_folder}': frames.lacking(clips),
-            f'no sound in {audio_folder}': sounds.lacking(clips),
-        }
+        lacking = {}
+
+        def find(what: str, kind: str, suffixes: Sequence[str], ids: list) -> Iterator:
+            folder = self.data_prefix[kind]
+            # what default_ids() listed, if it was called
+            listed = self.__dict__.pop('_frames', None) if kind == 'img' else None
+            listed = list_media(folder, suffixes) if listed is None else listed
+            ends = list(map(listed.get, ids))
+            pairs = zip(clips, ends, strict=True) if None in ends else ()
+            none = [clip.sample_id for clip, end in pairs if end is None]
+            lacking[f'no {what} in {folder}'] = none
+            return media_paths(folder, ids, ends)
+
+        frames = find('frame', 'img', FRAME_SUFFIXES, [c.frame_id for c in clips])
+        sounds = find('sound', 'audio', AUDIO_SUFFIXES, [c.audio_id for c in clips])
         return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
         """Reads ``frame_times.csv``; see :meth:`AVDataset.frame_times`."""
         times = read_frame_times(osp.join(self.data_root, FRAME_TIMES))
         return {sample_id: time.seconds for sample_id, time in times.items()}
-
-
-class _Paths:
-    """Paths of media files by id, made when needed: of a million they take 100 MB."""
-
-    def __init__(self, folder: str, ids: list[str], names: dict[str, str]) -> None:
-        self._prefix, self._ids = osp.join(folder, ''), ids
-        # what a name adds to the id, one object for all; or '/' and another name
-        self._ends = [
-            name and (sys.intern(name[len(i) :]) if name.startswith(i) else f'/{name}')
-            for i, name in zip(ids, map(names.get, ids), strict=True)
-        ]
-
-    def __iter__(self) -> Iterator[str | None]:
-        prefix = self._prefix
-        for sample_id, end in zip(self._ids, self._ends, strict=True):
-            if end is None:
-                yield None
-            elif end[0] == '/':
-                yield prefix + end[1:]
-            else:
-                yield prefix + sample_id + end
-
-    def lacking(self, clips: Sequence[Clip]) -> list[str]:
-        """Names the clips that have no file."""
-        pairs = zip(clips, self._ends, strict=True)
-        return [clip.sample_id for clip, end in pairs if end is None]
 
 
 def _parse_item(item: object) -> tuple[str, dict]:

@@ -33,6 +33,22 @@ def test_long_lists_are_the_same_in_pieces(tmp_path, indent):
         list(iter_json(tmp_path / 'a.json', 'f'))
 
 
+@pytest.mark.parametrize('piece', [1, 2, 3, 8])
+@pytest.mark.parametrize('gap', ['', '\n\n\n\n '])
+def test_what_is_read_may_end_anywhere(tmp_path, monkeypatch, piece, gap):
+    monkeypatch.setattr(json_io, '_PIECE', piece)
+    items = [{'a': 1e-5, 'b': [{}, {'c': '}, {'}]}, 12.25, True, {'d': -1.5e300}, {}]
+    content, others = {'a': -1e25, 'list': items, 'b': {'c': [1, 2]}}, {}
+    text = json.dumps(content, separators=(f'{gap},{gap}', f'{gap}:{gap}'))
+    (tmp_path / 'a.json').write_text(f'{gap}{text}{gap}')
+    assert list(iter_json(tmp_path / 'a.json', 'f', 'list', others)) == items
+    assert others == {'a': -1e25, 'b': {'c': [1, 2]}}
+    for cut in range(0, len(text), 7):
+        (tmp_path / 'a.json').write_text(text[:cut])
+        with pytest.raises(DataError, match='is not JSON'):
+            list(iter_json(tmp_path / 'a.json', 'f', 'list', {}))
+
+
 @pytest.mark.parametrize(
     'text', ['[1', '[1,]', '[1 2]', '[1]]', '["\\x"]', '', '[' * 9999]
 )

@@ -4,16 +4,24 @@ import pytest
 
 from mmxpl.datasets.audio_io import read_waveform
 from mmxpl.datasets.image_io import decode_frame
-from mmxpl.datasets.media import existing_paths, list_media, path_inside
+from mmxpl.datasets.media import existing_paths, list_media, media_paths, path_inside
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError
 
 
 def test_list_media_prefers_the_first_suffix(tmp_path):
-    for name in ('a.png', 'a.JPG', 'b.c.png', '-d.jpeg', 'e.txt', 'f'):
+    composed, decomposed = '\u00e9', 'e\u0301'
+    names = ['b.c.png', '-d.jpeg', '.g.jpg', 'e.txt', 'f', 'jpg', '.jpg', '..jpg']
+    names += ['a.png', 'a.jpg', 'a.JPG', f'{decomposed}.jpg', f'{composed}x.png']
+    for name in names:
         (tmp_path / name).touch()
-    found = list_media(str(tmp_path), ('.jpg', '.jpeg', '.png'))
-    assert found == {'a': 'a.JPG', 'b.c': 'b.c.png', '-d': '-d.jpeg'}
+    ends = list_media(str(tmp_path), ('.jpg', '.jpeg', '.png'))
+    ids = ['-d', '.g', 'a', 'b.c', composed, f'{composed}x']
+    assert sorted(ends) == sorted(ids)
+    paths = media_paths(str(tmp_path), [*ids, 'gone'], map(ends.get, [*ids, 'gone']))
+    taken = '-d.jpeg', '.g.jpg', 'a.JPG', 'b.c.png', f'{decomposed}.jpg'
+    expected = [str(tmp_path / name) for name in (*taken, f'{composed}x.png')]
+    assert list(paths) == [*expected, None]
 
 
 def test_a_missing_folder_names_the_remedy(tmp_path):

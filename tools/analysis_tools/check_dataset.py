@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from rich.progress import Progress
 
 from mmxpl.datasets.av_dataset import AVDataset
-from mmxpl.datasets.id_list import plain_clip
+from mmxpl.datasets.id_list import plain_clips
 from mmxpl.datasets.inspection import (
     check_annotations,
     check_media,
@@ -121,7 +121,7 @@ def examine(args: argparse.Namespace, lists: Sequence[ClipList]) -> dict:
         if lists:
             clips = list(dict.fromkeys(clip for one in lists for clip in one.clips))
         else:
-            clips = [plain_clip(i) for i in dataset.default_ids(annotations)]
+            clips = plain_clips(dataset.default_ids(annotations))
         frames, sounds, missing = dataset.find_media(clips, annotations)
         found = zip(clips, frames, sounds, strict=True)
         media = {c.sample_id: (f, s) for c, f, s in found if f and s}
