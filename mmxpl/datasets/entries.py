@@ -33,7 +33,7 @@ class PackedEntries:
     def extend(self, entries: Iterable[dict]) -> None:
         """Adds entries."""
         for batch in batched(entries):
-            packed = [pickle.dumps(entry, protocol=4) for entry in batch]
+            packed = list(map(pickle.dumps, batch, repeat(4)))  # the protocol
             ends = accumulate(map(len, packed), initial=len(self._data))
             self._ends.extend(islice(ends, 1, None))
             self._data += b''.join(packed)
