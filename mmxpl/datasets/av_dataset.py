@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError, hash_ids
+from mmxpl.utils.checks import check_fraction
 
 from .annotations import FrameClipper, collect, has_label, pack_boxes, unpack_boxes
 from .clip_pairing import swap_sounds
@@ -110,8 +111,7 @@ class AVDataset(BaseDataset):
         check_subset(subset, fraction)
         if missing not in POLICIES:
             raise ValueError(f"missing must be one of {POLICIES}, got '{missing}'.")
-        if not 0 <= audio_swap <= 1:
-            raise ValueError(f'audio_swap must be in [0, 1], got {audio_swap}.')
+        check_fraction(audio_swap=audio_swap)
         unknown = set(data_prefix or ()) - set(self.default_prefix)
         if unknown:
             raise ValueError(

@@ -9,6 +9,7 @@ from mmengine.device import get_device
 from torch import Tensor
 
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_fraction
 
 from .functional import upsample_maps
 
@@ -104,8 +105,7 @@ class ObjectPrior:
     """
 
     def __init__(self, weights: str, alpha: float = 0.4) -> None:
-        if not 0 <= alpha <= 1:
-            raise ValueError(f'alpha must be in [0, 1], got {alpha}.')
+        check_fraction(alpha=alpha)
         self.weights, self.alpha = weights, alpha
         # late: scoring maps needs no networks
         import mmxpl.models  # noqa: F401  (registers the backbones)

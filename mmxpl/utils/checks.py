@@ -22,6 +22,13 @@ def check_share(**settings: float) -> None:
             raise ValueError(f'{name} must be in [0, 1), got {value}.')
 
 
+def check_fraction(**settings: float) -> None:
+    """Raises a ValueError of the first setting outside [0, 1]."""
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name} must be in [0, 1], got {value}.')
+
+
 def check_not_negative(**settings: float) -> None:
     """Raises a ValueError of the first setting that is below 0 or NaN."""
     for name, value in settings.items():

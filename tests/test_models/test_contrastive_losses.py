@@ -297,3 +297,11 @@ def test_contrastive_is_low_for_true_pairs():
     visual[:, :, 1, 2] = audio
     loss = MaxMILContrastiveLoss()
     assert loss(visual, audio) < 0.01 < loss(visual, audio.flip(0))
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(foreground=2), dict(audio=-1), dict(region=-1)]
+)
+def test_settings_of_fnac_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match=f'^{next(iter(settings))} must'):
+        FNACLoss(**settings)

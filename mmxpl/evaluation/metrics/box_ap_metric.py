@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmxpl.registry import METRICS
+from mmxpl.utils.checks import check_positive
 
 from ..functional import boxes_from_map, centred_disc, coco_ap, upsample_maps
 from .map_metric import MapMetric, Rows, read_gt_boxes
@@ -30,7 +31,9 @@ class BoxAPMetric(MapMetric):
 
     def __init__(self, box_cfg: dict | None = None, size: int = 224, **kwargs) -> None:
         super().__init__(**kwargs)
+        check_positive(size=size)
         self.box_cfg = dict(box_cfg or {})
+        boxes_from_map(centred_disc(8), **self.box_cfg)  # refuses wrong settings
         self.size = size
 
     def measure(self, sample: dict) -> dict:

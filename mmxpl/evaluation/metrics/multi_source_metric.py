@@ -8,6 +8,7 @@ import torch
 
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_fraction, check_positive
 
 from ..functional import (
     ASSIGNMENTS,
@@ -81,6 +82,8 @@ class MultiSourceMetric(MapMetric):
                 f'assignment must be one of {ASSIGNMENTS}, got {assignment!r}.'
             )
         check_rules([rule])
+        check_positive(size=size)
+        check_fraction(ciou_threshold=ciou_threshold)
         self.assignment = assignment
         self.rule = rule
         self.ciou_threshold = ciou_threshold

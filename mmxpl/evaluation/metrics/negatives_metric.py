@@ -11,6 +11,7 @@ from torch import Tensor
 from mmxpl.registry import METRICS
 from mmxpl.structures import ORIGINAL
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_fraction
 
 from ..functional import (
     active_area,
@@ -145,8 +146,7 @@ class NegativeAudioMetric(MapMetric):
         self, threshold: float | None = None, quantile: float = 0.75, **kwargs
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= quantile <= 1:
-            raise ValueError(f'quantile must be in [0, 1], got {quantile!r}.')
+        check_fraction(quantile=quantile, threshold=threshold or 0.0)
         self.threshold = threshold
         self.quantile = quantile
 

@@ -7,6 +7,7 @@ import torch
 
 from mmxpl.registry import METRICS
 from mmxpl.utils import DataError
+from mmxpl.utils.checks import check_fraction
 
 from ..functional import centred_disc, f_scores, mask_iou, pixel_ap, upsample_maps
 from .map_metric import MapMetric, Rows, read_gt_map
@@ -39,6 +40,7 @@ class SegmentationMetric(MapMetric):
 
     def __init__(self, threshold: float = 0.5, **kwargs) -> None:
         super().__init__(**kwargs)
+        check_fraction(threshold=threshold)
         self.threshold = threshold
 
     def measure(self, sample: dict) -> dict:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmxpl.structures import compose_affine, warp
-from mmxpl.utils.checks import check_not_negative, check_share
+from mmxpl.utils.checks import check_fraction, check_not_negative, check_share
 
 
 def sample_draws(seed: int, step: int, keys: Sequence[int], count: int) -> np.ndarray:
@@ -47,10 +47,9 @@ class Augmentation:
     ) -> None:
         if not 0 < min_area <= 1:
             raise ValueError(f'min_area must be in (0, 1], got {min_area}.')
-        if max_stretch < 1:
+        if not max_stretch >= 1:
             raise ValueError(f'max_stretch must be at least 1, got {max_stretch}.')
-        if not 0 <= flip <= 1:
-            raise ValueError(f'flip must be in [0, 1], got {flip}.')
+        check_fraction(flip=flip)
         check_not_negative(
             brightness=brightness, contrast=contrast, saturation=saturation
         )
@@ -117,8 +116,7 @@ class AudioAugmentation:
     def __init__(
         self, time_shift: float = 1.0, freq_mask: float = 0.3, time_mask: float = 0.3
     ) -> None:
-        if not 0 <= time_shift <= 1:
-            raise ValueError(f'time_shift must be in [0, 1], got {time_shift}.')
+        check_fraction(time_shift=time_shift)
         check_share(freq_mask=freq_mask, time_mask=time_mask)
         self.time_shift = time_shift
         self.masks = (freq_mask, time_mask)

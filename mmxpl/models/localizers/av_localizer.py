@@ -106,7 +106,8 @@ class AVLocalizer(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        check_positive(temperature=temperature, embed_dim=embed_dim)
+        width = embed_dim if hidden_dim is None else hidden_dim
+        check_positive(temperature=temperature, embed_dim=embed_dim, hidden_dim=width)
         check_share(visual_dropout=visual_dropout, channel_dropout=channel_dropout)
         if amp_dtype not in (None, 'float16', 'bfloat16'):
             raise ValueError(

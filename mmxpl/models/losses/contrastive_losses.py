@@ -13,7 +13,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmxpl.registry import MODELS
-from mmxpl.utils.checks import check_not_negative, check_positive
+from mmxpl.utils.checks import check_fraction, check_not_negative, check_positive
 from mmxpl.utils.parallel import count_rows, gather_rows, own_rows
 
 
@@ -250,6 +250,10 @@ class FNACLoss(_ContrastiveLoss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(temperature, loss_weight)
+        check_fraction(foreground=foreground)
+        check_not_negative(
+            audio=audio, image=image, region=region, warmup_epochs=warmup_epochs
+        )
         self.foreground, self.warmup_epochs = foreground, warmup_epochs
         self.weights = dict(audio=audio, image=image, region=region)
 

@@ -20,6 +20,7 @@ from mmxpl.evaluation import (
     NegativeAudioMetric,
     SegmentationMetric,
 )
+from mmxpl.registry import METRICS
 from mmxpl.utils import DataError, hash_ids
 from tests.test_evaluation.scored_samples import evaluate_samples, scored_samples
 
@@ -214,3 +215,26 @@ def test_a_batch_is_scored_as_its_samples_alone(kind):
         alone.process(None, [sample])
     assert together.results == alone.results
     assert {'gt_map', 'maps'}.isdisjoint(together.results[0])
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(type='BoxAPMetric', size=0), 'size must be positive, got 0'),
+        (dict(type='BoxAPMetric', box_cfg=dict(treshold=1)), "argument 'treshold'"),
+        (
+            dict(type='MultiSourceMetric', ciou_threshold=-1),
+            r'ciou_threshold .* got -1',
+        ),
+        (dict(type='MultiSourceMetric', size=-1), 'size must be positive, got -1'),
+        (
+            dict(type='SegmentationMetric', threshold=2),
+            r'threshold must be in \[0, 1\]',
+        ),
+        (dict(type='NegativeAudioMetric', threshold=-1), 'threshold must be in'),
+        (dict(type='CIoUMetric', n_expected=0), 'n_expected must be positive'),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_anything_is_scored(settings, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        METRICS.build(settings)
