@@ -146,6 +146,8 @@ def _check_key(cfg: Config, key: str) -> None:
             f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
             'labeled_per_batch and unlabeled_per_batch.'
         )
+    if key == 'launcher':
+        raise DataError('--cfg-options: launcher follows from --launcher.')
     top, *rest = key.split('.')
     read = top in _read_keys()
     if top not in cfg:

@@ -79,6 +79,12 @@ def _explain_name(error: UnicodeEncodeError) -> str | None:
 
 def _explain_channels(text: str) -> str | None:
     """Explains an input with a wrong number of channels."""
+    layer = re.search(r'mat1 and mat2 .*\(\d+x(\d+) and (\d+)x\d+\)', text)
+    if layer is not None:
+        return (
+            f'A layer of the model reads {layer[2]} features and is given {layer[1]}: '
+            'set out_channels of the audio_encoder, or what follows from it, alike.'
+        )
     found = re.search(r'to have (\d+) channels, but got (\d+) channels', text)
     if found is None:
         return None
@@ -110,8 +116,8 @@ def _explain_config(error: BaseException) -> str | None:
     kind, values = None, []
     for frame, _ in traceback.walk_tb(error.__traceback__):
         cfg = frame.f_locals.get('cfg')
-        # MMEngine's function, through which every registry builds
-        if frame.f_code.co_name == 'build_from_cfg':
+        # MMEngine's functions, through which every registry builds
+        if frame.f_code.co_name in ('build_from_cfg', 'build_scheduler_from_cfg'):
             has_type = isinstance(cfg, dict) and 'type' in cfg
             kind = str(cfg['type'] if has_type else cfg)
         elif not values and hasattr(cfg, '_cfg_dict'):

@@ -5,6 +5,7 @@ from torchaudio import transforms
 from mmxpl.models.data_preprocessors import AVDataPreprocessor
 from mmxpl.models.data_preprocessors.audio_frontends import LogMel, LogSpectrogram
 from mmxpl.testing import tiny_batch, tiny_model_cfg
+from mmxpl.utils.errors import DataError
 
 
 def make():
@@ -45,6 +46,13 @@ def test_sizes_that_are_not_positive_are_refused(front_end, name):
 def test_bands_and_windows_that_cannot_be_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         LogMel(**settings)
+
+
+def test_sounds_shorter_than_half_a_window_are_refused():
+    sound = torch.rand(1, 257)
+    assert LogSpectrogram()(sound).isfinite().all()
+    with pytest.raises(DataError, match='of 256 samples are too short for n_fft=512'):
+        LogSpectrogram()(sound[:, 1:])
 
 
 def test_silence_is_finite():

@@ -85,6 +85,10 @@ def test_an_item_of_a_list_that_mmengine_cannot_merge_is_refused(cfg):
     assert 'set the whole list' in refusal(cfg, 'param_scheduler.0')
 
 
+def test_the_launcher_is_an_argument_of_its_own(cfg):
+    assert 'follows from --launcher' in refusal(cfg, 'launcher', 'pytorch')
+
+
 def test_nothing_lies_below_a_plain_value(cfg):
     assert "unknown key 'model.backbone.depth.x'" in refusal(
         cfg, 'model.backbone.depth.x'

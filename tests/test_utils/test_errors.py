@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
 from mmxpl.pseudo_labels import PseudoLabelBank, PseudoLabeler
-from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS
+from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS, PARAM_SCHEDULERS
 from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
@@ -115,6 +115,7 @@ def localizer(**settings):
         (pseudo_label_hook(momentum=1), 'error: momentum must be in [0, 1), got 1.'),
         (pseudo_label_hook(temperature=0), 'error: temperature must be positive'),
         (pseudo_label_hook(reliability=['x']), 'error: reliability is some of'),
+        (pseudo_label_hook(reliability=[]), 'error: reliability is some of'),
         (
             lambda: HOOKS.build(dict(type='PreemptionHook', signals=['SIGFOO'])),
             'error: signals: this system has no SIGFOO.',
@@ -172,6 +173,26 @@ def test_workers_that_end_are_one_message(capsys, text, words):
         raise RuntimeError(text)
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def test_features_that_do_not_fit_are_one_message(capsys):
+    with pytest.raises(SystemExit), one_clear_error():
+        torch.nn.Linear(63, 128)(torch.zeros(6, 64))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        'error: A layer of the model reads 63 features and is given 64'
+    )
+
+
+def test_a_schedule_that_there_is_not_is_one_message(capsys):
+    weights = [torch.nn.Parameter(torch.zeros(1))]
+    given = dict(optimizer=torch.optim.SGD(weights, 0.1), epoch_length=2)
+    for convert in (True, False):
+        cfg = dict(type='Cosin', convert_to_iter_based=convert)
+        with pytest.raises(SystemExit), one_clear_error():
+            PARAM_SCHEDULERS.build(cfg, default_args=given)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: 'Cosin' of the config cannot be built: KeyError")
 
 
 def test_channels_that_do_not_fit_are_one_message(capsys):

@@ -109,8 +109,8 @@ class CrossPseudoLabelHook(Hook):
     ) -> None:
         check_share(momentum=momentum)
         unknown = sorted(set(reliability) - set(MEASURES))
-        if unknown:
-            raise ValueError(f'reliability is some of {MEASURES}, got {unknown}.')
+        if unknown or not reliability:
+            raise ValueError(f'reliability is some of {MEASURES}, got {reliability}.')
         choices = dict(exchange=(exchange, EXCHANGES), view=(view, VIEWS))
         for name, (value, known) in choices.items():
             if value not in known:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from mmxpl.compat import torchaudio_transforms
 from mmxpl.registry import MODELS
 from mmxpl.utils.checks import check_positive
+from mmxpl.utils.errors import DataError
 
 
 class _LogFrontend(nn.Module):
@@ -32,6 +33,12 @@ class _LogFrontend(nn.Module):
         mel_scale = getattr(self.spectrogram, 'mel_scale', None)
         stft = self.spectrogram if mel_scale is None else self.spectrogram.spectrogram
         half = stft.n_fft // 2
+        if waveform.shape[1] <= half:
+            raise DataError(
+                f'sounds of {waveform.shape[1]} samples are too short for n_fft='
+                f'{stft.n_fft}: more than half of it are needed. Raise duration of '
+                'LoadAudio, or lower n_fft of the front end.'
+            )
         before = waveform.narrow(1, 1, half).flip(1)
         after = waveform.narrow(1, -half - 1, half).flip(1)
         spectrum = stft(torch.cat([before, waveform, after], 1))
