@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
+from mmxpl.datasets.audio_io import nearest_sample
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import list_media, media_paths
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
@@ -53,14 +54,13 @@ class WindowReader(SoundReader):
     def window(self, time: float) -> tuple[np.ndarray, int]:
         """Reads the window around a time; parts that are not stored are silent.
 
-        Args:
-            time (float): Seconds after the first frame, never less than in the
-                previous call.
+        The time, in seconds after the first frame, is not before that of the last call.
 
         Returns:
             tuple[np.ndarray, int]: Samples, float32 (T, 1) in [-1, 1], and their rate.
         """
-        wave = self.around(time, self._count)
+        start = nearest_sample(time, self.rate) - self._count // 2
+        wave = self.read(start, self._count)
         if not self._warned and not self.stored:
             self._warned = True
             print_log(
@@ -69,7 +69,7 @@ class WindowReader(SoundReader):
                 logger='current',
                 level=logging.WARNING,
             )
-        return wave, self.rate
+        return wave[:, None].astype(np.float32) / 32768, self.rate
 
 
 @dataclass
@@ -90,9 +90,9 @@ class AVInput:
     time: float | None = None
 
     def results(self, index: int) -> dict[str, Any]:
-        """Returns the input of a test pipeline for the pair of a number.
+        """Returns what a test pipeline starts from, like an entry of an unlabeled set.
 
-        As of an unlabeled data set; ``frame`` and ``sound`` hold what is in memory.
+        ``frame`` and ``sound`` hold what is in memory.
         """
         results = dict(sample_id=self.sample_id, sample_idx=index, is_labeled=False)
         results |= dict.fromkeys(('category', 'bboxes', 'mask'))
@@ -168,21 +168,21 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
             f"'{sample_id}': a sound must be a file or a pair (samples, rate), got "
             f'{_kind(audio)}.'
         )
-    numbers = (
+    form = (
         f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
         'channels), '
     )
     try:
         wave, rate = np.asarray(audio[0]), audio[1]
     except ValueError as error:  # rows of unequal length
-        raise DataError(f'{numbers}and these are no array ({error}).') from error
+        raise DataError(f'{form}and these are no array ({error}).') from error
     if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 768_000:
         raise DataError(
             f"'{sample_id}': a rate of {rate!r} Hz is no whole number from 1000 to "
             '768000.'
         )
     if wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':
-        raise DataError(f'{numbers}got {wave.dtype} of {wave.shape}.')
+        raise DataError(f'{form}got {wave.dtype} of {wave.shape}.')
     if wave.ndim == 2 and wave.shape[1] > 64:
         raise DataError(
             f"'{sample_id}': samples of shape {wave.shape} have more than 64 channels. "

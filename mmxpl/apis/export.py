@@ -14,10 +14,11 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmxpl.registry import TRANSFORMS
 from mmxpl.utils import DataError
 from mmxpl.utils.files import atomic_path
 
-from .inference import build_steps, clip_pipeline
+from .inference import clip_pipeline
 
 FORMATS = ('.onnx', '.pt2')
 _BATCHES = (1, 3)  # sizes that are checked; the graph is traced with another
@@ -163,7 +164,8 @@ def example_inputs(cfg: Config, count: int) -> tuple[Tensor, Tensor]:
 
 def _sizes(cfg: Config) -> tuple[tuple[int, int], int, float]:
     """Returns size of the frame, sample rate and seconds of sound."""
-    steps = {type(step).__name__: step for step in build_steps(clip_pipeline(cfg))}
+    built = map(TRANSFORMS.build, clip_pipeline(cfg))
+    steps = {type(step).__name__: step for step in built}
     if not {'LoadFrame', 'LoadAudio'} <= steps.keys():
         raise DataError('test_dataloader: needs LoadFrame and LoadAudio in its steps.')
     audio = steps['LoadAudio']

@@ -17,7 +17,7 @@ from mmxpl.engine.hooks.visualization_hook import safe_name
 from mmxpl.engine.resume.checkpoint_guard import compare_weights, name_mismatch
 from mmxpl.evaluation.functional import boxes_from_map, map_confidence
 from mmxpl.models.pretrained import without_init_cfg
-from mmxpl.registry import MODELS, TRANSFORMS, register_all_modules
+from mmxpl.registry import MODELS, register_all_modules
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import embedded_config, read_checkpoint, refuse_unregistered
@@ -103,11 +103,6 @@ def clip_pipeline(cfg: Config) -> list[dict]:
                 for step in steps
             ]
     raise DataError('test_dataloader: the config has no data set with a pipeline.')
-
-
-def build_steps(pipeline: list[dict]) -> list[Any]:
-    """Builds the transforms of a pipeline."""
-    return [TRANSFORMS.build(step) for step in pipeline]
 
 
 def _load_weights(learner: torch.nn.Module, state: dict, name: str) -> None:

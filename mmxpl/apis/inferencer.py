@@ -12,7 +12,9 @@ from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
 from rich.progress import track
 
+from mmxpl.datasets.entries import batched
 from mmxpl.datasets.transforms import LoadAudio, av_collate
+from mmxpl.registry import TRANSFORMS
 from mmxpl.structures import AVDataSample
 from mmxpl.utils import DataError
 from mmxpl.utils.checks import nonfinite_entries
@@ -22,7 +24,6 @@ from mmxpl.visualization.drawing import draw_boxes, overlay_heatmap
 from .av_input import AVInput, SoundWindow, iter_inputs
 from .inference import (
     ResultWriter,
-    build_steps,
     choose_map,
     clip_pipeline,
     describe_map,
@@ -182,14 +183,10 @@ class XPLInferencer(BaseInferencer):
         """Yields batches of pairs, and what is collated of them, when needed."""
         if batch_size < 1:
             raise DataError(f'batch_size: must be at least 1, got {batch_size}.')
-        pairs = iter_inputs(inputs, every, self.window)
-        count = 0
-        while batch := list(islice(pairs, batch_size)):
-            items = [
-                self.pipeline(pair.results(count + n)) for n, pair in enumerate(batch)
-            ]
-            count += len(batch)
-            yield batch, self.collate_fn(items)
+        pairs = enumerate(iter_inputs(inputs, every, self.window))
+        for batch in batched(pairs, batch_size):
+            items = [self.pipeline(pair.results(number)) for number, pair in batch]
+            yield [pair for _, pair in batch], self.collate_fn(items)
 
     def visualize(
         self,
@@ -201,8 +198,7 @@ class XPLInferencer(BaseInferencer):
     ) -> list[np.ndarray]:
         """Draws maps and boxes over their frames, and shows the pictures if asked to.
 
-        ``wait_time`` is the time in seconds for which a window stays; 0 waits for a
-        key.
+        A window stays for ``wait_time`` seconds; 0 waits for a key.
 
         Returns:
             list[np.ndarray]: RGB uint8 (H, W, 3) pictures of the frames' sizes.
@@ -254,4 +250,4 @@ class XPLInferencer(BaseInferencer):
         )
 
     def _init_pipeline(self, cfg: Any) -> Compose:
-        return Compose(build_steps(clip_pipeline(cfg)))
+        return Compose([TRANSFORMS.build(step) for step in clip_pipeline(cfg)])

@@ -49,7 +49,7 @@ class VideoOutput:
         like: 'VideoStream',
         size: tuple[int, int],
     ) -> None:
-        av = import_av()
+        self._av = av = import_av()
         self.path = Path(path)
         refuse_existing(self.path)
         if min(size) < 2:
@@ -109,9 +109,8 @@ class VideoOutput:
 
         ``pts`` is its presentation time in units of the source's video stream.
         """
-        av = import_av()
         height, width = self._video.height, self._video.width
-        frame = av.VideoFrame.from_ndarray(
+        frame = self._av.VideoFrame.from_ndarray(
             np.ascontiguousarray(picture[:height, :width]), format='rgb24'
         )
         frame.pts, frame.time_base = pts, self._unit
@@ -141,10 +140,9 @@ class VideoOutput:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Turns errors of FFmpeg into one that names the file."""
-        av = import_av()
         try:
             yield
-        except av.error.FFmpegError as error:
+        except self._av.error.FFmpegError as error:
             raise DataError(
                 f'{self.path}: the video cannot be written ({error.strerror}). Is the '
                 'disk full? Otherwise name an .mkv, which takes most codecs.'
@@ -152,8 +150,7 @@ class VideoOutput:
 
     def _abandon(self) -> None:
         """Closes everything and removes the incomplete file."""
-        av = import_av()
-        with suppress(av.error.FFmpegError):  # an incomplete file cannot be ended
+        with suppress(self._av.error.FFmpegError):  # an incomplete file cannot be ended
             self._stack.close()
         self._draft.unlink(missing_ok=True)
 

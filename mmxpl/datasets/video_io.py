@@ -24,7 +24,6 @@ from .truncation import container_shortfall
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
     from av.container import InputContainer
-    from av.video.stream import VideoStream
 
 MIDDLE = 'middle'
 """str: time of the frame in the middle of a video."""
@@ -67,11 +66,6 @@ class FrameReader:
         """float: seconds that a frame is shown, by the average rate of the file."""
         rate = self._stream.average_rate
         return float(1 / rate) if rate else 0.0
-
-    @property
-    def stream(self) -> VideoStream:
-        """VideoStream: the picture track."""
-        return self._stream
 
     def __iter__(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yields the time and the frame of all frames from the first, once."""

@@ -131,17 +131,6 @@ class SoundReader:
         self.stored = any(place < start + count for place, _ in self._held)
         return _join(self._held, start, count)
 
-    def around(self, time: float, count: int) -> np.ndarray:
-        """Reads a window of ``count`` samples with a time in its middle.
-
-        The time, in seconds after the first frame, is not before that of the last call.
-
-        Returns:
-            np.ndarray: float32 of shape (count, 1) in [-1, 1].
-        """
-        wave = self.read(nearest_sample(time, self.rate) - count // 2, count)
-        return wave[:, None].astype(np.float32) / 32768
-
     def read_all(self, picture_end: float = 0.0) -> tuple[np.ndarray, int, str]:
         """Reads the whole sound, filled up to the length of the picture.
 

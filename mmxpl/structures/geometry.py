@@ -78,15 +78,8 @@ def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
 def _sampling_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     """Finds where each pixel of the output of an affine lies in its input.
 
-    It equals ``affine_grid`` of PyTorch, which multiplies matrices: on the CPU that
-    takes as long as the interpolation itself.
-
-    Args:
-        theta (Tensor): (B, 2, 3), output to input coordinates.
-        size (Sequence[int]): Height and width of the output.
-
-    Returns:
-        Tensor: (B, h, w, 2), x and y in [-1, 1] within the frame.
+    The result, (B, h, w, 2), equals that of PyTorch's ``affine_grid``, which multiplies
+    matrices: on the CPU that takes as long as the interpolation itself.
     """
     grid = theta.new_empty(len(theta), *size, 2)
     # centres of the rows and of the columns

@@ -133,9 +133,8 @@ def draw_spectrogram(values: Tensor) -> np.ndarray:
 
 def pseudo_label_strip(
     image: np.ndarray,
-    labels: Tensor | Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
     visits: Sequence[int],
-    gt_boxes: np.ndarray | Tensor | None = None,
     title: str = '',
 ) -> np.ndarray:
     """Draws one sample's pseudo-labels after successive visits.
@@ -145,12 +144,9 @@ def pseudo_label_strip(
 
     Args:
         image (np.ndarray): Frame, RGB uint8 of shape (H, W, 3).
-        labels (Tensor | Mapping[str, Tensor]): The labels in [0, 1], of shape
-            (V, h, w); or such labels by localizer name (``a``, ``b``), one row
-            each.
+        labels (Mapping[str, Tensor]): By name of the localizer (``a``, ``b``), (V, h,
+            w) in [0, 1]; each is a row.
         visits (Sequence[int]): The number of each of the V visits.
-        gt_boxes (np.ndarray | Tensor, optional): (N, 4), x1 y1 x2 y2 normalised to [0,
-            1].
         title (str): Name of the sample.
 
     Returns:
@@ -159,23 +155,20 @@ def pseudo_label_strip(
     Raises:
         ValueError: If the labels are not one map for each visit.
     """
-    rows = labels if isinstance(labels, Mapping) else {'': labels}
-    for maps in rows.values():
+    for maps in labels.values():
         if maps.dim() != 3 or len(maps) != len(visits) or not len(visits):
             raise ValueError(
                 'labels must have the shape (V, h, w) with one map for each of '
                 f'the {len(visits)} visits, but have {tuple(maps.shape)}'
             )
-    boxes = np.zeros((0, 4)) if gt_boxes is None else np.asarray(gt_boxes)
     size = panel_size(image.shape[:2])
     image = resize(image, size)
-    frame = draw_boxes(image, boxes)
     panels = []
-    for name, maps in rows.items():
-        panels.append(make_panel(frame, title or 'Frame', name and map_title(name)))
+    for name, maps in labels.items():
+        panels.append(make_panel(image, title or 'Frame', map_title(name)))
         for visit, label in zip(visits, maps, strict=True):
             detail = f'entropy {binary_entropy(label):.2f} bit'
-            panels.append(map_panel(image, label, f'Visit {visit}', detail, boxes))
+            panels.append(map_panel(image, label, f'Visit {visit}', detail))
         panels.append(colour_bar(size))
     return contact_sheet(panels, columns=len(visits) + 2)
 

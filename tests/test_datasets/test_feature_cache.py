@@ -14,11 +14,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxpl.apis.inference import build_steps, clip_pipeline
+from mmxpl.apis.inference import clip_pipeline
 from mmxpl.datasets import DuetDataset, NegativeAudioDataset, VGGSSDataset, av_collate
 from mmxpl.datasets.feature_cache import FeatureCache
 from mmxpl.engine import EncoderInputHook
-from mmxpl.registry import MODELS
+from mmxpl.registry import MODELS, TRANSFORMS
 from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils import DataError
 
@@ -233,7 +233,7 @@ def test_sounds_of_another_rate_are_refused(spoilable_world, features):
 
 
 def test_other_clips_are_read_from_media(built):
-    steps = build_steps(clip_pipeline(built.cfg))
+    steps = [TRANSFORMS.build(step) for step in clip_pipeline(built.cfg)]
     assert [type(step).__name__ for step in steps] == [
         'LoadFrame',
         'LoadAudio',
