@@ -360,10 +360,8 @@ class DuetDataset(_PairedDataset):
             box = part.gt_instances.bboxes.clone()
             box[:, 0::2] = box[:, 0::2] / 2 + shift
             boxes.append(box)
-        (height, width), both = (
-            sample.img_shape,
-            f'{sample.sample_id}+{other.sample_id}',
-        )
+        height, width = sample.img_shape
+        both = f'{sample.sample_id}+{other.sample_id}'
         sample.set_metainfo(dict(sample_id=both, img_shape=(height, 2 * width)))
         joined = torch.cat(boxes)
         sources = torch.tensor([0] * len(boxes[0]) + [1] * len(boxes[1]))

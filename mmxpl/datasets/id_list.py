@@ -109,16 +109,11 @@ def read_clip_list(path: str | Path) -> list[Clip]:
 def read_duets(path: str | Path) -> list[tuple[str, str]]:
     """Reads a csv file of pairs of clips like AVGN's ``vggsound_duet_test.csv``.
 
-    Args:
-        path (str | Path): Each row holds the left id, its class, the right id, its
-            class.
+    Each row holds the left id, its class, the right id and its class. A left id may
+    occur once.
 
     Returns:
         list[tuple[str, str]]: Left and right ids in the order of the file.
-
-    Raises:
-        DataError: As :func:`read_clip_list`, or if a row has not four fields or a left
-            id occurs twice.
     """
     rows = _read_rows(Path(path), _DUETS)
     if not rows:
@@ -137,33 +132,26 @@ def read_duets(path: str | Path) -> list[tuple[str, str]]:
 
 
 def find_duets(path: str | Path, ids: Sequence[str]) -> list[tuple[int, int]]:
-    """Finds the clips of listed pairs in a data set.
+    """Finds the pairs of a file (:func:`read_duets`) in a data set with given ids.
 
-    Pairs of which a clip is not in the set are counted and named in the log.
-
-    Args:
-        path (str | Path): See :func:`read_duets`.
-        ids (Sequence[str]): Ids of the data set.
+    Pairs of which a clip is not in the set are counted and named in the log; if none is
+    complete, that is a DataError.
 
     Returns:
         list[tuple[int, int]]: Places of the clips of each complete pair.
-
-    Raises:
-        DataError: As :func:`read_duets`, or if no pair is complete.
     """
     pairs, places = read_duets(path), {name: i for i, name in enumerate(ids)}
-    lost = ['+'.join(pair) for pair in pairs if not set(pair) <= set(places)]
-    if lost:
+    found = [(places[a], places[b]) for a, b in pairs if a in places and b in places]
+    if len(found) < len(pairs):
+        lost = [f'{a}+{b}' for a, b in pairs if a not in places or b not in places]
         notice = (
             f'{path}: a clip of {len(lost)} of {len(pairs)} pairs is not in the data '
             f'set ({name_some(lost)})'
         )
-        if len(lost) == len(pairs):
+        if not found:
             raise DataError(f'{notice}. Give the data set a list of all clips.')
         print_log(f'{notice}.', logger='current', level=logging.WARNING)
-    return [
-        tuple(places[i] for i in pair) for pair in pairs if set(pair) <= set(places)
-    ]
+    return found
 
 
 def same_id(name: str) -> str:
@@ -232,23 +220,21 @@ def handle_missing(
     'error' or 'skip', ``total`` the number of ids asked for, and ``source`` the list or
     folder that named them.
     """
-    lacking = {reason: ids for reason, ids in missing.items() if ids}
-    if not lacking:
+    count = len(set().union(*missing.values()))
+    if not count:
         return
-    count = len(set().union(*lacking.values()))
+    shown = 5 if policy == 'error' else count
+    reasons = '; '.join(
+        f'{len(ids)} have {reason} ({name_some(ids, shown)})'
+        for reason, ids in missing.items()
+        if ids
+    )
     if policy == 'error':
-        reasons = '; '.join(
-            f'{len(ids)} have {reason} ({name_some(ids)})'
-            for reason, ids in lacking.items()
-        )
         raise DataError(
             f'{count} of {total} ids of {source} cannot be used: {reasons}. Bring what '
             "is missing, take the ids out of the list, or set missing='skip' to leave "
             'them out of the whole run.'
         )
-    reasons = '; '.join(
-        f'{len(ids)} have {reason}: {", ".join(ids)}' for reason, ids in lacking.items()
-    )
     print_log(
         f"{count} of {total} ids of {source} are left out (missing='skip'): {reasons}",
         logger='current',

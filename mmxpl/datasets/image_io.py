@@ -5,6 +5,7 @@ A file that is missing, empty, truncated, damaged, no image, or larger than
 """
 
 import io
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -124,18 +125,9 @@ def decode_image(
 def image_size(path: str) -> tuple[int, int]:
     """Reads height and width of an image as displayed, without decoding it."""
     check_regular(path, 'frame')
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            # Pillow rotates TIFF itself
-            turned = turned and image.format != 'TIFF'
-    except Image.DecompressionBombError:
-        width = height = 0
-        turned = False
-    except Exception as error:  # Pillow raises many kinds
-        raise _no_image(path, 'frame') from error
-    check_pixels(path, height, width, 'frame')
+    (height, width), orientation, kind = _read_header(path, path, 'frame')
+    # Pillow rotates TIFF itself
+    turned = orientation in (5, 6, 7, 8) and kind != 'TIFF'
     return (width, height) if turned else (height, width)
 
 
@@ -182,8 +174,9 @@ def _look(path: str, data: bytearray, what: str, jpeg: Jpeg | None) -> int:
         width, height = (int.from_bytes(data[n : n + 4], 'big') for n in (16, 20))
         check_pixels(path, height, width, what)
     else:
-        (height, width), orientation = _look_at_header(path, data, what)
-        check_pixels(path, height, width, what)
+        _, orientation, kind = _read_header(path, io.BytesIO(data), what)
+        if kind not in _NOT_TURNED:
+            orientation = 1
     return orientation
 
 
@@ -193,18 +186,21 @@ def _no_image(path: str, what: str) -> DataError:
     )
 
 
-def _look_at_header(path: str, data: bytes, what: str) -> tuple[tuple[int, int], int]:
-    """Reads size and EXIF orientation of other formats than JPEG and PNG."""
+def _read_header(
+    path: str, file: str | BinaryIO, what: str
+) -> tuple[tuple[int, int], int, str]:
+    """Reads height and width, EXIF orientation and format with Pillow."""
+    height = width = 0
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            orientation = 1
-            if image.format in _NOT_TURNED:
-                orientation = image.getexif().get(_ORIENTATION, 1)
-            return image.size[::-1], orientation
+        with Image.open(file) as image:
+            width, height = image.size
+            orientation, kind = image.getexif().get(_ORIENTATION, 1), image.format
     except Image.DecompressionBombError:
-        check_pixels(path, 0, 0, what)
+        pass  # too many pixels, as 0 are
     except Exception as error:  # Pillow raises many kinds
         raise _no_image(path, what) from error
+    check_pixels(path, height, width, what)
+    return (height, width), orientation, kind
 
 
 def _turn(image: np.ndarray, orientation: int) -> np.ndarray:

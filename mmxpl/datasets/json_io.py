@@ -19,9 +19,10 @@ _PIECE = 2**16  # characters parsed at once
 
 def read_json(path: str | Path, kind: str = 'annotation file') -> Any:
     """Reads a JSON file, whose ``kind`` is for messages."""
-    content = _read_bytes(path, kind)
     try:
-        return json.loads(content.decode('utf-8-sig'))
+        return json.loads(Path(path).read_bytes().decode('utf-8-sig'))
+    except OSError as error:
+        raise _unreadable(path, kind, error) from error
     except (ValueError, RecursionError) as error:
         raise DataError(
             f'{path}: the {kind} is not JSON ({error}). Restore it or write it anew.'
@@ -151,13 +152,6 @@ def _mark(text: str, place: int) -> tuple[str, int]:
     if found is None:
         raise ValueError
     return found[1], found.end()
-
-
-def _read_bytes(path: str | Path, kind: str = 'annotation file') -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _unreadable(path, kind, error) from error
 
 
 def _unreadable(path: str | Path, kind: str, error: OSError) -> DataError:

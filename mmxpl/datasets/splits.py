@@ -11,7 +11,7 @@ from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
-from .id_list import Clip, read_clip_list
+from .id_list import NON_SOUNDING, PAIR_HEADER, SOUNDING, Clip, read_clip_list
 
 SUBSETS = ('all', 'labeled', 'unlabeled')
 SPLITS = ('train', 'val', 'test')
@@ -96,15 +96,11 @@ def _rank(seed: int, name: str) -> tuple[bytes, str]:
 
 
 def check_disjoint(named_ids: Mapping[str, Sequence[str]]) -> None:
-    """Refuses parts of the data, ids by name, that share clips.
+    """Refuses parts of the data, ids by name, that share clips, by a DataError.
 
     Scores would be too good if labeled clips were also unlabeled, in a second labeled
     list or evaluated, if unlabeled clips were evaluated, or if validation clips were
     tested on.
-
-    Raises:
-        DataError: If two parts share ids, with the parts, the number of ids and the
-            first five.
     """
     sets = {name: set(ids) for name, ids in named_ids.items()}
     problems = [
@@ -135,11 +131,7 @@ class ClipList:
 
 
 def read_lists(paths: Mapping[str, Iterable[str]]) -> list[ClipList]:
-    """Reads the lists of each split, in the order of train, val and test.
-
-    Raises:
-        DataError: If one cannot be read.
-    """
+    """Reads the lists of each split, in the order of train, val and test."""
     return [
         ClipList(str(path), split, read_clip_list(path))
         for split in SPLITS
@@ -262,6 +254,6 @@ def _format_list(clips: Sequence[Clip]) -> str:
     """Writes ids, or pairs if there is one that does not sound."""
     if all(clip.is_sounding for clip in clips):
         return ''.join(f'{clip.sample_id}\n' for clip in clips)
-    labels = {True: 'sounding', False: 'non-sounding'}
-    rows = (f'{c.frame_id},{c.audio_id},{labels[c.is_sounding]}\n' for c in clips)
-    return 'video,audio,label\n' + ''.join(rows)
+    labels = {True: SOUNDING, False: NON_SOUNDING}
+    rows = [(c.frame_id, c.audio_id, labels[c.is_sounding]) for c in clips]
+    return ''.join(','.join(row) + '\n' for row in (PAIR_HEADER, *rows))

@@ -200,7 +200,7 @@ def synthetic(tmp_path_factory):
     config = preset(
         'easy', train=0, val=0, test=6, size=48, sample_rate=8000, duration=0.5
     )
-    write_world(root, config, progress=False)
+    write_world(root, config)
     return root
 
 

@@ -38,7 +38,7 @@ def world(tmp_path_factory):
     config = preset(
         'easy', train=0, val=0, test=6, size=48, sample_rate=8000, duration=0.5
     )
-    write_world(root, config, progress=False)
+    write_world(root, config)
     pairs = 'video,audio,label\ntest_00000,test_00001,non-sounding\n'
     (root / 'lists').mkdir()
     (root / 'lists/vggss_test.csv').write_text('test_00000\ntest_00001\n')

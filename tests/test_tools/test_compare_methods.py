@@ -52,7 +52,7 @@ def world(tmp_path_factory):
     from mmxpl.datasets.synthetic import WorldConfig, write_world
 
     root = tmp_path_factory.mktemp('world') / 'world'
-    write_world(root, WorldConfig(train=8, val=2, test=4, size=80), progress=False)
+    write_world(root, WorldConfig(train=8, val=2, test=4, size=80))
     # a further list, whose clips no config names
     clips = (root / 'test.txt').read_text().splitlines()
     for name, part in (('test', clips[:2]), ('extra', clips[2:])):

@@ -214,7 +214,11 @@ def visible_masks(objects, size: int) -> np.ndarray:
     Returns:
         np.ndarray: bool of shape (N, size, size).
     """
-    return _hide(np.stack([rasterise(o.contours, o.box, size) > 0 for o in objects]))
+    full = np.stack([rasterise(o.contours, o.box, size) > 0 for o in objects])
+    covered = np.logical_or.accumulate(full[::-1])[::-1]
+    visible = full.copy()
+    visible[:-1] &= ~covered[1:]
+    return visible
 
 
 def sample_layout(
@@ -317,11 +321,3 @@ def _visible_share(masks: list[int]) -> float:
         share = min(share, visible / max(mask.bit_count(), 1))
         covered |= mask
     return share
-
-
-def _hide(full: np.ndarray) -> np.ndarray:
-    """Removes from each mask, from back to front, what masks in front of it cover."""
-    covered = np.logical_or.accumulate(full[::-1])[::-1]
-    visible = full.copy()
-    visible[:-1] &= ~covered[1:]
-    return visible

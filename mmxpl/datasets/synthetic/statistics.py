@@ -10,15 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmxpl.evaluation.functional import order_statistics
+from mmxpl.evaluation.functional import SIZE_GROUPS, order_statistics, upsample_maps
 from mmxpl.structures import rasterize_boxes
 
 #: Side of the grid of the evaluation protocol in pixels.
 GRID = 224
-
-#: Upper bounds of small, medium and large boxes on that grid, in pixels, as used for
-#: VGG-SS.
-AREA_BOUNDS = (32**2, 96**2, 144**2)
 
 #: Rules that threshold a map.
 RULES = ('adaptive', 'median', 'fixed')
@@ -44,11 +40,11 @@ def area_facts(areas) -> dict[str, float]:
         ``small``, ``medium``, ``large`` and ``huge``.
     """
     areas = np.asarray(areas, float)
-    bins = np.digitize(areas, np.array(AREA_BOUNDS) / GRID**2)
-    shares = np.bincount(bins, minlength=4) / max(1, len(areas))
+    starts = np.array(list(SIZE_GROUPS.values())) / GRID**2
+    counts = np.bincount(np.digitize(areas, starts) - 1, minlength=len(starts))
     facts = dict(n=len(areas), mean=areas.mean(), median=np.median(areas))
-    names = ('small', 'medium', 'large', 'huge')
-    return facts | dict(zip(names, shares.tolist(), strict=True))
+    shares = (counts / max(1, len(areas))).tolist()
+    return facts | dict(zip(SIZE_GROUPS, shares, strict=True))
 
 
 def box_areas(entries: list[dict]) -> dict[str, list[float]]:
@@ -98,14 +94,13 @@ def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
     entries = [e for e in entries if e['bboxes']]
     truths = [_raster(e['bboxes']) for e in entries]
     disc = _disc(float(np.mean([t.mean() for t in truths])))
-    resize = _bilinear(14, GRID)
     rng = np.random.default_rng(0)
     rows: dict[str, dict] = {}
     for entry, truth in zip(entries, truths, strict=True):
         boxes = [o['bbox'] for o in entry['objects']]
         falling = sorted(range(len(boxes)), key=lambda i: -_raster([boxes[i]]).sum())
         depths = _depths(boxes, GRID)
-        pooled = truth.reshape(14, 16, 14, 16).mean((1, 3))
+        pooled = torch.from_numpy(truth.reshape(1, 14, 16, 14, 16).mean((2, 4)))
         maps = {
             'whole image': np.ones((GRID, GRID)),
             'centred disc': disc,
@@ -115,7 +110,7 @@ def reference_rows(entries: list[dict], two_sounding: float) -> dict[str, dict]:
             'largest object': _one_first(boxes, depths, falling),
             'all objects': 0.5 * _raster(boxes) + 0.4 * disc,
             'image-only optimum': _image_only(boxes, depths, two_sounding),
-            'perfect map, 14x14': resize @ pooled @ resize.T,
+            'perfect map, 14x14': upsample_maps(pooled, GRID)[0].numpy(),
         }
         for name, score in maps.items():
             row = rows.setdefault(name, dict.fromkeys(RULES, 0.0))
@@ -142,12 +137,6 @@ def _disc(share: float) -> np.ndarray:
     """Map that falls from the centre and encloses a share of the frame at 0.5."""
     axis = (np.arange(GRID) + 0.5) / GRID - 0.5
     return 0.5 ** (np.hypot(*np.meshgrid(axis, axis)) / np.sqrt(share / np.pi))
-
-
-def _bilinear(source: int, target: int) -> np.ndarray:
-    """Matrix of linear interpolation with aligned corners, (target, source)."""
-    place = np.linspace(0, source - 1, target)
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(source)))
 
 
 def _depths(boxes: list, grid: int) -> np.ndarray:

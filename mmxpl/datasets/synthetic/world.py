@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,9 +50,7 @@ Maker = Callable[[str, int], GeneratedClip]
 Groups = Mapping[str, Callable[[dict], bool]]
 
 
-def write_world(
-    root: str | Path, config: WorldConfig, workers: int = 1, progress: bool = True
-) -> bool:
+def write_world(root: str | Path, config: WorldConfig, workers: int = 1) -> bool:
     """Writes a world, see :mod:`mmxpl.datasets.synthetic`, unless it is there already.
 
     Args and results are those of :func:`write_folder`.
@@ -82,7 +81,6 @@ def write_world(
         groups=groups if unheard else None,
         about=dict(classes=[vars(c) for c in CLASSES], unheard=unheard),
         workers=workers,
-        progress=progress,
     )
 
 
@@ -185,7 +183,6 @@ def write_folder(
     groups: Groups | None = None,
     about: dict[str, Any] | None = None,
     workers: int = 1,
-    progress: bool = True,
 ) -> bool:
     """Writes a folder of generated clips unless it is there already.
 
@@ -205,7 +202,6 @@ def write_folder(
             like all that is written they follow from ``settings``.
         about (dict, optional): Further content of ``world.json``.
         workers (int): Number of processes; the files do not depend on it.
-        progress (bool): Whether to show a progress bar.
 
     Returns:
         bool: True if the folder was written, False if it was there.
@@ -230,7 +226,7 @@ def write_folder(
         jobs = [(split, i) for split, count in counts.items() for i in range(count)]
         infos: dict[str, list[dict]] = {split: [] for split in counts}
         columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        with Progress(*columns, disable=not progress) as bar:
+        with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
             write = partial(_write_clip, work, maker, sample_rate, quality)
             results = _map_in_order(write, jobs, workers)
             for split, info in bar.track(results, len(jobs), description=root.name):

@@ -32,7 +32,7 @@ TINY = dict(train=5, val=2, test=3, size=64, sample_rate=8000, duration=1.0)
 def world(tmp_path_factory):
     root = tmp_path_factory.mktemp('worlds') / 'one'
     config = preset('default', **TINY)
-    assert write_world(root, config, workers=1, progress=False)
+    assert write_world(root, config, workers=1)
     return root, config
 
 
@@ -74,7 +74,7 @@ def test_files_and_annotations(world):
 def test_bytes_depend_on_neither_workers_nor_folder(warm_spawn, world, tmp_path):
     root, config = world
     other = tmp_path / 'two'
-    write_world(other, config, workers=2, progress=False)
+    write_world(other, config, workers=2)
     names = _files(root)
     assert names == _files(other)
     _, differing, broken = filecmp.cmpfiles(root, other, names, shallow=False)
@@ -110,7 +110,7 @@ def test_seeds_and_splits_give_other_clips():
 
 def test_unheard_classes_stay_out_of_the_heard_lists(tmp_path):
     config = preset('easy', **{**TINY, 'train': 12, 'test': 12}, unheard=12)
-    write_world(tmp_path / 'w', config, progress=False)
+    write_world(tmp_path / 'w', config)
     held = set(unheard_classes(config))
     assert len(held) == 12
     splits = load_entries(tmp_path / 'w')
@@ -135,7 +135,7 @@ def test_parts_of_unheard_classes_are_heard_in_a_matched_world():
 
 def test_a_matched_world_lists_clips_without_any_unheard_object(tmp_path):
     config = preset('easy', **{**TINY, 'train': 12, 'test': 2}, unheard=8, matched=1)
-    write_world(tmp_path / 'w', config, progress=False)
+    write_world(tmp_path / 'w', config)
     unseen = (tmp_path / 'w' / 'train_unseen.txt').read_text().split()
     held = set(unheard_classes(config))
     for entry in load_entries(tmp_path / 'w')['train']:
@@ -147,27 +147,27 @@ def test_a_matched_world_lists_clips_without_any_unheard_object(tmp_path):
 def test_second_run_does_nothing_and_others_are_refused(world, tmp_path):
     root, config = world
     before = {n: (root / n).stat().st_mtime_ns for n in _files(root)}
-    assert not write_world(root, config, progress=False)
+    assert not write_world(root, config)
     with pytest.raises(DataError, match=r'--out .*other settings: seed 0 \(asked: 1\)'):
-        write_world(root, preset('default', **TINY, seed=1), progress=False)
+        write_world(root, preset('default', **TINY, seed=1))
     assert before == {n: (root / n).stat().st_mtime_ns for n in _files(root)}
 
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'thesis.txt').write_text('do not lose me')
     with pytest.raises(DataError, match='holds no generated clips; choose another'):
-        write_world(tmp_path / 'mine', config, progress=False)
+        write_world(tmp_path / 'mine', config)
     assert _files(tmp_path / 'mine') == ['thesis.txt']
     assert [p.name for p in tmp_path.iterdir()] == ['mine']
 
 
 def test_incomplete_world_is_refused(tmp_path):
     config = preset('default', **TINY)
-    write_world(tmp_path / 'w', config, progress=False)
+    write_world(tmp_path / 'w', config)
     (tmp_path / 'w' / 'audio' / 'val_00001.wav').unlink()
     with pytest.raises(
         DataError, match=r'1 of its files are missing, such as .*val_00001.wav'
     ):
-        write_world(tmp_path / 'w', config, progress=False)
+        write_world(tmp_path / 'w', config)
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path, monkeypatch):
@@ -176,7 +176,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr('mmxpl.datasets.synthetic.world.make_clip', fail)
     with pytest.raises(KeyboardInterrupt):
-        write_world(tmp_path / 'w', preset('default', **TINY), progress=False)
+        write_world(tmp_path / 'w', preset('default', **TINY))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,7 +239,6 @@ def write(root, maker=None, workers=1, counts=COUNTS, **settings):
         dict(classes=['noise']),
         sample_rate=8000,
         workers=workers,
-        progress=False,
     )
 
 
@@ -290,7 +289,6 @@ def test_groups_and_what_else_is_told(tmp_path):
             sample_rate=8000,
             groups={name: every[name] for name in names},
             about=dict(kinds=['white']),
-            progress=False,
         )
 
     root = tmp_path / 'world'
