@@ -48,6 +48,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f"--out: '{args.out}' must end in .pkl or .pickle")
+    for key in {'load_from', 'resume'} & set(args.cfg_options or ()):
+        parser.error(f'--cfg-options: {key} has no effect, CHECKPOINT is tested')
     return args
 
 

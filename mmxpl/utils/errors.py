@@ -37,8 +37,10 @@ def explain(error: BaseException) -> str | None:
         return _explain_name(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
-    if isinstance(error, RuntimeError):
-        message = explain_worker_death(str(error)) or _explain_channels(str(error))
+    if isinstance(error, RuntimeError | MemoryError):
+        text = str(error)
+        message = explain_worker_death(text) or _explain_channels(text)
+        message = message or _explain_memory(text)
     if isinstance(error, TypeError | ValueError):
         message = _refusal(error)
     return message or _explain_config(error)
@@ -75,6 +77,17 @@ def _explain_name(error: UnicodeEncodeError) -> str | None:
     before = re.split(r'[\s\'"]', text[: error.start])[-1]
     after = re.split(r'[\s\'"]', text[error.start :])[0]
     return f"'{before}{after}': this name of a file is not UTF-8. Rename the file."
+
+
+def _explain_memory(text: str) -> str | None:
+    """Explains memory, of a GPU or not, that does not suffice."""
+    if not re.search("out of memory|can't allocate memory|Unable to allocate", text):
+        return None
+    return (
+        f'{textwrap.shorten(text, 160)} Lower the clips of a batch, the size of frames '
+        'or num_workers, or train with --amp; a training goes on with --resume '
+        '(MMXPL_DEBUG=1 shows the traceback).'
+    )
 
 
 def _explain_channels(text: str) -> str | None:

@@ -2,6 +2,7 @@ import errno
 import multiprocessing
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -173,6 +174,29 @@ def test_workers_that_end_are_one_message(capsys, text, words):
         raise RuntimeError(text)
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ('allocate', 'words'),
+    [
+        (
+            lambda: fail(torch.cuda.OutOfMemoryError('CUDA out of memory. GPU 0')),
+            'GPU 0 Low',
+        ),
+        (lambda: np.empty(2**50), 'Unable to allocate 8.00 PiB'),
+        (lambda: torch.empty(2**60), "can't allocate memory: you tried to allocate"),
+    ],
+)
+def test_too_little_memory_is_one_message(capsys, allocate, words):
+    with pytest.raises(SystemExit), one_clear_error():
+        allocate()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert 'Lower the clips of a batch' in line
 
 
 def test_features_that_do_not_fit_are_one_message(capsys):

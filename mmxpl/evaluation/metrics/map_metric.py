@@ -46,6 +46,8 @@ class MapMetric(BaseMetric):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if self.collect_device not in ('cpu', 'gpu', 'npu'):
+            raise ValueError(f"collect_device is 'cpu', got '{self.collect_device}'.")
         self.models = None if models is None else tuple(models)
         if n_expected is not None:
             check_positive(n_expected=n_expected)

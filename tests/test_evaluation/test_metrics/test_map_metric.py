@@ -233,6 +233,7 @@ def test_a_batch_is_scored_as_its_samples_alone(kind):
         ),
         (dict(type='NegativeAudioMetric', threshold=-1), 'threshold must be in'),
         (dict(type='CIoUMetric', n_expected=0), 'n_expected must be positive'),
+        (dict(type='CIoUMetric', collect_device='x'), "collect_device .* got 'x'"),
     ],
 )
 def test_settings_out_of_range_are_refused_before_anything_is_scored(settings, words):
