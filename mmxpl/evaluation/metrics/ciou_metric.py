@@ -17,7 +17,7 @@ from ..functional import (
     summarise_row,
 )
 from ..prior import ObjectPrior, load_prior
-from .map_metric import MapMetric, Rows, add_cious, check_rules, column, read_gt_map
+from .map_metric import MapMetric, Rows, check_rules, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -86,7 +86,7 @@ class CIoUMetric(MapMetric):
         return list(summarise_row(zeros, self.rules, self.ciou_thresholds))
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Scores a batch; one item of ``results`` for each sample, a plain dictionary.
+        """Scores a batch of samples, plain dictionaries.
 
         The frames of the batch are read if there is an ``object_prior``. A DataError
         says that a map is missing, not finite or not in [0, 1].
@@ -104,12 +104,10 @@ class CIoUMetric(MapMetric):
                     data_samples, self.object_prior.objects(images), strict=True
                 )
             ]
-        start = len(self.results)
         super().process(data_batch, data_samples)
-        add_cious(self.results[start:], self.rules, self.prior)
 
     def measure(self, sample: dict) -> dict:
-        """Reads the maps of a sample, which :meth:`process` scores, and its groups."""
+        """Reads the maps and the groups of a sample."""
         gt_map = read_gt_map(sample)
         size = len(gt_map)
         if self.prior is not None and self.prior.shape != (size, size):

@@ -27,7 +27,8 @@ class MapMetric(BaseMetric):
     came twice, so that the result depends neither on the batch size nor on the
     number of processes, and logs a table with a protocol card. Keys are
     ``<prefix>/<row>/<score>``, values per cent, with ``n_evaluated`` and
-    ``n_expected``.
+    ``n_expected``. If a subclass sets ``rules``, ``gt_map`` and ``maps`` of what
+    it measures are replaced by their CIoU, see :func:`add_cious`.
 
     Args:
         models (Sequence[str], optional): Fields of ``pred_map`` to score; by default
@@ -38,6 +39,9 @@ class MapMetric(BaseMetric):
         **kwargs: See ``BaseMetric``; ``prefix``, put before all keys, is by default the
             name of the protocol, ``default_prefix``.
     """
+
+    rules: tuple[str, ...] = ()
+    prior: Tensor | None = None
 
     def __init__(
         self,
@@ -101,10 +105,10 @@ class MapMetric(BaseMetric):
 
         Raises a DataError if a sample lacks a field or holds a bad value.
         """
-        for sample in data_samples:
-            self.results.append(
-                dict(self.measure(sample), sample_id=sample['sample_id'])
-            )
+        items = [dict(self.measure(s), sample_id=s['sample_id']) for s in data_samples]
+        if self.rules:
+            add_cious(items, self.rules, self.prior)
+        self.results += items
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gathers the results of all processes and scores ``size`` samples."""
@@ -161,7 +165,7 @@ def column(items: Sequence[dict], field: str, row: str) -> Tensor:
 
 
 def add_cious(
-    items: Sequence[dict], rules: Sequence[str], prior: Tensor | None = None
+    items: Sequence[dict], rules: Sequence[str], prior: Tensor | None
 ) -> None:
     """Computes CIoU of samples under R rules, for models and references.
 

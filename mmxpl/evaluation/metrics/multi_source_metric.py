@@ -26,7 +26,6 @@ from ..functional import (
 from .map_metric import (
     MapMetric,
     Rows,
-    add_cious,
     check_rules,
     column,
     read_gt_boxes,
@@ -192,14 +191,8 @@ class InteractiveMetric(MapMetric):
         self.rules = tuple(rules)
         self.group_by = group_by
 
-    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Scores a batch of samples, plain dictionaries."""
-        start = len(self.results)
-        super().process(data_batch, data_samples)
-        add_cious(self.results[start:], self.rules)
-
     def measure(self, sample: dict) -> dict:
-        """Reads the maps, which :meth:`process` scores, and the image."""
+        """Reads the maps and the image of a sample."""
         if sample.get(self.group_by) is None:
             raise DataError(
                 f'Sample {sample.get("sample_id")!r} has no {self.group_by!r}, which '

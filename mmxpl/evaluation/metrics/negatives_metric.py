@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from ..functional import (
     universal_threshold,
     upsample_maps,
 )
-from .map_metric import MapMetric, Rows, add_cious, check_rules, column, read_gt_map
+from .map_metric import MapMetric, Rows, check_rules, column, read_gt_map
 
 
 @METRICS.register_module()
@@ -54,16 +54,10 @@ class ExtendedMetric(MapMetric):
     def __init__(self, rule: str = 'median', **kwargs) -> None:
         super().__init__(**kwargs)
         check_rules([rule])
-        self.rule = rule
-
-    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Scores a batch of samples, plain dictionaries."""
-        start = len(self.results)
-        super().process(data_batch, data_samples)
-        add_cious(self.results[start:], [self.rule])
+        self.rules = (rule,)
 
     def measure(self, sample: dict) -> dict:
-        """Reads the maps, which :meth:`process` scores, and their confidences."""
+        """Reads the maps of a sample and their confidences."""
         gt_map = read_gt_map(sample)
         maps = self.read_maps(sample)
         return dict(
@@ -95,16 +89,13 @@ class ExtendedMetric(MapMetric):
             scores['LocAcc'] = localization_accuracy(cious, visible)
             rows[row] = {name: 100 * float(value) for name, value in scores.items()}
         return rows, [
-            f'masks: {describe_rules([self.rule])}; confidence: mean of the highest '
+            f'masks: {describe_rules(self.rules)}; confidence: mean of the highest '
             'quarter of pixels',
             'AP and max-F1: CIoU >= 0.5 over all pairs; LocAcc: CIoU > 0.5 where a '
             'source is visible',
             f'pairs: {int(visible.sum())} with and {int((~visible).sum())} without a '
             'visible source',
         ]
-
-
-CHUNK = 32
 
 
 @METRICS.register_module()
@@ -210,11 +201,11 @@ def _score_at(
     items: Sequence[dict], kinds: Sequence[str], model: str, threshold: float
 ) -> dict[str, float]:
     """Scores of one model at a threshold, per cent."""
-    originals = [item for item in items if item['kind'] == ORIGINAL]
     cious = torch.cat(
         [
-            ciou(maps > threshold, _unpack(part))
-            for part, maps in _chunks(originals, model)
+            ciou(_full_map(item, model) > threshold, _unpack(item))
+            for item in items
+            if item['kind'] == ORIGINAL
         ]
     )
     # by NumPy, as a sum of that many numbers must not depend on threads
@@ -224,9 +215,12 @@ def _score_at(
     scores = {'cIoU': mean, 'CIoU@0.5': at_half, 'AUC': area}
     silent, silent_auc = [], []
     for kind in kinds:
-        chosen = [item for item in items if item['kind'] == kind]
         areas = torch.cat(
-            [active_area(maps, threshold) for _, maps in _chunks(chosen, model)]
+            [
+                active_area(_full_map(item, model), threshold)
+                for item in items
+                if item['kind'] == kind
+            ]
         )
         scores[f'pIA_{kind}'] = 100 * float(np.mean(areas.numpy()))
         scores[f'AUC_N_{kind}'] = 100 * float(area_auc(areas))
@@ -239,28 +233,15 @@ def _score_at(
     return scores
 
 
-def _chunks(
-    items: Sequence[dict], model: str
-) -> Iterator[tuple[Sequence[dict], Tensor]]:
-    """Items and their maps at full resolution, a few at a time."""
-    for start in range(0, len(items), CHUNK):
-        part = items[start : start + CHUNK]
-        maps = [torch.from_numpy(item['maps'][model])[None] for item in part]
-        # rounding may lift a pixel above the map's highest value, and that of a flat
-        # map is the very threshold
-        full = [
-            upsample_maps(one, item['size']).clamp(float(one.min()), float(one.max()))
-            for one, item in zip(maps, part, strict=True)
-        ]
-        yield part, torch.cat(full)
+def _full_map(item: dict, model: str) -> Tensor:
+    """Predicted map at full resolution, (1, S, S)."""
+    maps = torch.from_numpy(item['maps'][model])[None]
+    # rounding may lift a pixel above the map's highest value, and that of a flat map is
+    # the very threshold
+    return upsample_maps(maps, item['size']).clamp(float(maps.min()), float(maps.max()))
 
 
-def _unpack(items: Sequence[dict]) -> Tensor:
-    """Ground-truth maps, (N, S, S)."""
-    maps = [
-        np.frombuffer(zlib.decompress(item['gt_map']), np.float32).reshape(
-            item['size'], item['size']
-        )
-        for item in items
-    ]
-    return torch.from_numpy(np.stack(maps))
+def _unpack(item: dict) -> Tensor:
+    """Ground-truth map, (1, S, S)."""
+    values = np.frombuffer(zlib.decompress(item['gt_map']), np.float32)
+    return torch.from_numpy(values.reshape(1, item['size'], -1).copy())
