@@ -3,13 +3,3 @@
 from .cells import Cell, launch
 from .comparison import Comparison, list_of_split, split_options, write_report
 from .methods import find_method
-
-__all__ = [
-    'Cell',
-    'Comparison',
-    'find_method',
-    'launch',
-    'list_of_split',
-    'split_options',
-    'write_report',
-]

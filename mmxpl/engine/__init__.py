@@ -1,8 +1,8 @@
 """Hooks, loops and wrappers for the runner."""
 
-from .dist import CPUDistributedDataParallel  # noqa: F401
+from .dist import CPUDistributedDataParallel
 from .hooks import *  # noqa: F403
-from .optim import (  # noqa: F401
+from .optim import (
     AmpOptimWrapper,
     ShortWarmupLR,
     TrainableOptimWrapperConstructor,

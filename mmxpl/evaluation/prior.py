@@ -13,7 +13,6 @@ from mmxpl.utils.checks import check_fraction
 
 from .functional import upsample_maps
 
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _SIZE = 224  # of the images that ImageNet's weights were trained on
 
 
@@ -131,8 +130,10 @@ class ObjectPrior:
                 f'{len(wrong.missing_keys)} weights missing, {len(unexpected)} '
                 'unexpected.'
             )
-        self.net.to(get_device())
-        self.net.eval()
+        self.net.to(get_device()).eval()
+        # whose default is ImageNet's normalisation
+        self.preprocessor = MODELS.build(dict(type='mmxpl.AVDataPreprocessor'))
+        self.preprocessor.to(get_device())
 
     def __str__(self) -> str:
         return (
@@ -147,10 +148,8 @@ class ObjectPrior:
         ``images`` are (N, 3, H, W) uint8 BGR, as the loader gives them, and resized to
         224 pixels if they are not.
         """
-        device = next(self.net.parameters()).device
-        images = images.to(device).flip(1).float()
-        mean, std = (images.new_tensor(x).view(1, 3, 1, 1) for x in (_MEAN, _STD))
-        images = (images - mean) / std
+        prepared = self.preprocessor.prepare(dict(inputs=dict(img=images)))
+        images = prepared['inputs']['img']
         if images.shape[2:] != (_SIZE, _SIZE):
             images = F.interpolate(
                 images, (_SIZE, _SIZE), mode='bilinear', align_corners=False

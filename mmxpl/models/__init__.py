@@ -9,7 +9,7 @@ ensure_mmcv_ops()
 if find_spec('mmpretrain') is not None:
     ensure_torchvision()
 
-import mmdet.models  # noqa: E402, F401  (registers the backbones)
+import mmdet.models  # noqa: E402  (registers the backbones)
 
 from .data_preprocessors import *  # noqa: E402, F403
 from .encoders import *  # noqa: E402, F403

@@ -4,18 +4,3 @@ from .alignment import AreaAlignment, shift_logits, solve_area_shift
 from .bank import PseudoLabelBank
 from .pseudo_labeler import EXCHANGES, PseudoLabeler, exchange, harden, sharpen
 from .reliability import MEASURES, reliability, score_labels
-
-__all__ = [
-    'EXCHANGES',
-    'MEASURES',
-    'AreaAlignment',
-    'PseudoLabeler',
-    'PseudoLabelBank',
-    'exchange',
-    'harden',
-    'reliability',
-    'score_labels',
-    'sharpen',
-    'shift_logits',
-    'solve_area_shift',
-]

@@ -23,12 +23,9 @@ def sharpen(prob: Tensor, temperature: float) -> Tensor:
     return (prob.float().clamp(eps, 1 - eps).logit() / temperature).sigmoid()
 
 
-def harden(prob: Tensor, threshold: float = 0.5) -> Tensor:
-    """Turns probabilities in [0, 1] of any shape into hard labels, zeros and ones.
-
-    Cells at or above the threshold are foreground.
-    """
-    return (prob >= threshold).to(prob.dtype)
+def harden(prob: Tensor) -> Tensor:
+    """Turns probabilities of any shape into hard labels, 1 from 0.5 on, else 0."""
+    return (prob >= 0.5).to(prob.dtype)
 
 
 EXCHANGES = ('cross', 'self', 'intersection', 'ensemble')

@@ -30,19 +30,17 @@ def draft_of(path: str | Path, keep_suffix: bool = False) -> Path:
 
 
 @contextmanager
-def atomic_path(
-    path: str | Path, durable: bool = True, keep_suffix: bool = False
-) -> Iterator[Path]:
+def atomic_path(path: str | Path, keep_suffix: bool = False) -> Iterator[Path]:
     """Yields a hidden draft beside a file, which replaces the file at the end.
 
     If the block raises, the draft is removed and a former file stays as it was. For
-    ``durable`` see :func:`publish`, for ``keep_suffix`` :func:`draft_of`. A full disk
-    or a read-only folder raises an OSError.
+    ``keep_suffix`` see :func:`draft_of`. A full disk or a read-only folder raises an
+    OSError.
     """
     draft = draft_of(path, keep_suffix)
     try:
         yield draft
-        publish(draft, path, durable)
+        publish(draft, path)
     except BaseException:
         with suppress(OSError):
             draft.unlink()
@@ -72,9 +70,9 @@ def _sync(path: str | Path) -> None:
         os.close(handle)
 
 
-def write_atomically(path: str | Path, content: bytes, durable: bool = True) -> None:
+def write_atomically(path: str | Path, content: bytes) -> None:
     """Writes a file of an existing folder atomically, see :func:`atomic_path`."""
-    with atomic_path(path, durable) as draft, open(draft, 'wb') as file:
+    with atomic_path(path) as draft, open(draft, 'wb') as file:
         file.write(content)
 
 

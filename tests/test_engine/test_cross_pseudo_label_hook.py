@@ -45,6 +45,17 @@ def test_one_and_three_localizers_train(tmp_path, names):
     assert bank.labels.shape == (NUM_UNLABELED, len(names), 6, 6)
 
 
+def test_a_map_that_is_no_number_does_not_move_the_area(tmp_path):
+    runner = make_runner(tmp_path, dict(warmup_epochs=1, align_area=True), 2)
+    runner.train()
+    hook = hook_of(runner)
+    updates, maps = hook.labeler.alignment.updates, torch.rand(2, 2, 6, 6)
+    maps[1, 1, 0, 0] = float('nan')
+    with pytest.raises(DataError, match='Maps of 1 clips are NaN or infinite: u3'):
+        hook._remember(torch.tensor([0, 3]), maps)
+    assert hook.labeler.alignment.updates == updates
+
+
 @pytest.mark.parametrize(('exchange', 'told'), [('cross', True), ('self', False)])
 def test_an_exchange_of_one_localizer_is_told(tmp_path, monkeypatch, exchange, told):
     hook = dict(warmup_epochs=1, exchange=exchange)

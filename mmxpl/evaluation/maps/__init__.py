@@ -13,24 +13,3 @@ from .readers import (
     read_truth,
 )
 from .report import MapScores, build_report, compare_scores, score_files
-
-__all__ = [
-    'PRESETS',
-    'STANDARD',
-    'MapFiles',
-    'MapScores',
-    'Preset',
-    'TruthFile',
-    'add_truth_arguments',
-    'build_report',
-    'common_ids',
-    'compare_scores',
-    'format_comparison',
-    'format_markdown',
-    'format_protocol',
-    'open_maps',
-    'open_truth',
-    'read_prior',
-    'read_truth',
-    'score_files',
-]

@@ -7,9 +7,6 @@ from mmxpl.utils.ids import name_some
 from ..functional import ALL_RULES, REFERENCE_NAMES, markdown_table
 from .report import MEASURES
 
-REFERENCES = ('disc', 'whole', 'prior', 'vision', 'oracle')
-"""tuple[str]: reference rows in the order of the table."""
-
 _FOOTNOTE = '\\* below the centred disc, which neither looks nor listens.'
 _DEAF_FOOTNOTE = '† below the vision-only maps, which do not listen.'
 
@@ -36,9 +33,9 @@ def format_markdown(report: Mapping, classes: bool = False) -> str:
 
 def _main_table(report: Mapping) -> str:
     """Scores of the maps and of the references under each rule."""
-    references = [name for name in REFERENCES if name in report['reference']]
-    titles = ['rule', *MEASURES]
-    titles += [REFERENCE_NAMES[f'ref/{name}'] for name in references]
+    names = {row.removeprefix('ref/'): name for row, name in REFERENCE_NAMES.items()}
+    references = [row for row in names if row in report['reference']]
+    titles = ['rule', *MEASURES, *(names[row] for row in references)]
     rows = []
     for rule, values in report['scores'].items():
         disc = report['reference']['disc'][rule]
@@ -52,7 +49,7 @@ def _main_table(report: Mapping) -> str:
                 low, high = intervals[measure]
                 cell += f' [{low:.1f}, {high:.1f}]'
             cells.append(cell)
-        cells += [_pair(report['reference'][name][rule]) for name in references]
+        cells += [_pair(report['reference'][row][rule]) for row in references]
         rows.append(cells)
     note = 'Per cent. References: CIoU@0.5 / AUC under the same rule.'
     return f'{markdown_table(titles, rows)}\n\n{note}'

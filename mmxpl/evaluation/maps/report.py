@@ -92,7 +92,7 @@ def score_files(
             )
             for name, files in maps.items()
         }
-        parts.append(evaluate_maps(stacked, gt_maps, rules, prior, chunk))
+        parts.append(evaluate_maps(stacked, gt_maps, rules, prior))
         gt = GroundTruth(gt_maps)
         sizes += size_groups(gt)
         num_empty += int((gt.area == 0).sum())
