@@ -145,7 +145,7 @@ def test_a_wrong_csv_and_a_second_call_are_refused(convert, tmp_path, capsys):
     for text, message in (
         ('name,category\na,dog\n', "no column 'split'"),
         ('name,split\na,dev\n', "line 2: 'split' must be one of"),
-        ('name,split\na,val\na,val\n', 'occur twice (a)'),
+        ('name,split\na,val\na,val\n', 'occur more than once (a)'),
     ):
         table.write_text(text)
         with pytest.raises(SystemExit):

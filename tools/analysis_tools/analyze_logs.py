@@ -11,6 +11,7 @@ or one vis_data/scalars.json.
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +26,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', help='curves as a picture or a table')
-    plot.add_argument('runs', nargs='+', metavar='RUN')
     plot.add_argument('--keys', nargs='+', required=True, help='logged keys')
     plot.add_argument(
         '--legend',
@@ -48,10 +48,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='.png, or .csv with run, key, step, value (default: curves.png)',
     )
-    time = tasks.add_parser('cal_train_time', help='time of an iteration')
-    time.add_argument('runs', nargs='+', metavar='RUN')
-    keys = tasks.add_parser('keys', help='keys that a run logged')
-    keys.add_argument('runs', nargs='+', metavar='RUN')
+    tasks.add_parser('cal_train_time', help='time of an iteration')
+    tasks.add_parser('keys', help='keys that a run logged')
+    for task in tasks.choices.values():
+        task.add_argument('runs', nargs='+', metavar='RUN')
     args = parser.parse_args(argv)
     if args.task == 'plot_curve':
         if args.out.suffix not in ('.png', '.csv'):
@@ -96,22 +96,20 @@ def axis(records: Sequence[Mapping], keys: Sequence[str]) -> str:
 def references(records: Sequence[Mapping], keys: Sequence[str]) -> dict[str, float]:
     """Finds the reference rows, by title, of the score that all keys are of.
 
-    Keys are such as 'ens/CIoU@0.5_adaptive'. A DataError says that they are of several
-    scores, or that there is no row.
+    A DataError says that they are of several scores, or that there is no row.
     """
     from mmxpl.evaluation.functional import REFERENCE_NAMES
 
-    scores = {key.split('/')[-1] for key in keys}
+    scores = sorted({key.split('/')[-1] for key in keys})
     last = {key: value for record in records for key, value in record.items()}
-    (score,) = scores if len(scores) == 1 else (None,)
     rows = {
-        title: last[f'{row}/{score}']
+        title: last[f'{row}/{scores[0]}']
         for row, title in REFERENCE_NAMES.items()
-        if f'{row}/{score}' in last
+        if len(scores) == 1 and f'{row}/{scores[0]}' in last
     }
     if not rows:
         raise DataError(
-            f'--reference: no reference rows for {", ".join(sorted(scores))}. There '
+            f'--reference: no reference rows for {", ".join(scores)}. There '
             'are some for one score of validation at a time, such as CIoU@0.5_adaptive.'
         )
     return rows
@@ -186,10 +184,7 @@ def keys(args: argparse.Namespace) -> None:
     from mmxpl.visualization.charts import read_run
 
     for name, path in zip(run_names(args.runs), args.runs, strict=True):
-        found: dict[str, int] = {}
-        for record in read_run(path):
-            for key in record:
-                found[key] = found.get(key, 0) + 1
+        found = Counter(key for record in read_run(path) for key in record)
         print(f'{name}:')
         for key in sorted(set(found) - {'step'}):
             print(f'  {key} ({found[key]})')

@@ -51,8 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='threshold rule (default: adaptive)',
     )
     add_config_options(parser)
-    args = parser.parse_args(argv)
-    return args
+    return parser.parse_args(argv)
 
 
 def open_models(folder: Path, ranking: str) -> dict[str, Any]:

@@ -52,8 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_method(parser)
     add_config_options(parser)
-    args = parser.parse_args(argv)
-    return args
+    return parser.parse_args(argv)
 
 
 def measure(step: Callable[[], Any], args: argparse.Namespace) -> list[float]:

@@ -169,7 +169,8 @@ def refuse_other_run(cfg: Any, trained: Any, checkpoint: str) -> None:
     for key in CHOICE:
         own, former = (one.get(key) for one in settings)
         # a list means the same as a tuple, None as 0
-        if len({json.dumps(value or 0, sort_keys=True) for value in (own, former)}) > 1:
+        texts = [json.dumps(value or 0, sort_keys=True) for value in (own, former)]
+        if texts[0] != texts[1]:
             raise DataError(
                 f'--checkpoint {checkpoint}: is of a run with {key}={former}, the '
                 f'config has {own}. Give the config of that run, or set it alike.'

@@ -11,12 +11,12 @@ test.txt. See docs/data/avsbench.md.
 import argparse
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmxpl.datasets.annotations import encode_rle
 from mmxpl.datasets.convert import read_mask
+from mmxpl.datasets.id_list import refuse_duplicates
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.files import write_result
@@ -83,9 +83,7 @@ def read_videos(path: Path) -> list[dict[str, str | None]]:
                 f"{path}, line {number}: 'split' must be one of {SPLITS}, got "
                 f'{video["split"]!r}.'
             )
-    double = [n for n, count in Counter(v['name'] for v in videos).items() if count > 1]
-    if double:
-        raise DataError(f'{path}: videos occur twice ({name_some(double)}).')
+    refuse_duplicates((video['name'] for video in videos), path)
     return videos
 
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +187,13 @@ class Encoders:
 
     def _decode(self, name: str, kind: str, job: Job, paths: Sequence[str]) -> Iterator:
         """Loads files in threads and encodes them in batches."""
+        from mmxpl.datasets.entries import batched
         from mmxpl.datasets.media_cache import decode_files
 
         loaded = decode_files(
             lambda path: self._load(kind, job.infos[path]), paths, self.args.workers
         )
-        while chunk := list(islice(loaded, self.args.batch_size)):
+        for chunk in batched(loaded, self.args.batch_size):
             good = [item for item in chunk if not isinstance(item, DataError)]
             batch = [array for _, (array, _) in good]
             rows = iter(self._encode(name, kind, batch)[0].numpy() if batch else ())

@@ -156,8 +156,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.ids:
             listed = (i for path in args.ids for i in read_id_list(path))
             ids = list(dict.fromkeys(listed))
-        lists = [args.annotated_list] if args.annotated_list else []
-        annotated = {i for path in lists for i in read_id_list(path)}
+        annotated = (
+            set(read_id_list(args.annotated_list)) if args.annotated_list else set()
+        )
         make_folder(args.out, '--out')
         stack.enter_context(lock_output(args.out))
 
@@ -183,8 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             frame_file, sound_file = outputs(sample_id)
             for file in (frame_file, sound_file):  # of another video of this id
                 file.unlink(missing_ok=True)
-            time = FrameTime(clip.frame_time, name(sample_id), clip.note)
-            times.add(sample_id, time)
+            times.add(sample_id, FrameTime(clip.frame_time, name(sample_id), clip.note))
             write_image(frame_file, clip.image, args.quality)
             write_wav(sound_file, clip.wave, args.sample_rate)
 

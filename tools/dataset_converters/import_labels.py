@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
         AVJsonDataset(ann_file=args.clips, lazy_init=True).read_annotations()
         content = read_json(args.clips)
-        for entry in content['data_list']:
+        entries = content['data_list']
+        for entry in entries:
             entry['sample_id'] = same_id(entry['sample_id'])
         source = args.coco or args.masks
         labels, black = (
@@ -78,25 +79,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         if not labels:
             raise DataError(f'{source}: holds no label.')
-        known = {entry['sample_id'] for entry in content['data_list']}
-        unknown = sorted(set(labels) - known)
+        ids = [entry['sample_id'] for entry in entries]
+        unknown = sorted(set(labels) - set(ids))
         if unknown:
             raise DataError(
                 f'{source}: {len(unknown)} annotated images are no clip of '
                 f'{args.clips} ({name_some(unknown)}). Name the images after the clips.'
             )
         folder = Path(args.clips).parent
-        entries = content['data_list']
         frames = {e['sample_id']: str(folder / e['img_path']) for e in entries}
         check_sizes(labels, frames, source)
-        for entry in content['data_list']:
+        for entry in entries:
             entry.update(labels.get(entry['sample_id'], {}))
         classes = set(content['metainfo'].get('classes', ()))
         objects = (o for one in labels.values() for o in one.get('objects', ()))
         classes |= {o['category'] for o in objects}
         content['metainfo']['classes'] = sorted(classes - {None})
         write_result(args.out, json.dumps(content, indent=1) + '\n')
-        ids = [entry['sample_id'] for entry in content['data_list']]
         write_result(args.list, ''.join(f'{i}\n' for i in ids if i in labels))
         write_result(others, ''.join(f'{i}\n' for i in ids if i not in labels))
         masks = sum(one['mask'] is not None for one in labels.values())
@@ -104,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if black:
             print(f'{source}: {len(black)} masks are black ({name_some(black)})')
         print(
-            f'{args.out}: {len(labels)} of {len(known)} clips have labels now: {boxes} '
+            f'{args.out}: {len(labels)} of {len(ids)} clips have labels now: {boxes} '
             f'boxes, {masks} clips with masks'
         )
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 import time
 from dataclasses import fields
 
@@ -18,8 +17,7 @@ from mmxpl.datasets.synthetic import (
     reference_rows,
     write_world,
 )
-from mmxpl.utils import DataError
-from mmxpl.utils.cli import number_in
+from mmxpl.utils.cli import number_in, one_clear_error
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -80,27 +78,22 @@ def print_facts(root: str, config: WorldConfig) -> None:
         print(f'{name:<23}' + ''.join(f'{row[rule]:10.1f}' for rule in RULES))
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Makes the world and prints its statistics."""
     args = vars(parse_args(argv))
     out, workers, quiet = (args.pop(key) for key in ('out', 'workers', 'no_facts'))
-    try:
+    with one_clear_error():
         if 'objects' in args:
             args['objects'] = tuple(args['objects'])
         config = preset(args.pop('difficulty'), **args)
         start = time.perf_counter()
-        written = write_world(out, config, workers)
-    except DataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    if written:
-        print(f'{out}: written in {time.perf_counter() - start:.0f} s')
-    else:
-        print(f'{out}: this world is there already, nothing to do')
-    if not quiet:
-        print_facts(out, config)
-    return 0
+        if write_world(out, config, workers):
+            print(f'{out}: written in {time.perf_counter() - start:.0f} s')
+        else:
+            print(f'{out}: this world is there already, nothing to do')
+        if not quiet:
+            print_facts(out, config)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -87,10 +87,10 @@ def read_classes(path: str | None) -> tuple[dict[str, str], set[str]]:
     return classes, boxless
 
 
-def divide(args: argparse.Namespace) -> dict[str, list[str]]:
+def divide(
+    args: argparse.Namespace, ids: list[str], classes: dict[str, str], boxless: set[str]
+) -> dict[str, list[str]]:
     """Divides the clips into parts, each in the order of its list."""
-    ids = read_id_list(args.ids)
-    classes, boxless = read_classes(args.classes)
     unknown = [i for i in ids if classes and i not in classes]
     if unknown:
         raise DataError(
@@ -106,10 +106,11 @@ def divide(args: argparse.Namespace) -> dict[str, list[str]]:
             f'{len(usable)} clips with usable boxes. Each part needs at least one.'
         )
     labeled = choose_stratified(usable, classes, args.labeled, args.seed)
-    others = sorted(set(usable).difference(labeled))
+    chosen = set(labeled)
+    others = [i for i in usable if i not in chosen]
     val = choose_stratified(others, classes, args.val, args.seed)
-    parts = {'labeled': labeled, 'val': [i for i in ids if i in set(val)]}
-    chosen = {*labeled, *val}
+    parts = {'labeled': labeled, 'val': val}
+    chosen.update(val)
     if args.test_list:
         parts['test'] = read_id_list(args.test_list)
         shared = sorted(set(parts['test']) & set(ids))
@@ -175,15 +176,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Divides the clips, writes the lists and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        parts = divide(args)
-        listed = hash_ids(read_id_list(args.ids))
+        ids = read_id_list(args.ids)
+        classes, boxless = read_classes(args.classes)
+        parts = divide(args, ids, classes, boxless)
         settings = dict(
             seed=args.seed,
-            ids=dict(file=Path(args.ids).name, id_list_hash=listed),
+            ids=dict(file=Path(args.ids).name, id_list_hash=hash_ids(ids)),
             stratified=args.classes is not None,
         )
         write_lists(args.out, parts, settings, args.overwrite)
-        print_parts(parts, read_classes(args.classes)[0])
+        print_parts(parts, classes)
         if not args.test_list:
             print(
                 'The test is a part of --ids: its scores do not compare with those of '
