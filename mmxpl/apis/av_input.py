@@ -52,12 +52,10 @@ class WindowReader(SoundReader):
         self._warned = False
 
     def window(self, time: float) -> tuple[np.ndarray, int]:
-        """Reads the window around a time; parts that are not stored are silent.
+        """Reads the window around a time, float32 (T, 1) in [-1, 1], and its rate.
 
-        The time, in seconds after the first frame, is not before that of the last call.
-
-        Returns:
-            tuple[np.ndarray, int]: Samples, float32 (T, 1) in [-1, 1], and their rate.
+        Parts that are not stored are silent. The time, in seconds after the first
+        frame, is not before that of the last call.
         """
         start = nearest_sample(time, self.rate) - self._count // 2
         wave = self.read(start, self._count)
@@ -250,10 +248,8 @@ def video_pairs(
 ) -> Iterator[tuple[float, np.ndarray, tuple[np.ndarray, int]]]:
     """Yields frames of a video with the sound around them, in constant memory.
 
-    Yields:
-        tuple[float, np.ndarray, tuple[np.ndarray, int]]: Seconds after the first
-        frame; frame, uint8 (H, W, 3), BGR, upright; samples, float32 (T, 1) in
-        [-1, 1], and their rate.
+    Each has its seconds after the first frame; the frame, uint8 (H, W, 3), BGR,
+    upright; and samples, float32 (T, 1) in [-1, 1], with their rate.
     """
     with (
         FrameReader(path, threaded=True) as frames,

@@ -185,9 +185,7 @@ class ResultWriter:
     def prediction(self, result: Mapping[str, Any], prob: Tensor) -> None:
         """Writes ``preds/ID.json`` and ``maps/ID.npy`` of a prediction.
 
-        Args:
-            result (Mapping[str, Any]): Result of :func:`describe_map`.
-            prob (Tensor): Predicted map (1, h, w).
+        ``result`` is that of :func:`describe_map`, ``prob`` the map (1, h, w).
         """
         name = result['sample_id']
         path = self._path('preds', name, 'json')

@@ -198,10 +198,8 @@ class XPLInferencer(BaseInferencer):
     ) -> list[np.ndarray]:
         """Draws maps and boxes over their frames, and shows the pictures if asked to.
 
-        A window stays for ``wait_time`` seconds; 0 waits for a key.
-
-        Returns:
-            list[np.ndarray]: RGB uint8 (H, W, 3) pictures of the frames' sizes.
+        They are RGB uint8 (H, W, 3) of the frames' sizes. A window stays for
+        ``wait_time`` seconds; 0 waits for a key.
         """
         pictures = []
         for pair, pred in zip(inputs, preds, strict=True):

@@ -102,10 +102,6 @@ def excerpt_waveform(
 
     ``wave`` is float32 of shape (samples, channels), not empty, finite, nominally in
     [-1, 1], and has ``rate`` samples a second.
-
-    Returns:
-        np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
-        in [-1, 1].
     """
     wanted = max(round(duration * rate), 1)
     start = _start(len(wave), wanted, rate, offset)

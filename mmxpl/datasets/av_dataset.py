@@ -181,11 +181,9 @@ class AVDataset(BaseDataset):
         """
 
     def frame_times(self, annotations: dict[str, dict]) -> Mapping[str, float]:
-        """Returns the times of the frames on the clock of the sounds.
+        """Returns the times of the frames, as far as they are known.
 
-        Returns:
-            Mapping[str, float]: Seconds from the first sample of the sound, by id of
-            the clip that the sound belongs to, as far as they are known.
+        They are seconds from the first sample of the sound, by id of its clip.
         """
         return {}
 
@@ -348,9 +346,8 @@ class AVDataset(BaseDataset):
     def prepare_data(self, idx: int) -> dict:
         """Runs the pipeline on the clip of an index.
 
-        Raises:
-            DataError: If the result is None. The base class would take another clip
-                instead, which would falsify labels and scores.
+        A result of None is a DataError. The base class would take another clip instead,
+        which would falsify labels and scores.
         """
         data = super().prepare_data(idx)
         if data is None:

@@ -36,12 +36,8 @@ class ClipClasses(NamedTuple):
 def clip_classes(info: dict) -> ClipClasses:
     """Collects the classes of a clip: its category and those of its objects.
 
-    Args:
-        info (dict): Entry of the clip with ``category`` and optionally ``objects``,
-            each with ``category`` and ``sounding``.
-
-    Raises:
-        DataError: If the clip has no category.
+    ``info`` is its entry with ``category``, without which it is a DataError, and
+    optionally ``objects``, each with ``category`` and ``sounding``.
     """
     category, objects = info.get('category'), info.get('objects') or []
     if category is None:
@@ -68,10 +64,7 @@ def choose_partners(
 
     The choice does not depend on the order of the ids, and choices for different
     purposes are independent. ``suits`` tells whether a candidate suits a clip, both
-    given by index.
-
-    Raises:
-        DataError: If no other clip suits one.
+    given by index; it is a DataError if none does.
     """
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     partners = []
@@ -92,13 +85,8 @@ def swap_sounds(entries: Sequence[dict], fraction: float, seed: int) -> int:
     """Exchanges the sounds of a share of the clips, in [0, 1], among them.
 
     Each chosen clip gets the sound of another chosen one, and each chosen sound goes to
-    one clip. Changes ``audio_path`` and ``frame_time`` of the entries in place.
-
-    Returns:
-        int: Number of clips with another sound.
-
-    Raises:
-        DataError: If a single clip would be chosen.
+    one clip; a single one is a DataError. Changes ``audio_path`` and ``frame_time`` of
+    the entries in place, and returns the number of clips with another sound.
     """
     order = sorted(
         range(len(entries)),

@@ -35,7 +35,7 @@ from .annotations import (
     parse_boxes,
 )
 from .id_list import check_id, same_id
-from .image_io import decode_image, read_media_bytes
+from .image_io import decode_image
 from .inspection import check_shapes
 from .json_io import read_json
 from .media import MAX_PIXELS
@@ -152,19 +152,13 @@ def copy_bytes(path: Path, source: Path) -> None:
 
 
 def coco_images(content: Any, path: str | Path) -> dict[int | str, tuple]:
-    """Reads the images of a COCO file.
+    """Reads the images of a COCO file from its content; ``path`` is for messages.
 
-    Args:
-        content (Any): What the file holds.
-        path (str | Path): The file, for messages.
+    No image, or two of one id or one clip, are a DataError.
 
     Returns:
         dict[int | str, tuple]: By id of each image: id of the clip, which is the
         ``file_name`` without folder and ending, and (height, width) in pixels.
-
-    Raises:
-        DataError: If it is malformed, there is no image, or two have one id or belong
-            to one clip.
     """
     if not isinstance(content, dict):
         raise DataError(f'{path} must be an object, got {type(content).__name__}.')
@@ -368,8 +362,7 @@ def read_mask(path: Path) -> np.ndarray:
     Returns:
         np.ndarray: uint8 of shape (H, W) in {0, 1}.
     """
-    data = read_media_bytes(str(path), 'mask')
-    image = decode_image(str(path), data, 'mask', cv2.IMREAD_UNCHANGED)
+    image = decode_image(str(path), 'mask', cv2.IMREAD_UNCHANGED)
     if image.ndim == 3:
         image = image[:, :, :3].any(axis=2)
     return (image != 0).astype(np.uint8)

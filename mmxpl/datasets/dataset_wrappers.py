@@ -131,16 +131,12 @@ def dataset_config(cfg: Any, part: str) -> Mapping:
 def annotations_only(cfg: Mapping) -> Any:
     """Builds a data set that draws its ground truth but decodes no frame or sound.
 
-    Args:
-        cfg (Mapping): Config of a data set with ``labeled=True``. Of its pipeline only
-            ``RasterizeTargets`` is used, with default settings if there is none.
+    Of the pipeline in the config only ``RasterizeTargets`` is used, with default
+    settings if there is none. A data set without ``labeled=True`` is a DataError.
 
     Returns:
         AVDataset: Data set whose items have ``sample_id``, ``gt_map``, ``bboxes``,
         ``img_path`` and the other keys of the annotations.
-
-    Raises:
-        DataError: If the data set carries no annotations.
     """
     default = dict(type='RasterizeTargets')
     configs = (step for step in cfg.get('pipeline', ()) if isinstance(step, Mapping))
@@ -159,19 +155,12 @@ def collect_ids(
 ) -> dict[str, list[str]]:
     """Collects the ids of every part of the data.
 
-    Args:
-        train (Any): Data set or data loader of the training split, or the config of
-            one; a ``ConcatDataset`` gives one part per data set. None for no such
-            split.
-        val (Any): The same of the validation split.
-        test (Any): The same of the test split.
+    Each split is a data set or data loader, the config of one, or None; a
+    ``ConcatDataset`` gives one part per data set.
 
     Returns:
         dict[str, list[str]]: Ids by a name such as ``train labeled (FILE)``, as the
         data sets ask for them; media files are not looked for.
-
-    Raises:
-        DataError: If lists or annotations cannot be read.
     """
     parts: dict[str, list[str]] = {}
     seen: Counter[str] = Counter()

@@ -42,14 +42,10 @@ def is_seconds(value: Any) -> bool:
 
 
 def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
-    """Reads a file of frame times.
+    """Reads the times of a file by id; there are none if there is no file.
 
-    Args:
-        path (str | Path): csv file with the columns ``sample_id``, ``frame_time``,
-            ``video`` and ``note``; the last line of an id counts.
-
-    Returns:
-        dict[str, FrameTime]: Times by id; empty if there is no file.
+    It is a csv file with the columns ``sample_id``, ``frame_time``, ``video`` and
+    ``note``. The last line of an id counts.
     """
     try:
         rows = list(csv.reader(Path(path).read_text(encoding='utf-8').splitlines()))

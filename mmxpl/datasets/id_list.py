@@ -110,10 +110,7 @@ def read_duets(path: str | Path) -> list[tuple[str, str]]:
     """Reads a csv file of pairs of clips like AVGN's ``vggsound_duet_test.csv``.
 
     Each row holds the left id, its class, the right id and its class. A left id may
-    occur once.
-
-    Returns:
-        list[tuple[str, str]]: Left and right ids in the order of the file.
+    occur once. Returns left and right ids in the order of the file.
     """
     rows = _read_rows(Path(path), _DUETS)
     if not rows:
@@ -132,13 +129,10 @@ def read_duets(path: str | Path) -> list[tuple[str, str]]:
 
 
 def find_duets(path: str | Path, ids: Sequence[str]) -> list[tuple[int, int]]:
-    """Finds the pairs of a file (:func:`read_duets`) in a data set with given ids.
+    """Finds the places of listed pairs (:func:`read_duets`) in a data set.
 
-    Pairs of which a clip is not in the set are counted and named in the log; if none is
-    complete, that is a DataError.
-
-    Returns:
-        list[tuple[int, int]]: Places of the clips of each complete pair.
+    Pairs of which a clip is not in its ids are left out, counted and named in the log;
+    if none is complete, that is a DataError.
     """
     pairs, places = read_duets(path), {name: i for i, name in enumerate(ids)}
     found = [(places[a], places[b]) for a, b in pairs if a in places and b in places]

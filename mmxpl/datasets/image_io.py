@@ -42,7 +42,7 @@ def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int,
         tuple[np.ndarray, tuple[int, int]]: uint8 image of shape (H, W, 3), BGR, and
         height and width of the image in the file, after rotation.
     """
-    data = read_media_bytes(path, 'frame')
+    data = _read_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
     stored = jpeg.size if jpeg else (0, 0)
     # the rotation is not known yet, so both sides are judged by the shorter one
@@ -71,17 +71,10 @@ def decode_frame(path: str, strict: bool = False) -> np.ndarray:
     """Decodes an image file at its own size, see :func:`read_frame`.
 
     JPEGs are decoded twice to find those of which bytes were overwritten
-    (:func:`~mmxpl.datasets.jpeg.is_damaged`).
-
-    Args:
-        path (str): Image file.
-        strict (bool): Whether a JPEG that libjpeg warns about counts as damaged; needs
-            the package simplejpeg.
-
-    Returns:
-        np.ndarray: uint8 image of shape (H, W, 3), BGR.
+    (:func:`~mmxpl.datasets.jpeg.is_damaged`); with ``strict`` also those that libjpeg
+    warns about, if the package simplejpeg is installed.
     """
-    data = read_media_bytes(path, 'frame')
+    data = _read_bytes(path, 'frame')
     jpeg = scan_jpeg(data)
     content = bytes(data)  # _decode() replaces the end
     image = _decode(path, data, 'frame', cv2.IMREAD_COLOR, jpeg)
@@ -90,11 +83,8 @@ def decode_frame(path: str, strict: bool = False) -> np.ndarray:
     return image
 
 
-def read_media_bytes(path: str, what: str) -> bytearray:
-    """Reads an image file, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`.
-
-    ``what`` is the kind of image for messages, 'frame' or 'mask'.
-    """
+def _read_bytes(path: str, what: str) -> bytearray:
+    """Reads an image file, with capacity for :data:`~mmxpl.datasets.jpeg.PAD`."""
     data = bytearray(check_regular(path, what) + len(PAD))
     try:
         with open(path, 'rb', buffering=0) as file:
@@ -108,17 +98,12 @@ def read_media_bytes(path: str, what: str) -> bytearray:
     return data
 
 
-def decode_image(
-    path: str, data: bytearray, what: str, flags: int = cv2.IMREAD_COLOR
-) -> np.ndarray:
-    """Decodes an image of any format after checking its size.
+def decode_image(path: str, what: str, flags: int) -> np.ndarray:
+    """Decodes an image of any format, rotated as its EXIF data say.
 
-    ``data``, the content of the file, is changed behind the end of a JPEG; ``what`` is
-    the kind of image for messages, and ``flags`` are those of ``cv2.imdecode``.
-
-    Returns:
-        np.ndarray: The image, rotated as its EXIF data say.
+    ``what`` is the kind of image for messages; ``flags`` are those of ``cv2.imdecode``.
     """
+    data = _read_bytes(path, what)
     return _decode(path, data, what, flags, scan_jpeg(data))
 
 
@@ -139,7 +124,7 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def check_image(path: str) -> None:
     """Checks an image without decoding it; some damage is seen by decoding alone."""
-    data = read_media_bytes(path, 'frame')
+    data = _read_bytes(path, 'frame')
     _look(path, data, 'frame', scan_jpeg(data))
 
 

@@ -75,13 +75,8 @@ class MediaCache:
     def read(self, path: str) -> Decoded:
         """Reads the decoded content of a file.
 
-        Args:
-            path (str): The file, optionally with a moment of it
-                (:func:`~mmxpl.datasets.media.at_time`).
-
-        Returns:
-            Decoded: A copy of the array; height and width of the image in the file,
-            zeros for a sound.
+        ``path`` may name a moment of it (:func:`~mmxpl.datasets.media.at_time`). The
+        array is a copy.
         """
         entry = self.find(path)
         height, width = entry['ori_shape'].tolist()

@@ -27,9 +27,6 @@ def select_subset(
     and the first ``round(fraction * N)`` are labeled; at least one is, and below a
     fraction of 1 at least one is not. The labeled part of a smaller fraction lies
     within that of a larger one. The ids returned keep their order.
-
-    Raises:
-        ValueError: If ``subset`` is unknown or ``fraction`` out of range.
     """
     check_subset(subset, fraction)
     if subset == 'all':
@@ -204,7 +201,8 @@ def clean_lists(
 
     A training clip that is evaluated is removed from training, a validation clip that
     is tested on from validation, and of two training lists the first keeps a clip. The
-    order of lines is kept; of plain lists only the ids are written.
+    order of lines is kept; of plain lists only the ids are written. No file is
+    overwritten, and no list may be left empty.
 
     Args:
         lists (Sequence[ClipList]): The lists.
@@ -215,10 +213,6 @@ def clean_lists(
 
     Returns:
         list[tuple[str, int, int]]: New file and number of lines after and before.
-
-    Raises:
-        DataError: If two lists have the same name, a file exists already, or a list
-            would be empty.
     """
     folder, groups, unusable = Path(folder), list(groups), set(unusable)
     taken, texts = {split: set() for split in SPLITS}, {}

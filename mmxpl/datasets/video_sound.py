@@ -132,10 +132,7 @@ class SoundReader:
         return _join(self._held, start, count)
 
     def read_all(self, picture_end: float = 0.0) -> tuple[np.ndarray, int, str]:
-        """Reads the whole sound, filled up to the length of the picture.
-
-        Args:
-            picture_end (float): Seconds after the first frame.
+        """Reads the whole sound, filled up to the end of the picture in seconds.
 
         Returns:
             tuple[np.ndarray, int, str]: int16 of shape (T,); place of its first sample,

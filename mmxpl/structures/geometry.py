@@ -49,14 +49,10 @@ def invert_affine(theta: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
-    """Resamples images or maps bilinearly under one affine each.
+    """Resamples images or maps (B, C, H, W) bilinearly under one affine each.
 
-    Args:
-        images (Tensor): (B, C, H, W).
-        theta (Tensor): (B, 2, 3), output to input coordinates.
-
-    Returns:
-        Tensor: (B, C, H, W). Outside the input its border is repeated.
+    ``theta`` are (B, 2, 3), output to input coordinates. Outside the input its border
+    is repeated.
     """
     grid = _sampling_grid(theta, images.shape[2:]).to(images)
     return F.grid_sample(images, grid, padding_mode='border', align_corners=False)
@@ -65,12 +61,7 @@ def warp(images: Tensor, theta: Tensor) -> Tensor:
 def visible_cells(theta: Tensor, size: tuple[int, int]) -> Tensor:
     """Finds the cells of the output of :func:`warp` whose centre lies inside its input.
 
-    Args:
-        theta (Tensor): (B, 2, 3), output to input coordinates.
-        size (tuple[int, int]): Height and width of the output.
-
-    Returns:
-        Tensor: (B, h, w) bool.
+    ``size`` is height and width of the output; the result is (B, h, w) bool.
     """
     return (_sampling_grid(theta, size).abs() <= 1).all(dim=-1)
 

@@ -128,9 +128,6 @@ class AVLocVisualizer(Visualizer):
         """Draws a sample, on any rank, without showing or writing it.
 
         The arguments are those of :meth:`add_datasample`.
-
-        Raises:
-            ValueError: If ``image`` is not RGB uint8.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(

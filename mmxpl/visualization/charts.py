@@ -210,15 +210,9 @@ def plot_learning_curves(
 def reliability_histogram(scores: Tensor, selected: Tensor) -> np.ndarray:
     """Draws the reliability of all clips, and of the selected ones before it.
 
-    The scale is fixed to 0 ... 1, so that pictures of different epochs and runs can
-    be compared by eye.
-
-    Args:
-        scores (Tensor): (N,) in [0, 1].
-        selected (Tensor): (N,) bool.
-
-    Returns:
-        np.ndarray: RGB uint8 of shape (300, 500, 3).
+    ``scores`` are (N,) in [0, 1], ``selected`` (N,) bool; the picture is RGB uint8 of
+    shape (300, 500, 3). The scale is fixed to 0 ... 1, so that pictures of different
+    epochs and runs can be compared by eye.
     """
     figure = new_figure(5, 3, dpi=100)
     axes = figure.add_subplot()

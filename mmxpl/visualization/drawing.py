@@ -36,20 +36,13 @@ BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often i
 
 
 def upsample_map(prob: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Resizes one map to the size of a picture.
+    """Resizes one map, (h, w) or (1, h, w) in [0, 1], to the size (H, W) of a picture.
 
-    Bilinear with aligned corners, as in the evaluation: the corner cells lie on
-    the corners of the picture.
-
-    Args:
-        prob (Tensor): Map of shape (h, w) or (1, h, w), in [0, 1].
-        size (tuple[int, int]): Height and width wanted, in pixels.
+    Bilinear with aligned corners, as in the evaluation: the corner cells lie on the
+    corners of the picture.
 
     Returns:
         np.ndarray: float32 of shape ``size``, clipped to [0, 1].
-
-    Raises:
-        ValueError: If ``prob`` is not one map.
     """
     if prob.dim() not in (2, 3) or (prob.dim() == 3 and len(prob) != 1):
         raise ValueError(

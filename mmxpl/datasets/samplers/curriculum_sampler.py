@@ -72,15 +72,14 @@ class CurriculumSampler(Sampler):
             num_batches=1 if num_batches is None else num_batches,
         )
         self.num_labeled, self.num_unlabeled = sizes
-        if labeled_per_batch and not self.num_labeled:
-            raise ValueError(
-                'The labeled set is empty: set labeled_per_batch=0 or give it clips.'
-            )
-        if unlabeled_per_batch and not self.num_unlabeled:
-            raise ValueError(
-                'The unlabeled set is empty: set unlabeled_per_batch=0 or give it '
-                'clips.'
-            )
+        for name, per_batch, size in (
+            ('labeled', labeled_per_batch, self.num_labeled),
+            ('unlabeled', unlabeled_per_batch, self.num_unlabeled),
+        ):
+            if per_batch and not size:
+                raise ValueError(
+                    f'The {name} set is empty: set {name}_per_batch=0 or give it clips.'
+                )
         self.labeled_per_batch = labeled_per_batch
         self.unlabeled_per_batch = unlabeled_per_batch
         self.curriculum = _check_curriculum(curriculum)
@@ -113,22 +112,18 @@ class CurriculumSampler(Sampler):
         self.epoch = epoch
 
     def set_schedule(self, begin: int, until: int) -> None:
-        """Sets the epochs between which the share of clips grows.
+        """Sets the epochs, counted from 0, between which the share of clips grows.
 
-        Args:
-            begin (int): First epoch with pseudo-labels, counted from 0.
-            until (int): Number of epochs.
+        ``begin`` is the first one with pseudo-labels, ``until`` the number of all.
         """
         self.schedule = (begin, until)
 
     def skip_batches(self, number: int) -> None:
         """Makes the next iteration skip its first batches, to resume within an epoch.
 
-        Until then :attr:`skipped` holds the number, and the epoch keeps the order that
+        ``number`` is of batches of one rank, in [0, num_batches]. Until then
+        :attr:`skipped` holds it, and the epoch keeps the order that
         :meth:`load_state_dict` restores.
-
-        Args:
-            number (int): Batches of one rank in [0, num_batches].
         """
         if not 0 <= number <= self.num_batches:
             raise ValueError(
@@ -149,9 +144,8 @@ class CurriculumSampler(Sampler):
     def set_reliability(self, reliability: Tensor) -> None:
         """Sets the order of the curriculum.
 
-        Args:
-            reliability (Tensor): (N,), score of each unlabeled clip, higher is more
-                reliable; equal on all ranks.
+        ``reliability``, (N,), is the score of each unlabeled clip, equal on all ranks;
+        higher is more reliable.
         """
         if len(reliability) != self.num_unlabeled:
             raise ValueError(
@@ -250,12 +244,8 @@ def _check_curriculum(curriculum: dict | None) -> tuple[float, float]:
 def set_batch_size(loader: MutableMapping[str, Any]) -> None:
     """Sets the batch size in the config of a data loader from that of its sampler.
 
-    Args:
-        loader (MutableMapping[str, Any]): Config of a data loader, changed in place if
-            its sampler has ``labeled_per_batch`` and ``unlabeled_per_batch``.
-
-    Raises:
-        DataError: If the loader has another ``batch_size``.
+    The config is changed in place if its sampler has ``labeled_per_batch`` and
+    ``unlabeled_per_batch``. Another ``batch_size`` is a DataError.
     """
     sampler = loader.get('sampler')
     names = ('labeled_per_batch', 'unlabeled_per_batch')

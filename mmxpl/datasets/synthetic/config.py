@@ -181,14 +181,10 @@ DIFFICULTIES: dict[str, dict] = {
 
 
 def preset(difficulty: str, **knobs) -> WorldConfig:
-    """Makes the settings of a difficulty, of which ``knobs`` override some.
+    """Makes the settings of a difficulty: 'easy', 'default' or 'hard'.
 
-    Args:
-        difficulty (str): 'easy', 'default' or 'hard'.
-        **knobs: Fields of :class:`WorldConfig`.
-
-    Raises:
-        DataError: If the difficulty is unknown or a value is out of range.
+    ``knobs`` override fields of :class:`WorldConfig`. An unknown difficulty or a value
+    out of range is a DataError.
     """
     if difficulty not in DIFFICULTIES:
         raise DataError(

@@ -123,10 +123,8 @@ def _distractor(frame: np.ndarray, rng, size: int) -> None:
 def paint(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.ndarray:
     """Paints a frame: background, objects with light and shadow, camera.
 
-    The image does not depend on which object sounds.
-
-    Returns:
-        np.ndarray: uint8 of shape (size, size, 3), B, G, R.
+    It is uint8 of shape (size, size, 3), B, G, R, and does not depend on which object
+    sounds.
     """
     size = config.size
     frame = _paint_background(rng, size, config.clutter)

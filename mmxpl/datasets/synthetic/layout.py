@@ -209,10 +209,7 @@ class Layout:
 def visible_masks(objects, size: int) -> np.ndarray:
     """Finds the pixels of each object that no object in front of it hides.
 
-    ``objects`` are from back to front.
-
-    Returns:
-        np.ndarray: bool of shape (N, size, size).
+    ``objects`` are from back to front; the masks are bool of shape (N, size, size).
     """
     full = np.stack([rasterise(o.contours, o.box, size) > 0 for o in objects])
     covered = np.logical_or.accumulate(full[::-1])[::-1]

@@ -320,10 +320,8 @@ def make_sound(
 ) -> np.ndarray:
     """Synthesizes one sound of a class, with its own pitch, tempo and timing.
 
-    ``jitter`` is the strength of the variety of pitch and tempo.
-
-    Returns:
-        np.ndarray: float64 of shape (samples,), of root mean square 1.
+    It is float64 of shape (samples,), of root mean square 1; ``jitter`` is the strength
+    of the variety of pitch and tempo.
     """
     time = np.arange(samples) / sample_rate
     pitch = voice.pitch * 2 ** (jitter * rng.normal(0, 0.25))
@@ -336,10 +334,8 @@ def make_sound(
 def record(layout: Layout, config: WorldConfig, rng: np.random.Generator) -> np.ndarray:
     """Mixes the sounding objects with background noise, in a room.
 
-    Neither size nor position of an object changes its sound.
-
-    Returns:
-        np.ndarray: int16 of shape (samples,), mono.
+    The sound is int16 of shape (samples,), mono. Neither size nor position of an object
+    changes it.
     """
     samples = int(round(config.duration * config.sample_rate))
     heard = [o.category for o in layout.objects if o.sounding]

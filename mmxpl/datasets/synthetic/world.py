@@ -53,10 +53,7 @@ Groups = Mapping[str, Callable[[dict], bool]]
 def write_world(root: str | Path, config: WorldConfig, workers: int = 1) -> bool:
     """Writes a world, see :mod:`mmxpl.datasets.synthetic`, unless it is there already.
 
-    Args and results are those of :func:`write_folder`.
-
-    Raises:
-        DataError: If ``root`` holds something else, or this world incompletely.
+    Arguments, result and errors are those of :func:`write_folder`.
     """
     unheard = unheard_classes(config)
     groups = dict(

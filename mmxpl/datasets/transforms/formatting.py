@@ -161,14 +161,9 @@ class PackAVInputs(BaseTransform):
 
 
 def require_media(packed: dict, user: str) -> dict:
-    """Returns a result of :class:`PackAVInputs` if it has frame and sound.
+    """Returns a result of :class:`PackAVInputs`, which must have frame and sound.
 
-    Args:
-        packed (dict): The result.
-        user (str): What needs them, for the message.
-
-    Raises:
-        DataError: If cached features were packed.
+    Cached features are a DataError that names the ``user`` of the result.
     """
     if 'audio' not in packed['inputs']:
         raise DataError(

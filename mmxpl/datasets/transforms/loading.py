@@ -54,14 +54,11 @@ class LoadMedia(BaseTransform):
 
     @abstractmethod
     def decode(self, source: str) -> tuple[np.ndarray, tuple[int, int]]:
-        """Reads a file itself.
-
-        Args:
-            source (str): Result of :meth:`source`.
+        """Reads a file itself, as :meth:`source` names it.
 
         Returns:
-            tuple[np.ndarray, tuple[int, int]]: The array, and height and width
-            of the image in the file, zeros for a sound.
+            tuple[np.ndarray, tuple[int, int]]: The array, and height and width of the
+            image in the file, zeros for a sound.
         """
 
     def load(self, results: dict) -> tuple[np.ndarray, tuple[int, int]]:

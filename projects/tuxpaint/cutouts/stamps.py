@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmxpl.datasets.image_io import decode_image, read_media_bytes
+from mmxpl.datasets.image_io import decode_image
 from mmxpl.utils import DataError
 
 from .names import DRAWING_FOLDERS, KINDS, LEFT_OUT
@@ -168,8 +168,7 @@ def read_cutout(path: Path) -> np.ndarray:
         ValueError: Not readable, without transparency, too small or see-through.
     """
     try:
-        data = read_media_bytes(str(path), 'image')
-        image = decode_image(str(path), data, 'image', cv2.IMREAD_UNCHANGED)
+        image = decode_image(str(path), 'image', cv2.IMREAD_UNCHANGED)
     except DataError:
         raise ValueError('unreadable image') from None
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
