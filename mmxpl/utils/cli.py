@@ -26,6 +26,7 @@ from .config_overrides import (
     read_config,
     refuse_inert_keys,
 )
+from .config_types import check_settings
 from .errors import DataError, explain
 
 # shows tracebacks of all errors
@@ -182,8 +183,8 @@ def load_config(
 
     Raises:
         DataError: If the file does not exist, is no config or a method, or lacks a key;
-            if a method or an option is unknown; or if a key of the file looks like a
-            setting and is none.
+            if a method or an option is unknown, or a setting has a wrong type where
+            there are options; or if a key of the file looks like a setting and is none.
     """
     if not Path(path).is_file():
         raise DataError(f"config '{path}' does not exist.")
@@ -198,12 +199,7 @@ def load_config(
         raise DataError(
             f"'{path}' is a method, not a config: give a config and --method {name}."
         )
-    lacking = [key for key in needs if not cfg.get(key)]
-    if lacking:
-        raise DataError(
-            f"config '{path}' lacks {' and '.join(lacking)}: give a whole config, or "
-            'one with such a config as _base_.'
-        )
+    _refuse_lacking(cfg, path, needs)
     refuse_inert_keys(cfg, path)
     _warn_of_variables(cfg)
     cfg.setdefault('default_scope', 'mmxpl')
@@ -211,7 +207,18 @@ def load_config(
         apply_method(cfg, method)
     if options:
         merge_options(cfg, options, amp)
+        check_settings(cfg)
+        _refuse_lacking(cfg, path, needs)
     return cfg
+
+
+def _refuse_lacking(cfg: Config, path: str, needs: Sequence[str]) -> None:
+    lacking = [key for key in needs if not cfg.get(key)]
+    if lacking:
+        raise DataError(
+            f"config '{path}' lacks {' and '.join(lacking)}: give a whole config, or "
+            'one with such a config as _base_.'
+        )
 
 
 def _warn_of_variables(cfg: Config) -> None:

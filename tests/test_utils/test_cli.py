@@ -114,6 +114,10 @@ def test_a_method_or_a_part_of_a_config_is_told(config_file, tmp_path):
     load_config(config_file, needs=['model'])
     with pytest.raises(DataError, match='lacks train_dataloader and train_cfg'):
         load_config(config_file, needs=['model', 'train_dataloader', 'train_cfg'])
+    with pytest.raises(DataError, match='lacks model:'):
+        load_config(config_file, {'model': None}, needs=['model'])
+    with pytest.raises(DataError, match='train_cfg has the type .*, got 3'):
+        load_config(config_file, {'train_cfg': 3})
 
 
 def test_work_dir_order():

@@ -156,7 +156,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures and prints."""
     args = parse_args(argv)
     with one_clear_error():
-        cfg = load_config(args.config, args.cfg_options, args.method)
+        needs = ('model', 'train_dataloader')
+        cfg = load_config(args.config, args.cfg_options, args.method, needs)
 
         # imported late, so that a wrong argument is reported at once
         import torch

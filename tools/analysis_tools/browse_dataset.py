@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draws samples and prints their number."""
     args = parse_args(argv)
     with one_clear_error():
-        cfg = load_config(args.config, args.cfg_options)
+        cfg = load_config(args.config, args.cfg_options, needs=['model'])
         chosen = dataset_config(cfg, args.part)
 
         # imported late, so that a wrong argument is reported at once

@@ -24,6 +24,7 @@ from mmxpl.utils.cli import (
     number_in,
     one_clear_error,
 )
+from mmxpl.utils.config_overrides import find_class
 from mmxpl.utils.nested import walk
 
 # what decides which clips a training draws from
@@ -71,10 +72,10 @@ def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
     from mmxpl.registry import DATA_SAMPLERS
 
     data = SimpleNamespace(datasets=[range(1), range(num_unlabeled)])
-    options = dict(cfg.train_dataloader.sampler)
-    if DATA_SAMPLERS.get(options['type']) is not CurriculumSampler:
+    options = dict(cfg.train_dataloader.get('sampler') or {})
+    if find_class(options) is not CurriculumSampler:
         raise DataError(
-            f"train_dataloader.sampler is a '{options['type']}', which has no "
+            f'train_dataloader.sampler is {options.get("type")!r}, which has no '
             'curriculum. Name a config with a CurriculumSampler.'
         )
     sampler = DATA_SAMPLERS.build(dict(options, dataset=data, seed=0))
@@ -230,7 +231,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draws and reports."""
     args = parse_args(argv)
     with one_clear_error():
-        cfg = load_config(args.config, args.cfg_options, args.method)
+        needs = ('train_dataloader', 'train_cfg')
+        cfg = load_config(args.config, args.cfg_options, args.method, needs)
         num_epochs, warmup = cfg.train_cfg.max_epochs, warmup_epochs(cfg)
         shares = schedule(cfg, num_epochs)
         make_folder(args.out, '--out')
