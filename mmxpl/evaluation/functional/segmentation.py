@@ -1,11 +1,10 @@
 """Scores of maps as segmentations: AVSBench's mIoU and F-score, and pixel AP."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 from torch import Tensor
+
+from mmxpl.utils.parallel import map_in_threads
 
 F_THRESHOLDS = torch.linspace(0, 1, 255)
 """Tensor: 0 to 1 in 254 steps, AVSBench's thresholds of the F-score."""
@@ -44,21 +43,21 @@ def f_scores(maps: Tensor, targets: Tensor, beta2: float = 0.3) -> Tensor:
     """
     if not len(maps):
         return torch.zeros(0, len(F_THRESHOLDS), dtype=torch.float64)
-    counts = map_rows(
-        _count_passing,
-        maps.detach().cpu().float().flatten(1).numpy(),
-        targets.detach().cpu().flatten(1).numpy(),
-    )
+    maps, targets = maps.detach().cpu().float().flatten(1), targets.cpu().flatten(1)
+    rows = zip(maps.numpy(), targets.numpy(), strict=True)
+    # rows are few and long, so that threads do not wait for Python's lock
+    counts = list(map_in_threads(_count_passing, rows, torch.get_num_threads()))
     hits, passing = torch.from_numpy(np.stack(counts)).double().unbind(1)
-    total = targets.detach().cpu().flatten(1).sum(1, keepdim=True)
+    total = targets.sum(1, keepdim=True)
     precision = torch.where(passing > 0, hits / passing, 0.0)
     recall = torch.where(total > 0, hits / total, 0.0)
     score = (1 + beta2) * precision * recall / (beta2 * precision + recall)
     return score.nan_to_num(nan=0.0)
 
 
-def _count_passing(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Counts target pixels, and pixels, of a row that reach each threshold, (2, T)."""
+def _count_passing(row: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Counts target pixels, and pixels, of a map that reach each threshold, (2, T)."""
+    pred, target = row
     levels = F_THRESHOLDS.numpy()
     # of the thresholds up to here the pixel reaches every one
     reached = np.searchsorted(levels, pred, side='right')
@@ -81,15 +80,14 @@ def pixel_ap(maps: Tensor, targets: Tensor) -> Tensor:
     (N, S, S), finite; target pixels that are not 0 are positive. The result is (N,)
     float64 in [0, 1], NaN where no pixel is positive, since there is no recall then.
     """
-    found = map_rows(
-        _average_precision,
-        maps.detach().cpu().flatten(1).numpy(),
-        targets.detach().cpu().flatten(1).ne(0).numpy(),
-    )
+    maps, targets = maps.detach().cpu().flatten(1), targets.cpu().flatten(1).ne(0)
+    rows = zip(maps.numpy(), targets.numpy(), strict=True)
+    found = list(map_in_threads(_average_precision, rows, torch.get_num_threads()))
     return torch.tensor(found, dtype=torch.float64)
 
 
-def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+def _average_precision(row: tuple[np.ndarray, np.ndarray]) -> float:
+    scores, positive = row
     total = np.count_nonzero(positive)
     if not total:
         return float('nan')
@@ -100,17 +98,3 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     hits = np.cumsum(positive[order])[last]
     gained = np.diff(hits, prepend=0) / total
     return float((gained * (hits / (last + 1))).sum())
-
-
-def map_rows(function: Callable, *columns: Sequence) -> list:
-    """Applies a function to the rows of columns in as many threads as torch may use.
-
-    Useful where one NumPy call of a row takes long. Rows that are many short calls are
-    faster one after the other, as threads then wait for Python's lock. Results are in
-    the order of the rows and do not depend on the number of threads.
-    """
-    workers = min(torch.get_num_threads(), len(columns[0]))
-    if workers < 2:
-        return list(map(function, *columns))
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, *columns))

@@ -13,7 +13,10 @@ class _LogFrontend(nn.Module):
     """Logarithm and normalisation of a power spectrogram, in fp32.
 
     Args:
-        spectrogram (nn.Module): torchaudio's ``Spectrogram`` or ``MelSpectrogram``.
+        spectrogram (nn.Module): torchaudio's ``Spectrogram`` or ``MelSpectrogram``,
+            of complex numbers (``power=None``) and without padding
+            (``center=False``): the square of an absolute value would cost more than
+            the transform, PyTorch's reflected padding half of it.
         mean (float): subtracted from the log power.
         std (float): divisor after that.
     """
@@ -23,15 +26,11 @@ class _LogFrontend(nn.Module):
         check_positive(std=std)
         self.spectrogram = spectrogram
         self.mean, self.std = mean, std
-        # the square of an absolute value would cost more than the transform, PyTorch's
-        # reflected padding half of it
-        stft = getattr(spectrogram, 'spectrogram', spectrogram)
-        stft.power, stft.center = None, False
 
     def power(self, waveform: Tensor) -> Tensor:
         """Computes (B, F, L) power spectrograms."""
+        stft = getattr(self.spectrogram, 'spectrogram', self.spectrogram)
         mel_scale = getattr(self.spectrogram, 'mel_scale', None)
-        stft = self.spectrogram if mel_scale is None else self.spectrogram.spectrogram
         half = stft.n_fft // 2
         if waveform.shape[1] <= half:
             raise DataError(
@@ -80,7 +79,7 @@ class LogSpectrogram(_LogFrontend):
     ) -> None:
         check_positive(n_fft=n_fft, hop_length=hop_length)
         transform = torchaudio_transforms().Spectrogram(
-            n_fft=n_fft, hop_length=hop_length, power=2
+            n_fft=n_fft, hop_length=hop_length, power=None, center=False
         )
         super().__init__(transform, mean, std)
 
@@ -139,6 +138,7 @@ class LogMel(_LogFrontend):
             n_mels=n_mels,
             f_min=f_min,
             f_max=f_max,
-            power=2,
+            power=None,
+            center=False,
         )
         super().__init__(transform, mean, std)

@@ -16,15 +16,10 @@ class VisualProjection(BaseModule):
     Several maps are fused as in a feature pyramid (Lin et al., CVPR 2017): each is
     projected by a 1x1 convolution of its own, resized to the first and added.
 
-    Args:
-        in_channels (Sequence[int]): channels C_k of each map.
-        embed_dim (int): channels D of the result.
-        hidden_dim (int, optional): width of a hidden layer with ReLU after the
-            sum; without it the projection is linear.
-        norm (bool): whether every channel is standardised first, by its mean and
-            deviation over batches (batch normalisation without weights).
-        dropout (float): share of the features that training sets to 0.
-        channel_dropout (float): share of whole channels that training sets to 0.
+    ``in_channels`` are those of each map; for the other arguments see
+    :class:`~.av_localizer.AVLocalizer`. With ``norm`` every channel is standardised
+    first, by its mean and deviation over batches (batch normalisation without weights);
+    a hidden layer has ReLU and follows the sum.
     """
 
     def __init__(

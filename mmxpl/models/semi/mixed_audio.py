@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmxpl.utils.checks import check_positive
 from mmxpl.utils.errors import DataError
 
-from .negative_audio import next_others
+from .negative_audio import append_sounds, next_others
 
 
 class MixedAudio:
@@ -56,10 +56,7 @@ class MixedAudio:
         others = next_others(ids, 'model.mixed_audio', 'Raise the batch size.')
         if 'audio' in inputs:
             own = inputs['audio'][:num]
-            waves = own + own[others]
-            more = {'audio': waves}
-            more |= {name: front_end(waves) for name, front_end in front_ends.items()}
-        else:
-            sounds = {k: v[:num] for k, v in inputs.items() if k.endswith('sound')}
-            more = {k: (v + v[others]) / 2 for k, v in sounds.items()}
-        return {**inputs, **{k: torch.cat([inputs[k], x]) for k, x in more.items()}}
+            return append_sounds(inputs, front_ends, own + own[others])
+        sounds = {k: v for k, v in inputs.items() if k.endswith('sound')}
+        more = {k: (v[:num] + v[others]) / 2 for k, v in sounds.items()}
+        return {**inputs, **{k: torch.cat([v, more[k]]) for k, v in sounds.items()}}

@@ -14,18 +14,11 @@ KINDS = ('silence', 'noise', 'shuffled')
 
 
 def next_others(ids: Sequence[str], key: str, remedy: str) -> Tensor:
-    """Finds for each of B clips the next other one, the first after the last.
+    """Finds for each of B clips, some perhaps the same, the next other one.
 
-    Args:
-        ids (Sequence[str]): ids of the clips; a clip may occur twice.
-        key (str): setting that asks for others, and
-        remedy (str): what helps if there are none, both for the error.
-
-    Returns:
-        Tensor: (B,) places in [0, B).
-
-    Raises:
-        DataError: If there is one clip only.
+    Returns (B,) places in [0, B); after the last clip comes the first. If there is one
+    clip only, a DataError names ``key``, the setting that asks for others, and
+    ``remedy``.
     """
     if len({*ids}) == 1:
         raise DataError(
@@ -35,6 +28,15 @@ def next_others(ids: Sequence[str], key: str, remedy: str) -> Tensor:
     return torch.tensor(
         [next(j for j in after[i:] if ids[j] != own) for i, own in enumerate(ids)]
     )
+
+
+def append_sounds(
+    inputs: Mapping[str, Tensor], front_ends: Mapping[str, nn.Module], waves: Tensor
+) -> dict[str, Tensor]:
+    """Appends (K, T) waveforms and their spectrograms to the sounds of a batch."""
+    more = {'audio': waves}
+    more |= {name: front_end(waves) for name, front_end in front_ends.items()}
+    return {**inputs, **{k: torch.cat([inputs[k], x]) for k, x in more.items()}}
 
 
 class NegativeAudio:
@@ -113,10 +115,7 @@ class NegativeAudio:
             for row, i in enumerate(made):
                 if kinds[i] == 'noise':
                     waves[row] = torch.randn(old.shape[1]).to(old)
-            more = {'audio': waves}
-            more |= {name: front_end(waves) for name, front_end in front_ends.items()}
-            more = {name: torch.cat([inputs[name], x]) for name, x in more.items()}
-            inputs = {**inputs, **more}
+            inputs = append_sounds(inputs, front_ends, waves)
         device = next(iter(inputs.values())).device
         return dict(inputs), frames.to(device), sounds.to(device)
 

@@ -110,24 +110,21 @@ class XPL(BaseModel):
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
         )
-        for key, value in dict(
-            negative_audio=negative_audio, mixed_audio=mixed_audio
-        ).items():
+        sounds = dict(negative_audio=negative_audio, mixed_audio=mixed_audio)
+        for key, value in sounds.items():
             if value is not None and deaf:
                 raise DataError(
                     f'model.{key} has no effect on a learner that hears nothing '
                     '(deaf=True): leave one of them out.'
                 )
-        weighted = isinstance(mixed_audio, dict) and not set(mixed_audio) - {
-            'loss_weight'
-        }
-        if mixed_audio is not None and not weighted:
-            raise DataError(
-                'model.mixed_audio must be None or a dict, such as '
-                f'dict(loss_weight=0.5), got {mixed_audio!r}.'
-            )
-        self.mixed_audio = None if mixed_audio is None else MixedAudio(**mixed_audio)
-        self.negative_audio = None
+        self.mixed_audio = self.negative_audio = None
+        if mixed_audio is not None:
+            if not isinstance(mixed_audio, dict) or {*mixed_audio} - {'loss_weight'}:
+                raise DataError(
+                    'model.mixed_audio must be None or a dict, such as '
+                    f'dict(loss_weight=0.5), got {mixed_audio!r}.'
+                )
+            self.mixed_audio = MixedAudio(**mixed_audio)
         if negative_audio is not None:
             if not isinstance(negative_audio, dict) or 'share' not in negative_audio:
                 raise DataError(
