@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseAveragedModel, BaseModule
 from torch import Tensor, nn
 
 from mmxpl.compat import ensure_torchvision
@@ -221,9 +221,11 @@ _LOADED = 'PretrainedInit'
 def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Yields name, module and checkpoint of what starts from a checkpoint.
 
-    That is each ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+    That is each ``init_cfg=dict(type='Pretrained', checkpoint=...)``, not those within
+    averaged copies, which start as what they average.
     """
-    for name, module in model.named_modules():
+    copies = {m for m in model.modules() if isinstance(m, BaseAveragedModel)}
+    for name, module in model.named_modules(memo=copies):
         cfgs = getattr(module, 'init_cfg', None) or ()
         for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
             if cfg['type'] == 'Pretrained':

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmxpl.registry import MODELS
-from mmxpl.testing import tiny_model_cfg
+from mmxpl.testing import tiny_batch, tiny_model_cfg
 from mmxpl.utils import DataError
 
 PARTS = dict(
@@ -37,6 +37,20 @@ def test_a_file_s_weights_are_in_the_network(tmp_path, part):
     loaded = model.get_submodule(PARTS[part]).state_dict()
     for name, value in donor.state_dict().items():
         torch.testing.assert_close(loaded[name], value, msg=name)
+
+
+def test_momentum_encoders_start_as_the_loaded_weights(tmp_path):
+    file = str(tmp_path / 'weights.pth')
+    donor = MODELS.build(tiny_model_cfg()).get_submodule(PARTS['localizer'])
+    torch.save(dict(state_dict=donor.state_dict()), file)
+
+    slavc = dict(loss_contrastive=dict(type='SLAVCLoss'), target_momentum=0.9)
+    model = MODELS.build({**cfg_with('localizer', file), **slavc})
+    model.init_weights()
+    model(**model.data_preprocessor(tiny_batch(), True), mode='loss')
+    copied = model.momentum_encoders.module['b'].state_dict()
+    for name, value in donor.named_parameters():
+        torch.testing.assert_close(copied[name], value.data, msg=name)
 
 
 @pytest.mark.parametrize('part', PARTS)
