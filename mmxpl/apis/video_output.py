@@ -43,11 +43,7 @@ class VideoOutput:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        source: str,
-        like: 'VideoStream',
-        size: tuple[int, int],
+        self, path: str | Path, source: str, like: 'VideoStream', size: tuple[int, int]
     ) -> None:
         self._av = av = import_av()
         self.path = Path(path)

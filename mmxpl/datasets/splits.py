@@ -76,8 +76,7 @@ def choose_stratified(
     if not 0 <= count <= total:
         raise ValueError(f'count must be in [0, {total}], got {count}.')
     laid_out = sorted(
-        ids,
-        key=lambda i: (_rank(seed, f'class {classes.get(i, "")}'), _rank(seed, i)),
+        ids, key=lambda i: (_rank(seed, f'class {classes.get(i, "")}'), _rank(seed, i))
     )
     chosen = {
         i

@@ -278,9 +278,7 @@ def colour_bar(size: tuple[int, int]) -> np.ndarray:
 
 
 def contact_sheet(
-    panels: Sequence[np.ndarray],
-    columns: int = 1,
-    padding: int = 12,
+    panels: Sequence[np.ndarray], columns: int = 1, padding: int = 12
 ) -> np.ndarray:
     """Arranges pictures of any sizes in a grid on white, row by row.
 

@@ -22,13 +22,9 @@ CHARTS = {
         for name in ('supervised', 'pseudo', 'contrastive')
     },
     'Pseudo-labels': {
-        'mean area of labels and of the truth': [
-            r'^pseudo_label/([^/]+_area)$',
-        ],
+        'mean area of labels and of the truth': [r'^pseudo_label/([^/]+_area)$'],
         'sharpness': [r'^pseudo_label/[^/]+_sharpness$'],
-        'agreement, all and selected clips': [
-            r'^pseudo_label/(selected/)?agreement$',
-        ],
+        'agreement, all and selected clips': [r'^pseudo_label/(selected/)?agreement$'],
         'soft IoU with the truth': [r'^pseudo_label/[^/]+_soft_iou$'],
     },
 }

@@ -49,10 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder to write to (default: work_dirs/browse)',
     )
     parser.add_argument(
-        '--num',
-        type=number_in(1),
-        default=16,
-        help='samples to draw (default: 16)',
+        '--num', type=number_in(1), default=16, help='samples to draw (default: 16)'
     )
     parser.add_argument('--ids', nargs='+', metavar='ID', help='these samples instead')
     parser.add_argument(

@@ -67,10 +67,7 @@ def parse_args() -> argparse.Namespace:
         help='resamples for 95%% intervals, 0 for none (default: %(default)s)',
     )
     parser.add_argument(
-        '--seed',
-        type=number_in(0, 2**32 - 1),
-        default=0,
-        help='seed of the resampling',
+        '--seed', type=number_in(0, 2**32 - 1), default=0, help='seed of the resampling'
     )
     parser.add_argument(
         '--missing',

@@ -10,12 +10,7 @@ from collections.abc import Sequence
 
 from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import (
-    add_config_options,
-    load_config,
-    number_in,
-    one_clear_error,
-)
+from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

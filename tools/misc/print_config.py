@@ -3,12 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmxpl.utils.cli import (
-    add_config_options,
-    add_method,
-    load_config,
-    one_clear_error,
-)
+from mmxpl.utils.cli import add_config_options, add_method, load_config, one_clear_error
 
 _SUFFIXES = ('.py', '.json', '.yml')
 

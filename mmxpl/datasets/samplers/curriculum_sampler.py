@@ -64,8 +64,7 @@ class CurriculumSampler(Sampler):
                 f'{type(dataset).__name__} of {len(sizes)}.'
             )
         check_not_negative(
-            labeled_per_batch=labeled_per_batch,
-            unlabeled_per_batch=unlabeled_per_batch,
+            labeled_per_batch=labeled_per_batch, unlabeled_per_batch=unlabeled_per_batch
         )
         check_positive(
             batch_size=labeled_per_batch + unlabeled_per_batch,

@@ -305,9 +305,7 @@ def _voice(category: int, matched: bool) -> Voice:
     pitch = tuple(COLOURS).index(look.colour) / (len(COLOURS) - 1)
     tempo = TEXTURES.index(look.texture) / (len(TEXTURES) - 1)
     return replace(
-        voices[1],
-        pitch=low * (high / low) ** pitch,
-        rate=slow * (fast / slow) ** tempo,
+        voices[1], pitch=low * (high / low) ** pitch, rate=slow * (fast / slow) ** tempo
     )
 
 
