@@ -36,8 +36,8 @@ class ClipClasses(NamedTuple):
 def clip_classes(info: dict) -> ClipClasses:
     """Collects the classes of a clip: its category and those of its objects.
 
-    ``info`` is its entry with ``category``, without which it is a DataError, and
-    optionally ``objects``, each with ``category`` and ``sounding``.
+    ``info`` is its entry with ``category`` and optionally ``objects``, each with
+    ``category`` and ``sounding``; what lacks one of them is a DataError.
     """
     category, objects = info.get('category'), info.get('objects') or []
     if category is None:
@@ -45,10 +45,15 @@ def clip_classes(info: dict) -> ClipClasses:
             f"'{info['sample_id']}' has no category, by which clips of other classes "
             'are found. Add it to the annotation.'
         )
-    return ClipClasses(
-        frozenset([category, *(o['category'] for o in objects)]),
-        frozenset([category, *(o['category'] for o in objects if o['sounding'])]),
-    )
+    try:
+        heard = [one['category'] for one in objects if one['sounding']]
+        shown = [one['category'] for one in objects]
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"'{info['sample_id']}', field 'objects' must hold objects with 'category' "
+            "and 'sounding'. Complete them, or leave 'objects' out of the annotation."
+        ) from error
+    return ClipClasses(frozenset([category, *shown]), frozenset([category, *heard]))
 
 
 def rng_of(sample_id: str, purpose: str, seed: int) -> np.random.Generator:

@@ -107,7 +107,7 @@ def lock_output(out: Path) -> AbstractContextManager:
     """Locks a folder; a DataError says that another process converts into it."""
     return locked(
         out / LOCK,
-        f'{out}: another conversion into this folder is at work. Wait for it, end it, '
+        f'{out}: another conversion into this folder is running. Wait for it, end it, '
         'or choose another folder.',
     )
 
@@ -197,8 +197,8 @@ def coco_labels(path: str) -> dict[str, dict]:
         dict[str, dict]: By id of the annotated images: ``bboxes``, normalised
         x1 y1 x2 y2; ``mask``, the union of the segmentations as a COCO run-length
         encoding, None unless every annotation has one; ``category``, None if there are
-        several; ``objects``, ``bbox`` and ``category`` of each annotation; ``height``
-        and ``width`` of the annotated image in pixels.
+        several; ``objects``, each annotation's ``bbox``, ``category`` and
+        ``sounding``; ``height`` and ``width`` of the annotated image in pixels.
     """
     content = read_json(path)
     images = coco_images(content, path)
@@ -225,7 +225,7 @@ def coco_labels(path: str) -> dict[str, dict]:
                     f"{where}, field 'bbox': {annotation['bbox']} has no area in the "
                     f'image of {size[1]} x {size[0]}. Correct or remove it.'
                 )
-            objects.append({'category': category, 'bbox': corners})
+            objects.append({'category': category, 'bbox': corners, 'sounding': True})
             masks.append(coco_segmentation(annotation, size, where))
         categories = {one['category'] for one in objects}
         complete = all(mask is not None for mask in masks)

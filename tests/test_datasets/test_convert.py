@@ -148,7 +148,9 @@ def test_boxes_are_normalised(coco):
             'bboxes': [[0.25, 0.25, 0.75, 0.75]],
             'mask': None,
             'category': 'dog',
-            'objects': [{'category': 'dog', 'bbox': [0.25, 0.25, 0.75, 0.75]}],
+            'objects': [
+                {'category': 'dog', 'bbox': [0.25, 0.25, 0.75, 0.75], 'sounding': True}
+            ],
             'height': 20,
             'width': 40,
         }

@@ -188,6 +188,10 @@ def test_no_sound_from_off_screen(spoilable_world):
     with pytest.raises(DataError, match=r"suits 'clip-00' \(offscreen\)"):
         build(spoilable_world).full_init()
     build(spoilable_world, kinds=['original', 'shuffled']).full_init()
+    content['data_list'][4]['objects'] = [{'category': 'bell'}]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="'clip-04', field 'objects' .* 'sounding'"):
+        build(spoilable_world).full_init()
     del content['data_list'][3]['category']
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match="'clip-03' has no category"):
