@@ -117,7 +117,7 @@ def run_tool(tool: str, *arguments: str | Path) -> None:
 
 
 def show_facts(data: Path) -> None:
-    """Shows the facts of the synthetic world, for which nothing has to wait."""
+    """Prints the facts of the synthetic world, with low priority."""
     from mmxpl.datasets.synthetic import preset
 
     os.nice(10)

@@ -166,32 +166,31 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
             f"'{sample_id}': a sound must be a file or a pair (samples, rate), got "
             f'{_kind(audio)}.'
         )
-    form = (
-        f"'{sample_id}': samples must be numbers of shape (samples,) or (samples, "
-        'channels), '
-    )
+    form = 'samples must be numbers of shape (samples,) or (samples, channels)'
     try:
         wave, rate = np.asarray(audio[0]), audio[1]
     except ValueError as error:  # rows of unequal length
-        raise DataError(f'{form}and these are no array ({error}).') from error
+        raise DataError(
+            f"'{sample_id}': {form}, and these are no array ({error})."
+        ) from error
+    wrong = None
     if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 768_000:
-        raise DataError(
-            f"'{sample_id}': a rate of {rate!r} Hz is no whole number from 1000 to "
-            '768000.'
+        wrong = f'a rate of {rate!r} Hz is no whole number from 1000 to 768000'
+    elif wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':
+        wrong = f'{form}, got {wave.dtype} of {wave.shape}'
+    elif wave.ndim == 2 and wave.shape[1] > 64:
+        wrong = (
+            f'samples of shape {wave.shape} have more than 64 channels. Time comes '
+            'first: transpose them'
         )
-    if wave.ndim not in (1, 2) or not wave.size or wave.dtype.kind not in 'fiu':
-        raise DataError(f'{form}got {wave.dtype} of {wave.shape}.')
-    if wave.ndim == 2 and wave.shape[1] > 64:
-        raise DataError(
-            f"'{sample_id}': samples of shape {wave.shape} have more than 64 channels. "
-            'Time comes first: transpose them.'
-        )
-    if wave.dtype.kind == 'u':
-        raise DataError(f"'{sample_id}': samples are unsigned. Give floats in [-1, 1].")
+    elif wave.dtype.kind == 'u':
+        wrong = 'samples are unsigned. Give floats in [-1, 1]'
+    elif not np.isfinite(wave).all():
+        wrong = 'samples hold values that are not finite'
+    if wrong:
+        raise DataError(f"'{sample_id}': {wrong}.")
     if wave.dtype.kind == 'i':
         wave = wave / (np.iinfo(wave.dtype).max + 1.0)
-    if not np.isfinite(wave).all():
-        raise DataError(f"'{sample_id}': samples hold values that are not finite.")
     return wave.astype(np.float32).reshape(len(wave), -1), int(rate)
 
 

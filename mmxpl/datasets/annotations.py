@@ -12,6 +12,7 @@ from itertools import chain
 from types import NoneType
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as coco_mask
@@ -328,19 +329,10 @@ def encode_rle(mask: np.ndarray) -> dict:
 
 
 def mask_box(mask: np.ndarray) -> Box:
-    """Finds the tight box around a binary mask (H, W), which is not empty.
-
-    Returns:
-        Box: x1 y1 x2 y2, normalised to [0, 1].
-    """
+    """Finds the tight box, normalised x1 y1 x2 y2, around a binary mask (H, W)."""
     height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return [
-        float(columns[0] / width),
-        float(rows[0] / height),
-        float((columns[-1] + 1) / width),
-        float((rows[-1] + 1) / height),
-    ]
+    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+    return [x / width, y / height, (x + w) / width, (y + h) / height]
 
 
 def _decompress(counts: str) -> list[int]:

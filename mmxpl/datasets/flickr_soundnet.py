@@ -131,5 +131,5 @@ def _parse_box(element: Element, where: str) -> Box:
     except (ValueError, OverflowError) as error:
         raise DataError(
             f'{where} must hold a label, then xmin, ymin, xmax and ymax as integers, '
-            f'but behind its first child stands {texts}. Correct or remove the box.'
+            f'but after its first child it has {texts}. Correct or remove the box.'
         ) from error

@@ -119,7 +119,7 @@ def read_duets(path: str | Path) -> list[tuple[str, str]]:
         if len(row) != 4:
             raise DataError(
                 f'{where}: a pair has four fields, left id, class, right id and class, '
-                f'but here are {len(row)}. Complete the line.'
+                f'got {len(row)}. Complete the line.'
             )
     pairs = [
         (_parse_id(row[0], where), _parse_id(row[2], where)) for row, where in rows
@@ -201,7 +201,7 @@ def refuse_duplicates(ids: Iterable[str], source: str | Path) -> None:
 
 
 def name_list(ids: Iterable[str]) -> str | None:
-    """Names the published test list (:data:`PUBLISHED_LISTS`) that ids are exactly."""
+    """Returns the name in :data:`PUBLISHED_LISTS` of the list of exactly these ids."""
     return PUBLISHED_LISTS.get(hash_ids(ids))
 
 
@@ -276,8 +276,8 @@ def _parse_pair(row: Sequence[str], where: str) -> Clip:
     """Parses a line ``video,audio,label``."""
     if len(row) != 3:
         raise DataError(
-            f'{where}: a list of pairs has three fields, {",".join(PAIR_HEADER)}, but '
-            f'here are {len(row)}. Complete the line.'
+            f'{where}: a list of pairs has three fields, {",".join(PAIR_HEADER)}, got '
+            f'{len(row)}. Complete the line.'
         )
     frame_id, audio_id = (_parse_id(field, where) for field in row[:2])
     label = row[2].strip()

@@ -126,7 +126,7 @@ def _is_in_order(data: bytes | bytearray, start: int, end: int) -> bool:
 
 
 def _note_scan(segment: bytes, process: int, lacking: dict) -> None:
-    """Removes what a scan brings in full precision."""
+    """Removes from ``lacking`` what a scan holds in full precision."""
     count = segment[0] if segment else 0
     if len(segment) < 4 + 2 * count:
         return

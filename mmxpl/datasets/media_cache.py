@@ -114,7 +114,7 @@ class MediaCache:
             return ''
         return (
             f", which is '{here}' as seen from the cache, while its files are below "
-            f"'{below}': one was moved without the other and belongs back"
+            f"'{below}': one was moved without the other; move it back"
         )
 
     def _open(self) -> None:
@@ -160,7 +160,7 @@ class MediaCache:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Reads by what a file is recognized as unchanged: bytes, and last change in ns."""
+    """Reads what tells whether a file changed: size in bytes, time of change in ns."""
     try:
         found = os.stat(split_time(path)[0])
     except OSError as error:
@@ -250,7 +250,7 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
     lock = folder.with_name(f'{folder.name}.lock')
     try:
         part.mkdir(parents=True, exist_ok=True)
-        with locked(lock, f'{part}: another build is at work.'):
+        with locked(lock, f'{part}: another build is running.'):
             yield part
     except OSError as error:
         raise DataError(

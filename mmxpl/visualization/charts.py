@@ -109,7 +109,7 @@ def read_run(path: str | os.PathLike) -> list[dict]:
 
 
 def _is_repeated(record: Mapping, begin: Mapping) -> bool:
-    """Tells whether a record is of what a run that ``begin`` is the first of does."""
+    """Tells whether a run whose first record is ``begin`` repeats a record."""
     if 'iter' in record:
         return record['iter'] >= begin['iter']
     return record.get('step', 0) >= begin['epoch']  # of a validation: its epoch

@@ -29,7 +29,7 @@ CONTOUR_LEVEL = 0.5
 LINE_WIDTH = 1.5  # pixels
 
 PAPER = (255, 255, 255)
-MIN_SIDE, MAX_SIDE = 224, 512  # of a drawn frame, in pixels; the last counts
+MIN_SIDE, MAX_SIDE = 224, 512  # of a drawn frame, in pixels; the latter first
 INK = (24, 24, 27)
 FAINT_INK = (98, 98, 106)
 BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often in photos
@@ -130,7 +130,7 @@ def level_line(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray
 
 
 def _slope(values: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """Returns differences of the neighbours a pixel; at the edge, of pixel and one."""
+    """Computes central differences along x or y; one-sided ones at the edges."""
     border = cv2.BORDER_REPLICATE
     slope = cv2.Sobel(values, -1, dx, dy, ksize=1, scale=0.5, borderType=border)
     edges = slope.T if dx else slope

@@ -100,7 +100,7 @@ def test_pairs_that_do_not_sound(tmp_path):
 @pytest.mark.parametrize(
     ('row', 'message'),
     [
-        (b'a,b', 'row 2: .*three fields.*here are 2'),
+        (b'a,b', 'row 2: .*three fields.*got 2'),
         (b'a,b,silent', "row 2: the label must be .* got 'silent'"),
         (b'a,b,sounding', "row 2: 'a' is labeled as sounding with the sound of 'b'"),
         (b'a,../b,non-sounding', 'row 2.*leads out of the data folder'),

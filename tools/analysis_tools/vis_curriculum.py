@@ -83,13 +83,14 @@ def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
     return sampler
 
 
-def schedule(cfg: Any, num_epochs: int) -> list[float]:
+def schedule(cfg: Any) -> list[float]:
     """Computes rho of every epoch; it is 1 as long as there are no pseudo-labels."""
     import torch
 
     sampler, shares = build_sampler(cfg, 1), []
+    warmup, num_epochs = sampler.schedule
     for epoch in range(num_epochs):
-        if epoch == warmup_epochs(cfg):
+        if epoch == warmup:
             sampler.set_reliability(torch.ones(1))
         sampler.set_epoch(epoch)
         shares.append(sampler.share)
@@ -97,11 +98,7 @@ def schedule(cfg: Any, num_epochs: int) -> list[float]:
 
 
 def warmup_epochs(cfg: Any) -> int:
-    """Counts the epochs without pseudo-labels.
-
-    Raises:
-        DataError: If the config has no pseudo-labels at all.
-    """
+    """Counts the epochs without pseudo-labels; if all are, that is a DataError."""
     if not cfg.get('default_hooks', {}).get('pseudo_label'):
         raise DataError(
             'the config has no default_hooks.pseudo_label, so nothing is chosen.'
@@ -178,7 +175,7 @@ def refuse_other_run(cfg: Any, trained: Any, checkpoint: str) -> None:
             )
 
 
-def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
+def draw_selection(cfg: Any, args: argparse.Namespace) -> str:
     """Writes the selection of a checkpoint's next epoch; returns a line on it."""
     import numpy as np
     import torch
@@ -198,7 +195,7 @@ def draw_selection(cfg: Any, args: argparse.Namespace, num_epochs: int) -> str:
     sampler = build_sampler(cfg, len(dataset))
     sampler.set_reliability(memory.scores)
     # after the last epoch: what that one drew from, by the labels it left
-    epoch = min(memory.epoch, num_epochs - 1)
+    epoch = min(memory.epoch, cfg.train_cfg.max_epochs - 1)
     sampler.set_epoch(epoch)
     chosen = torch.zeros(len(dataset), dtype=torch.bool)
     chosen[sampler.selected()] = True
@@ -233,16 +230,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_clear_error():
         needs = ('train_dataloader', 'train_cfg')
         cfg = load_config(args.config, args.cfg_options, args.method, needs)
-        num_epochs, warmup = cfg.train_cfg.max_epochs, warmup_epochs(cfg)
-        shares = schedule(cfg, num_epochs)
+        warmup, shares = warmup_epochs(cfg), schedule(cfg)
         make_folder(args.out, '--out')
         draw_schedule(shares, warmup, args.out / 'schedule.png')
         print(
-            f'{args.out}: {num_epochs} epochs, {warmup} without pseudo-labels; rho '
+            f'{args.out}: {len(shares)} epochs, {warmup} without pseudo-labels; rho '
             + ' '.join(f'{share:.2f}' for share in shares[warmup:])
         )
         if args.checkpoint:
-            print(draw_selection(cfg, args, num_epochs))
+            print(draw_selection(cfg, args))
 
 
 if __name__ == '__main__':

@@ -170,9 +170,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return videos[sample_id].relative_to(args.videos).as_posix()
 
         def is_complete(sample_id: str) -> bool:
-            known = times.known.get(sample_id)
-            same = sample_id not in videos or known and known.video == name(sample_id)
-            return bool(known and same) and all(p.is_file() for p in outputs(sample_id))
+            time = times.known.get(sample_id)
+            if time is None or (sample_id in videos and time.video != name(sample_id)):
+                return False
+            return all(path.is_file() for path in outputs(sample_id))
 
         def convert(sample_id: str) -> None:
             if sample_id not in videos:
