@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.engine.hooks.area_calibration_hook import restore_thresholds
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.cli import prepare_forks
 from mmxpl.utils.errors import DataError, explain
@@ -130,7 +130,7 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def say_failure(cell: Cell, future: Future) -> None:
+def print_failure(cell: Cell, future: Future) -> None:
     """Prints the error that a cell has ended with, if any."""
     if not future.cancelled() and (error := future.exception()):
         text = explain(error) or ''.join(traceback.format_exception(error))
@@ -138,7 +138,7 @@ def say_failure(cell: Cell, future: Future) -> None:
         print(f'[{cell}] {text}', file=sys.stderr, flush=True)
 
 
-def refuse_failures(futures: Mapping[Cell, Future]) -> None:
+def raise_failures(futures: Mapping[Cell, Future]) -> None:
     """Raises a DataError with the cells that have ended with an error."""
     failed = [cell for cell, future in futures.items() if future.exception()]
     if failed:
@@ -160,7 +160,7 @@ def share_warm_start(checkpoint: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = read_checkpoint(str(checkpoint), 'cpu')
     state.setdefault('teacher', None)
-    take_back(state)
+    restore_thresholds(state)
     lender = checkpoint.parent
     if any(lender.glob('*/vis_data/scalars.json')):
         end = state['meta']['epoch']

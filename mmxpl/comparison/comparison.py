@@ -25,8 +25,8 @@ from .cells import (
     Cell,
     difference,
     launch,
-    refuse_failures,
-    say_failure,
+    print_failure,
+    raise_failures,
     share_warm_start,
 )
 from .figures import draw_curves, draw_efficiency, read_curves, write_curves
@@ -124,10 +124,10 @@ class Comparison:
             # lenders come first, so no cell waits for one that is not running yet
             for cell in sorted(cells, key=lambda cell: cell in lenders):
                 futures[cell] = pool.submit(work, cell)
-                futures[cell].add_done_callback(partial(say_failure, cell))
+                futures[cell].add_done_callback(partial(print_failure, cell))
             try:
                 wait(futures.values())  # the pool takes scorings to the end
-                refuse_failures(futures)
+                raise_failures(futures)
                 return {cell: futures[cell].result() for cell in cells}
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -25,7 +25,7 @@ from .optim import use_amp_everywhere
 from .resume.checkpoint_hook import find_hook
 from .training_summary import describe_result, describe_training
 
-# of MMEngine's own, which it drops itself where they are None
+# default hooks of MMEngine, which itself drops those that are None
 _OWN_HOOKS = {
     'checkpoint',
     'logger',
@@ -70,15 +70,14 @@ class CheckedRunner(Runner):
         return logger
 
     def dump_config(self) -> None:
-        """Waits; the constructor calls it."""
+        """Does nothing in the constructor; :meth:`call_hook` writes the config."""
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Calls the hooks, and logs what belongs to that point.
+        """Calls the hooks; describes a training before it and its result after it.
 
-        That is the description of the training before it and of its result after it,
-        and the config with the first iteration, or at the end if none was left. With
-        ``resume='auto'``, of tools/train.py, a run without a checkpoint starts from its
-        ``load_from``.
+        After the first iteration, or at the end if none was left, it writes the config.
+        With ``resume='auto'``, which tools/train.py sets, a run without a checkpoint
+        starts from its ``load_from``.
         """
         # a resumed training may begin with a validation that it still owes
         first = ('after_val_iter', 'after_test_iter')
@@ -157,13 +156,13 @@ class CheckedRunner(Runner):
 
 @contextmanager
 def _lost_ranks_named() -> Iterator[None]:
+    """Turns the error of a process that has lost another one into a DataError."""
     try:
         yield
     except RuntimeError as error:
-        cause = explain_lost_rank(error)
-        if cause is None:
-            raise
-        raise DataError(cause) from error
+        if cause := explain_lost_rank(error):
+            raise DataError(cause) from error
+        raise
 
 
 def build_runner(cfg: Config) -> Runner:

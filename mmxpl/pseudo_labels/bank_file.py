@@ -129,7 +129,7 @@ def copy_file(source: str | Path, folder: str | Path) -> str:
 
 
 def copy_name(digest: str) -> str:
-    """Gives the name of a copy of a digest; '*' for a pattern of all names."""
+    """Names the copy with a digest; '*' gives the glob pattern of all copies."""
     return f'pseudo_labels.sha256_{digest[:16]}.bin'
 
 
@@ -188,8 +188,8 @@ def bank_path(folder: str | Path) -> Path:
 def in_turns(action: Callable[[bool], object], shared: bool) -> None:
     """Runs an action on the first process of each machine, then on the others.
 
-    It is called with whether this process is the first; each is one unless processes
-    share what the action changes.
+    The action is told whether this process is the first of its machine. Unless what it
+    changes is ``shared``, every process is.
     """
     first = not shared or local_rank() == 0
     if first:

@@ -74,6 +74,6 @@ def score_labels(
     scores = reliability(labels, change, of_clip).unsqueeze(1)
     if 'confidence' in measures:
         own = [confidence(maps[:, [m]]) for m in range(maps.shape[1])]
-        handed_out = exchange(torch.stack(own, dim=1)[..., None, None], mode)
-        scores = scores * handed_out[..., 0, 0]
+        exchanged = exchange(torch.stack(own, dim=1)[..., None, None], mode)
+        scores = scores * exchanged[..., 0, 0]
     return scores.expand(maps.shape[:2])

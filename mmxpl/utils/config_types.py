@@ -13,7 +13,7 @@ from .config_overrides import READ_BELOW, find_arguments, find_class
 from .errors import DataError
 from .nested import walk
 
-# what a config holds for an argument of a type; others are not compared
+# types of an argument, and those of its value in a config; others are not checked
 _VALUES = {
     bool: bool,
     int: int,
@@ -26,7 +26,8 @@ _VALUES = {
     tuple: (list, tuple, range),
     Sequence: (list, tuple, range),
 }
-# what is read key by key, and what PyTorch's loader gets, none of which checks types
+# arguments of PyTorch's loader, and keys of parts that build no class: nobody else
+# checks their types
 _LOADER = dict(
     batch_sampler=dict | None,
     batch_size=int,
@@ -47,7 +48,7 @@ _TYPES = {
     'optim_wrapper.clip_grad': dict(clip_value=float, max_norm=float),
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), _LOADER),
 }
-# of these, of which nobody else refuses it
+# those of them that nobody else refuses if they are not positive
 _POSITIVE = {
     'auto_scale_lr.base_batch_size',
     'env_cfg.dist_cfg.timeout',

@@ -8,7 +8,7 @@ import torch
 from mmengine.hooks import Hook
 
 import mmxpl.engine  # noqa: F401
-from mmxpl.engine.hooks.area_calibration_hook import take_back
+from mmxpl.engine.hooks.area_calibration_hook import restore_thresholds
 from mmxpl.registry import HOOKS, MODELS
 from mmxpl.utils import DataError
 from mmxpl.utils.checkpoint import read_checkpoint
@@ -56,7 +56,7 @@ def make_runner(world, work_dir, *hooks, resume=False, validate=True, interval=2
         val_dataloader=dict(
             batch_size=4,
             num_workers=0,
-            dataset=dict(labeled, id_list='val.txt', subset='all'),
+            dataset=dict(labeled, id_list='val.txt', subset='all', fraction=None),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
@@ -150,7 +150,7 @@ def test_the_training_is_what_it_would_be_without(tiny_world, tmp_path):
     assert thresholds(last['state_dict']) == record.validated[-1]
     kept = [last['area_calibration'][name] for name in 'ab']
     assert kept == plain.validated[-1]
-    take_back(last)
+    restore_thresholds(last)
     assert thresholds(last['state_dict']) == plain.validated[-1]
     assert 'area_calibration' not in last
     # an epoch without validation is saved as it is trained

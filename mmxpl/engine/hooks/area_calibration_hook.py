@@ -156,7 +156,7 @@ class AreaCalibrationHook(Hook):
         return shifts
 
 
-def take_back(checkpoint: dict) -> None:
+def restore_thresholds(checkpoint: dict) -> None:
     """Restores, in place, the thresholds of the training in a calibrated checkpoint."""
     for name, threshold in checkpoint.pop(_CHECKPOINT_KEY, {}).items():
         checkpoint['state_dict'][f'localizers.{name}.calibration'][0] = threshold

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmxpl.datasets import check_disjoint, collect_ids
@@ -53,7 +53,7 @@ class DataLeakHook(Hook):
         check_disjoint(parts)
 
 
-# what a model is trained for; a config may read another size or length on purpose
+# arguments of transforms that decide what a model is trained for
 _LEARNT = {LoadFrame: 'size', LoadAudio: 'duration'}
 _BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
 
@@ -108,7 +108,7 @@ class EncoderInputHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Checks the validation's data, see :meth:`before_train`."""
-        if runner._train_loop is None or isinstance(runner._train_loop, dict):
+        if not isinstance(runner._train_loop, BaseLoop):  # no training is built
             _check(runner, runner.val_loop.dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:

@@ -343,13 +343,16 @@ class CrossPseudoLabelHook(Hook):
     def _remember(
         self, index: Tensor, maps: Tensor, valid: Tensor | None = None
     ) -> Tensor:
-        """Blends the maps of all ranks into every rank's bank; returns this rank's.
+        """Blends the maps of all ranks into every rank's bank.
 
         Args:
             index (Tensor): (B,) positions of this rank's clips; B may be 0.
-            maps (Tensor): (B, M, h, w) predictions for them, as the labels that return.
+            maps (Tensor): (B, M, h, w) predictions for them.
             valid (Tensor, optional): (B, h, w) bool, cells that were seen; on all ranks
                 or on none.
+
+        Returns:
+            Tensor: (B, M, h, w) labels of this rank's clips.
         """
         counts = count_rows(maps)
         # in the order of the clips, so that sums do not depend on who predicted what

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mmengine.dist import get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from mmxpl.registry import HOOKS
 from mmxpl.structures import AVDataSample
@@ -154,7 +154,7 @@ def check_visualizer(runner: Runner, otherwise: str) -> None:
 def training_step(runner: Runner) -> int:
     """Finished epochs or iterations of the training, 0 where none is built."""
     loop = runner._train_loop  # asking for ``train_loop`` would build it
-    if loop is None or isinstance(loop, dict):
+    if not isinstance(loop, BaseLoop):
         return 0
     return runner.epoch if isinstance(loop, EpochBasedTrainLoop) else runner.iter
 

@@ -27,10 +27,8 @@ from .work_dir import choose_newest, number_run
 PREEMPTED = 'preempted.pth'
 
 
-class DeferredRemoval:
-    """A file backend of MMEngine that removes files later, on request."""
-
-    isfile, isdir, join_path = map(staticmethod, (osp.isfile, osp.isdir, osp.join))
+class DeferredRemoval(LocalBackend):
+    """MMEngine's local file backend, but it removes files later, on request."""
 
     def __init__(self) -> None:
         self._files: list[tuple[str, int]] = []
@@ -138,7 +136,7 @@ class AtomicCheckpointHook(CheckpointHook):
         return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes over the number of a resumed run."""
+        """Reads the number of a resumed run, and whether its epoch is validated."""
         if runner._resume:
             meta = checkpoint['meta']
             self._run = meta.get('run')
@@ -149,7 +147,7 @@ class AtomicCheckpointHook(CheckpointHook):
         """Removes drafts of killed writers and numbers a new run."""
         if self._local:
             self._move_here(runner)
-        runner.logger.addFilter(_is_news)  # also for what is saved later
+        runner.logger.addFilter(_is_no_deprecation)  # until the training ends
         super().before_train(runner)
         if not self._local:
             return
@@ -172,7 +170,7 @@ class AtomicCheckpointHook(CheckpointHook):
             # nothing was left to train: no later checkpoint has been named
             self._point_at(runner, osp.basename(self._chosen))
         super().after_train(runner)
-        runner.logger.removeFilter(_is_news)
+        runner.logger.removeFilter(_is_no_deprecation)
 
     def _move_here(self, runner: Runner) -> None:
         """Redirects the last and the best checkpoint to this run's folder.
@@ -225,7 +223,7 @@ class AtomicCheckpointHook(CheckpointHook):
             # with the outdated one: a run that is killed before it could remove it
             # finds it here
             runner.message_hub.update_info('keep_ckpt_ids', [*ids, step])
-            ids.append(step)  # of limited length
+            ids.append(step)  # to a deque, which drops its first
         name = self.filename_tmpl.format(step)
         with self._explained(runner):
             self.last_ckpt = osp.join(self.out_dir, name)
@@ -305,6 +303,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @contextmanager
     def _explained(self, runner: Runner) -> Iterator[None]:
+        """Turns errors of writing into a DataError."""
         try:
             yield
         except OSError as error:
@@ -315,8 +314,8 @@ class AtomicCheckpointHook(CheckpointHook):
             ) from error
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Leaves out that MMEngine itself uses parts of MMEngine that will go."""
+def _is_no_deprecation(record: logging.LogRecord) -> bool:
+    """Filters out warnings that MMEngine itself uses deprecated parts of MMEngine."""
     old = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
     return not record.getMessage().startswith(old)
 

@@ -112,7 +112,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             cause = error if isinstance(error, OSError) else error.__cause__
             full = getattr(cause, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
             good = last_good(self.runner)
-            if not full or good in str(error):  # that of a checkpoint says it
+            if not full or good in str(error):  # of the checkpoint hook
                 raise
             raise DataError(
                 f'{cause.strerror}, while the run was writing its log or pictures to '

@@ -44,8 +44,6 @@ _RESTORED = re.compile(
     r'(optim_wrapper\.(optimizer|paramwise_cfg|constructor)|param_scheduler)\b'
 )
 
-_EPOCHS = 'train_cfg.max_epochs'
-
 
 def describe_run(loader: DataLoader, world_size: int) -> dict[str, Any]:
     """Describes the clips of a run and their order by plain values."""
@@ -154,14 +152,14 @@ def compare_settings(former: Config, now: Config) -> list[str]:
         dict(_flatten({k: v for k, v in cfg._cfg_dict.to_dict().items() if k in _READ}))
         for cfg in (former, now)
     )
-    # in words, by dotted key
+    # descriptions by dotted key
     changed = {
         key: f'{key} {_value(before, key)} -> {_value(here, key)}'
         for key in sorted({*before, *here})
         if before.get(key) != here.get(key) and not _FREE.match(key)
     }
     lines = []
-    if epochs := changed.pop(_EPOCHS, None):
+    if epochs := changed.pop('train_cfg.max_epochs', None):
         lines.append(
             f'The run was started with {epochs}. The curriculum follows the new '
             'number, and so does a warm-up given as a share of it, unless '
@@ -257,7 +255,7 @@ class RunStateHook(Hook):
         converted = None
         if self._resumed is not None:
             converted = compare_runs(self._resumed['run'], self._run)
-        # of a run that is refused, no setting goes on
+        # not before: a refused run needs no warnings of its settings
         for line in filter(None, [*self._changed, converted]):
             runner.logger.warning(line)
         if self._resumed is None:

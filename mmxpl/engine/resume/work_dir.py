@@ -39,7 +39,8 @@ class Candidate(NamedTuple):
 def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:
     """Reads the progress of the checkpoints of a folder, the newest first.
 
-    Files that cannot be read come second; files with weights only are in neither.
+    Returns them and the files that cannot be read; files with weights only are in
+    neither list.
     """
     candidates, damaged = [], []
     for path in sorted(Path(folder).glob('*.pth')):
@@ -89,10 +90,10 @@ def find_newest(folder: str | Path) -> tuple[Path | None, list[Path]]:
 def choose_newest(
     folder: str | Path, pointer: Path, logger: logging.Logger
 ) -> str | None:
-    """Finds the newest whole checkpoint, see :func:`find_newest`, and warns of others.
+    """Finds the newest whole checkpoint, see :func:`find_newest`.
 
-    These are damaged ones, and another one that the file ``last_checkpoint``, the
-    ``pointer``, which may be missing, names.
+    Warns of damaged ones, and if ``pointer``, the file ``last_checkpoint``, which may
+    be missing, names another one.
     """
     newest, damaged = find_newest(folder)
     if newest is None:
