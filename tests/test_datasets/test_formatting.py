@@ -84,6 +84,37 @@ def test_more_meta_keys():
     assert set(sample.metainfo) == set(keys)
 
 
+@pytest.mark.parametrize(
+    'step',
+    [
+        dict(type='mmdet.RandomFlip', prob=1.0),
+        dict(type='mmdet.RandomFlip', prob=0.0),
+        dict(type='mmdet.RandomCrop', crop_size=(20, 20)),
+        dict(type='mmdet.Resize', scale=(80, 80), keep_ratio=True),
+        dict(type='mmdet.Rotate', prob=1.0),
+        dict(type='mmcv.CenterCrop', crop_size=20),
+    ],
+)
+def test_a_step_that_moves_frames_without_their_boxes_is_refused(tiny_world, step):
+    steps = [
+        dict(type='LoadFrame', size=40),
+        step,
+        dict(type='LoadAudio', sample_rate=8000, duration=0.75),
+        dict(type='RasterizeTargets', size=32),
+        dict(type='PackAVInputs'),
+    ]
+    common = {'data_root': str(tiny_world), 'id_list': 'train.txt'}
+    dataset = VGGSSDataset(labeled=True, pipeline=steps, **common)
+    with pytest.raises(DataError, match='its boxes and maps do not follow.*augment'):
+        dataset[2]
+
+
+def test_a_step_that_crops_frames_without_a_word_is_refused():
+    results = _results(loaded_shape=(8, 9))
+    with pytest.raises(DataError, match=r'a frame of \(6, 9\)'):
+        PackAVInputs()(results)
+
+
 def test_whole_pipeline(tiny_world):
     pipeline = [
         {'type': 'LoadFrame', 'size': (40, 56)},

@@ -103,6 +103,8 @@ META_KEYS = (
     'ori_shape',
     'img_shape',
 )
+# what geometric transforms of MMCV and MMDetection leave behind
+_MOVED = ('flip', 'homography_matrix', 'scale_factor', 'pad_shape')
 # become meta information where the data set knows them
 _OPTIONAL_KEYS = ('is_sounding', 'video_id')
 
@@ -126,7 +128,8 @@ class PackAVInputs(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Packs a clip.
 
-        A DataError says that a key is lacking.
+        A DataError says that a key is lacking, or that a step moved or resized the
+        frame, of which boxes and maps know nothing.
 
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
@@ -140,6 +143,18 @@ class PackAVInputs(BaseTransform):
                 f"PackAVInputs: '{results.get('sample_id')}' has no "
                 f'{", ".join(lacking)}. Add the steps of the pipeline that make them, '
                 'LoadFrame and LoadAudio, before it, or leave them out of meta_keys.'
+            )
+        moved = [key for key in _MOVED if key in results]
+        if 'img' in results:
+            shape = results['img'].shape[:2]
+            if shape != results.get('loaded_shape', shape):
+                moved.append(f'a frame of {shape}')
+        if moved:
+            raise DataError(
+                f"PackAVInputs: '{results['sample_id']}' has {', '.join(moved)}: a "
+                'step of the pipeline flips, crops, pads or resizes the frame, which '
+                'its boxes and maps do not follow. Leave it out: LoadFrame sets the '
+                'size, and data_preprocessor.augment moves frames and maps together.'
             )
         sample = AVDataSample(metainfo={key: results[key] for key in self.meta_keys})
         known = {key: results[key] for key in _OPTIONAL_KEYS if key in results}

@@ -82,8 +82,8 @@ class LoadFrame(LoadMedia):
 
     Required keys: ``img_path``; or ``frame``, a decoded frame (uint8 array of shape
     (h, w, 3), BGR) to use instead of the file. Added keys: ``img`` (uint8 array of
-    shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as displayed) and
-    ``img_shape`` (H, W).
+    shape (H, W, 3), BGR), ``ori_shape`` (h, w of the frame as displayed), and
+    ``img_shape`` and ``loaded_shape`` (H, W).
 
     Args:
         size (int | tuple[int, int]): Height and width in pixels; one number for a
@@ -120,7 +120,8 @@ class LoadFrame(LoadMedia):
         else:
             results['img'] = resize_frame(frame, self.size)
             results['ori_shape'] = frame.shape[:2]
-        results['img_shape'] = self.size
+        # transforms of MMDetection change img_shape
+        results['img_shape'] = results['loaded_shape'] = self.size
         return results
 
     def _options(self) -> str:
