@@ -43,11 +43,6 @@ def check_subset(subset: str, fraction: float | None) -> None:
     if subset not in SUBSETS:
         raise ValueError(f"subset must be one of {SUBSETS}, got '{subset}'.")
     if subset == 'all':
-        if fraction is not None:
-            raise ValueError(
-                f"fraction={fraction} has no effect with subset='all': set subset to "
-                "'labeled' or 'unlabeled', or leave fraction out."
-            )
         return
     numeric = isinstance(fraction, int | float) and not isinstance(fraction, bool)
     if not numeric or not 0 < fraction <= 1:
