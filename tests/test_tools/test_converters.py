@@ -98,7 +98,7 @@ def test_videos_of_one_name_are_all_taken(tool, make_video, tmp_path, capsys):
     (tmp_path / 'ids.txt').write_text('a.mkv\nglock\xe9\n')
     assert tool('extract_videos', '--videos', folder, '--out', out) == 0
     printed = capsys.readouterr().out
-    assert f'a.mkv: has the name of {folder}/a.avi; its id is a.mkv' in printed
+    assert f'{folder}/a.mkv: has the name of another video; its id is a.mkv' in printed
     ids = AVJsonDataset(data_root=str(out), ann_file='clips.json').sample_ids
     assert sorted(ids) == ['a', 'a.avi', 'a.mkv', 'glock\xe9']
     for n, sample_id in enumerate(['a', 'a.mkv', 'a.avi', 'glock\xe9']):
@@ -106,10 +106,30 @@ def test_videos_of_one_name_are_all_taken(tool, make_video, tmp_path, capsys):
         assert _number(frame) == pytest.approx(2 + 8 * n, abs=0.4)
     part = VGGSSDataset(data_root=str(out), id_list=str(tmp_path / 'ids.txt'))
     assert part.sample_ids == ['a.mkv', 'glock\xe9']
-    # another video that takes an id over is extracted anew
+    # no video takes the id of one that is gone over
     (folder / 'a.avi').unlink()
     assert tool('extract_videos', '--videos', folder, '--out', out) == 0
-    assert '(2 of them from an earlier run)' in capsys.readouterr().out
+    assert '3 complete (3 of them from an earlier run)' in capsys.readouterr().out
+
+
+def test_a_new_video_never_takes_an_id_over(tool, make_video, tmp_path, capsys):
+    folder, out = tmp_path / 'videos', tmp_path / 'out'
+    for day in ('day1', 'day2'):
+        (folder / day).mkdir(parents=True)
+    arguments = ('extract_videos', '--videos', folder, '--out', out)
+    make_video(folder / 'day2' / 'a.mkv', 0.5, first=60)
+    assert tool(*arguments) == 0
+    make_video(folder / 'day1' / 'a.mkv', 0.5, first=20)  # sorts first
+    assert tool(*arguments) == 0
+    assert '2 complete (1 of them from an earlier run)' in capsys.readouterr().out
+    assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
+    assert _number(out / 'frames' / 'a.mkv.jpg') == pytest.approx(2, abs=0.4)
+    before = (out / 'frame_times.csv').read_text()
+    (folder / 'day2' / 'a.mkv').rename(folder / 'a.mkv')
+    with pytest.raises(SystemExit):
+        tool(*arguments)
+    assert "the id a is that of 'day2/a.mkv'" in capsys.readouterr().err
+    assert (out / 'frame_times.csv').read_text() == before
     assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
 
 

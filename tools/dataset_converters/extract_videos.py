@@ -5,8 +5,8 @@ are complete (an ann_file of AVJsonDataset, without labels), and failed.csv with
 the others and their reasons; both are written anew by each run. frame_times.csv
 says when each frame is shown in its sound, for every clip of the folder. Frame and
 sound are of one clock, the picture's: what the file does not store of the sound is
-silence. The id is the file's name without ending. Interrupted, it goes on where it
-stopped.
+silence. The id is the file's name without ending; a video keeps the id that
+frame_times.csv has for it. Interrupted, it goes on where it stopped.
 
 Exit status: 0 if there are complete clips, though others may have been left out
 (they are counted, and failed.csv lists them); 1 if there is none; 2 if an argument
@@ -97,37 +97,51 @@ def time(text: str) -> float | str:
     return value
 
 
-def find_videos(folder: Path) -> dict[str, Path]:
-    """Finds the videos below a folder, by id, sorted.
-
-    Of videos with one name the first keeps it as its id; the id of another one has its
-    ending, too, or its folder.
-    """
+def find_videos(folder: Path) -> list[Path]:
+    """Finds the videos below a folder, sorted."""
     if not folder.is_dir():
         raise DataError(f'--videos {folder}: is no folder. Name that of the videos.')
-    found: dict[str, Path] = {}
-    doubles: list[Path] = []
+    found = []
     for path in files_below(folder):
         if path.name.startswith('.') or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
         check_id(path.stem, f'--videos {str(path)!r}')
-        if same_id(path.stem) in found:
-            doubles.append(path)
-        else:
-            found[same_id(path.stem)] = path
-    for path in doubles:
-        inner = '_'.join(path.relative_to(folder).parts)
-        sample_id = next(i for i in map(same_id, (path.name, inner)) if i not in found)
-        print(
-            f'{path}: has the name of {found[same_id(path.stem)]}; its id is '
-            f'{sample_id}'
-        )
-        found[sample_id] = path
+        found.append(path)
     if not found:
         raise DataError(
             f'--videos {folder}: holds no file that ends in '
             f'{", ".join(VIDEO_SUFFIXES)}. Name the folder of the videos.'
         )
+    return found
+
+
+def name_videos(paths: Sequence[Path], folder: Path, times: FrameTimes) -> dict:
+    """Gives each video its id, by which it is found.
+
+    Videos of an earlier run keep theirs. Of new ones of one name the first has it as
+    its id; the id of another one has its ending, too, or its folder.
+    """
+    former = {time.video: sample_id for sample_id, time in times.known.items()}
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
+    there, found = set(names.values()), {}
+    for path, name in names.items():
+        ids = [same_id(i) for i in (path.stem, path.name, name.replace('/', '_'))]
+        sample_id = former.get(name)
+        if sample_id is None:
+            first = times.known.get(ids[0])
+            if first and first.video not in there:
+                raise DataError(
+                    f"{path}: the id {ids[0]} is that of '{first.video}' in "
+                    f'{times.path}, which is not below {folder}. Rename the new video '
+                    'or choose another --out; if it is the same one, correct that row.'
+                )
+            free = (i for i in ids if i not in times.known and i not in found)
+            sample_id = next(free, None)
+        if sample_id is None:
+            raise DataError(f'{path}: others have the ids {ids}. Rename the video.')
+        if sample_id != ids[0]:
+            print(f'{path}: has the name of another video; its id is {sample_id}')
+        found[sample_id] = path
     return found
 
 
@@ -151,8 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     with one_clear_error(), ExitStack() as stack:
         import_av()  # before the first of many clips
-        videos = find_videos(args.videos)
-        ids = list(videos)
+        paths = find_videos(args.videos)
         if args.ids:
             listed = (i for path in args.ids for i in read_id_list(path))
             ids = list(dict.fromkeys(listed))
@@ -161,6 +174,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         make_folder(args.out, '--out')
         stack.enter_context(lock_output(args.out))
+        times = FrameTimes(args.out / FRAME_TIMES)
+        videos = name_videos(paths, args.videos, times)
+        if not args.ids:
+            ids = list(videos)
 
         def outputs(sample_id: str) -> tuple[Path, Path]:
             files = (f'frames/{sample_id}.jpg', f'audio/{sample_id}.wav')
@@ -170,10 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return videos[sample_id].relative_to(args.videos).as_posix()
 
         def is_complete(sample_id: str) -> bool:
-            time = times.known.get(sample_id)
-            if time is None or (sample_id in videos and time.video != name(sample_id)):
-                return False
-            return all(path.is_file() for path in outputs(sample_id))
+            files = outputs(sample_id)
+            return sample_id in times.known and all(path.is_file() for path in files)
 
         def convert(sample_id: str) -> None:
             if sample_id not in videos:
@@ -183,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # all is read before anything is written
             clip = read_video_clip(path, args.sample_rate, at)
             frame_file, sound_file = outputs(sample_id)
-            for file in (frame_file, sound_file):  # of another video of this id
+            for file in (frame_file, sound_file):  # of an earlier run
                 file.unlink(missing_ok=True)
             times.add(sample_id, FrameTime(clip.frame_time, name(sample_id), clip.note))
             write_image(frame_file, clip.image, args.quality)
@@ -198,7 +213,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             sample_rate=args.sample_rate,
             quality=args.quality,
         )
-        times = FrameTimes(args.out / FRAME_TIMES)
         result = convert_batch(
             args.out, ids, is_complete, convert, settings, args.workers
         )
