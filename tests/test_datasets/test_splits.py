@@ -59,13 +59,6 @@ def test_bad_fractions_are_refused(fraction):
         select_subset(IDS, 'labeled', fraction)
 
 
-def test_a_fraction_of_everything_is_refused():
-    with pytest.raises(
-        ValueError, match="fraction=0.5 has no effect with subset='all'"
-    ):
-        select_subset(IDS, 'all', 0.5)
-
-
 def test_unknown_subset_is_refused():
     with pytest.raises(ValueError, match="'train'"):
         select_subset(IDS, 'train')
@@ -215,7 +208,7 @@ def test_absent_splits_are_left_out(tiny_world):
             "'train labeled .*'train unlabeled .*share",
         ),
         (
-            {'labeled': {'subset': 'all', 'fraction': None}},
+            {'labeled': {'subset': 'all'}},
             'train labeled .*train unlabeled .*share 2',
         ),
         ({'test': {'id_list': 'train.txt'}}, 'train labeled .*test .*share'),
