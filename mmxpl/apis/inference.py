@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import Tensor
 
-from mmxpl.datasets.dataset_wrappers import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves, media_pipeline
 from mmxpl.engine.hooks.visualization_hook import safe_name
 from mmxpl.engine.resume.checkpoint_guard import compare_weights, name_mismatch
 from mmxpl.evaluation.functional import boxes_from_map, map_confidence
@@ -94,14 +94,7 @@ def clip_pipeline(cfg: Config) -> list[dict]:
     """Returns the test pipeline, which a config must have, without caches."""
     for leaf in config_leaves(cfg.test_dataloader):
         if leaf.get('pipeline'):
-            steps = []
-            for step in leaf['pipeline']:
-                read_features = step['type'].split('.')[-1] == 'LoadFeatures'
-                steps += [step['frame'], step['audio']] if read_features else [step]
-            return [
-                {key: value for key, value in step.items() if key != 'cache'}
-                for step in steps
-            ]
+            return media_pipeline(leaf['pipeline'])
     raise DataError('test_dataloader: the config has no data set with a pipeline.')
 
 

@@ -114,6 +114,15 @@ def config_leaves(node: Any) -> Iterator[Mapping]:
         yield from config_leaves(inner)
 
 
+def media_pipeline(pipeline: Sequence[Mapping]) -> list[dict]:
+    """Derives the pipeline that reads the media themselves: without any cache."""
+    steps: list[Mapping] = []
+    for step in pipeline:
+        is_pair = step['type'].split('.')[-1] == 'LoadFeatures'
+        steps += (step['frame'], step['audio']) if is_pair else (step,)
+    return [{key: step[key] for key in step if key != 'cache'} for step in steps]
+
+
 def dataset_config(cfg: Any, part: str) -> Mapping:
     """Finds the data set of one part of the data, of :data:`PARTS`, in a config.
 

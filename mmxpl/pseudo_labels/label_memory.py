@@ -79,6 +79,6 @@ class LabelMemory:
             return {}, 'no pseudo-label yet'
         maps = self.bank.labels[index].float()
         return dict(zip(self.bank.names, maps, strict=True)), (
-            f'rank {self.ranks[index]} of {len(self.bank)}, '
-            f'r={self.scores[index]:.2f}, visit {visits}'
+            f'r={self.scores[index]:.2f}, rank {self.ranks[index]} of '
+            f'{len(self.bank)}, visit {visits}'
         )

@@ -55,7 +55,8 @@ def sample_sheet(
             in each column of pixels.
         pseudo_labels (Mapping[str, Tensor], optional): By name of the localizer, (h, w)
             in [0, 1]; laid over the frame.
-        detail (str): Further text under the sample's id.
+        detail (str): Text under the sample's id in place of category and boxes; the
+            category then stands at the waveform.
 
     Returns:
         np.ndarray: RGB uint8 picture.
@@ -67,7 +68,7 @@ def sample_sheet(
     frame = draw_boxes(image, boxes)
     if not len(boxes) and gt_map is not None:
         frame = _outline(frame, gt_map)
-    about = ', '.join(filter(None, (detail, _describe(sample, len(boxes)))))
+    about = detail or _describe(sample, len(boxes))
     panels = [make_panel(frame, sample.sample_id, about)]
     if gt_map is not None:
         cover = f'{100 * float(gt_map.mean()):.0f} % of the frame'
@@ -77,6 +78,8 @@ def sample_sheet(
         panels.append(map_panel(image, label, map_title(name), note))
     if waveform is not None:
         peak = f'{len(waveform)} samples, peak {float(waveform.abs().max()):.2f}'
+        if detail and sample.get('category'):
+            peak = f'{sample.category}, {peak}'
         panels.append(make_panel(_draw_waveform(waveform, size), 'Waveform', peak))
     for name, values in spectrograms.items():
         picture = resize(draw_spectrogram(values), size)

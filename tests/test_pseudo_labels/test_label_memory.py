@@ -32,7 +32,7 @@ def test_labels_of_a_checkpoint(tmp_path, in_file):
     assert memory.ranks.tolist() == [2, 1, 3]
     labels, line = memory.describe(1)
     assert labels['b'].tolist() == [[1.0] * 4] * 4
-    assert line == 'rank 1 of 3, r=1.00, visit 1'
+    assert line == 'r=1.00, rank 1 of 3, visit 1'
     assert memory.describe(2) == ({}, 'no pseudo-label yet')
 
 

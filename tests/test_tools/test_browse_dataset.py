@@ -22,8 +22,8 @@ def browse(tiny_world, tmp_path, monkeypatch):
     monkeypatch.setenv('MMXPL_DATA_ROOT', str(tiny_world))
     main = runpy.run_path(str(TOOL))['main']
 
-    def browse(*arguments):
-        main([str(CONFIG), '--out', str(tmp_path), *map(str, arguments), *HALF])
+    def browse(*arguments, config=CONFIG):
+        main([str(config), '--out', str(tmp_path), *map(str, arguments), *HALF])
         return {p.name: cv2.imread(str(p)) for p in tmp_path.glob('*.png')}
 
     return browse
@@ -38,6 +38,19 @@ def test_pictures_of_every_part(browse, capsys):
         panels = (pictures[names[0]].shape[1] - 12) / (224 + 12)
         assert round(panels) == 4 + has_truth
     assert '2 of 4 samples of labeled' in capsys.readouterr().out
+
+
+def test_clips_read_as_features_are_drawn_from_their_files(browse, tmp_path):
+    expected = browse('--num', 1, '--seed', 5)
+    cfg = load_config(str(CONFIG))
+    clips = cfg.train_dataloader.dataset.dataset
+    frame, audio, *others = clips.pipeline
+    load = dict(type='LoadFeatures', frame=frame, audio=audio, cache='none')
+    clips.pipeline = [load, *others]
+    cfg.dump(tmp_path / 'features.py')
+    found = browse('--num', 1, '--seed', 5, config=tmp_path / 'features.py')
+    (name,) = expected
+    assert (found[name] == expected[name]).all()
 
 
 def test_given_samples_again_and_again_the_same(browse):
@@ -108,7 +121,7 @@ def test_pseudo_labels_of_a_checkpoint(browse, unlabeled_ids, tmp_path, monkeypa
         assert list(labels) == ['a', 'b']
         assert labels['b'].sum() == 4 * (place + 1)
         score = (0.5, 1, 2 / 3)[place]  # and confidence is 1
-        assert detail == f'rank {ranks[place]} of 4, r={score:.2f}, visit 1'
+        assert detail == f'r={score:.2f}, rank {ranks[place]} of 4, visit 1'
 
 
 @pytest.mark.parametrize(

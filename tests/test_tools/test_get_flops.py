@@ -11,7 +11,8 @@ from mmxpl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'xpl' / 'xpl_synthetic.py'
-main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+TOOL = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))
+main, clip_size = TOOL['main'], TOOL['clip_size']
 
 
 def count_by_hand(localizer, inputs):
@@ -54,6 +55,17 @@ def test_operations_are_those_counted_by_hand(capsys):
         assert float(operations) == pytest.approx(expected, abs=0.06)
         size = sum(p.numel() for p in localizer.parameters()) / 1e6
         assert float(weights) == pytest.approx(size, abs=6e-4)
+
+
+def test_frames_and_sounds_are_found_inside_of_features(tmp_path):
+    load = dict(
+        type='LoadFeatures',
+        frame=dict(type='LoadFrame', size=(20, 30)),
+        audio=dict(type='LoadAudio', sample_rate=100, duration=2.5),
+        cache='none',
+    )
+    cfg = dict(test_dataloader=dict(dataset=dict(pipeline=[load])))
+    assert clip_size(cfg, None) == ((20, 30), 250)
 
 
 def test_a_config_without_data_is_refused(tmp_path, capsys):

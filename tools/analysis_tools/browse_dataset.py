@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.progress import track
 
-from mmxpl.datasets.dataset_wrappers import PARTS, dataset_config
+from mmxpl.datasets.dataset_wrappers import PARTS, dataset_config, media_pipeline
 from mmxpl.datasets.id_list import same_id
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
@@ -120,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_clear_error():
         cfg = load_config(args.config, args.cfg_options, needs=['model'])
         chosen = dataset_config(cfg, args.part)
+        # features cannot be drawn
+        chosen = {**chosen, 'pipeline': media_pipeline(chosen.get('pipeline', ()))}
 
         # imported late, so that a wrong argument is reported at once
         import torch

@@ -8,7 +8,7 @@ operation; pooling, activations, sums and the spectrograms are not.
 import argparse
 from collections.abc import Sequence
 
-from mmxpl.datasets.dataset_wrappers import config_leaves
+from mmxpl.datasets.dataset_wrappers import config_leaves, media_pipeline
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
 
@@ -38,7 +38,10 @@ def clip_size(cfg, shape: Sequence[int] | None) -> tuple[tuple[int, int], int]:
     """
     loaders = ('test_dataloader', 'val_dataloader', 'train_dataloader')
     for leaf in config_leaves([cfg[name] for name in loaders if cfg.get(name)]):
-        steps = {step['type'].split('.')[-1]: step for step in leaf.get('pipeline', ())}
+        steps = {
+            step['type'].split('.')[-1]: step
+            for step in media_pipeline(leaf.get('pipeline', ()))
+        }
         if {'LoadFrame', 'LoadAudio'} <= steps.keys():
             size = shape or steps['LoadFrame']['size']
             size = [size] if isinstance(size, int) else list(size)
