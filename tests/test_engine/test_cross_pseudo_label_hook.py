@@ -20,6 +20,7 @@ from tests.test_engine.tiny_training import (
     Watch,
     hook_of,
     make_runner,
+    shallow_model_cfg,
 )
 
 
@@ -268,6 +269,15 @@ def test_batches_without_unlabeled_clips_are_refused(tmp_path):
 def test_a_warm_up_that_does_not_fit_is_refused(tmp_path, hook, epochs, message):
     with pytest.raises(DataError, match=message):
         make_runner(tmp_path, hook, max_epochs=epochs).train()
+
+
+def test_maps_of_several_sizes_are_refused_before_the_first_step(tmp_path):
+    model = shallow_model_cfg()
+    model['localizers']['a']['visual_backbone']['strides'] = (1,)
+    runner = make_runner(tmp_path, dict(warmup_epochs=2), model=model)
+    with pytest.raises(ValueError, match='need maps of one size'):
+        runner.train()
+    assert runner.iter == 0
 
 
 def test_a_loop_without_a_warm_up_is_named(tmp_path):

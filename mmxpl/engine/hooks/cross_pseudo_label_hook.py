@@ -257,10 +257,12 @@ class CrossPseudoLabelHook(Hook):
             labeled = [s for s in data_batch['data_samples'] if s.is_labeled]
             maps = [s.gt_map for s in labeled if 'gt_map' in s]
             self.labeler.alignment.observe([float(gt.mean()) for gt in maps])
-        if runner.epoch < self.warmup_epochs:
-            return
         # prepared here once; train_step finds it done
         data_batch.update(self.learner.data_preprocessor.prepare(data_batch))
+        if runner.iter == 0:  # maps that cannot be exchanged are refused at once
+            self.labeler.predict({k: x[:1] for k, x in data_batch['inputs'].items()})
+        if runner.epoch < self.warmup_epochs:
+            return
         samples: list[AVDataSample] = data_batch['data_samples']
         rows = [i for i, sample in enumerate(samples) if not sample.is_labeled]
         index = torch.tensor([samples[i].sample_idx for i in rows], dtype=torch.long)
