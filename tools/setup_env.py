@@ -27,7 +27,7 @@ START = time.monotonic()
 
 
 class SetupError(Exception):
-    """A reason to stop, in words for the person at the terminal."""
+    """Reason to stop, as a message for the user."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -200,7 +200,7 @@ class FrameClipper:
         self._largest: list[np.ndarray] = []
 
     def clip(self, clips: Sequence[tuple[str, dict]]) -> None:
-        """Clips ``bboxes`` of clips, ids with annotations, in place."""
+        """Clips the ``bboxes`` of ids with annotations, in place."""
         boxes = [annotation.get('bboxes') or () for _, annotation in clips]
         flat = chain.from_iterable(chain.from_iterable(boxes))
         corners = np.fromiter(flat, float).reshape(-1, 4).T.copy()

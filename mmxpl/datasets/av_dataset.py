@@ -305,7 +305,7 @@ class AVDataset(BaseDataset):
             yield ids, complete(missing, *zip(*part, strict=True), found), times
 
     def _keep(self, annotations: Sequence[dict]) -> Sequence[dict]:
-        """Returns what the set may know of annotations."""
+        """Leaves out of annotations what an unlabeled set must not know."""
         if self.labeled:
             return annotations
         return [{k: a[k] for k in _FACTS if k in a} for a in annotations]

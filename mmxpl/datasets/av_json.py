@@ -66,8 +66,7 @@ class AVJsonDataset(AVDataset):
         others = {}
         entries = iter_json(self.ann_file, form, 'data_list', others)
         where = f'{self.ann_file}: data_list[', ']'
-        parse = self._parse_entry, self._parse_plain
-        yield from parse_entries(entries, *parse, where)
+        yield from parse_entries(entries, self._parse_entry, self._parse_plain, where)
         metainfo = others.get('metainfo')
         if not isinstance(metainfo, dict):
             raise DataError(f'{self.ann_file} must {form}.')
@@ -95,10 +94,8 @@ class AVJsonDataset(AVDataset):
             ]
             return paths
 
-        frames, sounds = (
-            find('frame', frames, 'img_path'),
-            find('sound', sounds, 'audio_path'),
-        )
+        frames = find('frame', frames, 'img_path')
+        sounds = find('sound', sounds, 'audio_path')
         return frames, sounds, lacking
 
     def frame_times(self, annotations: dict[str, dict]) -> dict[str, float]:
@@ -147,12 +144,9 @@ class AVJsonDataset(AVDataset):
             time = raw.get('frame_time')
             if time is not None and not is_seconds(time):
                 raise DataError(f"'frame_time' must be seconds, got {time!r}.")
-            raw['img_path'] = path_inside(
-                self.data_prefix['img'], raw.get('img_path'), "'img_path'"
-            )
-            raw['audio_path'] = path_inside(
-                self.data_prefix['audio'], raw.get('audio_path'), "'audio_path'"
-            )
+            for kind in ('img', 'audio'):
+                key, folder = f'{kind}_path', self.data_prefix[kind]
+                raw[key] = path_inside(folder, raw.get(key), f"'{key}'")
             if raw.get('bboxes') is not None:
                 raw['bboxes'] = parse_boxes(raw['bboxes'], "'bboxes'")
             if raw.get('mask') is not None:

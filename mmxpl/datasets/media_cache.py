@@ -108,7 +108,7 @@ class MediaCache:
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest().encode()
 
     def _moved(self, path: str) -> str:
-        """Says that a missing file is not where those of the cache are, if so."""
+        """Explains a missing file that is outside the folder of the cached ones."""
         below, here = self._below, os.path.relpath(path, self.folder)
         if below is None or os.path.relpath(here, below).split(os.sep)[0] != os.pardir:
             return ''

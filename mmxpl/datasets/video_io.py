@@ -144,7 +144,7 @@ class FrameReader:
         return shown, end
 
     def _seek(self, time: float) -> bool:
-        """Seeks to about a time; containers may land elsewhere."""
+        """Seeks near a time; False if that fails. Containers may land elsewhere."""
         av = import_av()
         target = (Fraction(time) + self.origin) / self._stream.time_base
         try:

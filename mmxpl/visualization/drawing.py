@@ -234,7 +234,7 @@ def make_panel(picture: np.ndarray, title: str, detail: str = '') -> np.ndarray:
 def map_panel(
     image: np.ndarray, prob: Tensor, title: str, detail: str = '', boxes: Any = ()
 ) -> np.ndarray:
-    """Makes a panel of a frame under a map and boxes, as their functions draw them."""
+    """Makes a panel of a frame with a map and boxes laid over it."""
     return make_panel(draw_boxes(overlay_heatmap(image, prob), boxes), title, detail)
 
 

@@ -100,7 +100,7 @@ def _outline(picture: np.ndarray, gt_map: Tensor) -> np.ndarray:
 
 
 def _describe(sample: AVDataSample, boxes: int) -> str:
-    """Says in a line what the frame's title does not."""
+    """Describes category and label of a sample in a line."""
     label = 'unlabeled'
     if sample.get('is_labeled'):
         label = f'{boxes} box{"" if boxes == 1 else "es"}'

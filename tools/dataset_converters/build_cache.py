@@ -67,7 +67,7 @@ class Job:
 
 
 def collect(cfg: Config, args: argparse.Namespace, jobs: dict[Path, Job]) -> None:
-    """Adds what a config wants to be computed to the jobs, by folder of the cache."""
+    """Adds the caches that a config names to the jobs, by folder."""
     from mmxpl.datasets.dataset_wrappers import config_leaves
     from mmxpl.datasets.transforms.loading import LoadFeatures, LoadMedia
     from mmxpl.registry import DATASETS

@@ -144,7 +144,7 @@ def missing_file(root: Path, entry: dict) -> str | None:
 
 
 def add_silent_objects(entries: Sequence[dict]) -> None:
-    """Adds to each entry of IS3, in place, what else is in the image, silent."""
+    """Adds ``objects`` to the entries of IS3; those of other sounds are silent."""
     images = defaultdict(list)
     for entry in entries:
         images[entry['video_id']].append(entry)

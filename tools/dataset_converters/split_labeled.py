@@ -35,20 +35,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='vggss.json: every part then gets its share of each class, and clips '
         'without a usable box are neither trained nor validated on',
     )
-    parser.add_argument(
-        '--labeled',
-        required=True,
-        type=number_in(1),
-        metavar='N',
-        help='clips to learn from',
-    )
-    parser.add_argument(
-        '--val',
-        required=True,
-        type=number_in(1),
-        metavar='N',
-        help='clips to choose models by',
-    )
+    for name, what in (('labeled', 'learn from'), ('val', 'choose models by')):
+        parser.add_argument(
+            f'--{name}',
+            required=True,
+            type=number_in(1),
+            metavar='N',
+            help=f'clips to {what}',
+        )
     parser.add_argument(
         '--test-list',
         metavar='LIST',

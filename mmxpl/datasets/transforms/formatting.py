@@ -232,7 +232,7 @@ class _TensorUnpickler(pickle.Unpickler):
         self.whole = whole.numpy()
 
     def persistent_load(self, pid: tuple) -> Tensor:
-        """Finds a tensor, with a storage of its own in the memory of all."""
+        """Makes a tensor, with its own storage, of its part of the shared memory."""
         dtype, place, shape = pid
         flat = torch.frombuffer(
             self.whole, dtype=dtype, count=shape.numel(), offset=place
@@ -249,7 +249,7 @@ def _pack_list(samples: SampleList) -> tuple:
 
 
 def _unpack_list(data: bytes, whole: Tensor) -> SampleList:
-    """Puts a list that :func:`_pack_list` took apart together."""
+    """Reverses :func:`_pack_list`."""
     return SampleList(_TensorUnpickler(io.BytesIO(data), whole).load())
 
 
