@@ -4,6 +4,7 @@ A list that cannot be used is a DataError that names file, row and remedy.
 """
 
 import csv
+import io
 import logging
 import re
 import unicodedata
@@ -104,6 +105,37 @@ def read_clip_list(path: str | Path) -> list[Clip]:
     if not clips:
         raise _empty(path, _IDS)
     return clips
+
+
+def format_list(clips: Sequence[Clip], path: str | Path) -> str:
+    """Formats clips as :func:`read_clip_list` reads them: as pairs if one needs it.
+
+    Ids that would be read back as others are a DataError; ``path`` is that of the list.
+    """
+    lost = {i for clip in clips for i in clip[1:3] if not is_listable(i)}
+    if lost:
+        raise DataError(
+            f'{path}: a list cannot hold {len(lost)} ids '
+            f'({name_some(sorted(map(repr, lost)))}). Rename the clips and their files '
+            f'without blanks around the name and without {", ".join(MEDIA_SUFFIXES)} '
+            'at its end.'
+        )
+    rows: list = [(clip.sample_id,) for clip in clips]
+    if not all(clip.is_sounding for clip in clips):
+        labels = {True: SOUNDING, False: NON_SOUNDING}
+        rows = [(c.frame_id, c.audio_id, labels[c.is_sounding]) for c in clips]
+        rows.insert(0, PAIR_HEADER)
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()
+
+
+def is_listable(sample_id: str) -> bool:
+    """Tells whether a list gives an id back as it is."""
+    try:
+        return _parse_id(sample_id, '') == sample_id
+    except DataError:
+        return False
 
 
 def read_duets(path: str | Path) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.files import write_result
 from mmxpl.utils.ids import name_some
 
-from .id_list import NON_SOUNDING, PAIR_HEADER, SOUNDING, Clip, read_clip_list
+from .id_list import Clip, format_list, read_clip_list
 
 SUBSETS = ('all', 'labeled', 'unlabeled')
 SPLITS = ('train', 'val', 'test')
@@ -231,17 +231,8 @@ def clean_lists(
                 f'{target}: exists already, or two lists have this name. Name an '
                 'empty folder, or rename a list.'
             )
-        texts[target] = (_format_list(kept), len(kept), len(one.clips))
+        texts[target] = (format_list(kept, target), len(kept), len(one.clips))
     folder.mkdir(parents=True, exist_ok=True)
     for target, (text, _, _) in texts.items():
         write_result(target, text)
     return [(str(target), new, old) for target, (_, new, old) in texts.items()]
-
-
-def _format_list(clips: Sequence[Clip]) -> str:
-    """Writes ids, or pairs if there is one that does not sound."""
-    if all(clip.is_sounding for clip in clips):
-        return ''.join(f'{clip.sample_id}\n' for clip in clips)
-    labels = {True: SOUNDING, False: NON_SOUNDING}
-    rows = [(c.frame_id, c.audio_id, labels[c.is_sounding]) for c in clips]
-    return ''.join(','.join(row) + '\n' for row in (PAIR_HEADER, *rows))

@@ -3,8 +3,12 @@ from pathlib import Path
 import pytest
 
 from mmxpl.datasets.id_list import (
+    Clip,
+    format_list,
     handle_missing,
     name_some,
+    plain_clip,
+    plain_clips,
     read_clip_list,
     read_id_list,
 )
@@ -37,6 +41,19 @@ def _write(tmp_path, content: bytes):
 )
 def test_every_form_gives_the_same_ids(tmp_path, content):
     assert read_id_list(_write(tmp_path, content)) == ['a-1', '.b.2', '-c']
+
+
+def test_a_list_gives_back_what_was_written(tmp_path):
+    path = tmp_path / 'list.txt'
+    plain = plain_clips(['a', 'Paris, day 1', '"hi" he said', 'x.mp4', 'video', '#'])
+    pair = Clip('a, b+c', 'a, b', 'c', False)
+    for clips in (plain, [*plain, pair], []):
+        text = format_list(clips, path)
+        path.write_text(text)
+        assert (read_clip_list(path) if clips else []) == clips
+    for bad in (' lead', 'trail ', 'take.wav', 'x.JPG', 'a\nb', 'glocke\u0301', ''):
+        with pytest.raises(DataError, match=r'list\.txt: a list cannot hold 1 ids'):
+            format_list([*plain, plain_clip(bad)], path)
 
 
 def test_duplicates_are_refused_by_name(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmxpl.datasets.annotations import encode_rle
 from mmxpl.datasets.convert import read_mask
-from mmxpl.datasets.id_list import refuse_duplicates
+from mmxpl.datasets.id_list import format_list, plain_clips, refuse_duplicates
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
 from mmxpl.utils.files import write_result
@@ -162,10 +162,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise DataError(f'{args.root}: no video of {table} is complete.')
         classes = sorted({entry['category'] for entry in data} - {None})
         content = dict(metainfo=dict(classes=classes), data_list=data)
-        write_result(annotations, json.dumps(content) + '\n')
+        texts = {annotations: json.dumps(content) + '\n'}
         for part, names in ids.items():
             if names:
-                write_result(lists / f'{part}.txt', ''.join(f'{i}\n' for i in names))
+                path = lists / f'{part}.txt'
+                texts[path] = format_list(plain_clips(names), path)
+        for path, text in texts.items():
+            write_result(path, text)
         counts = ', '.join(f'{len(names)} {part}' for part, names in ids.items())
         print(f'{annotations}: {len(data)} frames of {len(videos)} videos: {counts}')
         if skipped:

@@ -24,7 +24,7 @@ from pathlib import Path
 from mmxpl.datasets import read_id_list
 from mmxpl.datasets.convert import convert_batch, lock_output, write_image, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
-from mmxpl.datasets.id_list import check_id, same_id
+from mmxpl.datasets.id_list import MEDIA_SUFFIXES, is_listable, same_id
 from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
@@ -105,7 +105,6 @@ def find_videos(folder: Path) -> list[Path]:
     for path in files_below(folder):
         if path.name.startswith('.') or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
-        check_id(path.stem, f'--videos {str(path)!r}')
         found.append(path)
     if not found:
         raise DataError(
@@ -113,6 +112,11 @@ def find_videos(folder: Path) -> list[Path]:
             f'{", ".join(VIDEO_SUFFIXES)}. Name the folder of the videos.'
         )
     return found
+
+
+def escape(text: str) -> str:
+    """Writes control characters, and what is no UTF-8, as escape sequences."""
+    return text.encode('unicode_escape').decode()
 
 
 def name_videos(paths: Sequence[Path], folder: Path, times: FrameTimes) -> dict:
@@ -125,7 +129,8 @@ def name_videos(paths: Sequence[Path], folder: Path, times: FrameTimes) -> dict:
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     there, found = set(names.values()), {}
     for path, name in names.items():
-        ids = [same_id(i) for i in (path.stem, path.name, name.replace('/', '_'))]
+        shown = Path(name if name.isprintable() else escape(name))
+        ids = [same_id(i) for i in (shown.stem, shown.name, '_'.join(shown.parts))]
         sample_id = former.get(name)
         if sample_id is None:
             first = times.known.get(ids[0])
@@ -140,7 +145,10 @@ def name_videos(paths: Sequence[Path], folder: Path, times: FrameTimes) -> dict:
         if sample_id is None:
             raise DataError(f'{path}: others have the ids {ids}. Rename the video.')
         if sample_id != ids[0]:
-            print(f'{path}: has the name of another video; its id is {sample_id}')
+            print(
+                f'{folder / shown}: has the name of another video; its id is '
+                f'{sample_id}'
+            )
         found[sample_id] = path
     return found
 
@@ -194,6 +202,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sample_id not in videos:
                 raise DataError(f'{sample_id}: no video below {args.videos}.')
             path = str(videos[sample_id])
+            if not (is_listable(sample_id) and name(sample_id).isprintable()):
+                raise DataError(
+                    f'{escape(path)}: no list of clips can hold this name. Rename the '
+                    'file without control characters, blanks around its name and '
+                    f'{", ".join(MEDIA_SUFFIXES)} before its ending.'
+                )
             at = args.annotated_at if sample_id in annotated else args.frame_at
             # all is read before anything is written
             clip = read_video_clip(path, args.sample_rate, at)

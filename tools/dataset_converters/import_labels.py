@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
 from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels
-from mmxpl.datasets.id_list import same_id
+from mmxpl.datasets.id_list import format_list, plain_clips, same_id
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import one_clear_error
@@ -95,9 +95,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         objects = (o for one in labels.values() for o in one.get('objects', ()))
         classes |= {o['category'] for o in objects}
         content['metainfo']['classes'] = sorted(classes - {None})
-        write_result(args.out, json.dumps(content, indent=1) + '\n')
-        write_result(args.list, ''.join(f'{i}\n' for i in ids if i in labels))
-        write_result(others, ''.join(f'{i}\n' for i in ids if i not in labels))
+        with_labels = [i for i in ids if i in labels]
+        without = [i for i in ids if i not in labels]
+        texts = {
+            args.out: json.dumps(content, indent=1) + '\n',
+            args.list: format_list(plain_clips(with_labels), args.list),
+            others: format_list(plain_clips(without), others),
+        }
+        for path, text in texts.items():
+            write_result(path, text)
         masks = sum(one['mask'] is not None for one in labels.values())
         boxes = sum(len(one['bboxes']) for one in labels.values())
         if black:

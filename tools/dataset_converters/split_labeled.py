@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmxpl.datasets import read_id_list
 from mmxpl.datasets.annotations import clip_boxes
-from mmxpl.datasets.id_list import name_list
+from mmxpl.datasets.id_list import format_list, name_list, plain_clips
 from mmxpl.datasets.splits import choose_stratified
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import make_folder, number_in, one_clear_error
@@ -137,7 +137,10 @@ def write_lists(
         n: dict(count=len(i), id_list_hash=hash_ids(i), id_list_name=name_list(i))
         for n, i in parts.items()
     }
-    texts = {f'{name}.txt': '\n'.join(ids) + '\n' for name, ids in parts.items()}
+    texts = {
+        f'{name}.txt': format_list(plain_clips(ids), out / f'{name}.txt')
+        for name, ids in parts.items()
+    }
     texts['splits.json'] = json.dumps(dict(settings, parts=facts), indent=2) + '\n'
     for name, text in texts.items():
         path = out / name
