@@ -128,16 +128,17 @@ def parse_boxes(value: Any, where: str) -> list[Box]:
             f'{where} must be a list of boxes [x1, y1, x2, y2], got '
             f'{type(value).__name__}.'
         )
-    return [_parse_box(box, f'{where}[{n}]') for n, box in enumerate(value)]
+    return [parse_box(box, f'{where}[{n}]') for n, box in enumerate(value)]
 
 
-def _parse_box(box: Any, where: str) -> Box:
+def parse_box(box: Any, where: str, form: str = '[x1, y1, x2, y2]') -> Box:
+    """Checks the four numbers of a box; ``form`` says which, for errors."""
     if (
         not isinstance(box, list)
         or len(box) != 4
         or not all(type(value) in (int, float) for value in box)
     ):
-        raise DataError(f'{where} must be four numbers [x1, y1, x2, y2], got {box!r}.')
+        raise DataError(f'{where} must be four numbers {form}, got {box!r}.')
     try:
         numbers = [float(value) for value in box]
     except OverflowError as error:  # an integer of hundreds of digits

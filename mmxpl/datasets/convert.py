@@ -32,7 +32,7 @@ from .annotations import (
     decode_rle,
     encode_rle,
     mask_box,
-    parse_boxes,
+    parse_box,
 )
 from .id_list import check_id, same_id
 from .image_io import decode_image
@@ -261,12 +261,18 @@ def check_sizes(
 def coco_box(annotation: Mapping, size: tuple[int, int], where: str) -> list[float]:
     """Reads the box of an annotation as x1 y1 x2 y2, shares of the image ``size``."""
     where = f"{where}, field 'bbox'"
-    x, y, w, h = box = parse_boxes([annotation.get('bbox')], where)[0]
+    form = '[x, y, width, height] in pixels'
+    x, y, w, h = box = parse_box(annotation.get('bbox'), where, form)
     height, width = size
     corners = [x / width, y / height, (x + w) / width, (y + h) / height]
     if not all(map(math.isfinite, corners)):
-        raise DataError(f'{where} must be [x, y, width, height] in pixels, got {box}.')
+        raise DataError(f'{where} must be {form}, got {box}.')
     return corners
+
+
+def reaches_out(box: Sequence[float]) -> bool:
+    """Tells whether a normalised box is not within the frame, apart from rounding."""
+    return min(box) < -1e-6 or max(box) > 1 + 1e-6
 
 
 def coco_segmentation(

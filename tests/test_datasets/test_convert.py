@@ -199,8 +199,11 @@ def test_masks_of_every_form_are_united(coco):
         ({'annotations': [_note(image_id=8)]}, 'there is no image 8'),
         ({'annotations': [_note(category_id=9)]}, 'there is no category 9'),
         ({'annotations': [_note(category_id={})]}, "field 'category_id'"),
-        ({'annotations': [_note(bbox=[1, 2, 3])]}, r"\[0\], field 'bbox'"),
-        ({'annotations': [_note(bbox=None)]}, r"\[0\], field 'bbox'"),
+        (
+            {'annotations': [_note(bbox=[1, 2, 3])]},
+            r"\[0\], field 'bbox' must be four numbers \[x, y, width, height\] in pix",
+        ),
+        ({'annotations': [_note(bbox=None)]}, r"'bbox' must be .*height.*, got None"),
         (
             {'annotations': [_note(bbox=[1, 2, -3, 4])]},
             r'\[0\].* no area in .* 40 x 20',

@@ -74,7 +74,7 @@ def test_what_it_refuses(draw, files, tmp_path, capsys):
         ('image_id', [0], "[0], field 'image_id' is not in"),
         ('score', 1.5, "[0], field 'score' must be in [0, 1]"),
         ('score', None, "[0], field 'score' must be in [0, 1]"),
-        ('bbox', [1, 2, 3], "[0], field 'bbox'"),
+        ('bbox', [1, 2, 3], "[0], field 'bbox' must be four numbers [x, y, width"),
         (
             'bbox',
             [80, 0, 9, 9],

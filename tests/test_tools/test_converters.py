@@ -198,8 +198,15 @@ def test_own_clips_with_labels_of_coco(tool, videos, tmp_path, capsys):
     tool('import_labels', *arguments)
     assert '1 of 2 clips have labels now: 1 boxes, 1 clips' in capsys.readouterr().out
     assert len((out / 'without_labels.txt').read_text().split()) == 1
+    coco['annotations'][0]['bbox'] = [-8, 8, 32, 16]
+    (tmp_path / 'cut.json').write_text(json.dumps(coco))
+    tool(
+        'import_labels', '--coco', tmp_path / 'cut.json', *arguments[2:], '--overwrite'
+    )
+    assert '1 boxes reach out of their image and are cut' in capsys.readouterr().out
     tool('import_labels', *arguments, '--overwrite')
-    capsys.readouterr()
+    assert 'reach out' not in capsys.readouterr().out
+    coco['annotations'][0]['bbox'] = [8, 8, 16, 16]
     common = {'data_root': str(out), 'id_list': 'labeled.txt', 'labeled': True}
     for source in ('boxes', 'mask'):
         load = [{'type': 'LoadFrame', 'size': 32}, {'type': 'LoadAudio'}]

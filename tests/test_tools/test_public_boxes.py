@@ -178,7 +178,7 @@ def test_what_is_missing_or_malformed_is_named(convert, is3, tmp_path, capsys):
     assert 'Add --overwrite' in refusal()
     items = json.loads(boxes.read_text())
     for field, value, message in (
-        ('gt_box', [1, 2, 3], 'must be four numbers'),
+        ('gt_box', [1, 2, 3], "'gt_box' must be four numbers [x1, y1, x2, y2]"),
         ('audio', None, "field 'audio' must be a name"),
         ('image', 'cat.jpg', 'must end with _CLASS'),
         ('image', items[1]['image'], 'cat_dog_17_dog'),

@@ -20,7 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmxpl.datasets.convert import coco_box, coco_images, coco_segmentation
+from mmxpl.datasets.convert import (
+    coco_box,
+    coco_images,
+    coco_segmentation,
+    reaches_out,
+)
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import number_in, one_clear_error
@@ -78,8 +83,7 @@ def draw(
             f'{image[0]} pixels, got {item["bbox"]}. Write x, y, width and height in '
             'pixels of that image, or leave the detection out.'
         )
-    # not what rounding adds to a box that ends where the image does
-    return drawn, min(corners) < -1e-6 or max(corners) > 1 + 1e-6
+    return drawn, reaches_out(corners)
 
 
 def write_archive(path: Path, maps: dict[str, np.ndarray]) -> None:

@@ -13,7 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmxpl.datasets import AVJsonDataset
-from mmxpl.datasets.convert import check_sizes, coco_labels, mask_labels
+from mmxpl.datasets.convert import (
+    check_sizes,
+    coco_labels,
+    mask_labels,
+    reaches_out,
+)
 from mmxpl.datasets.id_list import format_list, plain_clips, same_id
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
@@ -105,13 +110,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path, text in texts.items():
             write_result(path, text)
         masks = sum(one['mask'] is not None for one in labels.values())
-        boxes = sum(len(one['bboxes']) for one in labels.values())
+        boxes = [box for one in labels.values() for box in one['bboxes']]
         if black:
             print(f'{source}: {len(black)} masks are black ({name_some(black)})')
         print(
-            f'{args.out}: {len(labels)} of {len(ids)} clips have labels now: {boxes} '
-            f'boxes, {masks} clips with masks'
+            f'{args.out}: {len(labels)} of {len(ids)} clips have labels now: '
+            f'{len(boxes)} boxes, {masks} clips with masks'
         )
+        if cut := sum(map(reaches_out, boxes)):
+            print(
+                f'{cut} boxes reach out of their image and are cut where they are read'
+            )
 
 
 if __name__ == '__main__':

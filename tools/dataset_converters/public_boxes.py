@@ -20,7 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from mmxpl.datasets.annotations import clip_boxes, looks_like_pixels, parse_boxes
+from mmxpl.datasets.annotations import clip_boxes, looks_like_pixels, parse_box
 from mmxpl.datasets.id_list import refuse_duplicates
 from mmxpl.datasets.json_io import read_json
 from mmxpl.utils import DataError
@@ -70,7 +70,7 @@ def read_is3(item: dict, where: str) -> dict:
     image, _, category = names[0].stem.rpartition('_')
     if not image:
         raise DataError(f"{where}: 'image' must end with _CLASS, got {names[0]}.")
-    boxes = parse_boxes([item.get('gt_box')], f"{where}, field 'gt_box'")
+    box = parse_box(item.get('gt_box'), f"{where}, field 'gt_box'")
     return dict(
         sample_id=names[0].stem,
         video_id=image,
@@ -80,10 +80,7 @@ def read_is3(item: dict, where: str) -> dict:
         audio_path=f'audio_wav/{names[1].name}',
         category=category,
         # whole pixels, which the later product must not round down
-        bboxes=[
-            [(int(v) + 1e-6 if 0 <= v < SIDE else v) / SIDE for v in box]
-            for box in boxes
-        ],
+        bboxes=[[(int(v) + 1e-6 if 0 <= v < SIDE else v) / SIDE for v in box]],
     )
 
 
@@ -96,8 +93,8 @@ def read_music(item: dict, where: str) -> dict:
     sound = name.rpartition('_')[0]
     endings = ('',) if 'class' in item else ('_src1', '_src2')
     classes = [text_of(item, f'class{end}', where) for end in endings]
-    keys = [f'bbox{end}' for end in endings]
-    boxes = [parse_boxes([item.get(k)], f"{where}, field '{k}'")[0] for k in keys]
+    keys, form = [f'bbox{end}' for end in endings], '[x, y, width, height]'
+    boxes = [parse_box(item.get(k), f"{where}, field '{k}'", form) for k in keys]
     return dict(
         sample_id=name,
         video_id=sound,
