@@ -61,8 +61,7 @@ def launch(
     and ends with this process.
 
     Args:
-        command (list[str]): Arguments of the interpreter: a script, or ``-m`` and a
-            module, with their arguments.
+        command (list[str]): Script, or ``-m`` and module, with its arguments.
         log (Path): The file.
         env (Mapping[str, str]): Environment variables added to this process's; ``NICE``
             is by how much the command yields to other processes.

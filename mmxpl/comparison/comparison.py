@@ -136,9 +136,9 @@ class Comparison:
                 raise
 
     def _plan(self, cell: Cell) -> tuple[Config, dict[str, Any]]:
-        """Config of a cell, and the options that make it of the config file.
+        """Reads the config of a cell and makes its ``--cfg-options``.
 
-        Raises a DataError as :meth:`_describe`.
+        For the DataError see :meth:`_describe`.
         """
         method = self.methods[cell.method]
         cfg = method.read(self.config)

@@ -36,10 +36,9 @@ Points = dict[float, float]
 
 
 def read_curves(folder: Path) -> dict[str, Points]:
-    """Reads the curves of one training, from the logs that ``read_run`` joins.
+    """Reads the curves of one training: epoch to value, by key of :data:`CURVES`.
 
-    Returns by key of :data:`CURVES` epoch to value, none if there is no log; losses are
-    means over an epoch.
+    Losses are means over an epoch. Without a log there are no curves.
     """
     values: dict[str, dict[float, list[float]]] = {}
     logged = any(folder.glob('*/vis_data/scalars.json'))

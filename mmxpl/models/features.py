@@ -32,10 +32,9 @@ def encoder_of(learner: nn.Module, name: str, kind: str) -> nn.Module:
 def encoder_settings(model_cfg: Mapping, learner: nn.Module) -> dict[str, dict]:
     """Collects the settings that features depend on, except those of the data.
 
-    From the config of an initialised learner come, by localizer and kind ('visual',
-    'sound'), plain JSON values: config of the encoder, hash of its weights, and
-    normalisation or front end of its input. A DataError says that an encoder is
-    trained.
+    They are plain JSON values by localizer and kind ('visual', 'sound'): config of the
+    encoder, hash of its weights, and normalisation or front end of its input. The
+    learner is initialised. A DataError says that it trains an encoder.
     """
     settings: dict[str, dict] = {}
     preprocessor = model_cfg['data_preprocessor']
@@ -72,18 +71,13 @@ def encode(
 ) -> tuple[Tensor, list[Sequence[int]]]:
     """Encodes a batch of frames or sounds into rows of a cache.
 
-    Args:
-        learner (XPL): the learner, in evaluation mode.
-        name (str): name of the localizer.
-        kind (str): 'visual' or 'sound'.
-        inputs (dict[str, Tensor]): ``img`` (B, 3, H, W) uint8 BGR, or ``audio`` (B, T).
+    ``inputs`` are ``img`` (B, 3, H, W) uint8 BGR, or ``audio`` (B, T); ``kind`` is
+    'visual' or 'sound', ``name`` that of a localizer of the learner, which is in
+    evaluation mode. A DataError says that a feature exceeds half precision.
 
     Returns:
         tuple[Tensor, list[Sequence[int]]]: (B, N) float16 on the CPU, feature maps one
         after the other with the channels last; shape (h, w, C) of each map, or (C,).
-
-    Raises:
-        DataError: If a feature exceeds half precision.
     """
     localizer = learner.localizers[name]
     inputs = learner.data_preprocessor.prepare(dict(inputs=inputs))['inputs']

@@ -135,7 +135,7 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
             # weights that do not fit are refused below
             options = dict(output_loading_info=True, ignore_mismatched_sizes=True)
             whole = transformers.AutoConfig.from_pretrained(pretrained)
-            # of a CLAP, from_pretrained leaves the sound's tower as it was drawn
+            # from_pretrained of CLAP's sound tower alone would leave random weights
             kind, prefix = type(net), ''
             if whole.model_type == 'clap':
                 kind, prefix = transformers.ClapModel, 'audio_model.'
@@ -180,7 +180,7 @@ class HFModule(BaseModule):
                 'pretrained and init_cfg each say where weights come from: give one.'
             )
         self.pretrained = pretrained
-        # settings of the input are read from the pretrained folder if the config is
+        # whether settings of the input are read from the folder, as the config is
         self._reads_settings = 'model_type' not in (config or {})
 
     def init_weights(self) -> None:

@@ -10,6 +10,7 @@ import torch
 from mmengine.dist import barrier
 from torch import Tensor
 
+from mmxpl.utils.checks import check_share
 from mmxpl.utils.errors import DataError
 from mmxpl.utils.ids import fingerprint, name_some
 
@@ -62,6 +63,7 @@ class PseudoLabelBank:
         measures: Sequence[str] = ('agreement',),
         path: str | Path | None = None,
     ) -> None:
+        check_share(momentum=momentum)
         self.sample_ids = sample_ids
         self.num_samples = len(sample_ids)
         self.ids_hash = fingerprint(sample_ids)

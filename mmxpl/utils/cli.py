@@ -223,11 +223,10 @@ def _refuse_lacking(cfg: Config, path: str, needs: Sequence[str]) -> None:
 
 def _warn_of_variables(cfg: Config) -> None:
     """Warns of variables of the environment that look like settings and are not."""
-    for name in sorted(os.environ):
-        known = {*VARIABLES, *cfg.env_variables}
-        if name.startswith('MMXPL_') and name not in known:
-            meant = ' or '.join(get_close_matches(name, sorted(VARIABLES), 1))
-            hint = f'; did you mean {meant}?' if meant else '.'
+    for name in sorted({*os.environ} - {*VARIABLES, *cfg.env_variables}):
+        if name.startswith('MMXPL_'):
+            meant = get_close_matches(name, sorted(VARIABLES), 1)
+            hint = f'; did you mean {meant[0]}?' if meant else '.'
             print(
                 f'warning: {name} in the environment is not read{hint}', file=sys.stderr
             )

@@ -5,7 +5,6 @@ import inspect
 import traceback
 from contextlib import suppress
 from difflib import get_close_matches
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +50,6 @@ _FORMER = {
     'workflow': 'train_cfg',
 }
 _MAX_HINTS = 4
-_BATCH_SIZE = 'train_dataloader.batch_size'
-_TOP = '<module>'
 
 
 def read_config(path: str | Path) -> Config:
@@ -67,8 +64,9 @@ def read_config(path: str | Path) -> Config:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        # modules among them are this config, its bases and what they import
-        places = [f'{x.filename}, line {x.lineno}: ' for x in frames if x.name == _TOP]
+        # of this config, its bases and what they import
+        modules = [frame for frame in frames if frame.name == '<module>']
+        places = [f'{frame.filename}, line {frame.lineno}: ' for frame in modules]
         raise DataError(
             f"config '{path}' cannot be read: {''.join(places[-1:])}{describe(error)}"
         ) from error
@@ -141,7 +139,8 @@ def _replace_none(cfg: Config, key: str) -> None:
 
 def _check_key(cfg: Config, key: str) -> None:
     """Raises a DataError if setting ``key`` would have no effect."""
-    if key == _BATCH_SIZE and 'batch_size' not in cfg.get('train_dataloader', {}):
+    loader = cfg.get('train_dataloader') or {}
+    if key == 'train_dataloader.batch_size' and 'batch_size' not in loader:
         raise DataError(
             f'--cfg-options: {key} follows from train_dataloader.sampler: set its '
             'labeled_per_batch and unlabeled_per_batch.'
@@ -169,7 +168,7 @@ def _check_key(cfg: Config, key: str) -> None:
         if below.get(part) is None:
             if last and part in {*below, *find_arguments(node)}:
                 return
-            # a dict that is not set: who gets it knows its keys
+            # keys of a dict that is not set are checked where it is used
             argument = find_arguments(node).get(part)
             takes_dict = argument is not None and 'dict' in str(argument.annotation)
             if takes_dict and len(rest) == depth + 2:
@@ -201,10 +200,13 @@ def find_class(node: Any) -> type | None:
     registries = [
         x for x in vars(registry).values() if isinstance(x, registry.Registry)
     ]
+    for one in registries:
+        for place in (one, one.parent):
+            if place is not None and kind in place.module_dict:
+                return place.module_dict[kind]
     # get() tries to import what a registry does not know
-    known = (y.module_dict.get(kind) for x in registries for y in (x, x.parent) if y)
     with suppress(RuntimeError):  # no name of a class, such as ''
-        return next(filter(None, chain(known, (x.get(kind) for x in registries))), None)
+        return next(filter(None, (one.get(kind) for one in registries)), None)
     return None
 
 

@@ -32,11 +32,11 @@ def explain(error: BaseException) -> str | None:
         if 'Original Traceback' in text:  # torch.utils.data adds that of a worker
             text = text.rsplit(f'{DataError.__name__}: ', 1)[-1]
         return text.strip()
-    message = None
     if isinstance(error, UnicodeEncodeError):
         return _explain_name(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
+    message = None
     if isinstance(error, RuntimeError | MemoryError):
         text = str(error)
         message = explain_worker_death(text) or _explain_channels(text)

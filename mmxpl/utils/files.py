@@ -79,7 +79,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def files_below(folder: str | Path) -> list[Path]:
     """Finds the files below a folder, sorted, in linked folders as well, each once.
 
-    Where a folder has several paths, the first without links counts.
+    A folder with several paths is found by the first of them without links.
     """
     known, found, tops = set(), [], [str(folder)]
     for top in tops:

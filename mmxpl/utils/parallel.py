@@ -56,9 +56,12 @@ def first_rows(ids: Sequence[str]) -> list[int]:
     own = torch.tensor([int.from_bytes(x, 'big', signed=True) for x in digests]).long()
     counts = count_rows(own)
     everyone = gather_rows(own, counts).tolist()
-    first = {one: row for row, one in reversed([*enumerate(everyone)])}.values()
-    begin = own_rows(counts).start
-    return sorted(row - begin for row in first if 0 <= row - begin < len(ids))
+    first: dict[int, int] = {}
+    for row, one in enumerate(everyone):
+        first.setdefault(one, row)
+    own_first = own_rows(counts)
+    rows = range(len(everyone))[own_first]
+    return [row - rows.start for row in first.values() if row in rows]
 
 
 def own_share(of_ranks: Tensor) -> Tensor:
@@ -76,9 +79,9 @@ def own_share(of_ranks: Tensor) -> Tensor:
 def ordered_pass(like: DataLoader, dataset: Dataset) -> Iterator[tuple[dict, int]]:
     """Iterates over a data set once, in order, with every clip on one rank.
 
-    Batches are made as those of ``like``, as many on every rank, so that ranks can
-    communicate. For that the first clips are repeated at the end of the pass: the
-    number beside a batch is that of its first clips that are no repetitions.
+    Batches are made as those of the loader ``like``. Every rank has as many, so that
+    ranks can communicate: at the end the first clips are repeated. Beside each batch
+    comes the number of its leading clips that are no repetitions.
     """
     loader = DataLoader(
         dataset,

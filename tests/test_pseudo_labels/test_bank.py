@@ -126,6 +126,11 @@ def test_state_of_another_list_is_refused(ids, message):
         make_bank(ids=ids).load_state_dict(bank.state_dict())
 
 
+def test_momentum_out_of_range():
+    with pytest.raises(ValueError, match='momentum'):
+        make_bank(momentum=1.0)
+
+
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_labels_that_are_no_numbers_are_refused_with_the_ids(value):
     bank = make_bank()

@@ -90,8 +90,7 @@ class MultiSourceMetric(MapMetric):
 
     def measure(self, sample: dict) -> dict:
         """Computes AP and CIoU of every source."""
-        # so that what single precision rounded down is not truncated to the pixel
-        # before
+        # an edge that single precision rounded down would lose a pixel
         boxes = read_gt_boxes(sample).double() + 1e-7
         ids = sample['gt_instances'].get('source_ids', torch.arange(len(boxes))).cpu()
         gt_maps = [

@@ -53,7 +53,7 @@ class FbankFrontend(nn.Module):
         self.register_buffer('banks', F.pad(banks, (0, 1)).T, persistent=False)
 
     def num_frames(self, samples: int) -> int:
-        """Number of frames without padding of a sound of so many samples."""
+        """Counts the frames, without padding, of a sound of so many samples."""
         frames = 1 + (samples - self.window_size) // self.hop_length
         return min(frames, self.max_length)
 

@@ -221,14 +221,9 @@ class AVLocalizer(BaseModule):
         return Localization(self.compare(visual, own), visual, own, more)
 
     def compare(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Compares every cell of a frame with a sound.
+        """Computes the (B, h, w) fp32 log-odds that a sound comes from a cell.
 
-        Args:
-            visual (Tensor): (B, D, h, w), cells of unit norm.
-            audio (Tensor): (B, D), of unit norm.
-
-        Returns:
-            Tensor: (B, h, w) log-odds in fp32.
+        Cells (B, D, h, w) and sounds (B, D) are embeddings of unit norm.
         """
         # bfloat16 keeps three digits, too few for a cosine over a temperature
         with torch.autocast(visual.device.type, enabled=False):

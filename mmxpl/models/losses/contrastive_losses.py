@@ -197,11 +197,11 @@ class SLAVCLoss(_ContrastiveLoss):
         """
         target_visual = visual if target_visual is None else target_visual
         target_audio = audio if target_audio is None else target_audio
-        loss = self._explain(visual, target_audio.detach())
-        loss = loss + self._explain(target_visual.detach(), audio)
+        loss = self._match(visual, target_audio.detach())
+        loss = loss + self._match(target_visual.detach(), audio)
         return self.loss_weight * loss / 2
 
-    def _explain(self, visual: Tensor, audio: Tensor) -> Tensor:
+    def _match(self, visual: Tensor, audio: Tensor) -> Tensor:
         """Cross-entropy of the own sound of every image."""
         maps = pair_similarity(visual, audio) / self.temperature
         both = maps.log_softmax(dim=1) + maps.log_softmax(dim=2)

@@ -15,10 +15,10 @@ class MixedAudio:
     """Loss of frames that hear another clip's sound on top of their own.
 
     Every frame is also compared with the sum of its sound and the next other clip's in
-    the batch, and its target, annotated or pseudo-label, stays what it was: what else
-    is heard is elsewhere, but for the rare clip that shows it, too. Mixtures train
-    localization in OneAVM (Mo & Morgado, ICML 2023, arXiv 2305.19458), whose losses
-    differ. No frame is encoded twice.
+    the batch. Its target, annotated or pseudo-label, stays the same, since few frames
+    show the source of the added sound. Mixtures train localization in OneAVM (Mo &
+    Morgado, ICML 2023, arXiv 2305.19458), whose losses differ. No frame is encoded
+    twice.
 
     Args:
         loss_weight (float): factor of the losses against both kinds of targets.
@@ -38,19 +38,13 @@ class MixedAudio:
         front_ends: Mapping[str, nn.Module],
         ids: Sequence[str],
     ) -> dict[str, Tensor]:
-        """Appends the B sums to the sounds of B clips.
+        """Appends the mixtures of B clips, by ``ids``, to their sounds.
 
-        Waveforms are added. Of cached features, ``sound`` of (B, C), it is the mean,
-        the embedding of both one after the other by an encoder that averages.
-
-        Args:
-            inputs (Mapping[str, Tensor]): output of the data preprocessor.
-            front_ends (Mapping[str, nn.Module]): those that made it, by input.
-            ids (Sequence[str]): ids of the clips; further sounds are kept before the
-                sums.
-
-        Raises:
-            DataError: If there is one clip only.
+        ``inputs`` are the output of the data preprocessor, perhaps with more sounds,
+        ``front_ends`` its front ends by input. Waveforms are added; of cached features,
+        ``sound`` of (B, C), the mean is taken, as an encoder that averages over time
+        gives for both one after the other. A DataError says that there is one clip
+        only.
         """
         num = len(ids)
         others = next_others(ids, 'model.mixed_audio', 'Raise the batch size.')

@@ -40,7 +40,7 @@ def append_sounds(
 
 
 class NegativeAudio:
-    """Loss of frames whose map must be empty, since their sound is of elsewhere.
+    """Loss of frames whose map must be empty, since their sound comes from elsewhere.
 
     A share of the frames of each batch, labeled or not, is also compared with a sound
     that is not theirs; the kinds take turns:
@@ -79,11 +79,11 @@ class NegativeAudio:
         front_ends: Mapping[str, nn.Module],
         ids: Sequence[str],
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Chooses frames and sounds, and makes those that are not of the batch.
+        """Chooses frames and sounds, and makes silence and noise.
 
         Args:
             inputs (Mapping[str, Tensor]): output of the data preprocessor for B clips.
-            front_ends (Mapping[str, nn.Module]): those that made it, by input.
+            front_ends (Mapping[str, nn.Module]): its front ends, by input.
             ids (Sequence[str]): ids of the clips.
 
         Returns:
@@ -92,7 +92,7 @@ class NegativeAudio:
             [0, B + K).
 
         Raises:
-            DataError: If a kind cannot be had from the batch.
+            DataError: If the batch has one clip only, or no waveforms.
         """
         num = len(ids)
         frames = torch.randperm(num)[: max(1, round(self.share * num))]
@@ -124,14 +124,9 @@ class NegativeAudio:
     ) -> Tensor:
         """Computes the cross-entropy of the chosen pairs against empty maps.
 
-        Args:
-            localizer (AVLocalizer): the localizer.
-            out (Localization): its output for the inputs of :meth:`draw`.
-            frames (Tensor): from :meth:`draw`.
-            sounds (Tensor): from :meth:`draw`.
-
-        Returns:
-            Tensor: scalar, the mean over cells and pairs times the share.
+        ``out`` is the localizer's output for the inputs of :meth:`draw`, ``frames`` and
+        ``sounds`` are from there, too. The result is a scalar, the mean over cells and
+        pairs times the share.
         """
         audio = torch.cat([out.audio, out.more_audio])[sounds]
         logits = localizer.compare(out.visual[frames], audio)
