@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +124,26 @@ class CheckedRunner(Runner):
     def _check_save_best(self) -> None:
         """Refuses a ``save_best`` that the validation is known not to compute."""
         metrics = getattr(getattr(self._val_loop, 'evaluator', None), 'metrics', ())
+        models = [*getattr(unwrap(self.model), 'names', ()), 'ens']
         if not metrics or not all(hasattr(one, 'score_names') for one in metrics):
             return
-        names = [name for metric in metrics for name in metric.score_names]
+        names = [
+            '/'.join(filter(None, (metric.prefix, model, score)))
+            for metric in metrics
+            for model in metric.models or models
+            for score in metric.score_names
+        ]
         hook = find_hook(self, CheckpointHook)
-        for key in getattr(hook, 'key_indicators', None) or ():
-            if key != 'auto' and key.rpartition('/')[2] not in names:
+        for key in getattr(hook, 'key_indicators', ()):
+            # also of a group, ROW/KEY=VALUE/NAME, and of ROW+ogl
+            parts = [part.partition('+')[0] for part in key.split('/')]
+            plain = '/'.join(part for part in parts if '=' not in part)
+            if key != 'auto' and plain not in names:
+                near = get_close_matches(plain, names, 4, 0)
                 raise DataError(
-                    f"save_best of the checkpoint hook is '{key}', but the scores of "
-                    f'val_evaluator are {", ".join(names)}. Correct it, or the rules '
-                    'of val_evaluator.'
+                    f"save_best of the checkpoint hook is '{key}', which is no score "
+                    f'of the validation, as {", ".join(near)} are. Correct it, or the '
+                    'rules of val_evaluator.'
                 )
 
     def _check_metrics(self) -> None:

@@ -33,16 +33,25 @@ def test_metrics_of_unknown_models_are_refused_before_training():
 
 @pytest.mark.parametrize(
     ('key', 'fits'),
-    [('ens/AUC_fixed', True), ('auto', True), (None, True), ('ens/AUC_median', False)],
+    [
+        ('ens/AUC_fixed', True),
+        ('a+ogl/size=small/AUC_fixed', True),
+        ('auto', True),
+        (None, True),
+        ('ens/AUC_median', False),
+        ('AUC_fixed', False),
+        ('zz/AUC_fixed', False),
+    ],
 )
 def test_a_best_score_that_is_not_computed_is_refused_before_training(key, fits):
     loop = SimpleNamespace(evaluator=Evaluator([CIoUMetric(rules=['fixed'])]))
     hook = CheckpointHook(save_best=key, rule='greater')
-    runner = SimpleNamespace(hooks=[hook], _val_loop=loop)
+    model = MODELS.build(tiny_model_cfg())
+    runner = SimpleNamespace(hooks=[hook], _val_loop=loop, model=model)
     if fits:
         CheckedRunner._check_save_best(runner)
     else:
-        with pytest.raises(DataError, match='scores of val_evaluator are CIoU@0.5_fix'):
+        with pytest.raises(DataError, match='no score .*, as .*ens/AUC_fixed.* are'):
             CheckedRunner._check_save_best(runner)
     loop.evaluator.metrics.append(object())  # of unknown scores
     CheckedRunner._check_save_best(runner)
