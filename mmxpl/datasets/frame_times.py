@@ -17,7 +17,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.files import write_atomically
 
 FRAME_TIMES = 'frame_times.csv'
-_HEADER = ['sample_id', 'frame_time', 'video', 'note']
+_HEADER = ['sample_id', 'frame_time', 'video', 'note', 'stamp']
 
 
 class FrameTime(NamedTuple):
@@ -28,11 +28,14 @@ class FrameTime(NamedTuple):
         video (str): File that frame and sound were extracted from.
         note (str): Offset of sound and picture in that file; '' if they begin and end
             together.
+        stamp (str): Size in bytes and modification time in nanoseconds of that file;
+            '' if unknown.
     """
 
     seconds: float
     video: str = ''
     note: str = ''
+    stamp: str = ''
 
 
 def is_seconds(value: Any) -> bool:
@@ -44,8 +47,8 @@ def is_seconds(value: Any) -> bool:
 def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
     """Reads the times of a file by id; there are none if there is no file.
 
-    It is a csv file with the columns ``sample_id``, ``frame_time``, ``video`` and
-    ``note``. The last line of an id counts.
+    It is a csv file with the columns ``sample_id``, ``frame_time``, ``video``, ``note``
+    and ``stamp``, which may be missing. The last line of an id counts.
     """
     try:
         rows = list(csv.reader(Path(path).read_text(encoding='utf-8').splitlines()))
@@ -55,12 +58,13 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
         raise DataError(f'{path}: the frame times cannot be read ({error}).') from error
     if not rows:  # of a run that was interrupted at once
         return {}
-    if rows[0] != _HEADER:
+    if rows[0] not in (_HEADER, _HEADER[:-1]):
         raise DataError(f'{path} must begin with the row {",".join(_HEADER)}.')
     times = {}
     for number, row in enumerate(rows[1:], 2):
         try:
-            sample_id, seconds, video, note = row
+            row += [''] * (len(row) == len(_HEADER) - 1)
+            sample_id, seconds, video, note, stamp = row
             time = float(seconds)
         except ValueError:
             time = math.nan
@@ -69,7 +73,7 @@ def read_frame_times(path: str | Path) -> dict[str, FrameTime]:
                 f'{path}, row {number}: must be an id, seconds, a video and a note, '
                 f'got {row}. Remove the row and extract that clip again.'
             )
-        times[sample_id] = FrameTime(time, video, note)
+        times[sample_id] = FrameTime(time, video, note, stamp)
     return times
 
 

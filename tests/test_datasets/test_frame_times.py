@@ -23,15 +23,24 @@ def test_what_is_added_is_read_back(tmp_path):
     times = FrameTimes(path)
     times.add('b', FrameTime(2.5, 'b, the second.mp4', 'sound from 1.00 s'))
     times.add('a', FrameTime(0.125))
-    times.add('b', FrameTime(3.0, 'b.mp4'))
+    times.add('b', FrameTime(3.0, 'b.mp4', stamp='7 8'))
     assert read_frame_times(path) == times.known == FrameTimes(path).known
-    assert times.known['b'] == FrameTime(3.0, 'b.mp4')
+    assert times.known['b'] == FrameTime(3.0, 'b.mp4', '', '7 8')
     times.tidy()
     assert path.read_text().splitlines() == [
-        'sample_id,frame_time,video,note',
-        'a,0.125000,,',
-        'b,3.000000,b.mp4,',
+        'sample_id,frame_time,video,note,stamp',
+        'a,0.125000,,,',
+        'b,3.000000,b.mp4,,7 8',
     ]
+
+
+def test_a_file_without_stamps_goes_on_with_them(tmp_path):
+    path = tmp_path / 'frame_times.csv'
+    path.write_text('sample_id,frame_time,video,note\na,1.0,a.mp4,x\n')
+    times = FrameTimes(path)
+    times.add('b', FrameTime(2.0, 'b.mp4', 'y', '7 8'))
+    assert read_frame_times(path) == times.known
+    assert times.known['a'] == FrameTime(1.0, 'a.mp4', 'x', '')
 
 
 def test_no_file_and_an_empty_one_hold_no_times(tmp_path):
@@ -55,9 +64,10 @@ def test_half_a_line_of_an_interrupted_run_is_removed(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('id,time\n', 'must begin with the row sample_id,frame_time,video,note'),
+        ('id,time\n', 'must begin with the row sample_id,frame_time,video,note,'),
         ('sample_id,frame_time,video,note\na,soon,,\n', 'row 2: must be an id'),
         ('sample_id,frame_time,video,note\na,1\n', 'row 2: must be an id'),
+        ('sample_id,frame_time,video,note\na,1,,,,\n', 'row 2: must be an id'),
     ],
 )
 def test_malformed_files_are_named(tmp_path, content, message):

@@ -1,6 +1,7 @@
 """Raw media to a data set that trains: videos, Flickr-SoundNet, COCO labels."""
 
 import json
+import os
 import runpy
 from pathlib import Path
 
@@ -131,6 +132,25 @@ def test_a_new_video_never_takes_an_id_over(tool, make_video, tmp_path, capsys):
     assert "the id a is that of 'day2/a.mkv'" in capsys.readouterr().err
     assert (out / 'frame_times.csv').read_text() == before
     assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
+
+
+def test_a_video_that_changed_is_extracted_again(tool, make_video, tmp_path, capsys):
+    folder, out = tmp_path / 'videos', tmp_path / 'out'
+    folder.mkdir()
+    arguments = ('extract_videos', '--videos', folder, '--out', out)
+    for name in 'ab':
+        make_video(folder / f'{name}.mkv', 0.5)
+    tool(*arguments)
+    make_video(folder / 'a.mkv', 0.5, first=60)
+    os.utime(folder / 'a.mkv', (1, 1))  # older than what was extracted
+    assert tool(*arguments) == 0
+    printed = capsys.readouterr().out
+    assert '1 videos changed since they were extracted' in printed
+    assert 'look at their labels (a)' in printed
+    assert '2 complete (1 of them from an earlier run)' in printed
+    assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
+    assert tool(*arguments) == 0
+    assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -325,3 +345,6 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     assert len(FlickrSoundNetDataset(data_root=str(out), labeled=True)) == 2
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
+    os.utime(raw / 'sounds' / '101.wav')  # replaced
+    assert tool('flickr_soundnet', *arguments) == 0
+    assert '2 complete (1 of them from an earlier run)' in capsys.readouterr().out

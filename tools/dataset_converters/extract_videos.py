@@ -25,6 +25,7 @@ from mmxpl.datasets import read_id_list
 from mmxpl.datasets.convert import convert_batch, lock_output, write_image, write_wav
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import MEDIA_SUFFIXES, is_listable, same_id
+from mmxpl.datasets.media_cache import stamp
 from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
@@ -194,9 +195,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         def name(sample_id: str) -> str:
             return videos[sample_id].relative_to(args.videos).as_posix()
 
+        def stamp_of(sample_id: str) -> str:
+            return ' '.join(map(str, stamp(str(videos[sample_id]))))
+
+        known = [i for i in ids if i in videos and i in times.known]
+        changed = [i for i in known if times.known[i].stamp not in ('', stamp_of(i))]
+        if changed:
+            print(
+                f'{len(changed)} videos changed since they were extracted, and are '
+                f'extracted again; look at their labels ({name_some(changed)})'
+            )
+
+        current = times.known.keys() - set(changed)
+
         def is_complete(sample_id: str) -> bool:
             files = outputs(sample_id)
-            return sample_id in times.known and all(path.is_file() for path in files)
+            return sample_id in current and all(path.is_file() for path in files)
 
         def convert(sample_id: str) -> None:
             if sample_id not in videos:
@@ -209,12 +223,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                     f'{", ".join(MEDIA_SUFFIXES)} before its ending.'
                 )
             at = args.annotated_at if sample_id in annotated else args.frame_at
+            found = stamp_of(sample_id)
             # all is read before anything is written
             clip = read_video_clip(path, args.sample_rate, at)
             frame_file, sound_file = outputs(sample_id)
             for file in (frame_file, sound_file):  # of an earlier run
                 file.unlink(missing_ok=True)
-            times.add(sample_id, FrameTime(clip.frame_time, name(sample_id), clip.note))
+            facts = (clip.frame_time, name(sample_id), clip.note, found)
+            times.add(sample_id, FrameTime(*facts))
             write_image(frame_file, clip.image, args.quality)
             write_wav(sound_file, clip.wave, args.sample_rate)
 

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         frames = find_files(args.frames, FRAME_SUFFIXES)
         sounds = find_files(args.audio, AUDIO_SUFFIXES)
         notes = find_files(args.xml, ('.xml',)) if args.xml else {}
-        ids = list(frames)
+        media, ids = (frames, sounds, notes), list(frames)
         if args.ids:
             listed = (i for path in args.ids for i in read_id_list(path))
             ids = list(dict.fromkeys(listed))
@@ -111,7 +111,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return paths
 
         def is_complete(sample_id: str) -> bool:
-            return all(path.is_file() for path in outputs(sample_id))
+            files = outputs(sample_id)
+            if not all(path.is_file() for path in files):
+                return False
+            sources = [found[sample_id] for found in media if sample_id in found]
+            newest = max((path.stat().st_mtime for path in sources), default=0)
+            return newest <= min(path.stat().st_mtime for path in files)
 
         def convert(sample_id: str) -> None:
             if sample_id not in frames:
