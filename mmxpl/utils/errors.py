@@ -43,6 +43,9 @@ def explain(error: BaseException) -> str | None:
         message = message or _explain_memory(text)
     if isinstance(error, TypeError | ValueError):
         message = _refusal(error)
+    # of MMEngine, where a part of the config is first used
+    if isinstance(error, ImportError) and 'pip install' in str(error):
+        message = f'{describe(error)}; or choose another part of the config.'
     return message or _explain_config(error)
 
 

@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,13 @@ from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
 from mmxpl.pseudo_labels import PseudoLabeler
-from mmxpl.registry import DATA_SAMPLERS, HOOKS, MODELS, PARAM_SCHEDULERS
+from mmxpl.registry import (
+    DATA_SAMPLERS,
+    HOOKS,
+    MODELS,
+    PARAM_SCHEDULERS,
+    VISBACKENDS,
+)
 from mmxpl.testing import tiny_model_cfg
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
@@ -196,6 +203,15 @@ def test_too_little_memory_is_one_message(capsys, allocate, words):
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert 'Lower the clips of a batch' in line
+
+
+def test_a_package_that_a_backend_lacks_is_one_message(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'wandb', None)
+    backend = VISBACKENDS.build(dict(type='WandbVisBackend', save_dir=str(tmp_path)))
+    with pytest.raises(SystemExit), one_clear_error():
+        backend.add_scalar('loss', 1.0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'pip install wandb' in line
 
 
 def test_features_that_do_not_fit_are_one_message(capsys):
