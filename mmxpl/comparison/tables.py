@@ -1,7 +1,7 @@
 """Results of a comparison: rows, and tables of mean ± std and paired differences."""
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mmxpl.evaluation.functional import (
     ALL_RULES,
@@ -94,12 +94,15 @@ def references_of(scores: Scores) -> dict[str, dict[str, float]]:
     }
 
 
-def mean_and_std(values: Sequence[float]) -> str:
-    """Formats one value, or mean and standard deviation of a sample: ``61.2 ± 0.8``."""
-    mean = f'{statistics.mean(values):.1f}'
-    if len(values) == 1:
-        return mean
-    return f'{mean} ± {statistics.stdev(values):.1f}'
+def mean_and_std(values: Collection[float], sign: str = '') -> str:
+    """Formats one value, or mean and standard deviation of a sample: ``61.2 ± 0.8``.
+
+    With the sign '+' the mean has one. Without a value the text is empty.
+    """
+    if not values:
+        return ''
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):{sign}.1f}{spread}'
 
 
 def with_single(rows: Sequence[Row]) -> list[dict]:
@@ -143,13 +146,11 @@ def score_table(
     ``rows`` are those of ``results.json`` of one split, ``titles`` by method in the
     order of the table, ``references`` from :func:`references_of`.
     """
-    rows = with_single(rows)
-
-    def cell(method: str, model: str, score: str) -> str:
-        values = scores_by_seed(rows, method, labeled, model, score)
-        return mean_and_std(list(values.values())) if values else ''
-
-    lines = _lines(titles, cell)
+    rows, lines = with_single(rows), []
+    for method, title in titles.items():
+        for model, name in MODEL_TITLES.items():
+            found = [scores_by_seed(rows, method, labeled, model, s) for s in SCORES]
+            lines.append([title, name, *(mean_and_std(s.values()) for s in found)])
     for title, scores in references.items():
         cells = [f'{scores[score]:.1f}' for score in SCORES]
         lines.append(['reference', title, *cells])
@@ -165,34 +166,20 @@ def paired_differences(
     their difference varies less than their scores. The Markdown table has mean ± std
     and the number of seeds with a lead. For the arguments see :func:`score_table`.
     """
-    rows = with_single(rows)
-
-    def cell(other: str, model: str, score: str) -> str:
-        ours, theirs = (
-            scores_by_seed(rows, name, labeled, model, score)
-            for name in (method, other)
-        )
-        leads = [ours[s] - theirs[s] for s in sorted(ours.keys() & theirs)]
-        if not leads:
-            return ''
-        text = mean_and_std(leads)
-        sign = '' if text.startswith('-') else '+'
-        return f'{sign}{text} ({sum(lead > 0 for lead in leads)}/{len(leads)})'
-
+    rows, lines = with_single(rows), []
     others = {other: title for other, title in titles.items() if other != method}
+    for other, title in others.items():
+        for model, name in MODEL_TITLES.items():
+            cells = []
+            for score in SCORES:
+                ours = scores_by_seed(rows, method, labeled, model, score)
+                theirs = scores_by_seed(rows, other, labeled, model, score)
+                leads = [ours[s] - theirs[s] for s in sorted(ours.keys() & theirs)]
+                wins = f' ({sum(x > 0 for x in leads)}/{len(leads)})' if leads else ''
+                cells.append(mean_and_std(leads, '+') + wins)
+            lines.append([title, name, *cells])
     names = [f'{titles[method]} minus', 'model', *SCORES.values()]
-    return markdown_table(names, _lines(others, cell), 2)
-
-
-def _lines(
-    titles: Mapping[str, str], cell: Callable[[str, str, str], str]
-) -> list[list[str]]:
-    """Makes the lines of a table; a cell is of method, model and score."""
-    return [
-        [title, MODEL_TITLES[model], *(cell(method, model, s) for s in SCORES)]
-        for method, title in titles.items()
-        for model in MODEL_TITLES
-    ]
+    return markdown_table(names, lines, 2)
 
 
 def format_tables(
