@@ -184,9 +184,26 @@ class FrameReader:
 
 
 def frame_image(frame: VideoFrame) -> np.ndarray:
-    """Converts a decoded frame to uint8 (H, W, 3), BGR, rotated as the file says."""
-    turns = round(frame.rotation / 90)
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format='bgr24'), turns))
+    """Converts a decoded frame to uint8 (H, W, 3), BGR, as the file says it is shown.
+
+    It may be rotated, as by phones, and mirrored, as by cameras for selfies.
+    """
+    image = frame.to_ndarray(format='bgr24')
+    if _is_mirrored(frame):  # the rotation is that of the rows
+        image = image[::-1]
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+
+
+def _is_mirrored(frame: VideoFrame) -> bool:
+    """Tells whether the determinant of a frame's display matrix is negative."""
+    try:
+        matrix = frame.side_data.get('DISPLAYMATRIX')
+    except ValueError:  # beside data of a kind that PyAV has no name for
+        return False
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(float)
+    return a * d < b * c
 
 
 def import_av() -> ModuleType:

@@ -103,29 +103,42 @@ def test_a_cut_video_is_refused_where_it_was_cut(lossless, tmp_path):
         read_video_frame(str(cut), 2.9)
 
 
-def test_a_phone_s_video_is_upright(tmp_path):
+@pytest.mark.parametrize(
+    ('matrix', 'shown'),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),  # clockwise
+        ((-1, 0, 0, 1), np.fliplr),
+        ((1, 0, 0, -1), np.flipud),
+        ((0, 1, 1, 0), np.transpose),
+        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).T),
+    ],
+)
+def test_a_phone_s_video_is_upright(tmp_path, matrix, shown):
     path = tmp_path / 'phone.mp4'
     planes = np.full((48, 32), 128, np.uint8)
-    planes[:32] = np.linspace(30, 220, 32)  # brighter to the right
+    # brighter to the right, and a little to the bottom
+    planes[:32] = 30 + 4 * np.arange(32) + np.arange(32)[:, None]
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=10)
         stream.width = stream.height = 32
         frame = av.VideoFrame.from_ndarray(planes, format='yuv420p')
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    # track header, ISO/IEC 14496-12 8.3.2: a quarter turn clockwise to be shown
+    # track header, ISO/IEC 14496-12 8.3.2
     data = bytearray(path.read_bytes())
     begin = data.index(b'tkhd') + 44
     one, w = 1 << 16, 1 << 30
     assert struct.unpack('>9i', data[begin : begin + 36]) == (
         *(one, 0, 0, 0, one, 0, 0, 0, w),
     )
-    turned = struct.pack('>9i', 0, one, 0, -one, 0, 0, 32 * one, 0, w)
-    data[begin : begin + 36] = turned
+    before = read_video_frame(str(path)).astype(int).mean(axis=2)
+    assert (np.diff(before.mean(axis=0)) > 3).all()
+    a, b, c, d = (one * value for value in matrix)
+    data[begin : begin + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, w)
     path.write_bytes(data)
-    image = read_video_frame(str(path)).mean(axis=2)
-    assert (np.diff(image.mean(axis=1)) > 3).all()  # brighter downwards
-    assert np.ptp(image.mean(axis=0)) < 5
+    image = read_video_frame(str(path)).astype(int).mean(axis=2)
+    assert (image == shown(before)).all()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,9 @@ def test_a_phone_s_video_is_upright(tmp_path):
 )
 def test_frames_are_turned_upright(degrees, expected):
     image = np.arange(6).reshape(2, 3, 1)
-    frame = SimpleNamespace(rotation=degrees, to_ndarray=lambda format: image)
+    frame = SimpleNamespace(
+        rotation=degrees, side_data={}, to_ndarray=lambda format: image
+    )
     assert frame_image(frame)[..., 0].tolist() == expected
 
 
