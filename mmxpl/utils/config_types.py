@@ -42,7 +42,9 @@ _LOADER = dict(
 )
 _TYPES = {
     **READ_BELOW,
-    '': dict(compile=bool | dict, find_unused_parameters=bool),
+    '': dict(
+        compile=bool | dict, find_unused_parameters=bool, model_wrapper_cfg=dict | None
+    ),
     'env_cfg.dist_cfg': dict(backend=str, timeout=float),
     'log_processor': dict(window_size=int),
     'optim_wrapper.clip_grad': dict(clip_value=float, max_norm=float),
@@ -95,6 +97,8 @@ def check_settings(cfg: Config) -> None:
                 raise DataError(f'{key} must be positive, got {value}.')
     if cfg.get('resume') not in (None, False, True, 'auto'):
         raise DataError(f"resume is True, False or 'auto', got {cfg.resume!r}.")
+    if 'runner_type' in cfg and find_class(dict(type=cfg.runner_type)) is None:
+        raise DataError(f'runner_type is {cfg.runner_type!r}, which is not registered.')
     seed = (cfg.get('randomness') or {}).get('seed')
     if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**32):
         raise DataError(

@@ -41,7 +41,7 @@ def explain(error: BaseException) -> str | None:
         text = str(error)
         message = explain_worker_death(text) or _explain_channels(text)
         message = message or _explain_memory(text)
-    if isinstance(error, TypeError | ValueError):
+    if isinstance(error, AssertionError | TypeError | ValueError):
         message = _refusal(error)
     # of MMEngine, where a part of the config is first used
     if isinstance(error, ImportError) and 'pip install' in str(error):
@@ -172,10 +172,10 @@ def _refusal(error: BaseException) -> str | None:
     while type(inner) is type(error) and str(inner) in str(error):
         error, inner = inner, inner.__context__
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not (frames[-1].line or '').startswith('raise '):
+    if not frames or not (frames[-1].line or '').startswith(('assert ', 'raise ')):
         return None
     source = Path(frames[-1].filename)
-    if source.is_relative_to(_PACKAGE):
+    if source.is_relative_to(_PACKAGE) and not isinstance(error, AssertionError):
         return str(error)
     # a key of the config that the Runner refuses, perhaps with all that is below it
     if source.parts[-3:] == _RUNNER:

@@ -60,6 +60,11 @@ from mmxpl.utils.errors import DataError
             dict(val_dataloader=dict(persistent_workers='no')),
             '^val_dataloader.persistent_workers has the type bool',
         ),
+        (
+            dict(model_wrapper_cfg=3),
+            'model_wrapper_cfg has the type dict | None, got 3',
+        ),
+        (dict(runner_type='Runer'), "^runner_type is 'Runer', which is not registered"),
         (dict(find_unused_parameters='no'), 'find_unused_parameters has .* bool'),
         # an argument without a type has that of its default
         (

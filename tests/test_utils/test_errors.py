@@ -310,6 +310,11 @@ def test_other_errors_keep_their_traceback():
     [
         ('call_hook', dict(fn_name='before_train'), 'error: PreemptionHook saves with'),
         (
+            'scale_lr',
+            dict(optim_wrapper=None, auto_scale_lr=dict(enable=True)),
+            'error: The config cannot be used: Lack of `base_batch_size`',
+        ),
+        (
             'build_model',
             dict(model=3),
             'error: The config cannot be used: model should',
