@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from mmxpl.datasets.audio_io import nearest_sample
+from mmxpl.datasets.audio_io import find_fault, nearest_sample
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import list_media, media_paths
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
@@ -185,8 +185,8 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
         )
     elif wave.dtype.kind == 'u':
         wrong = 'samples are unsigned. Give floats in [-1, 1]'
-    elif not np.isfinite(wave).all():
-        wrong = 'samples hold values that are not finite'
+    elif fault := find_fault(wave):
+        wrong = f'samples hold {fault}'
     if wrong:
         raise DataError(f"'{sample_id}': {wrong}.")
     if wave.dtype.kind == 'i':

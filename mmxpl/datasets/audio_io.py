@@ -1,7 +1,8 @@
 """Reading of sounds, of any format that libsndfile reads, and of excerpts of them.
 
 A file that is missing, empty, truncated or no sound, that has an implausible sample
-rate, or that holds values which are not finite, is a DataError that names it.
+rate, or that holds values which are not finite or far outside of [-1, 1], is a
+DataError that names it.
 """
 
 import io
@@ -39,6 +40,8 @@ _RATES = (1_000, 768_000)
 # largest denominator of the ratio of rates; exact for all usual ones (11025 to 16000 Hz
 # is 441/640)
 _MAX_DENOMINATOR = 640
+# peaks above it (18 dB over full scale) are of another scale, such as that of int16
+_MAX_PEAK = 8
 
 
 def read_waveform(
@@ -241,9 +244,21 @@ def _read_finite(
         raise _error(path, f'is truncated: {short}')
     if not len(wave):
         raise _error(path, 'holds no samples')
-    if not np.isfinite(wave).all():
-        raise _error(path, 'holds values that are not finite')
+    if fault := find_fault(wave):
+        raise _error(path, f'holds {fault}')
     return wave
+
+
+def find_fault(wave: np.ndarray) -> str | None:
+    """Describes samples that are no sound: not finite, or floats of another scale."""
+    if wave.dtype.kind != 'f':
+        return None
+    peak = float(np.abs(wave).max())
+    if not math.isfinite(peak):
+        return 'values that are not finite'
+    if peak > _MAX_PEAK:
+        return f'floats up to {peak:g}, not in [-1, 1] (divide by 32768 or so)'
+    return None
 
 
 def _error(path: str, what: str) -> DataError:

@@ -44,6 +44,7 @@ def test_samples_become_float_of_time_by_channels(wave, expected):
         (FRAME, (np.zeros((2, 9000)), 16000), 'transpose'),
         (FRAME, (np.zeros(9, np.uint8), 16000), 'unsigned'),
         (FRAME, (np.array([np.inf]), 16000), 'not finite'),
+        (FRAME, (np.array([0, -8.1]), 16000), r'floats up to 8.1, not in \[-1, 1\]'),
     ],
 )
 def test_what_is_no_frame_or_sound_is_said(img, audio, message):

@@ -78,11 +78,14 @@ def test_what_is_no_sound_is_said(tmp_path):
     wave = np.zeros(100, np.float32)
     wave[3] = np.nan
     soundfile.write(tmp_path / 'nan.wav', wave, RATE, subtype='FLOAT')
+    loud = np.full(100, 32767, np.float32)
+    soundfile.write(tmp_path / 'loud.wav', loud, RATE, subtype='FLOAT')
     soundfile.write(tmp_path / 'none.wav', wave[:0], RATE)
     soundfile.write(tmp_path / 'slow.wav', wave[:3], 100)
     (tmp_path / 'text.wav').write_text('no sound')
     for name, message in (
         ('nan', 'not finite'),
+        ('loud', r'floats up to 32767, not in \[-1, 1\]'),
         ('none', 'holds no samples'),
         ('slow', 'rate of 100 Hz'),
         ('text', 'not a sound'),

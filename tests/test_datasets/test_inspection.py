@@ -114,10 +114,12 @@ def test_bad_frames_are_named_with_their_reason(media, tmp_path):
     with open(media['c'][0], 'r+b') as file:
         file.truncate(30)
     soundfile.write(media['d'][1], np.array([0.1, np.nan]), 8000, subtype='FLOAT')
+    soundfile.write(media['b'][1], np.array([0.1, 300]), 8000, subtype='FLOAT')
     facts = check_media(media, deep=True)
-    assert set(facts['unreadable']) == {'c', 'd'}
+    assert set(facts['unreadable']) == {'b', 'c', 'd'}
     assert 'c.png: the frame is truncated' in facts['unreadable']['c']
     assert 'not finite' in facts['unreadable']['d']
+    assert 'floats up to 300' in facts['unreadable']['b']
 
 
 def test_a_file_of_several_clips_is_opened_once_and_is_no_double(media, tmp_path):
