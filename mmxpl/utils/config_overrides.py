@@ -6,6 +6,7 @@ import traceback
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -59,7 +60,7 @@ def read_config(path: str | Path) -> Config:
     does not exist.
     """
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except OSError:
         raise
     except Exception as error:
@@ -70,6 +71,11 @@ def read_config(path: str | Path) -> Config:
         raise DataError(
             f"config '{path}' cannot be read: {''.join(places[-1:])}{describe(error)}"
         ) from error
+    # MMEngine keeps what a config with imports imports, though modules cannot be copied
+    for name, value in [*dict.items(cfg._cfg_dict)]:
+        if name in cfg._imported_names or isinstance(value, ModuleType):
+            del cfg._cfg_dict[name]
+    return cfg
 
 
 def refuse_inert_keys(cfg: Config, path: str) -> None:
@@ -326,8 +332,8 @@ def apply_method(cfg: Config, method: str) -> None:
     The overlay is merged as a child config is into its base; the key ``'*'`` stands for
     every key that the config has at its place. ``cfg.method`` is then the name of the
     method. For ``method`` see :func:`find_method`. A DataError says that there is no
-    such method, that it has bases of its own, or that the config was made by a method
-    before.
+    such method, that it has bases of its own or a key that is not read, or that the
+    config was made by a method before.
     """
     path = find_method(method)
     if 'method' in cfg:
@@ -335,9 +341,11 @@ def apply_method(cfg: Config, method: str) -> None:
             f"--method {method}: the config is one of method '{cfg.method}' already: "
             'give the config that it was made from.'
         )
+    read = read_config(path)
     if Config._get_base_files(str(path)):
         raise DataError(f'{path}: a method has no _base_, it is merged into a config.')
-    overlay = read_config(path)._cfg_dict.to_dict()
+    refuse_inert_keys(read, str(path))
+    overlay = read._cfg_dict.to_dict()
     overlay.setdefault('method', path.stem)
     try:
         cfg.merge_from_dict(_expand(overlay, cfg._cfg_dict))

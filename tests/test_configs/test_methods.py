@@ -271,6 +271,14 @@ def test_what_is_no_method_is_said(tmp_path, read_as):
     based.write_text(f"_base_ = '{XPL}'\n")
     with pytest.raises(DataError, match='a method has no _base_'):
         apply_method(read_as(XPL), str(based))
+    broken = tmp_path / 'broken.py'
+    broken.write_text('model = dict(\n')
+    with pytest.raises(DataError, match=r'broken\.py.* SyntaxError'):
+        apply_method(read_as(XPL), str(broken))
+    typo = tmp_path / 'typo.py'
+    typo.write_text('modle = dict(map_size=8)\n')
+    with pytest.raises(DataError, match=r"typo\.py.*'modle' .* mean model"):
+        apply_method(read_as(XPL), str(typo))
     unfit = tmp_path / 'unfit.py'
     unfit.write_text('train_cfg = dict(max_epochs=dict(a=1))\n')
     with pytest.raises(DataError, match=r'unfit\.py: does not fit .*max_epochs'):

@@ -1,3 +1,4 @@
+import copy
 import re
 
 import pytest
@@ -195,6 +196,13 @@ def test_variables_of_a_file_pass():
         'env_cfg = dict(cudnn_benchmark=True)\nauto_scale_lr = None\n'
     )
     refuse_inert_keys(Config.fromstring(text, '.py'), 'x.py')
+
+
+def test_what_a_config_imports_is_no_setting(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text('import os\nimport mmxpl\na = dict(b=len(os.sep))\n')
+    cfg = read_config(path)
+    assert {**copy.deepcopy(cfg)._cfg_dict} == dict(a=dict(b=1))
 
 
 @pytest.mark.parametrize(
