@@ -112,7 +112,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             # the maps at full size of a long video would fill the memory
             return_datasamples=True,
         )['predictions']
-        print(f'{args.out_dir}: {len(predictions)} predictions')
+        failed = len(inferencer.failed)
+        more = f', {failed} failed' if failed else ''
+        print(f'{args.out_dir}: {len(predictions)} predictions{more}')
+        if failed:
+            raise SystemExit(1)
 
 
 if __name__ == '__main__':

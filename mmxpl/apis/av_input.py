@@ -4,8 +4,10 @@ What is of another kind, shape or range, or cannot be read, is a DataError.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,12 +82,15 @@ class AVInput:
         audio (str | tuple[np.ndarray, int]): File, or float32 samples
             (samples, channels) in [-1, 1] and their rate.
         time (float, optional): For a frame of a video, seconds after the first frame.
+        in_folder (bool): Whether it was found in a folder, the rest of which is
+            predicted if its files cannot be read.
     """
 
     sample_id: str
     img: str | np.ndarray
     audio: str | tuple[np.ndarray, int]
     time: float | None = None
+    in_folder: bool = False
 
     def results(self, index: int) -> dict[str, Any]:
         """Returns what a test pipeline starts from, like an entry of an unlabeled set.
@@ -105,7 +110,9 @@ class AVInput:
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
-def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVInput]:
+def iter_inputs(
+    inputs: Any, every: float, window: SoundWindow, failed: list[str]
+) -> Iterator[AVInput]:
     """Yields the pairs of any kind of input, each read when it is needed.
 
     Args:
@@ -115,14 +122,28 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
             integers or of shape (samples,).
         every (float): Seconds between the frames taken from a video; 0 takes all.
         window (SoundWindow): Sound around a frame of a video.
+        failed (list[str]): Takes the reasons why videos of a folder cannot be read.
 
     Yields:
-        AVInput: Pairs in the order given, of a folder in the order of names.
+        AVInput: Pairs in the order given, of a folder in the order of names. Those of
+        arrays alone are ``pair_000000`` and so on, by their position.
     """
+    check_every(every)
+    for number, pair in enumerate(_walk(inputs, every, window, failed)):
+        yield replace(pair, sample_id=pair.sample_id or f'pair_{number:06d}')
+
+
+def _walk(
+    inputs: Any, every: float, window: SoundWindow, failed: list[str]
+) -> Iterator[AVInput]:
+    """Yields the pairs of :func:`iter_inputs`; arrays alone have no name."""
     if isinstance(inputs, AVInput):
-        yield inputs
+        checked = as_pair(inputs.img, inputs.audio, inputs.sample_id)
+        yield replace(checked, time=inputs.time)
+    elif isinstance(inputs, str) and not inputs:
+        raise DataError(f"'' is no path. Give {FORMS}.")
     elif isinstance(inputs, str | Path):
-        yield from _from_path(Path(inputs), every, window)
+        yield from _from_path(Path(inputs), every, window, failed)
     elif isinstance(inputs, Mapping):
         missing = {'img', 'audio'} - set(inputs)
         if missing:
@@ -134,7 +155,7 @@ def iter_inputs(inputs: Any, every: float, window: SoundWindow) -> Iterator[AVIn
         yield as_pair(*inputs)
     elif isinstance(inputs, Iterable) and not isinstance(inputs, np.ndarray | bytes):
         for item in inputs:
-            yield from iter_inputs(item, every, window)
+            yield from _walk(item, every, window, failed)
     else:
         raise DataError(
             f'a {type(inputs).__name__} is no pair of frame and sound. Give {FORMS}.'
@@ -145,17 +166,18 @@ def as_pair(img: Any, audio: Any, sample_id: str | None = None) -> AVInput:
     """Checks an image and a sound (:func:`iter_inputs`) and makes a pair of them."""
     if sample_id is None:
         named = [Path(part).stem for part in (img, audio) if _is_path(part)]
-        sample_id = named[0] if named else 'pair'
+        sample_id = named[0] if named else ''
+    name = sample_id or 'pair'
     if _is_path(img):
         img = str(img)
     elif not (isinstance(img, np.ndarray) and img.dtype == np.uint8 and img.size):
         raise DataError(
-            f"'{sample_id}': an image must be a file or a uint8 array (H, W, 3), BGR, "
+            f"'{name}': an image must be a file or a uint8 array (H, W, 3), BGR, "
             f'got {_kind(img)}.'
         )
     elif img.ndim != 3 or img.shape[2] != 3:
-        raise DataError(f"'{sample_id}': an image must be (H, W, 3), got {img.shape}.")
-    audio = str(audio) if _is_path(audio) else _check_sound(audio, sample_id)
+        raise DataError(f"'{name}': an image must be (H, W, 3), got {img.shape}.")
+    audio = str(audio) if _is_path(audio) else _check_sound(audio, name)
     return AVInput(sample_id, img, audio)
 
 
@@ -169,7 +191,8 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
     form = 'samples must be numbers of shape (samples,) or (samples, channels)'
     try:
         wave, rate = np.asarray(audio[0]), audio[1]
-    except ValueError as error:  # rows of unequal length
+    # rows of unequal length, a tensor that has a gradient or is on a GPU
+    except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(
             f"'{sample_id}': {form}, and these are no array ({error})."
         ) from error
@@ -194,7 +217,9 @@ def _check_sound(audio: Any, sample_id: str) -> tuple[np.ndarray, int]:
     return wave.astype(np.float32).reshape(len(wave), -1), int(rate)
 
 
-def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInput]:
+def _from_path(
+    path: Path, every: float, window: SoundWindow, failed: list[str]
+) -> Iterator[AVInput]:
     """Yields the pairs of a video or a folder."""
     if path.is_dir():
         if (path / 'frames').is_dir() and (path / 'audio').is_dir():
@@ -213,10 +238,16 @@ def _from_path(path: Path, every: float, window: SoundWindow) -> Iterator[AVInpu
         raise DataError(f'{path}: an image needs its sound. Give (image, sound).')
     else:
         videos = [path]
+    stems = Counter(video.stem for video in videos)
     for video in videos:
-        for time, frame, sound in video_pairs(str(video), every, window):
-            name = f'{video.stem}_{time:.3f}s'
-            yield AVInput(name, frame, sound, time)
+        name = video.stem if stems[video.stem] == 1 else video.name
+        try:
+            for time, frame, sound in video_pairs(str(video), every, window):
+                yield AVInput(f'{name}_{time:.3f}s', frame, sound, time)
+        except DataError as error:
+            if video == path:
+                raise
+            failed.append(str(error))
 
 
 def _folder_pairs(path: Path) -> Iterator[AVInput]:
@@ -239,7 +270,8 @@ def _folder_pairs(path: Path) -> Iterator[AVInput]:
         media_paths(folder, both, [found[i] for i in both])
         for folder, found in zip(folders, (frames, sounds), strict=True)
     )
-    yield from map(AVInput, both, *columns)
+    for row in zip(both, *columns, strict=True):
+        yield AVInput(*row, in_folder=True)
 
 
 def video_pairs(
@@ -268,14 +300,19 @@ def mark_due(
         tuple[float, Any, bool]: Time, frame, and whether it is the first frame at or
         after a multiple of ``every`` seconds (0 marks all).
     """
-    if not 0 <= every < float('inf'):
-        raise DataError(f'every: must be seconds from 0 on, got {every!r}.')
+    check_every(every)
     next_due = 0.0
     for time, frame in frames:
         due = time >= next_due - _TOLERANCE
         if due and every:
             next_due = (np.floor((time + _TOLERANCE) / every) + 1) * every
         yield time, frame, due
+
+
+def check_every(every: float) -> None:
+    """Raises a DataError of a time between frames that is no seconds from 0 on."""
+    if not isinstance(every, Real) or not 0 <= every < float('inf'):
+        raise DataError(f'every: must be seconds from 0 on, got {every!r}.')
 
 
 def _is_path(part: Any) -> bool:

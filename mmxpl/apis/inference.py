@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def describe_map(
     Raises:
         DataError: If the threshold is not in [0, 1].
     """
-    if not 0 <= threshold <= 1:
+    if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
         raise DataError(f'threshold: must be in [0, 1], got {threshold!r}.')
     full = upsample_map(prob, size)
     boxes = boxes_from_map(torch.from_numpy(full), threshold)
@@ -190,7 +191,7 @@ class ResultWriter:
         if path.exists():
             raise DataError(
                 f'{path}: exists already and is not overwritten. Name another folder, '
-                'or give files of different names.'
+                'or give files of different names, or AVInput(sample_id=...).'
             )
         return path
 

@@ -1,8 +1,10 @@
 """Inference with a trained learner."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
 from rich.progress import track
 
 from mmxpl.datasets.entries import batched
@@ -36,8 +39,8 @@ class XPLInferencer(BaseInferencer):
     """Localizes sounds with a trained learner.
 
     Frames and sounds go through the test pipeline of the config and the learner's data
-    preprocessor, as in ``tools/test.py``. An input that cannot be used is a DataError,
-    and no file is overwritten.
+    preprocessor, as in ``tools/test.py``. An input that cannot be used is a DataError;
+    of a folder it is left out with a warning. No file is overwritten.
 
     Args:
         model (str | Path | Mapping, optional): Config or its file; by default the
@@ -45,6 +48,9 @@ class XPLInferencer(BaseInferencer):
         weights (str | Path): Checkpoint file, read with ``weights_only=True``.
         device (str, optional): Device; by default a GPU if there is one.
         show_progress (bool): Whether calls show a progress bar.
+
+    Attributes:
+        failed (list[str]): Reasons why files of folders were left out of the last call.
 
     Raises:
         DataError: If no checkpoint is given or a file cannot be used.
@@ -70,13 +76,17 @@ class XPLInferencer(BaseInferencer):
     ) -> None:
         # BaseInferencer.__init__ would execute the config text in a checkpoint
         if weights is None:
-            raise DataError('weights: no checkpoint is given. Name one to load.')
+            raise DataError(
+                "weights: no checkpoint is given. Name one: XPLInferencer(weights='xpl."
+                "pth'), or after a config."
+            )
         self.scope = 'mmxpl'
         self.model, self.cfg = load_learner(weights, model, device)
         self.pipeline = self._init_pipeline(self.cfg)
         self.collate_fn = av_collate
         self.visualizer = AVLocVisualizer()
         self.show_progress = show_progress
+        self.failed: list[str] = []
 
     def __call__(
         self,
@@ -181,12 +191,36 @@ class XPLInferencer(BaseInferencer):
         self, inputs: Any, batch_size: int = 1, every: float = 1.0, **kwargs
     ) -> Iterator[tuple[list[AVInput], dict]]:
         """Yields batches of pairs, and what is collated of them, when needed."""
-        if batch_size < 1:
-            raise DataError(f'batch_size: must be at least 1, got {batch_size}.')
-        pairs = enumerate(iter_inputs(inputs, every, self.window))
-        for batch in batched(pairs, batch_size):
-            items = [self.pipeline(pair.results(number)) for number, pair in batch]
-            yield [pair for _, pair in batch], self.collate_fn(items)
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise DataError(
+                f'batch_size: must be a whole number from 1 on, got {batch_size!r}.'
+            )
+        self.failed = failed = []
+        batch = None
+        for batch in batched(self._read(inputs, every, failed), batch_size):
+            pairs, items = zip(*batch, strict=True)
+            yield list(pairs), self.collate_fn(items)
+        if failed:
+            text = f'{len(failed)} files of a folder cannot be used:\n  '
+            text += '\n  '.join(failed)
+            if batch is None:
+                raise DataError(text)
+            print_log(text, logger='current', level=logging.WARNING)
+
+    def _read(
+        self, inputs: Any, every: float, failed: list[str]
+    ) -> Iterator[tuple[AVInput, dict]]:
+        """Yields pairs with what the pipeline makes of them."""
+        pairs = iter_inputs(inputs, every, self.window, failed)
+        for number, pair in enumerate(pairs):
+            try:
+                item = self.pipeline(pair.results(number))
+            except DataError as error:
+                if not pair.in_folder:
+                    raise
+                failed.append(str(error))
+            else:
+                yield pair, item
 
     def visualize(
         self,

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from mmxpl.apis.av_input import AVInput, SoundWindow, as_pair, iter_inputs
 from mmxpl.utils import DataError
@@ -12,7 +13,7 @@ SOUND = (np.zeros(8000, np.float32), 8000)
 
 
 def pairs(inputs):
-    return list(iter_inputs(inputs, 1.0, WINDOW))
+    return list(iter_inputs(inputs, 1.0, WINDOW, []))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def test_samples_become_float_of_time_by_channels(wave, expected):
         (FRAME, (np.zeros(9, np.uint8), 16000), 'unsigned'),
         (FRAME, (np.array([np.inf]), 16000), 'not finite'),
         (FRAME, (np.array([0, -8.1]), 16000), r'floats up to 8.1, not in \[-1, 1\]'),
+        (FRAME, (torch.zeros(9, requires_grad=True), 16000), 'requires grad'),
     ],
 )
 def test_what_is_no_frame_or_sound_is_said(img, audio, message):
@@ -56,14 +58,20 @@ def test_pairs_are_named_after_their_files():
     assert as_pair('a/dog.jpg', SOUND).sample_id == 'dog'
     assert as_pair(FRAME, 'a/bark.wav').sample_id == 'bark'
     assert as_pair('a/dog.jpg', 'a/bark.wav').sample_id == 'dog'
-    assert as_pair(FRAME, SOUND).sample_id == 'pair'
+    assert as_pair(FRAME, SOUND).sample_id == ''
 
 
 def test_everything_that_holds_pairs_is_walked_through():
     pair = AVInput('own', FRAME, SOUND)
     inputs = [pair, ('x.jpg', 'x.wav'), [dict(img='y.jpg', audio='y.wav')]]
     assert [p.sample_id for p in pairs(iter(inputs))] == ['own', 'x', 'y']
+    assert [p.sample_id for p in pairs([('x.jpg', 'x.wav'), (FRAME, SOUND)])] == [
+        'x',
+        'pair_000001',
+    ]
     for bad, message in (
+        ('', "'' is no path"),
+        (AVInput('own', FRAME[0], SOUND), "'own': an image must be"),
         (dict(img=FRAME), r"no \['audio'\]"),
         ((1, 2, 3), 'tuple of 3'),
         (FRAME, 'ndarray is no pair'),

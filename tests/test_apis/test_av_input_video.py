@@ -95,10 +95,31 @@ def test_a_damaged_file_is_named(tmp_path):
         next(video_pairs(str(path), 1.0, WINDOW))
 
 
-@pytest.mark.parametrize('every', [-1.0, float('inf'), float('nan')])
+@pytest.mark.parametrize('every', [-1.0, float('inf'), float('nan'), '1'])
 def test_the_interval_is_checked(video, every):
     with pytest.raises(DataError, match='every: must be seconds'):
         next(video_pairs(video, every, WINDOW))
+
+
+def test_videos_of_a_folder_go_on_without_a_damaged_one(
+    inferencer, make_video, tmp_path, logged
+):
+    make_video(tmp_path / 'a.mkv', seconds=0.5)
+    make_video(tmp_path / 'c.mkv', seconds=0.5)
+    make_video(tmp_path / 'c.mp4', seconds=0.5, codec='mpeg4')
+    (tmp_path / 'b.mkv').write_bytes(b'no video at all' * 50)
+    found = inferencer(tmp_path, out_dir=tmp_path / 'out')['predictions']
+    names = ['a_0.000s', 'c.mkv_0.000s', 'c.mp4_0.000s']
+    assert [p['sample_id'] for p in found] == names
+    (reason,) = inferencer.failed
+    assert 'b.mkv: the file is damaged or no video' in reason
+    assert f'1 files of a folder cannot be used:\n  {reason}' in logged()
+    with pytest.raises(DataError, match='b.mkv'):
+        inferencer([tmp_path / 'a.mkv', tmp_path / 'b.mkv'])
+    for path in (tmp_path / 'a.mkv', tmp_path / 'c.mkv', tmp_path / 'c.mp4'):
+        path.unlink()
+    with pytest.raises(DataError, match='1 files of a folder cannot be used'):
+        inferencer(tmp_path)
 
 
 def test_a_video_is_heard_as_the_converter_s_files(inferencer, video, tmp_path):

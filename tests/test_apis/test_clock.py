@@ -101,7 +101,7 @@ def test_training_and_inference_hear_the_same(extracted, name):
             assert _time_of_sound(heard[inside]) == pytest.approx(wanted, abs=0.15)
 
     (video,) = (extracted / 'videos').glob(f'{sample_id}.*')
-    pairs = list(iter_inputs(video, 0, window))
+    pairs = list(iter_inputs(video, 0, window, []))
     times = [_time_of_picture(pair.img) for pair in pairs]
     shown = _time_of_picture(trained[0]['img'])
     place = int(np.argmin(np.abs(np.array(times) - shown)))
@@ -122,7 +122,9 @@ def test_the_video_demo_hears_the_same(extracted, inferencer, name, monkeypatch)
     monkeypatch.setattr(inferencer, 'stream', spy)
     list(overlaid_frames(inferencer, str(video), OverlayOptions(every=0)))
     monkeypatch.undo()
-    wanted = [(p.time, p.audio[0]) for p in iter_inputs(video, 0, inferencer.window)]
+    wanted = [
+        (p.time, p.audio[0]) for p in iter_inputs(video, 0, inferencer.window, [])
+    ]
     assert len(heard) == len(wanted) == 60
     for (time, wave), (other, expected) in zip(heard, wanted, strict=True):
         assert time == other

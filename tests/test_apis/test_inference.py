@@ -33,7 +33,7 @@ def test_confidence_is_the_mean_of_the_highest_quarter():
     assert describe_map(prob, (30, 30))['confidence'] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize('threshold', [-0.1, 1.1, float('nan')])
+@pytest.mark.parametrize('threshold', [-0.1, 1.1, float('nan'), '0.5'])
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(DataError, match='threshold'):
         describe_map(torch.zeros(1, 4, 4), (8, 8), threshold)

@@ -112,6 +112,22 @@ def test_a_folder_of_pairs(inferencer, spoilable_world, logged):
     assert IDS[4] in logged()
 
 
+def test_a_folder_of_pairs_goes_on_without_a_damaged_one(
+    inferencer, spoilable_world, tmp_path
+):
+    (spoilable_world / f'audio/{IDS[4]}.wav').write_bytes(b'RIFF no sound')
+    found = inferencer(spoilable_world, batch_size=4)['predictions']
+    assert [p['sample_id'] for p in found] == IDS[:4] + IDS[5:]
+    (reason,) = inferencer.failed
+    assert f'{IDS[4]}.wav' in reason
+    pair = [
+        spoilable_world / 'frames/clip-04.jpg',
+        spoilable_world / 'audio/clip-04.wav',
+    ]
+    with pytest.raises(DataError, match=f'{IDS[4]}.wav'):
+        inferencer(tuple(pair))
+
+
 def test_results_are_written_once(inferencer, pair, tmp_path):
     inferencer(pair(IDS[0]), out_dir=tmp_path, threshold=0.4)
     picture = cv2.imread(str(tmp_path / f'vis/{IDS[0]}.png'))
@@ -187,6 +203,14 @@ def test_a_map_that_is_no_number_is_refused(inferencer, pair):
         calibration.data.copy_(before)
 
 
+@pytest.mark.parametrize(
+    'argument', [dict(batch_size='2'), dict(batch_size=0), dict(every='1')]
+)
+def test_arguments_of_another_kind_are_named(inferencer, pair, argument):
+    with pytest.raises(DataError, match=f'^{next(iter(argument))}: must be'):
+        inferencer(pair(IDS[0]), **argument)
+
+
 @pytest.mark.parametrize('device', ['cuda:77', 'gpu', 'cpu:x'])
 def test_a_device_that_is_not_there_is_named(tiny_checkpoint, device):
     with pytest.raises(DataError, match=f"^device '{device}' cannot be used .*'cpu'"):
@@ -194,8 +218,8 @@ def test_a_device_that_is_not_there_is_named(tiny_checkpoint, device):
 
 
 def test_weights_must_be_given_and_fit(tiny_cfg, tiny_checkpoint, tmp_path):
-    with pytest.raises(DataError, match='weights: no checkpoint'):
-        XPLInferencer()
+    with pytest.raises(DataError, match='weights: no checkpoint.*weights='):
+        XPLInferencer('pub.pth')
     with pytest.raises(DataError, match="config 'none.py' does not exist"):
         XPLInferencer('none.py', tiny_checkpoint)
     model = dict(tiny_cfg.model, localizers=dict(a=tiny_cfg.model.localizers.a))

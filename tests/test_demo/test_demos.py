@@ -67,6 +67,17 @@ def test_an_unknown_localizer_is_refused_without_a_progress_bar(
     assert printed.out == ''
 
 
+def test_image_demo_goes_on_in_a_folder_and_says_what_failed(
+    spoilable_world, tiny_checkpoint, tmp_path, capsys
+):
+    (spoilable_world / 'frames/clip-03.jpg').write_bytes(b'no picture')
+    main = runpy.run_path(str(ROOT / 'demo/image_demo.py'))['main']
+    with pytest.raises(SystemExit) as caught:
+        main([str(spoilable_world), str(tiny_checkpoint), '--out-dir', str(tmp_path)])
+    assert caught.value.code == 1
+    assert capsys.readouterr().out.endswith(f'{tmp_path}: 11 predictions, 1 failed\n')
+
+
 @pytest.mark.slow
 def test_image_demo(warm_python, tiny_world, tiny_checkpoint, tmp_path):
     command = [
