@@ -36,7 +36,7 @@ ENTRY = np.dtype(
 )
 # rows between two moments from which an interrupted build can continue
 FLUSH = 256
-BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
+BUILD = 'python tools/dataset_converters/build_cache.py CONFIG [--method NAME]'
 
 # array of a file, and height and width of the image in it (zeros for a sound)
 Decoded = tuple[np.ndarray, tuple[int, int]]

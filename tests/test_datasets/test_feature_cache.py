@@ -164,6 +164,15 @@ def test_what_two_localizers_share_is_stored_once(
     assert len(list(folder.iterdir())) == 3
 
 
+def test_the_features_are_those_of_the_method(build, spoilable_world, tmp_path):
+    method = tmp_path / 'same.py'
+    method.write_text("model = dict(localizers=dict(b='a'))\n")
+    build('--method', str(method))
+    manifest = json.loads((spoilable_world / 'features/features.json').read_text())
+    a, b = (manifest[name]['sound']['settings']['encoder'] for name in 'ab')
+    assert a == b
+
+
 def test_a_second_build_finds_everything_there(built, capsys):
     built.again()
     assert capsys.readouterr().out.count('complete already') == 4

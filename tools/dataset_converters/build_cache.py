@@ -22,7 +22,13 @@ from mmengine.config import Config
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
-from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
+from mmxpl.utils.cli import (
+    add_config_options,
+    add_method,
+    load_config,
+    number_in,
+    one_clear_error,
+)
 from mmxpl.utils.files import write_result
 
 SPLITS = ('train', 'val', 'test')
@@ -52,6 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--batch-size', type=number_in(1), default=16, help='clips encoded at a time'
     )
     parser.add_argument('--device', help='of the encoders (default: a GPU if any)')
+    add_method(parser)
     add_config_options(parser)
     return parser.parse_args(argv)
 
@@ -248,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         torch.set_num_threads(args.workers)
         jobs: dict[Path, Job] = {}
         for path in args.config:
-            collect(load_config(path, args.cfg_options), args, jobs)
+            collect(load_config(path, args.cfg_options, args.method), args, jobs)
         if not any(job.infos for job in jobs.values()):
             raise DataError('The config names no clip to be cached.')
         for job in jobs.values():

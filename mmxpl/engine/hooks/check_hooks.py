@@ -11,6 +11,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmxpl.datasets import check_disjoint, collect_ids
+from mmxpl.datasets.media_cache import BUILD
 from mmxpl.datasets.splits import SPLITS
 from mmxpl.datasets.transforms import LoadAudio, LoadFeatures, LoadFrame
 from mmxpl.models.features import encoder_of, weights_digest
@@ -55,7 +56,6 @@ class DataLeakHook(Hook):
 
 # arguments of transforms that decide what a model is trained for
 _LEARNT = {LoadFrame: 'size', LoadAudio: 'duration'}
-_BUILD = 'python tools/dataset_converters/build_cache.py CONFIG'
 
 
 @HOOKS.register_module()
@@ -140,7 +140,7 @@ def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
     if set(manifest) != set(learner.names):
         raise DataError(
             f'{folder} holds features of the localizers {sorted(manifest)}, the model '
-            f'has {sorted(learner.names)}. Compute them again ({_BUILD}).'
+            f'has {sorted(learner.names)}. Compute them again ({BUILD}).'
         )
     for name, kinds in manifest.items():
         for kind, entry in kinds.items():
@@ -149,7 +149,7 @@ def _check_features(step: LoadFeatures, learner: nn.Module) -> None:
                 raise DataError(
                     f"{folder}: the features of localizer '{name}' ({kind}) were "
                     'computed with other weights than its encoder has. Compute them '
-                    f'again ({_BUILD}), or load those weights.'
+                    f'again ({BUILD}), or load those weights.'
                 )
 
 
