@@ -19,7 +19,12 @@ from mmxpl.datasets.audio_io import find_fault, nearest_sample
 from mmxpl.datasets.image_io import decode_frame
 from mmxpl.datasets.media import list_media, media_paths
 from mmxpl.datasets.vggss import AUDIO_SUFFIXES, FRAME_SUFFIXES
-from mmxpl.datasets.video_io import VIDEO_SUFFIXES, FrameReader, frame_image
+from mmxpl.datasets.video_io import (
+    VIDEO_SUFFIXES,
+    FrameReader,
+    choose_videos,
+    frame_image,
+)
 from mmxpl.datasets.video_sound import SoundReader
 from mmxpl.utils import DataError
 from mmxpl.utils.ids import name_some
@@ -225,12 +230,17 @@ def _from_path(
         if (path / 'frames').is_dir() and (path / 'audio').is_dir():
             yield from _folder_pairs(path)
             return
-        files = (p for p in path.iterdir() if not p.name.startswith('.'))
-        videos = sorted(p for p in files if p.suffix.lower() in VIDEO_SUFFIXES)
+        videos, others = choose_videos(sorted(path.iterdir()))
         if not videos:
             raise DataError(
                 f'{path}: the folder holds neither videos ({", ".join(VIDEO_SUFFIXES)})'
                 ' nor frames/ and audio/.'
+            )
+        if others:
+            print_log(
+                f'{path}: files that are no videos are skipped ({others}).',
+                logger='current',
+                level=logging.WARNING,
             )
     elif not path.exists():
         raise DataError(f'{path}: does not exist. Give {FORMS}.')

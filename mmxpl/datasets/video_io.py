@@ -8,9 +8,11 @@ of more than :data:`~mmxpl.datasets.media.MAX_PIXELS` is a DataError that names 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 MIDDLE = 'middle'
 """str: time of the frame in the middle of a video."""
 
-VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.mov', '.avi', '.m4v')
+VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.mov', '.avi', '.m4v', '.mpg', '.mpeg')
+VIDEO_SUFFIXES += ('.ts', '.mts', '.m2ts', '.3gp', '.wmv', '.flv', '.ogv')
 # seconds by which a frame may begin after a time and still count as shown then
 _TOLERANCE = 1e-3
 # seconds to seek before a time, tried in turn until the first decoded frame is not late
@@ -181,6 +184,20 @@ class FrameReader:
 
     def _time(self, frame: VideoFrame) -> float:
         return float(time_stamp(frame) - self.origin)
+
+
+def choose_videos(paths: Iterable[Path]) -> tuple[list[Path], str]:
+    """Chooses videos by their ending and counts other files, as in ``2 .txt, 1 .jpg``.
+
+    Hidden files and folders are neither.
+    """
+    videos, others = [], Counter()
+    for path in paths:
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != '.':
+            videos.append(path)
+        elif path.name[0] != '.' and not path.is_dir():
+            others[path.suffix.lower() or 'without ending'] += 1
+    return videos, ', '.join(f'{n} {ending}' for ending, n in others.most_common())
 
 
 def frame_image(frame: VideoFrame) -> np.ndarray:

@@ -62,6 +62,7 @@ def test_every_kind_of_video(make_video, tmp_path, capsys):
         'surround.mkv': dict(layout='5.1', rate=44100, channels=range(6)),
         'uneven.mkv': dict(times=[0, 30, 50, 400, 1000, 2900]),
         'short.mkv': dict(seconds=0.7),
+        'camera.MTS': dict(codec='libx264'),
     }
     for name, options in kinds.items():
         make_video(videos / name, **options)
@@ -69,7 +70,7 @@ def test_every_kind_of_video(make_video, tmp_path, capsys):
     (videos / 'empty.mp4').write_bytes(b'')
     (videos / 'text.mp4').write_text('This is no video.\n' * 100)
     assert _convert(videos, out) == 0
-    assert '8 clips: 5 complete' in capsys.readouterr().out
+    assert '9 clips: 6 complete' in capsys.readouterr().out
     failed = dict(
         line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
     )

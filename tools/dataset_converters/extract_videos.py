@@ -26,7 +26,7 @@ from mmxpl.datasets.convert import convert_batch, lock_output, write_image, writ
 from mmxpl.datasets.frame_times import FRAME_TIMES, FrameTime, FrameTimes
 from mmxpl.datasets.id_list import MEDIA_SUFFIXES, is_listable, same_id
 from mmxpl.datasets.media_cache import stamp
-from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, import_av
+from mmxpl.datasets.video_io import MIDDLE, VIDEO_SUFFIXES, choose_videos, import_av
 from mmxpl.datasets.video_sound import read_video_clip
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.cli import make_folder, number_in, one_clear_error
@@ -102,11 +102,9 @@ def find_videos(folder: Path) -> list[Path]:
     """Finds the videos below a folder, sorted."""
     if not folder.is_dir():
         raise DataError(f'--videos {folder}: is no folder. Name that of the videos.')
-    found = []
-    for path in files_below(folder):
-        if path.name.startswith('.') or path.suffix.lower() not in VIDEO_SUFFIXES:
-            continue
-        found.append(path)
+    found, others = choose_videos(files_below(folder))
+    if others:
+        print(f'{folder}: files that are no videos are left out ({others})')
     if not found:
         raise DataError(
             f'--videos {folder}: holds no file that ends in '
