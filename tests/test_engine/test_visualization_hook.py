@@ -190,14 +190,14 @@ def test_processes_share_the_work(tiny_world, tmp_path, runner, monkeypatch):
 
 
 def test_a_second_test_starts_anew(tiny_world, tmp_path, runner, monkeypatch):
-    hook = LocalizationVisualizationHook(True, max_samples=1, show_dir='shown')
     monkeypatch.chdir(tmp_path)
+    hook = LocalizationVisualizationHook(True, max_samples=1, show_dir='shown')
     run_test(hook, runner, tiny_world)
     (tmp_path / 'shown' / 'clip-00.png').unlink()
     (tmp_path / 'elsewhere').mkdir()
     monkeypatch.chdir(tmp_path / 'elsewhere')
     run_test(hook, runner, tiny_world)
-    # the folder was settled at the first test
+    # the folder was settled when the hook was made
     assert names(tmp_path / 'shown') == ['clip-00.png', 'contact_sheet.png']
 
 

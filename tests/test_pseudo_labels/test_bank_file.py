@@ -162,12 +162,6 @@ def test_a_full_disk_is_said_at_once(path, monkeypatch):
     assert not path.exists()
 
 
-def test_a_file_of_another_size_is_refused(path):
-    make_bank(path).allocate((2, 3, 5))
-    with pytest.raises(DataError, match='damaged'):
-        map_file(path, len(IDS), (2, 4, 4))
-
-
 def test_two_runs_do_not_share_a_file(warm_python, path):
     bank = make_bank(path)
     visit(bank)

@@ -66,7 +66,8 @@ class LocalizationVisualizationHook(Hook):
         )
         self.enable, self.interval = enable, interval
         self.max_samples, self.max_backend_samples = max_samples, max_backend_samples
-        self.show_dir, self.sheet_rows = show_dir, sheet_rows
+        self.show_dir = show_dir and osp.abspath(osp.expanduser(show_dir))
+        self.sheet_rows = sheet_rows
         # samples of this process since the epoch began
         self._seen, self._sheet = 0, []
 
@@ -79,11 +80,7 @@ class LocalizationVisualizationHook(Hook):
         """Resets the count of samples."""
         self._seen, self._sheet = 0, []
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Resets the count of samples and resolves the folder."""
-        self.before_val_epoch(runner)
-        if self.show_dir is not None:
-            self.show_dir = osp.abspath(osp.expanduser(self.show_dir))
+    before_test_epoch = before_val_epoch
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=()

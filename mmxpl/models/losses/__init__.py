@@ -5,9 +5,6 @@ from .contrastive_losses import (
     LVSLoss,
     MaxMILContrastiveLoss,
     SLAVCLoss,
-    gather_with_grad,
-    own_similarity,
-    pair_similarity,
 )
 from .map_loss import MapBCELoss
 
@@ -17,7 +14,4 @@ __all__ = [
     'MapBCELoss',
     'MaxMILContrastiveLoss',
     'SLAVCLoss',
-    'gather_with_grad',
-    'own_similarity',
-    'pair_similarity',
 ]
