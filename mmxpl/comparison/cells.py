@@ -29,16 +29,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Cell:
-    """A training and its test.
-
-    Args:
-        method (str): Name of the method.
-        labeled (float | None): Labeled fraction in (0, 1]; None for the config's lists.
-        seed (int): The seed.
-    """
+    """A training and its test."""
 
     method: str
-    labeled: float | None
+    labeled: float | None  # labeled fraction in (0, 1]; None for the config's lists
     seed: int
 
     def __str__(self) -> str:
@@ -148,11 +142,11 @@ def raise_failures(futures: Mapping[Cell, Future]) -> None:
 
 
 def share_warm_start(checkpoint: Path, folder: Path) -> None:
-    """Puts a checkpoint of the end of a warm-up where a training resumes from.
+    """Copies the last checkpoint of a warm-up to a training that resumes from it.
 
-    A folder with a checkpoint of its own is left as it is. The copy says that there is
-    no teacher yet, and has the thresholds of the training rather than calibrated ones.
-    The log of the warm-up is copied too, for the curves.
+    A ``folder`` with a checkpoint of its own is left as it is. The copy says that there
+    is no teacher yet, and its thresholds are not calibrated. The log of the warm-up is
+    copied too, for the curves.
     """
     if (folder / 'last_checkpoint').exists():
         return

@@ -51,36 +51,22 @@ SplitScores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Settings that all cells of a comparison share.
+    """Settings that all cells of a comparison share."""
 
-    Args:
-        out (Path): Folder of the comparison.
-        config (Path): Config file of XPL, for data and nets.
-        methods (Mapping[str, Method]): Methods by name.
-        splits (Sequence[str]): Splits that are scored, see :func:`split_options`.
-        epochs (int, optional): Epochs of every training, by default the config's.
-        options (Mapping[str, Any]): ``--cfg-options`` of all trainings.
-        env (Mapping[str, str]): Environment variables of the commands; by default
-            OMP_NUM_THREADS, unless it is set, divides the cores among the jobs.
-        jobs (int): Number of cells at a time.
-        processes (int): Number of processes that train a cell.
-        amp (bool): Whether to train in mixed precision.
-        share_warmup (bool): Whether trainings with the same warm-up train it once.
-        yields (bool): Whether the other cells leave the first one, the longest, a core
-            of its own.
-    """
-
-    out: Path
-    config: Path
-    methods: Mapping[str, Method]
-    splits: Sequence[str] = ('test',)
-    epochs: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    out: Path  # folder of the comparison
+    config: Path  # config file of XPL, for data and nets
+    methods: Mapping[str, Method]  # by name
+    splits: Sequence[str] = ('test',)  # that are scored, see split_options
+    epochs: int | None = None  # of every training, by default the config's
+    options: Mapping[str, Any] = field(default_factory=dict)  # --cfg-options of all
+    # environment variables of the commands; by default OMP_NUM_THREADS, unless it is
+    # set, divides the cores among the jobs
     env: Mapping[str, str] = field(default_factory=dict)
-    jobs: int = 1
-    processes: int = 1
-    amp: bool = False
-    share_warmup: bool = False
+    jobs: int = 1  # cells at a time
+    processes: int = 1  # that train a cell
+    amp: bool = False  # whether to train in mixed precision
+    share_warmup: bool = False  # whether trainings with the same warm-up train it once
+    # whether the other cells leave the first one, the longest, a core of its own
     yields: bool = False
 
     def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:

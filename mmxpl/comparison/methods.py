@@ -36,21 +36,12 @@ _WITHOUT_EFFECT = (
 
 @dataclass(frozen=True)
 class Method:
-    """A row of a comparison.
+    """A row of a comparison."""
 
-    Args:
-        overlay (str): Name or file of a method, see
-            :func:`mmxpl.utils.config_overrides.apply_method`.
-        options (Mapping[str, Any]): Keys of ``--cfg-options`` that change it.
-        changes (tuple[str, ...]): The same, as they were written.
-        full (bool): Whether every training clip is labeled, at any labeled
-            fraction.
-    """
-
-    overlay: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    changes: tuple[str, ...] = ()
-    full: bool = False
+    overlay: str  # name or file of a method, see config_overrides.apply_method
+    options: Mapping[str, Any] = field(default_factory=dict)  # --cfg-options
+    changes: tuple[str, ...] = ()  # the same, as they were written
+    full: bool = False  # whether all clips are labeled, at any labeled fraction
 
     def read(self, config: Path) -> Config:
         """Reads a config file of XPL with the method's overlay, without its options."""
@@ -143,11 +134,11 @@ def warm_up_epochs(cfg: Config) -> int:
 def find_lenders(configs: Mapping[Hashable, Config]) -> dict[Hashable, Hashable]:
     """Finds trainings that can continue from another one's warm-up.
 
-    They can if the two configs differ in pseudo-labels, their loss, the curriculum and
-    the calibration of what is saved alone, none of which has an effect before the
-    lender's first label, and if the lender's checkpoint has all that the borrower
-    resumes from. A lender does not borrow. Configs of every training, seed and split
-    included, give borrower to lender.
+    The two configs may differ only in pseudo-labels, their loss, the curriculum and the
+    calibration of saved thresholds, which have no effect before the lender's first
+    label. The lender's checkpoint must have all that the borrower resumes from. A
+    lender does not borrow. Configs of all trainings, seed and split included, give
+    lenders by borrower.
     """
 
     def rank(name: Hashable) -> tuple[bool, bool]:

@@ -21,19 +21,12 @@ _CHUNK = 16 << 20  # bytes
 
 
 class LabelArrays(NamedTuple):
-    """Arrays of the bank for N clips.
+    """Arrays of the bank for N clips."""
 
-    Attributes:
-        visits (Tensor): (N,) int32, number of labels that each clip was given.
-        change (Tensor): (N,) float32, mean |L_t - L_(t-1)|.
-        scores (Tensor): (N,) float32, reliability.
-        labels (Tensor): (N, M, h, w) float16.
-    """
-
-    visits: Tensor
-    change: Tensor
-    scores: Tensor
-    labels: Tensor
+    visits: Tensor  # (N,) int32, number of labels that each clip was given
+    change: Tensor  # (N,) float32, mean |L_t - L_(t-1)|
+    scores: Tensor  # (N,) float32, reliability
+    labels: Tensor  # (N, M, h, w) float16
 
 
 def file_size(num: int, map_shape: Sequence[int]) -> int:

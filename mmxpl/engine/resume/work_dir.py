@@ -17,23 +17,14 @@ from mmxpl.utils.files import NO_LOCKS
 
 
 class Candidate(NamedTuple):
-    """Checkpoint to resume from; the newest is the largest.
+    """Checkpoint to resume from; the newest is the largest."""
 
-    Attributes:
-        run (int): Number of the run, from 1; 0 if the file has none.
-        iteration (int): Steps that were done.
-        epoch (int): Epochs that were done.
-        validated (bool): Whether the last of them is validated.
-        path (Path): The file.
-        files (dict): Digests of further files that belong to it, by name.
-    """
-
-    run: int
-    iteration: int
-    epoch: int
-    validated: bool
+    run: int  # number of the run, from 1; 0 if the file has none
+    iteration: int  # steps that were done
+    epoch: int  # epochs that were done
+    validated: bool  # whether the last of them is validated
     path: Path
-    files: dict[str, str]
+    files: dict[str, str]  # digests of further files that belong to it, by name
 
 
 def read_candidates(folder: str | Path) -> tuple[list[Candidate], list[Path]]:

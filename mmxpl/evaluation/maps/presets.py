@@ -17,30 +17,17 @@ _MINMAX = 'min-max per map after resizing'
 
 @dataclass(frozen=True)
 class Preset:
-    """One public recipe for scoring maps.
+    """One public recipe for scoring maps."""
 
-    Attributes:
-        title (str): Method and year.
-        rules (tuple[str, ...]): Its threshold rules, keys of
-            :data:`mmxpl.evaluation.functional.ALL_RULES`; :data:`SWEEP` if the
-            best of many is reported.
-        interpolation (str): How it resizes maps to 224x224, a key of
-            :data:`mmxpl.evaluation.functional.INTERPOLATIONS`.
-        lists (str): Ids that its published scores are of.
-        source (str): Where this was read.
-        normalisation (str): How it changes the values before the threshold.
-            Min-max per map keeps the order of the pixels, so it has no
-            effect on a rule that takes a share of them.
-        quirks (str): Further remarks on its scores.
-    """
-
-    title: str
-    rules: tuple[str, ...]
-    interpolation: str
-    lists: str
-    source: str
+    title: str  # method and year
+    rules: tuple[str, ...]  # keys of ALL_RULES; SWEEP if the best of many is reported
+    interpolation: str  # key of INTERPOLATIONS, by which maps are resized to 224x224
+    lists: str  # ids that its published scores are of
+    source: str  # where this was read
+    # how values are changed before the threshold; min-max per map keeps the order of
+    # the pixels, so it has no effect on a rule that takes a share of them
     normalisation: str = _MINMAX
-    quirks: str = ''
+    quirks: str = ''  # further remarks on its scores
 
     def describe(self) -> str:
         """Describes the recipe in words, several lines."""

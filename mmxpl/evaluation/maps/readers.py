@@ -27,17 +27,11 @@ from ..prior import load_prior, read_map
 
 @dataclass(frozen=True)
 class MapFiles:
-    """Maps on disk by id; :meth:`read` holds one of them in memory.
+    """Maps on disk by id; :meth:`read` holds one of them in memory."""
 
-    Attributes:
-        source (str): The folder or archive.
-        ids (frozenset[str]): Which maps there are.
-        load (Callable): Takes an id, returns the array as it is stored.
-    """
-
-    source: str
+    source: str  # the folder or archive
     ids: frozenset[str]
-    load: Callable[[str], np.ndarray]
+    load: Callable[[str], np.ndarray]  # from an id to the array as it is stored
 
     def read(self, sample_id: str) -> Tensor:
         """Reads one map, (h, w) float32 in [0, 1], see :func:`~.prior.read_map`."""
@@ -86,18 +80,12 @@ def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
 
 @dataclass(frozen=True)
 class TruthFile:
-    """Annotations by id; :meth:`draw` makes one ground-truth map.
+    """Annotations by id; :meth:`draw` makes one ground-truth map."""
 
-    Attributes:
-        source (str): The file or folder.
-        categories (dict[str, str | None]): Class of each annotated clip, by id in
-            the order of the ids.
-        draw (Callable): Takes an id, returns its map (224, 224) float32 in [0, 1];
-            all zero where no box has an area within the frame.
-    """
-
-    source: str
-    categories: dict[str, str | None]
+    source: str  # the file or folder
+    categories: dict[str, str | None]  # class of each annotated clip, sorted by id
+    # from an id to the map, (224, 224) float32 in [0, 1]; all zero where no box has an
+    # area within the frame
     draw: Callable[[str], Tensor]
 
 

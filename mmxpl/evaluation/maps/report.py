@@ -35,24 +35,14 @@ MEASURES = (*(f'CIoU@{t:g}' for t in CIOU_THRESHOLDS), 'AUC')
 
 @dataclass(frozen=True)
 class MapScores:
-    """CIoU of each sample with its groups.
-
-    Attributes:
-        ids (list[str]): The N samples that were scored.
-        rules (tuple[str, ...]): The R rules.
-        cious (dict[str, Tensor]): (N, R) float64 for each model under its name and each
-            reference under ``ref/<name>``.
-        sizes (list[str]): Size group of each sample.
-        categories (list[str | None]): Class of each sample.
-        num_empty (int): Number of samples without an annotated pixel.
-    """
+    """CIoU of N samples under R rules, with the groups of the samples."""
 
     ids: list[str]
     rules: tuple[str, ...]
-    cious: dict[str, Tensor]
-    sizes: list[str]
-    categories: list[str | None]
-    num_empty: int
+    cious: dict[str, Tensor]  # (N, R) float64 by model, and by reference, ref/<name>
+    sizes: list[str]  # size groups
+    categories: list[str | None]  # classes
+    num_empty: int  # samples without an annotated pixel
 
 
 def score_files(

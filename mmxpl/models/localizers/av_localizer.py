@@ -20,19 +20,12 @@ ENCODERS = ('visual_backbone', 'audio_encoder')
 
 
 class Localization(NamedTuple):
-    """Output of a localizer for a batch.
+    """Output of a localizer for a batch; embeddings are of unit norm."""
 
-    Attributes:
-        logits (Tensor): (B, h, w), log-odds that the sound comes from a cell.
-        visual (Tensor): (B, D, h, w), embedding of every cell, of unit norm.
-        audio (Tensor): (B, D), embedding of the sound, of unit norm.
-        more_audio (Tensor): (K, D), embeddings of the sounds without a frame.
-    """
-
-    logits: Tensor
-    visual: Tensor
-    audio: Tensor
-    more_audio: Tensor
+    logits: Tensor  # (B, h, w) log-odds that the sound comes from a cell
+    visual: Tensor  # (B, D, h, w) embeddings of the cells
+    audio: Tensor  # (B, D) embeddings of the sounds
+    more_audio: Tensor  # (K, D) embeddings of the sounds without a frame
 
 
 @MODELS.register_module()
