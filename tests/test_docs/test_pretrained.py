@@ -8,12 +8,14 @@ import pytest
 import torch
 
 import mmxpl.models  # noqa: F401
+from mmxpl.datasets.dataset_wrappers import config_leaves
 from mmxpl.models.localizers.av_localizer import channels_of
+from mmxpl.models.pretrained import without_init_cfg
 from mmxpl.registry import MODELS
+from mmxpl.utils.cli import load_config
 
-TEXT = (Path(__file__).parents[2] / 'docs' / 'pretrained.md').read_text(
-    encoding='utf-8'
-)
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / 'docs' / 'pretrained.md').read_text(encoding='utf-8')
 EXAMPLES = [
     (key, eval(value))
     for key, value in re.findall(
@@ -35,6 +37,29 @@ CONFIGS = {
         model_type='audio-spectrogram-transformer'
     ),
 }
+
+
+def test_fine_tuning_is_a_config(tmp_path, monkeypatch):
+    code, command = re.search(
+        r'## Frozen or fine.*?```python\n(.*?)```.*?```bash\n(.*?)```', TEXT, re.S
+    ).groups()
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    monkeypatch.chdir(tmp_path)
+    Path('finetune.py').write_text(code)
+    places = re.search(r'{(.*)}(\S+)=None', command)
+    options = {place + places[2]: None for place in places[1].split(',')}
+    cfg = load_config('finetune.py', options)
+    loaders = [cfg[f'{split}_dataloader'] for split in ('train', 'val', 'test')]
+    caches = [leaf['pipeline'][0]['cache'] for leaf in config_leaves(loaders)]
+    assert caches == [None] * 4
+    learner = MODELS.build(without_init_cfg(cfg.model))
+    for localizer in learner.localizers.values():
+        trained = {
+            name.split('.layers.')[-1].split('.')[0]
+            for name, weight in localizer.visual_backbone.named_parameters()
+            if weight.requires_grad
+        }
+        assert trained == {'4', '5'}
 
 
 def test_all_kinds_are_there():
