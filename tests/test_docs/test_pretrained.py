@@ -55,7 +55,7 @@ def test_fine_tuning_is_a_config(tmp_path, monkeypatch):
     learner = MODELS.build(without_init_cfg(cfg.model))
     for localizer in learner.localizers.values():
         trained = {
-            name.split('.layers.')[-1].split('.')[0]
+            name.split('.')[1]
             for name, weight in localizer.visual_backbone.named_parameters()
             if weight.requires_grad
         }
