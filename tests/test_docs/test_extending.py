@@ -69,9 +69,6 @@ def test_loss_is_the_dice_overlap(run):
         both = 2 * sum(x * y for x, y in pairs)
         overlaps.append(both / sum(x * x + y * y for x, y in pairs))
     assert loss(logits, target).item() == pytest.approx(0.5 * (1 - sum(overlaps) / 2))
-    empty = loss(logits[:0], target[:0])
-    empty.backward()
-    assert empty == 0
     assert example.losses['a.loss_supervised'] > 0
 
 

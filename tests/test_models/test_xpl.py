@@ -53,6 +53,21 @@ def test_every_parameter_of_both_localizers_learns(model):
     assert float(log_vars['loss']) == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.parametrize('labeled', [0, 3])
+def test_without_targets_any_loss_is_a_zero_in_the_graph(model, labeled):
+    model.loss_supervised.forward = lambda logits, target: (logits - target).mean()
+    model.loss_pseudo.forward = model.loss_supervised.forward
+    data = model.data_preprocessor(tiny_batch(labeled, 3 - labeled), True)
+    losses = model(**data, mode='loss')
+    kinds = ('pseudo',) if labeled else ('supervised', 'pseudo')
+    for loss in (losses[f'{name}.loss_{kind}'] for name in 'ab' for kind in kinds):
+        assert loss.item() == 0
+        loss.backward(retain_graph=True)
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert grads
+    assert not any(grad.any() for grad in grads)
+
+
 @pytest.mark.parametrize('kind', ['supervised', 'pseudo', 'contrastive'])
 @pytest.mark.parametrize('name', ['a', 'b'])
 def test_a_localizer_s_loss_reaches_that_localizer_alone(model, kind, name):

@@ -29,17 +29,14 @@ class MapBCELoss(nn.Module):
         """Computes the loss, in fp32 also under autocast.
 
         Args:
-            logits (Tensor): (B, h, w), log-odds of foreground.
+            logits (Tensor): (B, h, w), log-odds of foreground; B > 0.
             target (Tensor): (B, h, w) in [0, 1]; no gradient flows into it.
             weight (Tensor, optional): (B,) factor of each sample; the mean is over
                 all samples, including those of weight 0.
 
         Returns:
-            Tensor: scalar, the mean over cells and samples; 0, with a gradient
-            of 0, for an empty batch.
+            Tensor: scalar, the mean over cells and samples.
         """
-        if not len(logits):
-            return logits.sum() * 0
         loss = F.binary_cross_entropy_with_logits(
             logits.float(),
             target.detach().float(),

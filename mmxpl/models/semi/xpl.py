@@ -246,21 +246,23 @@ class XPL(BaseModel):
         return losses
 
     def _supervised(self, logits: Tensor, truth: '_Targets') -> Tensor:
-        """Loss of (B, h, w) logits against ground truth."""
+        """Loss of (B, h, w) logits against ground truth; 0 where there is none."""
         logits = logits[truth.rows]
-        target = torch.zeros_like(logits)
-        if truth.rows:
-            # mean over the cell's pixels: the share of the cell that is covered
-            target = F.adaptive_avg_pool2d(truth.maps, logits.shape[1:])
+        if not truth.rows:  # still in the graph, for distributed training
+            return logits.sum() * 0
+        # mean over the cell's pixels: the share of the cell that is covered
+        target = F.adaptive_avg_pool2d(truth.maps, logits.shape[1:])
         return truth.share * self.loss_supervised(logits, target)
 
     def _pseudo(self, logits: Tensor, pseudo: '_Targets', place: int) -> Tensor:
-        """Loss of (B, h, w) logits of one localizer against its pseudo-labels."""
+        """Loss of (B, h, w) logits of one localizer against its pseudo-labels, or 0."""
         logits = logits[pseudo.rows]
-        target = pseudo.maps[:, place] if pseudo.rows else torch.zeros_like(logits)
+        if not pseudo.rows:
+            return logits.sum() * 0
         weights = {}
         if pseudo.weights is not None:
             weights['weight'] = pseudo.weights[:, place]
+        target = pseudo.maps[:, place]
         return pseudo.share * self.loss_pseudo(logits, target, **weights)
 
     def _contrastive(
