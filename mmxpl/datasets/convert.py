@@ -5,9 +5,11 @@ is malformed, is a DataError that names it.
 """
 
 import csv
+import errno
 import io
 import json
 import math
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +73,8 @@ def convert_batch(
     Complete clips are skipped, so an interrupted run continues where it stopped; what
     it had not finished writing is removed. ``failed.csv`` holds the ids and reasons of
     the last run, ``convert.json`` the settings; a folder of other settings is refused.
-    The caller holds :func:`lock_output` of the folder.
+    A full disk is an OSError at once. The caller holds :func:`lock_output` of the
+    folder.
 
     Args:
         out (Path): The folder.
@@ -88,17 +91,27 @@ def convert_batch(
     open_ids = [i for i in ids if not is_complete(i)]
     result = BatchResult(already=len(ids) - len(open_ids))
 
+    def attempt(sample_id: str) -> None:
+        try:
+            convert(sample_id)
+        except DataError as error:
+            code = getattr(error.__cause__, 'errno', None)
+            if code in (errno.ENOSPC, errno.EDQUOT):  # all others would fail, too
+                raise OSError(code, os.strerror(code), str(out)) from error
+            raise
+
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         row = progress.add_task(str(out), total=len(ids), completed=result.already)
-        results = try_in_threads(convert, open_ids, workers)
+        results = try_in_threads(attempt, open_ids, workers)
         for sample_id, error in zip(open_ids, results, strict=True):
             progress.advance(row)
             if isinstance(error, DataError):
                 result.failed[sample_id] = str(error)
     result.done = [i for i in ids if i not in result.failed]
     table = io.StringIO()
-    csv.writer(table, lineterminator='\n').writerows(result.failed.items())
+    rows = [('sample_id', 'reason'), *result.failed.items()]
+    csv.writer(table, lineterminator='\n').writerows(rows)
     write_result(out / FAILED, table.getvalue())
     return result
 
@@ -114,16 +127,22 @@ def lock_output(out: Path) -> AbstractContextManager:
 
 def _check_settings(path: Path, settings: dict) -> None:
     """Writes the settings, or refuses to change those that are there."""
-    text = json.dumps(settings, indent=2, sort_keys=True) + '\n'
-    try:
-        found = path.read_text(encoding='utf-8', errors='replace')
-    except FileNotFoundError:
-        write_result(path, text)
+    if not path.exists():
+        write_result(path, json.dumps(settings, indent=2, sort_keys=True) + '\n')
         return
-    if found != text:
+    found = read_json(path, 'record of settings')
+    if not isinstance(found, dict):
+        raise DataError(f'{path}: holds no settings. Choose another folder.')
+    other = [
+        f'{key}={found.get(key)!r}, now {settings.get(key)!r}'
+        for key in sorted(found.keys() | settings)
+        if found.get(key) != settings.get(key)
+    ]
+    if other:
         raise DataError(
-            f'{path}: the folder was converted with other settings ({found.strip()}). '
-            'Use them again, choose another folder or remove this one.'
+            f'{path}: the folder was converted with other settings '
+            f'({"; ".join(other)}). Use them again, choose another folder or remove '
+            'this one.'
         )
 
 

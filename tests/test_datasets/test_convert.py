@@ -54,12 +54,13 @@ def test_bad_clips_are_listed_and_tried_again(batch, tmp_path, workers):
     assert result.done == ['a', 'c']
     assert set(result.failed) == {'b', 'd'}
     with open(tmp_path / 'failed.csv', newline='') as file:
-        assert list(csv.reader(file))[0] == ['b', 'b is bad, "really"']
+        rows = [['sample_id', 'reason'], ['b', 'b is bad, "really"']]
+        assert list(csv.reader(file))[:2] == rows
     assert '2 complete (0 of them from an earlier run), 2 failed' in str(result)
     result, made = batch(list('abcd'), bad='d', workers=workers)
     assert sorted(made) == ['b', 'd']
     assert (result.done, result.already) == (['a', 'b', 'c'], 2)
-    assert (tmp_path / 'failed.csv').read_text().count('\n') == 1
+    assert (tmp_path / 'failed.csv').read_text().count('\n') == 2
 
 
 def test_an_interrupted_run_goes_on(batch, tmp_path):
@@ -77,11 +78,36 @@ def test_an_interrupted_run_goes_on(batch, tmp_path):
     assert not any(draft.exists() for draft in drafts)
 
 
-def test_other_settings_are_not_mixed_in(batch):
+def test_other_settings_are_not_mixed_in(batch, tmp_path):
     batch(['a'])
-    with pytest.raises(DataError, match=r'(?s)convert\.json.*"rate": 1'):
+    with pytest.raises(DataError, match=r'convert\.json.* \(rate=1, now 2\)'):
         batch(['b'], settings={'rate': 2})
+    with pytest.raises(DataError, match=r' \(rate=1, now None; size=None, now 3\)'):
+        batch(['b'], settings={'size': 3})
     assert batch.calls == []
+    (tmp_path / 'convert.json').write_text('{"rate"')
+    with pytest.raises(DataError, match=r'convert\.json'):
+        batch(['b'])
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_full_disk_ends_the_run(tmp_path, monkeypatch, workers):
+    tried = []
+
+    def convert(sample_id):
+        tried.append(sample_id)
+        write_wav(tmp_path / f'{sample_id}.wav', np.zeros(3, np.int16), 16000)
+
+    def full(*files):
+        raise OSError(28, 'No space left on device')
+
+    convert_batch(tmp_path, [], bool, convert, {})
+    monkeypatch.setattr(os, 'replace', full)
+    ids = [f'{n}' for n in range(500)]
+    with pytest.raises(OSError, match='No space left') as info:
+        convert_batch(tmp_path, ids, lambda i: False, convert, {}, workers)
+    assert info.value.filename == str(tmp_path)
+    assert len(tried) <= 32 * workers
 
 
 def test_files_are_whole_or_not_there(tmp_path, monkeypatch):

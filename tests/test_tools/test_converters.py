@@ -325,6 +325,7 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     failed = dict(
         line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
     )
+    assert failed.pop('sample_id') == 'reason'
     assert set(failed) == {'102', '103', '104', '105'}
     assert 'not an image' in failed['102']
     assert 'not XML' in failed['103']

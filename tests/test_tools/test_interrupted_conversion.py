@@ -65,7 +65,7 @@ def test_killed_twice(make_video, tmp_path, capsys):
     wanted = _content(whole)
     assert len(wanted) == 2 * CLIPS + 4  # with clips.json, three of its own
     assert len({v for k, v in wanted.items() if k.endswith('.jpg')}) == CLIPS
-    assert wanted['failed.csv'].count(b'\n') == 3
+    assert wanted['failed.csv'].count(b'\n') == 4
 
     first = _kill_after([*common, str(out)], out, 10)
     assert not (out / 'clips.json').exists()

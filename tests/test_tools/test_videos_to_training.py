@@ -74,6 +74,7 @@ def test_every_kind_of_video(make_video, tmp_path, capsys):
     failed = dict(
         line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
     )
+    assert failed.pop('sample_id') == 'reason'
     assert sorted(failed) == ['empty', 'mute', 'text']
     assert 'mute.mkv: the file has no sound' in failed['mute']
     for name in ('empty', 'text'):
@@ -113,6 +114,7 @@ def test_names_that_no_list_can_hold_fail(make_video, tmp_path):
     dataset = AVJsonDataset(data_root=str(out), ann_file='clips.json')
     assert sorted(dataset.sample_ids) == sorted(good)
     failed = dict(csv.reader((out / 'failed.csv').read_text().splitlines()))
+    assert failed.pop('sample_id') == 'reason'
     assert sorted(failed) == sorted([*bad, r'c\td', r'\udcff', 'e'])
     assert all('Rename the file' in reason for reason in failed.values())
     assert r'videos/a\nb/e.mp4' in failed['e']
