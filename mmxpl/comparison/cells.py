@@ -51,19 +51,12 @@ def launch(
 ) -> None:
     """Runs a Python command and appends its output to the file ``log``.
 
-    It runs in a fork of a process that has imported what it needs, which saves seconds,
-    and ends with this process.
-
-    Args:
-        command (list[str]): Script, or ``-m`` and module, with its arguments.
-        log (Path): The file.
-        env (Mapping[str, str]): Environment variables added to this process's; ``NICE``
-            is by how much the command yields to other processes.
-        name (str): Name on the console.
-        shown (str): Lines that contain it are shown; none if it is empty.
-
-    Raises:
-        DataError: With the end of the output, if the command fails.
+    The command is a script, or ``-m`` and a module, with its arguments. It runs in a
+    fork of a process that has imported what it needs, which saves seconds, and ends
+    with this process. ``env`` is added to this process's environment; ``NICE`` there is
+    by how much the command yields to other processes. On the console ``name`` stands
+    before the lines that contain ``shown``; there are none if it is empty. If the
+    command fails, a DataError has the end of its output.
     """
     print(f'[{name}] python {shlex.join(command)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -72,15 +72,9 @@ class Comparison:
     def run(self, cells: Sequence[Cell]) -> dict[Cell, tuple[SplitScores, float]]:
         """Trains and scores cells; finished ones are read.
 
-        An error of a cell is printed at once, and the others go on.
-
-        Returns:
-            dict[Cell, tuple[dict[str, dict[str, float]], float]]: For each cell, in
-            their order, its scores by split and key in per cent (see
-            :func:`with_chosen`), and the seconds of its training.
-
-        Raises:
-            DataError: At the end, if cells have failed.
+        Returns for each cell its scores by split and key in per cent, see
+        :func:`with_chosen`, and the seconds of its training. An error of a cell is
+        printed at once, and the others go on; a DataError follows at the end.
         """
         jobs = max(min(self.jobs, len(cells)), 1)
         share = max((os.cpu_count() or 1) // (jobs * self.processes), 1)

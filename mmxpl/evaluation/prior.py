@@ -19,13 +19,8 @@ _SIZE = 224  # of the images that ImageNet's weights were trained on
 def read_map(load: Callable[[], np.ndarray], where: str) -> Tensor:
     """Reads and checks one map of probabilities, (h, w) float32 in [0, 1].
 
-    Args:
-        load (Callable): Returns the array as it is stored.
-        where (str): Name of the map in errors, such as its file.
-
-    Raises:
-        DataError: If it cannot be read, is not two-dimensional, is not finite, or
-            leaves [0, 1].
+    ``load`` returns the array as it is stored. A DataError that begins with ``where``
+    says that it cannot be read, is not two-dimensional, not finite or not in [0, 1].
     """
     try:
         array = load()

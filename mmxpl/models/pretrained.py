@@ -92,17 +92,12 @@ _REMEDY = (
 
 
 def read_config(pretrained: str | None, config: dict | None) -> 'PretrainedConfig':
-    """Reads the config of a model.
+    """Reads the config of a model of transformers.
 
-    Args:
-        pretrained (str, optional): folder or name on the hub.
-        config (dict, optional): with ``model_type`` a whole config, so that nothing is
-            read; without it, changes to that of ``pretrained``.
-
-    Raises:
-        ImportError: If transformers is not installed.
-        ValueError: If neither names a model, or a key is unknown.
-        PretrainedError: If the folder or the name cannot be read.
+    ``pretrained`` is a folder or a name on the hub; a PretrainedError says that it
+    cannot be read. ``config`` is a whole one if it has ``model_type``, otherwise
+    changes to that of ``pretrained``. A ValueError says that neither names a model, or
+    that a key is unknown.
     """
     transformers = import_optional('transformers')
     config = dict(config or {})
@@ -162,11 +157,8 @@ def load_weights(net: nn.Module, pretrained: str) -> None:
 class HFModule(BaseModule):
     """A model of transformers that loads pretrained weights when training starts.
 
-    Args:
-        pretrained (str, optional): folder or name on the hub.
-        config (dict, optional): see :func:`read_config`.
-        init_cfg (dict, optional): how weights are initialised, instead of
-            ``pretrained``; a ValueError refuses both.
+    For the arguments see :func:`read_config`; a ValueError refuses ``init_cfg`` beside
+    ``pretrained``.
     """
 
     net: nn.Module

@@ -84,14 +84,11 @@ def map_file(
 
 
 def copy_file(source: str | Path, folder: str | Path) -> str:
-    """Copies a file atomically, under the name :func:`copy_name` of its content.
+    """Copies a file atomically, under the name :func:`copy_name` of its digest.
 
-    The source must not be written to meanwhile. A DataError says that there is no room
-    in the folder.
-
-    Returns:
-        str: SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB, which are
-        computed in parallel.
+    Returns that: the SHA-256, in hexadecimal, of the SHA-256s of its pieces of 16 MiB,
+    which are computed in parallel. The source must not be written to meanwhile. A
+    DataError says that there is no room in the folder.
     """
     # what killed writers leave is removed at the next start
     draft = draft_of(Path(folder, 'pseudo_labels.bin'))

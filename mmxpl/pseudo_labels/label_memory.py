@@ -14,11 +14,9 @@ from .bank import PseudoLabelBank
 class LabelMemory:
     """Pseudo-labels and reliability in a checkpoint of a training.
 
-    Args:
-        path (str): the checkpoint.
-        ids (Sequence[str]): ids of the N unlabeled clips, in the order of their data
-            set.
-        cfg (Any): the config, whose hook sets the measures of reliability.
+    ``ids`` are the N unlabeled clips in the order of their data set; the hook in
+    ``cfg`` sets the measures of reliability. A DataError says that the checkpoint
+    cannot be read or has no pseudo-labels of these clips.
 
     Attributes:
         bank (PseudoLabelBank): the labels.
@@ -26,9 +24,6 @@ class LabelMemory:
         cfg (Config | None): config of the training, if the checkpoint holds it.
         scores (Tensor): (N,) reliability in [0, 1].
         ranks (Tensor): (N,) from 1, the most reliable first.
-
-    Raises:
-        DataError: If it cannot be read or has no pseudo-labels of these clips.
     """
 
     def __init__(self, path: str, ids: Sequence[str], cfg: Any) -> None:

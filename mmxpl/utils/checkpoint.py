@@ -57,13 +57,9 @@ def read_checkpoint(
 ) -> dict[str, Any]:
     """Reads a checkpoint of tensors, plain Python values and log history.
 
-    Args:
-        filename (str): the file; ``~`` is expanded.
-        map_location (str | torch.device | Callable, optional): as for ``torch.load``.
-
-    Raises:
-        DataError: If the file does not exist, is no checkpoint or damaged, or holds
-            objects that could run code, or NaN or infinite values.
+    In the name ``~`` is expanded; ``map_location`` is as for ``torch.load``. A
+    DataError says that the file does not exist, is no checkpoint or damaged, or holds
+    objects that could run code, or NaN or infinite values.
     """
     path = Path(filename).expanduser()
     if path.is_dir():

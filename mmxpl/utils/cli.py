@@ -276,11 +276,8 @@ def quick_start() -> Iterator[None]:
     """Imports and builds without Python's collector of cyclic garbage.
 
     It would go through all objects of the libraries again and again, a fifth of a
-    start. What is there at the end it leaves alone for good, so that processes forked
-    later share that memory.
-
-    Yields:
-        None: control to the tool.
+    start. It never looks at what exists at the end, so that processes forked later
+    share that memory.
     """
     gc.disable()
     try:
@@ -291,12 +288,9 @@ def quick_start() -> Iterator[None]:
 
 
 def prepare_forks() -> BaseContext:
-    """Has a process import what trainings and tests do, in the background.
+    """Starts a process that imports what trainings and tests need, in the background.
 
-    Theirs are forked from it, which saves the seconds of importing.
-
-    Returns:
-        BaseContext: makes the processes.
+    The context that is returned makes processes by forking it, which saves seconds.
     """
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(

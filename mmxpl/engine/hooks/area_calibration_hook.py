@@ -57,10 +57,9 @@ class AreaCalibrationHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Measures the area of the annotations.
 
-        Raises:
-            TypeError: If a localizer has no threshold, if the labeled set's pipeline
-                draws no annotations, or if there are no validation clips.
-            DataError: If the wanted area is not in (0, 1).
+        Raises a TypeError if a localizer has no threshold, the labeled set's pipeline
+        draws no annotations, or there are no validation clips, and a DataError if the
+        wanted area is not in (0, 1).
         """
         if not self.enable:
             return

@@ -97,22 +97,18 @@ class EncoderInputHook(Hook):
                 )
 
     def before_train(self, runner: Runner) -> None:
-        """Checks the training's data.
-
-        Raises:
-            DataError: If the data are of another rate, or features of other encoders.
-        """
+        """Raises a DataError of another sample rate, or features of other encoders."""
         _check(runner, runner.train_dataloader.dataset)
         if runner.val_loop is not None:
             _check(runner, runner.val_loop.dataloader.dataset)
 
     def before_val(self, runner: Runner) -> None:
-        """Checks the validation's data, see :meth:`before_train`."""
+        """Checks the data as :meth:`before_train` does."""
         if not isinstance(runner._train_loop, BaseLoop):  # no training is built
             _check(runner, runner.val_loop.dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Checks the test's data, see :meth:`before_train`."""
+        """Checks the data as :meth:`before_train` does."""
         _check(runner, runner.test_loop.dataloader.dataset)
 
 

@@ -74,9 +74,8 @@ class PseudoLabelMonitorHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Reads the hidden annotations.
 
-        Raises:
-            DataError: If ``truth`` has none of the unlabeled clips.
-            TypeError: If the runner's visualizer cannot draw samples.
+        Raises a DataError if they are of no unlabeled clip, and a TypeError if the
+        runner's visualizer cannot draw samples.
         """
         if self.num_clips:
             check_visualizer(runner, 'num_clips=0 of PseudoLabelMonitorHook.')

@@ -21,11 +21,8 @@ def compare_weights(
 ) -> dict[str, list[str]]:
     """Compares names and shapes of two state dicts.
 
-    The prefix ``module.`` of model wrappers in the checkpoint is ignored.
-
-    Returns:
-        dict[str, list[str]]: names of weights that are 'missing' in the checkpoint,
-        'unexpected', or 'of another shape'.
+    Returns the names of weights that are 'missing' in the checkpoint, 'unexpected', or
+    'of another shape'. The prefix ``module.`` of model wrappers is ignored there.
     """
     here, given = (
         {k: tuple(x.shape) if isinstance(x, Tensor) else None for k, x in state.items()}

@@ -158,7 +158,7 @@ def build_report(
 
     Args:
         scores (MapScores): Of a single model, named 'maps', and the references, among
-        them perhaps vision-only maps, named 'ref/vision'.
+            them perhaps vision-only maps, named 'ref/vision'.
         expected (Collection[str]): Ids that the protocol's list has.
         source (Mapping[str, str]): Further lines of the protocol.
         interpolation (str): How maps were resized, a key of ``INTERPOLATIONS``.

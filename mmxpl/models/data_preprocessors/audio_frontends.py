@@ -12,13 +12,9 @@ from mmxpl.utils.errors import DataError
 class _LogFrontend(nn.Module):
     """Logarithm and normalisation of a power spectrogram, in fp32.
 
-    Args:
-        spectrogram (nn.Module): torchaudio's ``Spectrogram`` or ``MelSpectrogram``,
-            of complex numbers (``power=None``) and without padding
-            (``center=False``): the square of an absolute value would cost more than
-            the transform, PyTorch's reflected padding half of it.
-        mean (float): subtracted from the log power.
-        std (float): divisor after that.
+    ``spectrogram`` is torchaudio's ``Spectrogram`` or ``MelSpectrogram`` with
+    ``power=None`` and ``center=False``: the square of an absolute value would cost more
+    than the transform, PyTorch's reflected padding half of it.
     """
 
     def __init__(self, spectrogram: nn.Module, mean: float, std: float) -> None:

@@ -25,10 +25,8 @@ class FbankFrontend(nn.Module):
     """Log-mel filter banks of AST (Gong et al., Interspeech 2021).
 
     Those of Kaldi: frames of 25 ms every 10 ms, mean removed, pre-emphasis of 0.97,
-    Hann's window; padded or cut to ``max_length`` frames, then normalised.
-
-    Args:
-        settings (FeatureExtractionMixin): an ``ASTFeatureExtractor``.
+    Hann's window; padded or cut to ``max_length`` frames, then normalised. ``settings``
+    are an ``ASTFeatureExtractor``.
     """
 
     def __init__(self, settings: 'FeatureExtractionMixin') -> None:
@@ -76,12 +74,9 @@ class FbankFrontend(nn.Module):
 class ClapFrontend(nn.Module):
     """Log-mel spectrogram of CLAP's HTS-AT (Wu et al., ICASSP 2023).
 
-    Short sounds are repeated and padded as ``padding`` says. Long ones are cut to
-    their middle, where the original cuts at random.
-
-    Args:
-        settings (FeatureExtractionMixin): a ``ClapFeatureExtractor``.
-        fusion (bool): whether the model fuses four views of a sound, equal here.
+    Short sounds are repeated and padded as ``padding`` of ``settings``, a
+    ``ClapFeatureExtractor``, says. Long ones are cut to their middle, where the
+    original cuts at random. With ``fusion`` there are four views, equal here.
     """
 
     def __init__(self, settings: 'FeatureExtractionMixin', fusion: bool) -> None:
@@ -295,11 +290,7 @@ class HFAudioEncoder(HFModule):
             )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Encodes (B, T) float32 waveforms in [-1, 1], at ``sample_rate``.
-
-        Returns:
-            Tensor: (B, out_channels).
-        """
+        """Encodes (B, T) waveforms in [-1, 1] to (B, out_channels)."""
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = self.resample(waveform.float())
             features = self.front_end(waveform)

@@ -45,8 +45,7 @@ def gather_with_grad(tensor: Tensor) -> Tensor:
 def pair_similarity(visual: Tensor, audio: Tensor) -> Tensor:
     """Compares every cell of this rank's images with the sounds of all W ranks.
 
-    Returns:
-        Tensor: (B, W * B, h * w) cosines in [-1, 1], image by sound by cell.
+    The result is (B, W * B, h * w) cosines, image by sound by cell.
     """
     visual, audio = visual.float(), gather_with_grad(audio.float())
     # an autocast would multiply in half precision
