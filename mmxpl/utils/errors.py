@@ -152,13 +152,24 @@ def _explain_config(error: BaseException) -> str | None:
 
 
 def describe(error: BaseException) -> str:
-    """Describes an error of another library by its kind and text, in one line."""
+    """Describes an error of another library, with its cause, in one line.
+
+    Both are given by kind and text.
+    """
+    cause = error
+    # MMEngine gives a module that another module lacks as context alone
+    while inner := cause.__cause__ or (
+        isinstance(cause, ImportError) and cause.__context__
+    ):
+        cause = inner
+    because = '' if cause is error else f', because of {_kind_and_text(cause)}'
+    return f'{_kind_and_text(error)}{because} (MMXPL_DEBUG=1 shows the traceback)'
+
+
+def _kind_and_text(error: BaseException) -> str:
     # the text of a KeyError is its argument's repr
     words = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return (
-        f'{type(error).__name__}: {textwrap.shorten(str(words), _LENGTH)} '
-        '(MMXPL_DEBUG=1 shows the traceback)'
-    )
+    return f'{type(error).__name__}: {textwrap.shorten(str(words), _LENGTH)}'
 
 
 def _text(name: str | bytes | int) -> str:
