@@ -22,7 +22,7 @@ MAX_PIXELS = 2**25
 """int: most pixels of an image or of a frame of a video; 7680 x 4320 are fewer."""
 
 
-REMEDY = 'Restore the file or name another; if a list of clips has its id, take it out.'
+REMEDY = 'Restore the file, name another, or leave it out.'
 """str: end of the errors about files that cannot be used."""
 
 

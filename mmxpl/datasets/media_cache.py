@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from rich.filesize import decimal
 
 from mmxpl.utils import DataError
 from mmxpl.utils.files import locked, write_atomically
@@ -296,8 +297,8 @@ def _write_header(file: io.BufferedRandom, first: np.ndarray, count: int) -> Non
     need, free = count * first.nbytes, shutil.disk_usage(folder)[2]
     if need > free:
         raise DataError(
-            f'{folder}: the cache needs {need / 2**30:.1f} GiB, the '
-            f'disk has {free / 2**30:.1f}. Set cache to a folder on another disk.'
+            f'{folder}: the cache needs {decimal(need)}, the disk has {decimal(free)}. '
+            'Set cache to a folder on another disk.'
         )
     header = np.lib.format.header_data_from_array_1_0(first)
     header['shape'] = (count, *first.shape)

@@ -327,7 +327,7 @@ def test_a_full_disk_is_said_before_and_on_the_way(world, monkeypatch):
     dataset = _dataset(world, world / 'new')
     with monkeypatch.context() as patch:
         patch.setattr(media_cache.shutil, 'disk_usage', lambda path: (9, 9, 0))
-        with pytest.raises(DataError, match='the disk has 0.0'):
+        with pytest.raises(DataError, match='needs [1-9].* kB, the disk has 0 b'):
             _build(dataset)
     shutil.rmtree(world / 'new')
 

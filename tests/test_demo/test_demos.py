@@ -24,7 +24,7 @@ def run(python, *command):
         ('video', 'v.mp4 x.pth --out x.gif', "'x.gif' must end in .mp4, .mkv or .webm"),
         ('video', 'v.mp4 x.pth --smooth -1', 'argument --smooth: must be a number'),
         ('video', 'v.mp4 x.pth --out {}/x.mp4', "--out: '{}/x.mp4' cannot be written"),
-        ('video', 'nope.mp4 x.pth', 'Restore the file or name another; if a list'),
+        ('video', 'nope.mp4 x.pth', 'Restore the file, name another, or leave it out.'),
         (
             'image',
             'f.jpg x.pth --batch-size 0',

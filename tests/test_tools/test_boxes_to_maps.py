@@ -93,6 +93,12 @@ def test_what_it_refuses(draw, files, tmp_path, capsys):
     ):
         boxes.write_text(json.dumps([good[0] | {field: value}]))
         assert message in refusal()
+    for content, message in (
+        ([], 'the list of detections is empty'),
+        ({'a': 1}, 'must be a list'),
+    ):
+        boxes.write_text(json.dumps(content))
+        assert message in refusal()
     boxes.write_text(json.dumps(good))
     assert 'must be named .npz' in refusal('--out', tmp_path / 'maps')
     assert 'from 0 to 1' in refusal('--out', out, '--min-score', 2)

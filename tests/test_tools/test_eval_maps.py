@@ -175,7 +175,8 @@ def test_wrong_input_is_one_line(refusal, vggss, tmp_path, tiny_world):
     tool, maps, ann, world_json, option, name = vggss
     (tmp_path / 'empty').mkdir()
     assert 'holds no map' in refusal(tool, tmp_path / 'empty', *vggss[2:])
-    assert 'neither a folder' in refusal(tool, tmp_path / 'nothing', *vggss[2:])
+    assert 'does not exist' in refusal(tool, tmp_path / 'nothing', *vggss[2:])
+    assert 'neither a folder' in refusal(tool, tiny_world / 'vggss.json', *vggss[2:])
     generic = tiny_world / 'annotations.json'
     assert 'must hold a list' in refusal(tool, maps, ann, generic, option, name)
     assert 'must be an object' in refusal(tool, maps, ann, world_json, option, 'json')

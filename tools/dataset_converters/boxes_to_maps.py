@@ -104,8 +104,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise DataError(f'{args.out}: exists already. Add --overwrite.')
         images = coco_images(read_json(args.images), args.images)
         results = read_json(args.results, 'file of results')
-        if not isinstance(results, list) or not results:
+        if not isinstance(results, list):
             raise DataError(f'{args.results}: must be a list of detections.')
+        if not results:
+            raise DataError(f'{args.results}: the list of detections is empty.')
         maps, low, empty, beyond = {}, 0, 0, 0
         for n, item in enumerate(results):
             where = f'{args.results}[{n}]'

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from rich.filesize import decimal
 from rich.progress import MofNCompleteColumn, Progress
 
 from mmxpl.utils import DataError
@@ -239,7 +240,7 @@ def build(job: Job, args: argparse.Namespace) -> str:
         )
     size = sum(file.stat().st_size for file in folder.iterdir())
     return (
-        f'{folder}: {len(paths)} files, {size / 2**30:.2f} GiB in '
+        f'{folder}: {len(paths)} files, {decimal(size)} in '
         f'{time.monotonic() - start:.0f} s'
     )
 

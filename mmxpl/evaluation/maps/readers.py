@@ -46,6 +46,10 @@ def open_maps(path: str) -> MapFiles:
     no map.
     """
     source = Path(path)
+    if not source.exists():
+        raise DataError(
+            f'{path}: does not exist. Name a folder of ID.npy files or an .npz archive.'
+        )
     if source.is_dir():
         files = {
             file.relative_to(source).with_suffix('').as_posix(): file

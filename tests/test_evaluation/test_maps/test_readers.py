@@ -95,9 +95,9 @@ def test_archive_of_something_else(tmp_path):
 def test_nothing_to_open(tmp_path):
     with pytest.raises(DataError, match='holds no map'):
         open_maps(str(tmp_path))
-    for name in ('missing', 'text.npz'):
-        (tmp_path / 'text.npz').write_text('no archive')
-        with pytest.raises(DataError, match=f'{name}.*neither'):
+    (tmp_path / 'text.npz').write_text('no archive')
+    for name, message in (('missing', 'does not exist'), ('text.npz', 'is neither')):
+        with pytest.raises(DataError, match=f'{name}: {message}'):
             open_maps(str(tmp_path / name))
 
 
