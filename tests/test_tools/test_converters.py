@@ -314,6 +314,7 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
         box = ''.join(f'<v>{v}</v>' for v in ('id', 0, 0, 128, 128))
         (raw / 'xml' / f'10{n}.xml').write_text(f'<r><a><bbox>{box}</bbox></a></r>')
     (raw / 'xml' / '103.xml').write_text('<r><a>')
+    cv2.imwrite(str(raw / 'frames' / '1' / '100.png'), image)  # of an id twice
     (raw / 'frames' / '0' / '102.jpg').write_bytes(b'no image')
     (tmp_path / 'ids.csv').write_bytes(
         b''.join(b'10%d.png,1\r\n' % n for n in range(6))
@@ -321,7 +322,9 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     arguments = ['--frames', raw / 'frames', '--audio', raw / 'sounds', '--out', out]
     arguments += ['--xml', raw / 'xml', '--ids', tmp_path / 'ids.csv']
     assert tool('flickr_soundnet', *arguments) == 0
-    assert '6 clips: 2 complete' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '6 clips: 2 complete' in printed
+    assert f'{raw / "frames"}: 1 files have the id of another: left out' in printed
     failed = dict(
         line.split(',', 1) for line in (out / 'failed.csv').read_text().splitlines()
     )

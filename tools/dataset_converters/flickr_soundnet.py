@@ -67,9 +67,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Finds files below a folder by id, sorted; of several the one of the first ending.
 
-    A name that is no id is a DataError.
+    The others are counted. A name that is no id is a DataError.
     """
     ranked: dict[str, tuple] = {}
+    count = 0
     for path in files_below(folder):
         suffix = path.suffix.lower()
         if suffix in suffixes and not path.name.startswith('.'):
@@ -77,11 +78,14 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
             rank = (suffixes.index(suffix), str(path), path)
             sample_id = same_id(path.stem)
             ranked[sample_id] = min(rank, ranked.get(sample_id, rank))
+            count += 1
     if not ranked:
         raise DataError(
             f'{folder}: holds no file that ends in {", ".join(suffixes)}. Name the '
             'folder that the archive was unpacked to.'
         )
+    if count > len(ranked):
+        print(f'{folder}: {count - len(ranked)} files have the id of another: left out')
     return {stem: ranked[stem][2] for stem in sorted(ranked)}
 
 
