@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .audio_io import nearest_sample
+from .audio_io import find_fault, nearest_sample
 from .video_io import (
     MIDDLE,
     FrameReader,
@@ -161,7 +161,12 @@ class SoundReader:
         """Yields parts that do not overlap, each with its place."""
         run: _Run | None = None
         place = None  # behind the last sample so far
+        codec = self._container.streams.audio[0].codec_context.name
         for frame in self._container.decode(audio=0):
+            # others decode to values about [-1, 1]
+            fault = codec.startswith('pcm_f') and find_fault(frame.to_ndarray())
+            if fault:
+                raise video_error(self.path, f'holds {fault}')
             if run is not None and not run.continues(frame):
                 yield from run.flush()
                 place, run = run.place, None

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import soundfile
 
 from mmxpl.datasets.video_sound import SoundReader, read_video_clip, read_video_sound
+from mmxpl.utils import DataError
 
 av = pytest.importorskip('av', reason='videos are read with PyAV')
 
@@ -60,3 +62,12 @@ def test_a_frame_lies_in_the_sound_where_it_is_shown(lossless):
     np.testing.assert_array_equal(
         clip.wave[:8000], read_video_sound(lossless, 16000)[:8000]
     )
+
+
+def test_floats_of_another_scale_are_refused(tmp_path):
+    path, wave = tmp_path / 'a.wav', np.sin(np.arange(8000) / 9)
+    soundfile.write(path, wave, 8000, subtype='FLOAT')
+    assert np.abs(read_video_sound(str(path), 8000)).max() > 30000
+    soundfile.write(path, 32767 * wave, 8000, subtype='FLOAT')
+    with pytest.raises(DataError, match=r'a\.wav: the file holds floats up to 3276'):
+        read_video_sound(str(path), 8000)
