@@ -19,8 +19,6 @@ def _child(parent: Registry, package: str) -> Registry:
 
 # localizers, encoders, losses, data preprocessors and learners
 MODELS = _child(root.MODELS, 'models')
-# wrappers that make a model distributed
-MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'engine')
 # readers of audio-visual data sets
 DATASETS = _child(root.DATASETS, 'datasets')
 # which samples make a batch
@@ -46,6 +44,7 @@ PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS, 'engine')
 # scope mmxpl finds MMEngine's entries without a warning.
 EVALUATOR = _child(root.EVALUATOR, 'evaluation')
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS, 'engine')
+MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'engine')
 OPTIMIZERS = _child(root.OPTIMIZERS, 'engine')
 RUNNERS = _child(root.RUNNERS, 'engine')
 WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS, 'models')

@@ -11,9 +11,9 @@ def test_scope_and_registries_in_a_new_process():
         "DefaultScope.get_instance('other', scope_name='mmdet')\n"
         'register_all_modules()\n'
         "assert DefaultScope.get_current_instance().scope_name == 'mmxpl'\n"
-        'from mmxpl.registry import HOOKS, MODEL_WRAPPERS\n'
+        'from mmxpl.registry import HOOKS, LOOPS\n'
         "assert 'CheckpointGuardHook' in HOOKS.module_dict\n"
-        "assert 'CPUDistributedDataParallel' in MODEL_WRAPPERS.module_dict\n"
+        "assert 'ResumableTrainLoop' in LOOPS.module_dict\n"
     )
     result = subprocess.run(
         [sys.executable, '-c', code], capture_output=True, text=True, timeout=300

@@ -8,28 +8,9 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_dist_info
-from mmengine.model import MMDistributedDataParallel
-from torch import nn
 
-from mmxpl.registry import MODEL_WRAPPERS
 from mmxpl.utils.errors import DataError
 
-
-@MODEL_WRAPPERS.register_module()
-class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """MMEngine's wrapper for models on the CPU.
-
-    The Runner passes the local rank as the device, which PyTorch refuses for a model on
-    the CPU; ``device_ids`` are ignored.
-    """
-
-    def __init__(
-        self, module: nn.Module, device_ids: list[int] | None = None, **kwargs
-    ) -> None:
-        super().__init__(module=module, device_ids=None, **kwargs)
-
-
-_WRAPPER = 'mmxpl.CPUDistributedDataParallel'
 _OF_TORCHRUN = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 # seconds that processes wait for each other if the config sets nothing
 TIMEOUT = 600
@@ -82,7 +63,8 @@ def use_cpu_dist(cfg: Config) -> bool:
     )
     wrapper = dict(cfg.get('model_wrapper_cfg') or default)
     if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
-        wrapper['type'] = _WRAPPER
+        # the Runner would pass the local rank, which PyTorch refuses on the CPU
+        wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
     return True
 

@@ -9,7 +9,6 @@ from mmengine.config import Config
 from mmengine.model import BaseModel, is_model_wrapper
 
 from mmxpl.engine import dist as module
-from mmxpl.engine.dist import CPUDistributedDataParallel
 from mmxpl.registry import MODEL_WRAPPERS
 from mmxpl.utils import DataError
 
@@ -100,27 +99,27 @@ def test_wrapper_and_backend_on_the_cpu(cpu_only):
     assert cfg.env_cfg.dist_cfg.backend == 'gloo'
     assert cpu_only == [60]
     assert cfg.model_wrapper_cfg.to_dict() == {
-        'type': 'mmxpl.CPUDistributedDataParallel',
         'broadcast_buffers': False,
         'find_unused_parameters': True,
+        'device_ids': None,
     }
 
 
 @pytest.mark.parametrize(
-    ('given', 'kind'),
+    ('given', 'added'),
     [
-        ({'static_graph': True}, 'mmxpl.CPUDistributedDataParallel'),
+        ({'static_graph': True}, {'device_ids': None}),
         (
             {'type': 'MMDistributedDataParallel', 'static_graph': True},
-            'mmxpl.CPUDistributedDataParallel',
+            {'device_ids': None},
         ),
-        ({'type': 'Own', 'static_graph': True}, 'Own'),
+        ({'type': 'Own', 'static_graph': True}, {}),
     ],
 )
-def test_the_configs_own_wrapper_keeps_its_settings(cpu_only, given, kind):
+def test_the_configs_own_wrapper_keeps_its_settings(cpu_only, given, added):
     cfg = Config({'launcher': 'pytorch', 'model_wrapper_cfg': given})
     module.use_cpu_dist(cfg)
-    assert cfg.model_wrapper_cfg.to_dict() == {'type': kind, 'static_graph': True}
+    assert cfg.model_wrapper_cfg.to_dict() == given | added
 
 
 def test_other_launchers_are_refused_on_the_cpu(cpu_only):
@@ -193,11 +192,13 @@ def group(tmp_path):
     dist.destroy_process_group()
 
 
-def test_devices_that_the_runner_passes_are_ignored(group):
-    kind = 'mmxpl.CPUDistributedDataParallel'
-    cfg = {'type': kind, 'module': Model(), 'device_ids': [0]}
-    model = MODEL_WRAPPERS.build(cfg)
-    assert isinstance(model, CPUDistributedDataParallel)
+def test_devices_that_the_runner_passes_are_ignored(group, cpu_only):
+    cfg = Config({'launcher': 'pytorch'})
+    module.use_cpu_dist(cfg)
+    wrapper = dict(cfg.model_wrapper_cfg, type='MMDistributedDataParallel')
+    model = MODEL_WRAPPERS.build(
+        wrapper, default_args=dict(module=Model(), device_ids=[0])
+    )
     assert model.device_ids is None
     assert is_model_wrapper(model)
     model(torch.ones(1, 2), mode='loss')['loss'].backward()
