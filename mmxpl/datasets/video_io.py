@@ -196,7 +196,8 @@ def choose_videos(paths: Iterable[Path]) -> tuple[list[Path], str]:
         if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != '.':
             videos.append(path)
         elif path.name[0] != '.' and not path.is_dir():
-            others[path.suffix.lower() or 'without ending'] += 1
+            named = path.suffix.isprintable() and path.suffix.lower()
+            others[named or 'without ending'] += 1
     return videos, ', '.join(f'{n} {ending}' for ending, n in others.most_common())
 
 

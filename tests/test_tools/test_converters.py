@@ -39,6 +39,7 @@ def videos(make_video, tmp_path):
     (folder / 'bad.mp4').write_bytes(b'no video')
     make_video(folder / 'mute.mkv', 1.0, sound=False)
     (folder / 'notes.txt').write_text('x')
+    (folder / os.fsdecode(b'x.\xff')).touch()
     return folder
 
 
@@ -56,7 +57,7 @@ def test_videos_to_a_data_set(tool, videos, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert '4 clips: 2 complete (0 of them from an earlier run), 2 failed' in printed
     assert '1 of 2 clips have no video (gone_000030)' in printed
-    assert f'{videos}: files that are no videos are left out (1 .txt)' in printed
+    assert f'{videos}: files that are no videos are left out (1 .txt, 1 wi' in printed
     failed = (out / 'failed.csv').read_text()
     assert 'bad.mp4: the file is damaged' in failed
     assert 'mute.mkv: the file has no sound' in failed

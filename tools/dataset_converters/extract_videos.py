@@ -124,7 +124,7 @@ def name_videos(paths: Sequence[Path], folder: Path, times: FrameTimes) -> dict:
     Videos of an earlier run keep theirs. Of new ones of one name the first has it as
     its id; the id of another one has its ending, too, or its folder.
     """
-    former = {time.video: sample_id for sample_id, time in times.known.items()}
+    former = {time.video: i for i, time in reversed(times.known.items())}
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     there, found = set(names.values()), {}
     for path, name in names.items():
