@@ -109,7 +109,11 @@ def test_a_published_test_list_stays_as_it_is(split, annotated, capsys):
     arguments = ['--ids', annotated / 'ids.csv', '--test-list', annotated / 'test.csv']
     split(*arguments, '--labeled', 28, '--val', 2, '--out', annotated / 'out')
     assert _parts(annotated / 'out')['test'] == ['t1', 't2']
-    assert 'do not compare' not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'do not compare' not in printed
+    assert 'in no part' not in printed
+    split(*arguments, '--labeled', 20, '--val', 2, '--out', annotated / 'a')
+    assert 'ids.csv: 8 clips are in no part' in capsys.readouterr().out
     (annotated / 'test.csv').write_bytes(b't1,4\r\nc05,5\r\n')
     with pytest.raises(SystemExit):
         split(*arguments, '--labeled', 2, '--val', 2, '--out', annotated / 'b')

@@ -183,6 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         write_lists(args.out, parts, settings, args.overwrite)
         print_parts(parts, classes)
+        if unused := len(set(ids).difference(*parts.values())):
+            print(f'{args.ids}: {unused} clips are in no part')
         if not args.test_list:
             print(
                 'The test is a part of --ids: its scores do not compare with those of '
