@@ -43,25 +43,23 @@ def parse_entries(
         where (Sequence[str]): What stands before and after the number of a clip in
             errors.
     """
-
-    def pieces() -> Iterator[Iterable[tuple[str, dict]]]:
-        number = 0
-        for batch in batched(entries):
-            try:
-                pairs = parse_plain(batch)
-            except DataError:
-                pairs = None
-            yield parse_each(batch, number) if pairs is None else pairs
-            number += len(batch)
-
-    def parse_each(batch: list, number: int) -> Iterator[tuple[str, dict]]:
-        for place, entry in enumerate(batch, number):
-            try:
-                yield parse(entry)
-            except DataError as error:
-                raise DataError(f'{str(place).join(where)}{error}') from None
-
-    return chain.from_iterable(pieces())
+    first = 0
+    for batch in batched(entries):
+        try:
+            pairs = parse_plain(batch)
+        except DataError:
+            pairs = None
+        if pairs is not None:
+            yield from pairs
+        else:
+            for number, entry in enumerate(batch, first):
+                try:
+                    pair = parse(entry)
+                except DataError as error:
+                    place = f'{where[0]}{number}{where[1]}'
+                    raise DataError(f'{place}{error}') from None
+                yield pair
+        first += len(batch)
 
 
 def plain_names(

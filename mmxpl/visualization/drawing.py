@@ -29,7 +29,7 @@ CONTOUR_LEVEL = 0.5
 LINE_WIDTH = 1.5  # pixels
 
 PAPER = (255, 255, 255)
-MIN_SIDE, MAX_SIDE = 224, 512  # of a drawn frame, in pixels; the latter first
+MIN_SIDE, MAX_SIDE = 224, 512  # of a drawn frame, in pixels; the maximum wins
 INK = (24, 24, 27)
 FAINT_INK = (98, 98, 106)
 BOX_COLOUR = (0, 229, 255)  # cyan: occurs neither in the colour map nor often in photos
