@@ -32,6 +32,7 @@ from mmxpl.utils.cli import (
     one_clear_error,
     refuse_doubles,
 )
+from mmxpl.utils.config_overrides import short_name
 from mmxpl.utils.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +120,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if any(f is not None and not 0 < f <= 1 for f in args.labeled):
         parser.error(f'--labeled: fractions in (0, 1], got {args.labeled}')
-    for name in ('methods', 'labeled', 'seeds', 'splits'):
+    refuse_doubles(parser, '--methods', [short_name(name) for name in args.methods])
+    for name in ('labeled', 'seeds', 'splits'):
         refuse_doubles(parser, f'--{name}', getattr(args, name))
     if bool(args.config) == args.synthetic:
         parser.error('name either --config CONFIG or --synthetic')

@@ -21,6 +21,7 @@ import torch
 from mmxpl.engine.hooks.area_calibration_hook import restore_thresholds
 from mmxpl.utils.checkpoint import read_checkpoint
 from mmxpl.utils.cli import prepare_forks
+from mmxpl.utils.config_overrides import short_name
 from mmxpl.utils.errors import DataError, explain
 from mmxpl.visualization.charts import read_run
 
@@ -43,7 +44,8 @@ class Cell:
     def folder(self, out: Path) -> Path:
         """Returns the cell's own folder in the folder of the comparison."""
         share = 'lists' if self.labeled is None else f'labeled{self.labeled:g}'
-        return out / share / self.method.replace('/', '_') / f'seed{self.seed}'
+        name = short_name(self.method).replace('/', '_')
+        return out / share / name / f'seed{self.seed}'
 
 
 def launch(

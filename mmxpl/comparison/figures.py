@@ -76,6 +76,8 @@ def draw_curves(
 
     Writes nothing if there are no curves. For ``curves`` see :func:`write_curves`.
     """
+    from matplotlib.ticker import MaxNLocator
+
     logged = {key for runs in curves.values() for run in runs for key in run}
     keys = [key for key in CURVES if key in logged]
     if not keys:
@@ -87,6 +89,7 @@ def draw_curves(
         axes = figure.add_subplot(rows, columns, n)
         for k, (method, runs) in enumerate(curves.items()):
             _band(axes, [run[key] for run in runs if key in run], k, titles[method])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(axes, CURVES[key], 'epoch')
     _add_legend(figure)
     save_figure(figure, path)
@@ -150,7 +153,9 @@ def _band(axes: 'Axes', runs: Sequence[Points], k: int, label: str) -> None:
         return
     epochs = sorted(set.intersection(*(set(run) for run in runs)))
     mean = [statistics.mean(run[e] for run in runs) for e in epochs]
-    axes.plot(epochs, mean, label=label, **_style(k))
+    # a single validation is no line
+    marker = 'o' if len(epochs) == 1 else None
+    axes.plot(epochs, mean, label=label, marker=marker, **_style(k))
     if len(runs) > 1:
         std = [_deviation([run[e] for run in runs]) for e in epochs]
         axes.fill_between(

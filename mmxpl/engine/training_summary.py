@@ -25,9 +25,8 @@ def short_schedules(runner: Runner) -> Iterator[str]:
     total = steps * loop.max_epochs
     if steps == 1:
         yield (
-            'An epoch has one step: there are no more clips than a batch holds '
-            f'({runner.train_dataloader.batch_size}). Set num_batches of '
-            'train_dataloader.sampler, or smaller batches.'
+            f'An epoch has one step, of {runner.train_dataloader.batch_size} clips. '
+            'For more set num_batches of train_dataloader.sampler, or smaller batches.'
         )
     schedulers = runner.param_schedulers
     if not isinstance(schedulers, list):

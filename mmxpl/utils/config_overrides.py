@@ -326,6 +326,15 @@ def find_method(method: str) -> Path:
     return path
 
 
+def short_name(method: str) -> str:
+    """Shortens a method of a comparison, whose file may be named from anywhere.
+
+    What follows a plus sign stays.
+    """
+    name, *changes = method.split('+')
+    return '+'.join([Path(name).stem if name.endswith('.py') else name, *changes])
+
+
 def apply_method(cfg: Config, method: str) -> None:
     """Applies the overlay of a method to a config of XPL as the paper has it, in place.
 

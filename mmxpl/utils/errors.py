@@ -148,7 +148,13 @@ def _explain_config(error: BaseException) -> str | None:
         return f'{" or ".join(keys)}: {describe(error)}' if 0 < len(keys) < 4 else None
     if kind is None:
         return None
-    return f"'{kind}' of the config cannot be built: {describe(error)}"
+    meant = ''
+    if isinstance(error, KeyError) and '.' not in kind:
+        from .config_overrides import find_class
+
+        if find_class(dict(type=f'mmdet.{kind}')) is not None:
+            meant = f" (did you mean 'mmdet.{kind}'?)"
+    return f"'{kind}' of the config cannot be built{meant}: {describe(error)}"
 
 
 def describe(error: BaseException) -> str:

@@ -34,6 +34,12 @@ def test_a_cell_has_a_folder_of_its_own(tmp_path):
     assert str(CELL) == 'xpl 5 % seed 3'
 
 
+def test_a_method_of_one_s_own_has_one_folder_wherever_it_is_named_from(tmp_path):
+    names = ('../mine.py', '/home/me/mine.py', '../mine.py+a.b=c/d.py')
+    folders = [Cell(name, 0.05, 3).folder(tmp_path).parent.name for name in names]
+    assert folders == ['mine', 'mine', 'mine+a.b=c_d.py']
+
+
 SETTINGS = dict(randomness=dict(seed=3), train_cfg=dict(max_epochs=16))
 DATASET = dict(data_root='data', id_list='test.txt')
 

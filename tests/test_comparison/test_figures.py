@@ -121,6 +121,8 @@ def test_curves_are_means_with_a_band_of_one_deviation(figures, tmp_path):
     # only the epochs that all runs have
     assert (list(mean.get_xdata()), list(mean.get_ydata())) == ([1.0], [42.0])
     assert list(single.get_ydata()) == [40.0, 50.0]
+    assert (mean.get_marker(), single.get_marker()) == ('o', 'None')  # no line of one
+    assert all(float(x).is_integer() for x in axes.get_xticks())
     (band,) = axes.collections
     low, high = band.get_paths()[0].get_extents().intervaly
     assert (low, high) == pytest.approx((42 - 8**0.5, 42 + 8**0.5))

@@ -76,6 +76,8 @@ def test_steps_that_are_missing_are_named():
         PackAVInputs()(results)
     with pytest.raises(DataError, match='does not end with PackAVInputs'):
         av_collate([results])
+    with pytest.raises(DataError, match='does not end with PackAVInputs'):
+        av_collate([dict(inputs=torch.zeros(3, 6, 9))])  # of PackDetInputs
 
 
 def test_more_meta_keys():

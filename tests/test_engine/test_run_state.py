@@ -173,7 +173,7 @@ def test_what_the_checkpoint_overrides_is_told(change):
 
 def test_another_number_of_epochs_is_told():
     (line,) = compare_settings(config(), config(train_cfg__max_epochs=9))
-    assert line.startswith('The run was started with train_cfg.max_epochs 3 -> 9.')
+    assert line.startswith('train_cfg.max_epochs 3 -> 9: the curriculum')
     assert 'warm-up' in line
 
 

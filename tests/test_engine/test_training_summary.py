@@ -54,7 +54,7 @@ def test_a_warm_up_that_never_ends_is_told(warm_up):
 
 def test_an_epoch_of_one_step_is_told():
     (line,) = lines(1, 90, by_epoch=False, end=50)
-    assert 'no more clips than a batch holds (56)' in line
+    assert 'one step, of 56 clips' in line
     assert 'num_batches' in line
 
 

@@ -100,6 +100,7 @@ def test_missing_config_is_one_clear_error(refusal, tmp_path):
         ('--jobs 0', "argument --jobs: must be a whole number, at least 1, got '0'"),
         ('--nproc-per-node 0', 'argument --nproc-per-node: must be a whole number'),
         ('--methods xpl xpl', '--methods: xpl is given twice'),
+        ('--methods a/own.py own.py', '--methods: own is given twice'),
         ('--seeds 0 1 0', '--seeds: 0 is given twice'),
         ('--labeled 0.05 0.050', '--labeled: 0.05 is given twice'),
         ('--splits val val', '--splits: val is given twice'),

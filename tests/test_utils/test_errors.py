@@ -261,6 +261,7 @@ def test_faults_of_the_program_keep_their_traceback(error):
     ('cfg', 'words'),
     [
         (dict(type='nn.Sigmoidd'), "'nn.Sigmoidd' of the config cannot be built: KeyE"),
+        (dict(type='FCOS'), "'FCOS' of the config cannot be built (did you mean 'mmde"),
         (dict(type='CrossPseudoLabelHook', temperature='x'), "'CrossPseudoLabelHook' "),
         (dict(type='AVLocalizer'), "'AVLocalizer' of the config cannot be built: Type"),
         (None, "'None' of the config cannot be built: TypeError: cfg should be a dict"),

@@ -275,7 +275,7 @@ def av_collate(samples: Sequence[dict]) -> dict:
     Raises:
         DataError: If the samples differ in shape or were not packed.
     """
-    if any('inputs' not in sample for sample in samples):
+    if not all(isinstance(sample.get('inputs'), dict) for sample in samples):
         raise DataError('A pipeline does not end with PackAVInputs: add it.')
     inputs = {}
     for key in samples[0]['inputs']:

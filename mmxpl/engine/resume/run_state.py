@@ -161,10 +161,9 @@ def compare_settings(former: Config, now: Config) -> list[str]:
     lines = []
     if epochs := changed.pop('train_cfg.max_epochs', None):
         lines.append(
-            f'The run was started with {epochs}. The curriculum follows the new '
-            'number, and so does a warm-up given as a share of it, unless '
-            'pseudo-labels have begun. The learning rate keeps the schedule of the '
-            'checkpoint.'
+            f'{epochs}: the curriculum follows the new number, and so does a warm-up '
+            'given as a share of it, unless pseudo-labels have begun. The learning '
+            'rate keeps the schedule of the checkpoint.'
         )
     restored = [line for key, line in changed.items() if _RESTORED.match(key)]
     others = [line for key, line in changed.items() if not _RESTORED.match(key)]
