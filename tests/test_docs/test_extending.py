@@ -1,26 +1,30 @@
 """Every example of docs/extending.md runs and does what it says."""
 
 import copy
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 import mmxpl.engine
 import mmxpl.models  # noqa: F401
-from mmxpl.registry import HOOKS, MODELS
+from mmxpl.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmxpl.structures import AVDataSample
+from mmxpl.utils.cli import load_config
 
 TEXT = (Path(__file__).parents[2] / 'docs' / 'extending.md').read_text(encoding='utf-8')
+REGISTRIES = (DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS)
 EXAMPLES = dict(re.findall(r'^## (.*?)\n.*?```python\n(.*?)```', TEXT, re.S | re.M))
 
 
 @pytest.fixture
 def run():
     """Runs an example; what it registers is forgotten afterwards."""
-    before = [(r, dict(r._module_dict)) for r in (MODELS, HOOKS)]
+    before = [(r, dict(r._module_dict)) for r in REGISTRIES]
 
     def run(title):
         names = {'__name__': 'example'}
@@ -39,6 +43,11 @@ def test_all_are_tested():
         'A loss',
         'A pseudo-labeler',
         'A hook',
+        'A learner',
+        'A method',
+        'A transform',
+        'A metric',
+        'A data set',
     }
 
 
@@ -92,3 +101,67 @@ def test_hook_logs_the_area_of_the_labels(run):
     )
     assert logged['train/a.label_area'] == pytest.approx(0.5)
     assert logged['train/b.label_area'] == pytest.approx(0.1)
+
+
+def test_learner_adds_its_loss_to_those_of_xpl(run):
+    example = run('A learner')
+    learner, inputs = example.learner.eval(), example.batch['inputs']
+    with torch.no_grad():
+        losses = learner(**example.batch, mode='loss')
+        mirrored = learner.predict_maps(dict(inputs, img=inputs['img'].flip(-1)))
+        expected = F.binary_cross_entropy(
+            mirrored['a'].flip(-1), learner.predict_maps(inputs)['a']
+        )
+    assert losses['a.loss_mirror'] == pytest.approx(0.5 * float(expected), rel=1e-4)
+    total, _ = learner.parse_losses(example.losses)
+    parts = [v for name, v in example.losses.items() if 'loss' in name]
+    assert len(parts) == 8
+    assert total.item() == pytest.approx(sum(parts).item(), rel=1e-5)
+
+
+def test_method_makes_a_config_that_of_the_learner(run, tmp_path, monkeypatch):
+    (tmp_path / 'my_parts.py').write_text(EXAMPLES['A learner'])
+    (tmp_path / 'mirror.py').write_text(EXAMPLES['A method'])
+    monkeypatch.syspath_prepend(tmp_path)
+    config = Path(__file__).parents[2] / 'configs/xpl/xpl_synthetic.py'
+    cfg = load_config(str(config), method=str(tmp_path / 'mirror.py'))
+    assert cfg.method == 'XPL, mirrored'
+    assert MODELS.build(cfg.model).mirror_weight == 0.5
+
+
+def test_transform_adds_noise_of_the_given_power(run):
+    example = run('A transform')
+    noise = example.noisy - example.tone
+    ratio = example.tone.var() / noise.var()
+    assert 10 * math.log10(ratio) == pytest.approx(10, abs=0.5)
+
+
+def test_metric_counts_hits(run):
+    example = run('A metric')
+    assert {name.split('/')[1] for name in example.scores} >= {'a', 'b', 'ens'}
+    metric, gt_map = (
+        example.METRICS.build(dict(type='PointingMetric')),
+        torch.zeros(8, 8),
+    )
+    gt_map[:4] = 1
+    for n, row in enumerate((0, 0, 3)):
+        prob = torch.zeros(1, 4, 4)
+        prob[0, row, 1] = 0.7
+        sample = dict(sample_id=str(n), gt_map=gt_map, pred_map=dict(a=prob))
+        metric.process(None, [sample])
+    scores = metric.evaluate(3)
+    assert scores['pointing/a/accuracy'] == pytest.approx(200 / 3)
+
+
+def test_data_set_reads_boxes_of_lines(run, spoilable_world):
+    (spoilable_world / 'boxes.csv').write_text(
+        'clip-01,bell,0.1,0.2,0.5,0.9\nclip-02,drum,0,0,1,1\nclip-01,bell,0,0,0.1,0.1\n'
+    )
+    kind = run('A data set').CSVDataset
+    (spoilable_world / 'ids.txt').write_text('clip-01\nclip-02\n')
+    dataset = kind(data_root=str(spoilable_world), id_list='ids.txt', labeled=True)
+    assert dataset.sample_ids == ['clip-01', 'clip-02']
+    assert dataset[0]['bboxes'] == [[0.1, 0.2, 0.5, 0.9], [0, 0, 0.1, 0.1]]
+    assert dataset[1]['category'] == 'drum'
+    dataset = kind(data_root=str(spoilable_world), id_list='ids.txt')
+    assert dataset[0]['bboxes'] is None
