@@ -63,14 +63,7 @@ class PseudoLabeler:
     ranks, so that all ranks have the same teacher. Its state dict has the names of
     the learner's.
 
-    Args:
-        soft (bool): sharpened probabilities if True, else probabilities
-            thresholded at 0.5.
-        temperature (float): T > 0 of the sharpening.
-        align_area (bool): whether the mean area of the labels is kept at that of
-            the annotated maps; see :class:`~.alignment.AreaAlignment`.
-        teacher_momentum (float, optional): in (0, 1); weight of the past in the
-            teacher; no teacher by default.
+    For the arguments see :class:`mmxpl.engine.hooks.CrossPseudoLabelHook`.
     """
 
     ALIGNMENT_KEY = 'area_alignment'

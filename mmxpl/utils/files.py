@@ -47,18 +47,16 @@ def atomic_path(path: str | Path, keep_suffix: bool = False) -> Iterator[Path]:
         raise
 
 
-def publish(draft: str | Path, path: str | Path, durable: bool = True) -> None:
+def publish(draft: str | Path, path: str | Path) -> None:
     """Renames a complete draft, in the folder of the file, to the file.
 
-    ``durable`` waits until all is on the disk, so that the file is also whole after a
-    power cut. This takes milliseconds a file.
+    It waits until all is on the disk, so that the file is also whole after a power cut.
+    This takes milliseconds a file.
     """
-    if durable:
-        _sync(draft)
+    _sync(draft)
     os.replace(draft, path)
-    if durable:
-        with suppress(OSError):  # some network drives cannot
-            _sync(Path(path).parent)
+    with suppress(OSError):  # some network drives cannot
+        _sync(Path(path).parent)
 
 
 def _sync(path: str | Path) -> None:
@@ -113,8 +111,8 @@ def write_result(path: str | Path, content: str | bytes) -> None:
             draft = draft_of(path.with_name(f'{path.name}.{os.getpid()}'))
             try:
                 draft.write_bytes(data)
-                # there may be thousands: do not wait for the disk at each
-                publish(draft, path, durable=False)
+                # there may be thousands, so that it does not wait for the disk
+                os.replace(draft, path)
             finally:
                 draft.unlink(missing_ok=True)
     except OSError as error:

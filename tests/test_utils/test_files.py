@@ -107,15 +107,15 @@ def test_pipes_and_links_are_written_to_and_stay(tmp_path):
 
 def test_two_processes_may_write_the_same_file(tmp_path, monkeypatch):
     path = tmp_path / 'file'
-    publish = files.publish
+    replace = os.replace
 
-    def publish_late(*args, **kwargs):
-        monkeypatch.setattr(files, 'publish', publish)
-        monkeypatch.setattr(files.os, 'getpid', lambda: 0)
+    def replace_late(*args):
+        monkeypatch.setattr(os, 'replace', replace)
+        monkeypatch.setattr(os, 'getpid', lambda: 0)
         write_result(path, 'of another process')
-        publish(*args, **kwargs)
+        replace(*args)
 
-    monkeypatch.setattr(files, 'publish', publish_late)
+    monkeypatch.setattr(os, 'replace', replace_late)
     write_result(path, 'own')
     assert path.read_text() == 'own'
     assert os.listdir(tmp_path) == ['file']
