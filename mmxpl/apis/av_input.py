@@ -276,11 +276,9 @@ def _folder_pairs(path: Path) -> Iterator[AVInput]:
             logger='current',
             level=logging.WARNING,
         )
-    columns = (
-        media_paths(folder, both, [found[i] for i in both])
-        for folder, found in zip(folders, (frames, sounds), strict=True)
-    )
-    for row in zip(both, *columns, strict=True):
+    images = media_paths(folders[0], both, map(frames.get, both))
+    audios = media_paths(folders[1], both, map(sounds.get, both))
+    for row in zip(both, images, audios, strict=True):
         yield AVInput(*row, in_folder=True)
 
 

@@ -108,9 +108,7 @@ def collect_media(
     """Adds the files that one transform reads."""
     from mmxpl.datasets.media_cache import decode_files
 
-    def decode(paths: Sequence[str]) -> Iterator:
-        return decode_files(step.decode, paths, args.workers)
-
+    decode = partial(decode_files, step.decode, workers=args.workers)
     job = jobs.setdefault(step.cache.folder, Job(step.cache, step, decode))
     if job.what.settings != step.settings:
         raise DataError(

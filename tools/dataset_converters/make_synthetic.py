@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from collections import Counter
 from dataclasses import fields
 
 from mmxpl.datasets.synthetic import (
@@ -62,8 +63,9 @@ def print_facts(root: str, config: WorldConfig) -> None:
     classes = {o['category'] for e in entries for o in e['objects']}
     print(f'classes      {len(classes)}')
     for name, values in (('objects', count), ('sounding', sounding)):
-        shares = (f'{v}: {100 * values.count(v) / len(values):.1f} %' for v in range(5))
-        print(f'{name:<12} ' + '  '.join(s for s in shares if ' 0.0 %' not in s))
+        counts = sorted(Counter(values).items())
+        shares = (f'{v}: {100 * n / len(values):.1f} %' for v, n in counts)
+        print(f'{name:<12} ' + '  '.join(shares))
     keys = ('n', 'mean', 'median', 'small', 'medium', 'large', 'huge')
     print('\nbox area / frame   ' + ''.join(f'{k:>8}' for k in keys))
     for name, areas in box_areas(entries).items():
