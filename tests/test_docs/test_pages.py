@@ -1,6 +1,7 @@
 """Pages quote real messages, lead to real files and leave nothing out."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -111,6 +112,16 @@ def test_names_of_the_reference_exist():
     assert len(names) > 60
     assert len(set(names)) == len(names)
     assert all(callable(get_object_from_string(name)) for name in names)
+
+
+def test_the_reference_names_where_its_docstrings_are():
+    for page, names in REFERENCE.items():
+        text = (DOCS / 'reference' / f'{page}.md').read_text()
+        places = re.findall(r'`(mmxpl/.*?)`', text)
+        for name in names:
+            source = inspect.getsourcefile(get_object_from_string(name))
+            path = Path(source).relative_to(ROOT)
+            assert any(path.is_relative_to(place) for place in places), (page, name)
 
 
 def test_every_registered_class_is_in_the_reference():
