@@ -41,6 +41,12 @@ def explain(error: BaseException) -> str | None:
         text = str(error)
         message = explain_worker_death(text) or _explain_channels(text)
         message = message or _explain_memory(text)
+        if 'Expected to have finished reduction' in text:  # of DistributedDataParallel
+            message = (
+                'Some weights of the model had no part in the losses of an iteration, '
+                'which several processes do not take: set find_unused_parameters=True '
+                '(MMXPL_DEBUG=1 shows the traceback).'
+            )
     if isinstance(error, AssertionError | TypeError | ValueError):
         message = _refusal(error)
     # of MMEngine, where a part of the config is first used

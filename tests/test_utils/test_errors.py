@@ -223,6 +223,23 @@ def test_features_that_do_not_fit_are_one_message(capsys):
     )
 
 
+def test_weights_that_a_step_does_not_use_are_one_message(capsys, tmp_path):
+    group = dict(init_method=f'file://{tmp_path}/group', rank=0, world_size=1)
+    torch.distributed.init_process_group('gloo', **group)
+    try:
+        net = torch.nn.ModuleDict(dict(used=torch.nn.Linear(1, 1)))
+        net['unused'] = torch.nn.Linear(1, 1)
+        net.forward = lambda x: net['used'](x)
+        parallel = torch.nn.parallel.DistributedDataParallel(net)
+        parallel(torch.ones(1, 1)).sum().backward()
+        with pytest.raises(SystemExit), one_clear_error():
+            parallel(torch.ones(1, 1))
+    finally:
+        torch.distributed.destroy_process_group()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'find_unused_parameters=True' in line
+
+
 def test_a_schedule_that_there_is_not_is_one_message(capsys):
     weights = [torch.nn.Parameter(torch.zeros(1))]
     given = dict(optimizer=torch.optim.SGD(weights, 0.1), epoch_length=2)
