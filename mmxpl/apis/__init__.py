@@ -2,5 +2,3 @@
 
 from .inference import load_learner
 from .inferencer import XPLInferencer
-
-__all__ = ['XPLInferencer', 'load_learner']

@@ -17,26 +17,3 @@ from .transforms import (
     av_collate,
 )
 from .vggss import VGGSSDataset
-
-__all__ = [
-    'AVDataset',
-    'AVJsonDataset',
-    'ConcatDataset',
-    'CurriculumSampler',
-    'DuetDataset',
-    'FlickrSoundNetDataset',
-    'LoadAudio',
-    'LoadFeatures',
-    'LoadFrame',
-    'NegativeAudioDataset',
-    'PackAVInputs',
-    'RasterizeTargets',
-    'SplitDataset',
-    'VGGSSDataset',
-    'av_collate',
-    'check_disjoint',
-    'collect_ids',
-    'read_clip_list',
-    'read_id_list',
-    'select_subset',
-]

@@ -9,14 +9,3 @@ from .geometry import (
     visible_cells,
     warp,
 )
-
-__all__ = [
-    'ORIGINAL',
-    'AVDataSample',
-    'compose_affine',
-    'invert_affine',
-    'rasterize_boxes',
-    'rasterize_consensus',
-    'visible_cells',
-    'warp',
-]

@@ -5,16 +5,3 @@ from .charts import plot_learning_curves, reliability_histogram
 from .drawing import contact_sheet, load_frame, read_picture, write_picture
 from .sample_sheets import pseudo_label_strip, sample_sheet
 from .tensorboard_backend import AVTensorboardVisBackend
-
-__all__ = [
-    'AVLocVisualizer',
-    'AVTensorboardVisBackend',
-    'contact_sheet',
-    'load_frame',
-    'plot_learning_curves',
-    'pseudo_label_strip',
-    'read_picture',
-    'reliability_histogram',
-    'sample_sheet',
-    'write_picture',
-]

@@ -20,25 +20,3 @@ from .world import (
     write_folder,
     write_world,
 )
-
-__all__ = [
-    'CLASSES',
-    'DIFFICULTIES',
-    'RULES',
-    'SPLITS',
-    'GeneratedClip',
-    'WorldConfig',
-    'area_facts',
-    'box_areas',
-    'clip_id',
-    'clip_layout',
-    'describe',
-    'load_entries',
-    'make_clip',
-    'preset',
-    'reference_rows',
-    'unheard_classes',
-    'visible_masks',
-    'write_folder',
-    'write_world',
-]

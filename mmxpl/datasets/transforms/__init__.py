@@ -2,12 +2,3 @@
 
 from .formatting import PackAVInputs, RasterizeTargets, av_collate
 from .loading import LoadAudio, LoadFeatures, LoadFrame
-
-__all__ = [
-    'LoadAudio',
-    'LoadFeatures',
-    'LoadFrame',
-    'PackAVInputs',
-    'RasterizeTargets',
-    'av_collate',
-]
