@@ -1,6 +1,7 @@
 """Curves of a comparison's trainings, and its figures."""
 
 import csv
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ def draw_curves(
     if not keys:
         return
     columns = min(len(keys), 2)
-    rows = -(-len(keys) // columns)
+    rows = math.ceil(len(keys) / columns)
     figure = new_figure(5.5 * columns, 3 * rows, dpi=110)
     for n, key in enumerate(keys, start=1):
         axes = figure.add_subplot(rows, columns, n)

@@ -20,8 +20,16 @@ FULL = 'full'
 _FULL_OVERLAY, _FULL_TITLE = 'supcon', '100 % labels'
 
 # parts of a config that a training depends on
-_SETTINGS = ('model', 'optim_wrapper', 'param_scheduler', 'randomness', 'train_cfg')
-_SETTINGS += ('train_dataloader', 'custom_hooks', 'default_hooks')
+_SETTINGS = (
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+    'train_cfg',
+    'train_dataloader',
+    'custom_hooks',
+    'default_hooks',
+)
 # where data lie, which may be moved
 _PLACES = {'data_root', 'cache'}
 # hooks that do nothing before the first pseudo-label, or change no weight

@@ -26,7 +26,7 @@ def map_confidence(maps: Tensor, size: int = 224) -> Tensor:
     (N,) float64.
     """
     flat = upsample_maps(maps.detach().cpu(), size).flatten(1).numpy()
-    first = flat.shape[1] - -(-flat.shape[1] // 4)
+    first = 3 * flat.shape[1] // 4
     means = [np.partition(r, first)[first:].mean(dtype=np.float64) for r in flat]
     return torch.tensor(means, dtype=torch.float64)
 

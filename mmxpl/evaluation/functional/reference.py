@@ -27,7 +27,7 @@ def _disc(size: int) -> Tensor:
     distance = (offset[:, None] + offset).flatten()
     disc = torch.empty(size**2, dtype=torch.float64)
     nearest_first = distance.argsort(stable=True)
-    disc[nearest_first] = (torch.arange(size**2).double() + 0.5) / -(size**2) + 1
+    disc[nearest_first] = 1 - (torch.arange(size**2).double() + 0.5) / size**2
     return disc.reshape(size, size).float()
 
 

@@ -133,11 +133,12 @@ def compare_scores(
             'p_sign_flip': p_values[k].item(),
         }
         if measure == 'CIoU@0.5':
-            only = [int((s * differences[:, k] > 0).sum()) for s in (1, -1)]
+            only_first = int((differences[:, k] > 0).sum())
+            only_second = int((differences[:, k] < 0).sum())
             found |= {
-                'only_first': only[0],
-                'only_second': only[1],
-                'p_mcnemar': mcnemar_p_value(*only),
+                'only_first': only_first,
+                'only_second': only_second,
+                'p_mcnemar': mcnemar_p_value(only_first, only_second),
             }
         result.setdefault(rule, {})[measure] = found
     return result
