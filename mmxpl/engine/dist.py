@@ -94,17 +94,18 @@ def _silent_ranks() -> list[int]:
     store = dist.distributed_c10d._get_default_store()
     rank, world_size = get_dist_info()
     hosted = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
-    key = 'mmxpl/rank {} has lost another'.format
+    key = 'mmxpl/rank {} has lost another'
 
     def answers(other: int, seconds: float) -> bool:
+        timeout = datetime.timedelta(seconds=max(seconds, 0.1))
         try:
-            store.wait([key(other)], datetime.timedelta(seconds=max(seconds, 0.1)))
+            store.wait([key.format(other)], timeout)
         except RuntimeError:
             return False
         return True
 
     try:
-        store.set(key(rank), '')
+        store.set(key.format(rank), '')
     except RuntimeError:
         return [0] if hosted else []
     # the store is in the process of rank 0, unless the launcher hosts it

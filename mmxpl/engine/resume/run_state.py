@@ -148,10 +148,7 @@ def compare_settings(former: Config, now: Config) -> list[str]:
     Returns lines for the log: another number of epochs, changed settings without
     effect, and changed settings that apply from here on.
     """
-    before, here = (
-        dict(_flatten({k: v for k, v in cfg._cfg_dict.to_dict().items() if k in _READ}))
-        for cfg in (former, now)
-    )
+    before, here = _settings(former), _settings(now)
     # descriptions by dotted key
     changed = {
         key: f'{key} {_value(before, key)} -> {_value(here, key)}'
@@ -179,6 +176,12 @@ def compare_settings(former: Config, now: Config) -> list[str]:
             f'{_some(others)}. To go on as it was started, set them back.'
         )
     return lines
+
+
+def _settings(cfg: Config) -> dict[str, Any]:
+    """Collects what decides how a run trains, by dotted key."""
+    whole = cfg._cfg_dict.to_dict()
+    return dict(_flatten({key: whole[key] for key in _READ if key in whole}))
 
 
 def _flatten(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:

@@ -312,13 +312,8 @@ class HFAudioEncoder(HFModule):
         if self._model_type != 'audio-spectrogram-transformer':
             return states
         config = self.net.config
-        rows, columns = (
-            1 + (size - config.patch_size) // stride
-            for size, stride in (
-                (config.num_mel_bins, config.frequency_stride),
-                (config.max_length, config.time_stride),
-            )
-        )
+        rows = 1 + (config.num_mel_bins - config.patch_size) // config.frequency_stride
+        columns = 1 + (config.max_length - config.patch_size) // config.time_stride
         # patches come after two class tokens, frequency by frequency
         states = states[:, 2:].unflatten(1, (rows, columns)).mean(dim=1)
         frames = self.front_end.num_frames(samples)
