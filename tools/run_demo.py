@@ -39,20 +39,12 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Demo:
-    """A demonstration.
+    """A demonstration."""
 
-    Args:
-        config (str): data and nets, below ``configs/``.
-        methods (tuple[str, ...]): the longest training first; maps of the first are
-            drawn.
-        data (str): default folder of the data.
-        out (str): default folder of the results.
-    """
-
-    config: str
-    methods: tuple[str, ...]
-    data: str
-    out: str
+    config: str  # data and nets, below configs/
+    methods: tuple[str, ...]  # the longest training first, of which maps are drawn
+    data: str  # default folder of the data
+    out: str  # default folder of the results
 
 
 DEMOS = dict(

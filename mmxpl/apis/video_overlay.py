@@ -82,19 +82,12 @@ class OverlayOptions:
 
 
 class OverlaidFrame(NamedTuple):
-    """One drawn frame.
+    """One drawn frame."""
 
-    Attributes:
-        time (float): Seconds after the first frame.
-        pts (int): Presentation time in units of the source's video stream.
-        picture (np.ndarray): RGB uint8 (H, W, 3) of the frame's size.
-        predicted (bool): Whether a map was predicted for this frame.
-    """
-
-    time: float
-    pts: int
-    picture: np.ndarray
-    predicted: bool
+    time: float  # seconds after the first frame
+    pts: int  # presentation time in units of the source's video stream
+    picture: np.ndarray  # RGB uint8 (H, W, 3) of the frame's size
+    predicted: bool  # whether a map was predicted for this frame
 
 
 def overlaid_frames(

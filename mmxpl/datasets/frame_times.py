@@ -21,20 +21,13 @@ _HEADER = ['sample_id', 'frame_time', 'video', 'note', 'stamp']
 
 
 class FrameTime(NamedTuple):
-    """Time of the frame of a clip.
+    """Time of the frame of a clip."""
 
-    Attributes:
-        seconds (float): Seconds from the first sample of the sound.
-        video (str): File that frame and sound were extracted from.
-        note (str): Offset of sound and picture in that file; '' if they begin and end
-            together.
-        stamp (str): Size in bytes and modification time in nanoseconds of that file;
-            '' if unknown.
-    """
-
-    seconds: float
-    video: str = ''
+    seconds: float  # from the first sample of the sound
+    video: str = ''  # file that frame and sound were extracted from
+    # offset of sound and picture in that file; '' if they begin and end together
     note: str = ''
+    # size in bytes and modification time in ns of that file; '' if unknown
     stamp: str = ''
 
 

@@ -49,20 +49,12 @@ PUBLISHED_LISTS = {
 
 
 class Clip(NamedTuple):
-    """Line of a list.
+    """Line of a list."""
 
-    Attributes:
-        sample_id (str): Name of the clip; ``FRAME+SOUND`` for a pair that does not
-            sound.
-        frame_id (str): Clip whose frame is shown.
-        audio_id (str): Clip whose sound is heard.
-        is_sounding (bool): False if nothing in the frame makes the sound.
-    """
-
-    sample_id: str
-    frame_id: str
-    audio_id: str
-    is_sounding: bool = True
+    sample_id: str  # name of the clip; FRAME+SOUND for a pair that does not sound
+    frame_id: str  # clip whose frame is shown
+    audio_id: str  # clip whose sound is heard
+    is_sounding: bool = True  # False if nothing in the frame makes the sound
 
 
 def plain_clip(sample_id: str) -> Clip:

@@ -18,21 +18,15 @@ PAD = b'\xfe' * 8
 
 
 class Jpeg(NamedTuple):
-    """What the markers of a JPEG say.
+    """What the markers of a JPEG say."""
 
-    Attributes:
-        size (tuple[int, int]): Height and width before any EXIF rotation.
-        is_whole (bool): Whether the file ends, its scans hold every coefficient, and
-            restart markers follow each other.
-        end (int): Place of the end marker.
-        is_padded (bool): Whether to decode with :data:`PAD` in place of the end marker.
-            Decoders then fail where samples are missing; with the marker they paint
-            them grey.
-    """
-
-    size: tuple[int, int]
+    size: tuple[int, int]  # height and width before any EXIF rotation
+    # whether the file ends, its scans hold every coefficient, and restart markers
+    # follow each other
     is_whole: bool
-    end: int = 0
+    end: int = 0  # place of the end marker
+    # whether to decode with PAD in place of the end marker: decoders then fail where
+    # samples are missing; with the marker they paint them grey
     is_padded: bool = False
 
 

@@ -38,20 +38,15 @@ _APART = 0.1
 
 
 class VideoClip(NamedTuple):
-    """Frame of a video with its whole sound.
+    """Frame of a video with its whole sound."""
 
-    Attributes:
-        image (np.ndarray): uint8 of shape (H, W, 3), BGR, upright.
-        wave (np.ndarray): int16 of shape (T,), mono, from the beginning of picture or
-            sound, whichever is first, to the end of both.
-        frame_time (float): Seconds from the first sample to the frame.
-        note (str): Offset of sound and picture; '' if they begin and end together and
-            the sound has no gap.
-    """
-
-    image: np.ndarray
+    image: np.ndarray  # uint8 (H, W, 3), BGR, upright
+    # int16 (T,), mono, from the beginning of picture or sound, whichever is first, to
+    # the end of both
     wave: np.ndarray
-    frame_time: float
+    frame_time: float  # seconds from the first sample to the frame
+    # offset of sound and picture; '' if they begin and end together and the sound has
+    # no gap
     note: str
 
 

@@ -33,23 +33,15 @@ NO_LICENSE = 'none stated'
 
 @dataclass
 class Source:
-    """Weights in a package.
+    """Weights in a package."""
 
-    Attributes:
-        package (str): Distribution.
-        ending (str): End of the file's path in it.
-        read (Callable): Reads named tensors from the file, in the order of layers.
-        part (str): Key of the encoder in a localizer's config.
-        encoder (dict): Config of the network.
-        origin (str): Training data, author and licence of the weights.
-    """
-
-    package: str
-    ending: str
+    package: str  # distribution
+    ending: str  # end of the file's path in it
+    # reads named tensors, in the order of layers
     read: Callable[[Path], dict[str, 'Tensor']]
-    part: str
-    encoder: dict[str, Any]
-    origin: str
+    part: str  # key of the encoder in a localizer's config
+    encoder: dict[str, Any]  # config of the network
+    origin: str  # training data, author and licence of the weights
 
 
 def read_efficientnet(path: Path) -> dict[str, 'Tensor']:

@@ -38,21 +38,13 @@ NUM_CLASSES = 24
 
 @dataclass(frozen=True)
 class WorldClass:
-    """Class of the synthetic world.
+    """Class of the synthetic world."""
 
-    Args:
-        name (str): Name such as 'red_striped_disc'.
-        shape (str): Shape family, one of ``SHAPES``.
-        texture (str): One of ``TEXTURES``.
-        colour (str): Key of ``COLOURS``.
-        voice (int): Index into :data:`.sound.VOICES`: three voices of each of
-            eight kinds, kind by kind.
-    """
-
-    name: str
-    shape: str
-    texture: str
-    colour: str
+    name: str  # such as 'red_striped_disc'
+    shape: str  # one of SHAPES
+    texture: str  # one of TEXTURES
+    colour: str  # key of COLOURS
+    # index into .sound.VOICES: three voices of each of eight kinds, kind by kind
     voice: int
 
 

@@ -176,34 +176,21 @@ _DOMINANT_SHARES = (0.5, 0.95)
 
 @dataclass(frozen=True)
 class PlacedObject:
-    """Object of a layout.
+    """Object of a layout."""
 
-    Args:
-        category (int): Index into :data:`.config.CLASSES`.
-        contours (tuple[np.ndarray]): Silhouette in its unit box.
-        angle (float): Angle by which it is turned, in radians.
-        box (np.ndarray): x1, y1, x2, y2 in shares of the frame, before occlusion.
-        sounding (bool): Whether its sound is heard.
-    """
-
-    category: int
-    contours: tuple[np.ndarray, ...]
-    angle: float
-    box: np.ndarray
-    sounding: bool = False
+    category: int  # index into CLASSES
+    contours: tuple[np.ndarray, ...]  # silhouette in its unit box
+    angle: float  # by which it is turned, in radians
+    box: np.ndarray  # x1, y1, x2, y2 in shares of the frame, before occlusion
+    sounding: bool = False  # whether its sound is heard
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Frame before it is painted.
+    """Frame before it is painted."""
 
-    Args:
-        objects (tuple[PlacedObject]): From back to front.
-        offscreen (int, optional): Class that sounds outside the frame.
-    """
-
-    objects: tuple[PlacedObject, ...]
-    offscreen: int | None = None
+    objects: tuple[PlacedObject, ...]  # from back to front
+    offscreen: int | None = None  # class that sounds outside the frame
 
 
 def visible_masks(objects, size: int) -> np.ndarray:

@@ -116,19 +116,12 @@ def _tilt(wave: np.ndarray, slope: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Voice:
-    """Parameters that all sounds of one class share.
+    """Parameters that all sounds of one class share."""
 
-    Args:
-        kind (str): Synthesis, a key of ``_KINDS``.
-        pitch (float): Typical pitch or band centre, in Hz.
-        rate (float): Typical events per second (or of its modulation).
-        colour (float): Timbre in [0, 1]; its meaning depends on the kind.
-    """
-
-    kind: str
-    pitch: float
-    rate: float
-    colour: float
+    kind: str  # synthesis, a key of _KINDS
+    pitch: float  # typical pitch or band centre, in Hz
+    rate: float  # typical events per second (or of its modulation)
+    colour: float  # timbre in [0, 1]; its meaning depends on the kind
 
     @property
     def form(self) -> int:

@@ -30,17 +30,11 @@ from .sound import record
 
 @dataclass(frozen=True)
 class GeneratedClip:
-    """Generated clip.
+    """Generated clip."""
 
-    Args:
-        image (np.ndarray): uint8 BGR of shape (H, W, 3).
-        audio (np.ndarray): int16 of shape (samples,), mono.
-        info (dict): Entry of ``data_list``; its ``sample_id`` is :func:`clip_id`.
-    """
-
-    image: np.ndarray
-    audio: np.ndarray
-    info: dict
+    image: np.ndarray  # uint8 (H, W, 3), BGR
+    audio: np.ndarray  # int16 (samples,), mono
+    info: dict  # entry of data_list, whose sample_id is that of clip_id()
 
 
 #: Makes a clip from its split and its index there, and from nothing else.
