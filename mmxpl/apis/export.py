@@ -68,15 +68,9 @@ class ExportableLocalizer(nn.Module):
         return 'waveform' if self.with_spectrogram else self.localizer.audio_input
 
     def forward(self, image: Tensor, sound: Tensor) -> Tensor:
-        """Predicts maps.
+        """Predicts probabilities (B, h, w) of images (B, 3, H, W), uint8 BGR.
 
-        Args:
-            image (Tensor): (B, 3, H, W) uint8, BGR.
-            sound (Tensor): (B, T) float32 in [-1, 1], or the front end's output
-                (B, 1, F, L).
-
-        Returns:
-            Tensor: (B, h, w) probabilities in [0, 1].
+        The sound is (B, T), float32 in [-1, 1], or the front end's output (B, 1, F, L).
         """
         if self.with_spectrogram:
             sound = self.front_end(sound)

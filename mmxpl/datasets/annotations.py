@@ -35,13 +35,10 @@ def parse_entries(
 ) -> Iterator[tuple[str, dict]]:
     """Parses the clips of a JSON file.
 
-    Args:
-        entries (Iterable): Clips as they are in the file.
-        parse (Callable): Makes id and annotation; begins its errors with the field.
-        parse_plain (Callable): Does the same for many clips, faster; None or any
-            DataError if one of them may be wrong or is unusual.
-        where (Sequence[str]): What stands before and after the number of a clip in
-            errors.
+    ``parse`` makes id and annotation of one and begins its errors with the field.
+    ``parse_plain`` does the same for many, faster; it gives None or any DataError if
+    one of them may be wrong or is unusual. ``where`` is what stands before and after
+    the number of a clip in errors.
     """
     first = 0
     for batch in batched(entries):

@@ -67,8 +67,7 @@ def read_waveform(
             sample; may lie outside the sound.
 
     Returns:
-        np.ndarray: float32 waveform of shape (round(sample_rate * duration),)
-        in [-1, 1].
+        np.ndarray: float32 (round(sample_rate * duration),) in [-1, 1].
     """
     with _open_sound(path) as sound:
         rate, total = sound.samplerate, sound.frames

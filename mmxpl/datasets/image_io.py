@@ -28,15 +28,11 @@ _NOT_TURNED, _ORIENTATION = ('WEBP', 'AVIF'), 0x0112
 
 
 def read_frame(path: str, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """Reads an image file and resizes it without keeping the aspect ratio.
+    """Reads an image file and resizes it to (H, W) without keeping the aspect ratio.
 
     Grey, CMYK, palette and 16-bit images become 8-bit BGR, transparency is dropped, and
     EXIF rotation is applied. A JPEG at least twice as large as needed is decoded at a
     fraction of its size, in a fraction of the time.
-
-    Args:
-        path (str): Image file.
-        size (tuple[int, int]): Height and width of the result.
 
     Returns:
         tuple[np.ndarray, tuple[int, int]]: uint8 image of shape (H, W, 3), BGR, and

@@ -28,13 +28,9 @@ DURATIONS = (1, 3, 5, 9.5, 10.5, 30, 60)
 def check_annotations(
     annotations: Mapping[str, dict], evaluated: Collection[str] = ()
 ) -> dict:
-    """Finds implausible boxes and masks.
+    """Finds implausible ``bboxes`` (normalised) and ``mask`` of annotations by id.
 
-    Args:
-        annotations (Mapping[str, dict]): ``bboxes`` (normalised) and ``mask`` by id,
-            both optional.
-        evaluated (Collection[str]): Ids of validation and test clips, which need an
-            annotation.
+    ``evaluated`` are ids of validation and test clips, which need an annotation.
 
     Returns:
         dict: ``count`` of clips, number of ``boxes``, and ids of clips with boxes that
@@ -120,18 +116,12 @@ def check_media(
     advance: Callable[[], None] = lambda: None,
     times: Mapping[str, float] | None = None,
 ) -> dict:
-    """Opens the files of all clips.
+    """Opens the files of all clips, given as paths of frame and sound by id.
 
     Without ``deep`` only the headers of sounds are read. With ``deep`` every file is
-    decoded completely, and files with the same content are found.
-
-    Args:
-        media (Mapping[str, tuple[str, str]]): Paths of frame and sound by id.
-        deep (bool): Whether to decode.
-        workers (int): Number of threads; decoding releases the interpreter lock.
-        advance (Callable): Called after each file.
-        times (Mapping[str, float], optional): Time of the frames in seconds from the
-            first sample, by id.
+    decoded completely, in ``workers`` threads, and files with the same content are
+    found. ``advance`` is called after each file; ``times`` are those of the frames in
+    seconds from the first sample, by id.
 
     Returns:
         dict: ``count`` of clips; ``unreadable``, reasons by id; ``rates`` and

@@ -34,14 +34,8 @@ def iter_json(
 ) -> Iterator[Any]:
     """Reads the items of a long list in a JSON file one by one, to save memory.
 
-    Args:
-        path (str | Path): The file.
-        form (str): What it must hold, for the error.
-        field (str, optional): Key of the list; by default the file is the list.
-        others (dict, optional): Receives the other values.
-
-    Returns:
-        Iterator: The items.
+    The file is the list, or has it under the key ``field``; ``others`` receives the
+    other values. ``form`` says what the file must hold, for the error.
     """
     return chain.from_iterable(_iter_pieces(path, form, field, others))
 

@@ -189,19 +189,15 @@ def build_cache(
     overwrite: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Decodes files into a cache.
+    """Decodes files, each named once, into a cache.
 
     The cache is written to a folder ``NAME.part`` and renamed when complete. After an
     interruption the next build of the same files continues from that folder. Files that
     cannot be decoded are named together, and only one build runs at a time.
 
-    Args:
-        cache (MediaCache): Where to, and with which settings.
-        decode (Callable): Gives the content of files in their order, such as
-            :func:`decode_files`.
-        paths (Sequence[str]): The files, each once.
-        overwrite (bool): Whether another cache may be replaced.
-        advance (Callable): Called with the number of files done since the last call.
+    ``decode`` gives the content of files in their order, such as :func:`decode_files`.
+    Another cache is replaced with ``overwrite`` only. ``advance`` is called with the
+    number of files done since the last call.
     """
     folder = cache.folder
     if folder.exists() and not (overwrite and (folder / FACTS).is_file()):

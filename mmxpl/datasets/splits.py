@@ -63,9 +63,6 @@ def choose_stratified(
     Of a class with n of N ids, ``n * count / N`` are chosen, rounded up or down; ids
     without a class form one. The order of the ids, which is kept, and the machine do
     not matter.
-
-    Raises:
-        ValueError: If ``count`` is not in [0, N].
     """
     total = len(ids)
     if not 0 <= count <= total:
@@ -163,11 +160,8 @@ def check_contents(
     """Finds files of the same content that are used in two splits.
 
     ``groups`` are the ``sample_id`` of clips that share the content of their frame, or
-    of their sound.
-
-    Returns:
-        dict[str, list[list[str]]]: Groups with clips in both splits, by pair of given
-        splits (``train_test``, ...).
+    of their sound. Returns those with clips in both splits, by pair of given splits
+    (``train_test``, ...).
     """
     ids = {
         split: {c.sample_id for one in lists if one.split == split for c in one.clips}
@@ -194,16 +188,12 @@ def clean_lists(
     """Writes the lists without duplicates, unusable clips and leaks.
 
     A training clip that is evaluated is removed from training, a validation clip that
-    is tested on from validation, and of two training lists the first keeps a clip. The
-    order of lines is kept; of plain lists only the ids are written. No file is
-    overwritten, and no list may be left empty.
+    is tested on from validation, and of two training lists the first keeps a clip. Of
+    ``groups`` of clips that share the content of a file, if one is evaluated, the
+    others are removed from training. ``unusable`` are ids of clips that cannot be used.
 
-    Args:
-        lists (Sequence[ClipList]): The lists.
-        unusable (Collection[str]): ``sample_id`` of clips that cannot be used.
-        folder (str | Path): Folder to write to; the lists keep their names.
-        groups (Iterable[Sequence[str]]): Clips that share the content of a file; if one
-            is evaluated, the others are removed from training.
+    The order of lines is kept; of plain lists only the ids are written. The lists keep
+    their names in ``folder``. No file is overwritten, and no list may be left empty.
 
     Returns:
         list[tuple[str, int, int]]: New file and number of lines after and before.

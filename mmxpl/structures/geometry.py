@@ -24,16 +24,11 @@ FRAME = 256
 
 
 def compose_affine(center: Tensor, scale: Tensor, flip: Tensor) -> Tensor:
-    """Builds the affine of a crop with an optional horizontal flip.
+    """Builds the affine (B, 2, 3), augmented to canonical coordinates, of a crop.
 
-    Args:
-        center (Tensor): (B, 2), x and y of the crop's centre in [-1, 1].
-        scale (Tensor): (B, 2), width and height of the crop as a share of the
-            frame's, in (0, 1].
-        flip (Tensor): (B,) bool, whether the view is mirrored left to right.
-
-    Returns:
-        Tensor: (B, 2, 3), augmented to canonical coordinates.
+    ``center`` is (B, 2), x and y of the crop's centre in [-1, 1]; ``scale`` (B, 2), its
+    width and height as a share of the frame's, in (0, 1]; ``flip`` (B,) bool, whether
+    the view is mirrored left to right.
     """
     theta = scale.new_zeros(len(scale), 2, 3)
     theta[:, 0, 0] = torch.where(flip, -scale[:, 0], scale[:, 0])

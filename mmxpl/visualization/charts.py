@@ -80,14 +80,10 @@ def read_scalars(path: str | os.PathLike) -> list[dict]:
 def read_run(path: str | os.PathLike) -> list[dict]:
     """Reads all records of a run that have a ``step``.
 
-    Args:
-        path (str | os.PathLike): A ``scalars.json``, or a work directory, whose logs
-            are joined (a resumed run has several), the oldest first. From where a
-            later one begins it replaces the others: a run that was not resumed
-            replaces all.
-
-    Raises:
-        DataError: If there are none, or a file cannot be read.
+    The path is a ``scalars.json``, or a work directory, whose logs are joined (a
+    resumed run has several), the oldest first. From where a later one begins it
+    replaces the others: a run that was not resumed replaces all. No record is a
+    DataError.
     """
     files = [Path(path)]
     if files[0].is_dir():

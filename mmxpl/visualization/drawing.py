@@ -113,12 +113,11 @@ def draw_level(picture: np.ndarray, values: np.ndarray, level: float) -> np.ndar
 def level_line(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Finds the pixels of the line along which a map (H, W) has the value ``level``.
 
-    The distance of a pixel from the line is, to first order, the difference in
-    value over the slope; pixels fade out over the last pixel of that distance.
+    The distance of a pixel from the line is, to first order, the difference in value
+    over the slope; pixels fade out over the last pixel of that distance.
 
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Which pixels the line covers, bool (H, W), and
-        to which share, float32 (number of them, 1).
+    Returns which pixels the line covers, bool (H, W), and the share covered of each,
+    float32 (number of them, 1).
     """
     values = np.asarray(values, np.float32)
     slope = cv2.magnitude(_slope(values, 1, 0), _slope(values, 0, 1))

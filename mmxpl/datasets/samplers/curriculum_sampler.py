@@ -192,16 +192,11 @@ class CurriculumSampler(Sampler):
             yield from right.tolist()
 
     def _stream(self, pool: Tensor, per_batch: int, first: int, stream: int) -> Tensor:
-        """Divides shuffled passes over a pool into the batches of this rank.
+        """Divides shuffled passes over a pool of indices into the batches of this rank.
 
-        Args:
-            pool (Tensor): (K,) indices.
-            per_batch (int): Indices in a batch of one rank.
-            first (int): Number of global batches already taken from the stream.
-            stream (int): Number that makes the shuffles of streams different.
-
-        Returns:
-            Tensor: (num_batches, per_batch).
+        ``pool`` is (K,), ``first`` is the number of global batches already taken from
+        the stream; ``stream`` makes the shuffles of streams different. The result is
+        (num_batches, per_batch).
         """
         share = per_batch * self.world_size
         low, high = first * share, (first + self.num_batches) * share

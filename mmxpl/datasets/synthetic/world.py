@@ -178,7 +178,8 @@ def write_folder(
     """Writes a folder of generated clips unless it is there already.
 
     The folder, see :mod:`mmxpl.datasets.synthetic`, appears in one step when everything
-    is written; an interrupted run leaves nothing under ``root``.
+    is written; an interrupted run leaves nothing under ``root``. What else is there, or
+    not all of this, is a DataError.
 
     Args:
         root (str | Path): Folder to write.
@@ -196,10 +197,6 @@ def write_folder(
 
     Returns:
         bool: True if the folder was written, False if it was there.
-
-    Raises:
-        DataError: If ``root`` holds something else, or not all of this, or cannot be
-            written to.
     """
     root, groups = Path(root).absolute(), groups or {}
     if _is_written(root, _file_names(counts, groups), settings):
