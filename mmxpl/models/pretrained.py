@@ -207,9 +207,6 @@ def _quiet(transformers) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-_LOADED = 'PretrainedInit'
-
-
 def pretrained_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Yields name, module and checkpoint of what starts from a checkpoint.
 
@@ -233,7 +230,7 @@ def without_init_cfg(cfg: Any) -> Any:
     return cfg
 
 
-def explain(model: nn.Module, error: Exception) -> PretrainedError:
+def initialisation_error(model: nn.Module, error: Exception) -> PretrainedError:
     """Makes the error, with module, file and remedies, of a failed initialisation."""
     parts = list(pretrained_parts(model))
     missing = [
@@ -259,7 +256,7 @@ def check_loaded(model: nn.Module, init_info: dict) -> None:
     """
     for name, module, file in pretrained_parts(model):
         infos = [init_info[p]['init_info'] for p in module.parameters()]
-        if not any(info.startswith(_LOADED) for info in infos):
+        if not any(info.startswith('PretrainedInit') for info in infos):
             raise PretrainedError(
                 f"'{file}' holds no weights for {name}: none of its {len(infos)} "
                 "parameters was found. Is it another network's? A part of a detector "

@@ -17,7 +17,12 @@ from mmxpl.utils.errors import DataError
 from mmxpl.utils.parallel import first_rows
 
 from ..localizers.av_localizer import Localization
-from ..pretrained import PretrainedError, check_loaded, explain, pretrained_parts
+from ..pretrained import (
+    PretrainedError,
+    check_loaded,
+    initialisation_error,
+    pretrained_parts,
+)
 from .mixed_audio import MixedAudio
 from .negative_audio import NegativeAudio
 
@@ -158,7 +163,7 @@ class XPL(BaseModel):
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             if not any(pretrained_parts(self)):
                 raise
-            raise explain(self, error) from error
+            raise initialisation_error(self, error) from error
 
     def _dump_init_info(self) -> None:
         """Checks the loaded weights before MMEngine drops its record of them."""
