@@ -21,6 +21,7 @@ from ..functional import (
     rasterize_boxes,
     reference_cious,
     success_rate,
+    summarise_row,
     worst_of_group,
 )
 from .map_metric import (
@@ -216,13 +217,10 @@ class InteractiveMetric(MapMetric):
         rows = {}
         for row in items[0]['cious']:
             worst = worst_of_group(column(items, 'cious', row), groups)
+            scores = summarise_row(worst, self.rules)
             rows[row] = {
-                f'{name}_{rule}': 100 * float(value)
-                for name, values in (
-                    ('IIoU', success_rate(worst.T)),
-                    ('IAUC', auc(worst.T)),
-                )
-                for rule, value in zip(self.rules, values, strict=True)
+                key.replace('CIoU@0.5', 'IIoU').replace('AUC', 'IAUC'): value
+                for key, value in scores.items()
             }
         return rows, [
             f'masks: {describe_rules(self.rules)}; IIoU: the worst CIoU of an image '
