@@ -181,26 +181,18 @@ class PseudoLabelBank:
             raise RuntimeError('The bank holds no label yet: update it first.')
         return self.labels[index.cpu()].float()
 
-    def reliability(
-        self, measures: Sequence[str] | None = None, chunk: int = _CHUNK
-    ) -> Tensor:
-        """Scores every clip, (N,) in [0, 1]; 0 where a clip has no label yet.
+    def reliability(self) -> Tensor:
+        """Returns the reliability, (N,) in [0, 1]; 0 where a clip has no label yet."""
+        return self.scores.clone()
 
-        Args:
-            measures (Sequence[str], optional): see :func:`~.reliability.reliability`;
-                by default the bank's own, which are kept up to date. Others take a pass
-                over all labels.
-            chunk (int): clips scored at once in such a pass.
+    def score_again(self, chunk: int = _CHUNK) -> None:
+        """Computes the reliability anew, in a pass over all labels, a chunk at a time.
+
+        Every :meth:`update` keeps it up to date, but by the measures of that time.
         """
-        if measures is None or list(measures) == self.measures or self.labels is None:
-            return self.scores.clone()
-        scores = [
-            reliability(labels.float(), change, measures)
-            for labels, change in zip(
-                self.labels.split(chunk), self.change.split(chunk), strict=True
-            )
-        ]
-        return torch.cat(scores) * (self.visits > 0)
+        parts = zip(self.labels.split(chunk), self.change.split(chunk), strict=True)
+        scores = [reliability(x.float(), change, self.measures) for x, change in parts]
+        self.scores.copy_(torch.cat(scores) * (self.visits > 0))
 
     def state_dict(self, folder: str | Path | None = None) -> dict:
         """Gives everything that a resumed run needs, as tensors and plain values.
@@ -261,10 +253,8 @@ class PseudoLabelBank:
         else:
             arrays = (None if a is None else a.cpu().clone() for a in source)
             self.visits, self.change, self.scores, self.labels = arrays
-        if state['measures'] != self.measures:
-            measures, self.measures = self.measures, state['measures']
-            self.scores.copy_(self.reliability(measures))
-            self.measures = measures
+        if state['measures'] != self.measures and self.labels is not None:
+            self.score_again()
 
     def _check_arrays(self, arrays: LabelArrays) -> None:
         bad = ~(arrays.change.isfinite() & arrays.scores.isfinite())

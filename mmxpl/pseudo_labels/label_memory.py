@@ -35,8 +35,10 @@ class LabelMemory:
                 'of a run without CrossPseudoLabelHook. Name an epoch_N.pth of such a '
                 'run.'
             )
+        hook = cfg.get('default_hooks', {}).get('pseudo_label') or {}
+        measures = hook.get('reliability', ('agreement',))
         try:
-            self.bank = PseudoLabelBank(ids, state['names'])
+            self.bank = PseudoLabelBank(ids, state['names'], measures=measures)
             # the copy of a bank in a file is in the folder of the checkpoint
             self.bank.load_state_dict(state, Path(path).parent)
         except (KeyError, TypeError, AttributeError) as error:
@@ -56,9 +58,7 @@ class LabelMemory:
         self.epoch, self.cfg = checkpoint.get('meta', {}).get('epoch', 0), None
         with suppress(DataError):
             self.cfg = embedded_config(checkpoint, path)
-        hook = cfg.get('default_hooks', {}).get('pseudo_label') or {}
-        measures = hook.get('reliability', ('agreement',))
-        self.scores = self.bank.reliability(measures)
+        self.scores = self.bank.reliability()
         # the order of the curriculum
         order = self.scores.argsort(descending=True, stable=True)
         self.ranks = order.argsort() + 1

@@ -91,14 +91,15 @@ def test_augmented_visits_blend_to_the_label_of_plain_ones():
 
 def test_change_and_reliability():
     bank = make_bank(momentum=0.5)
-    assert bank.reliability(['agreement']).tolist() == [0] * 6
+    assert bank.reliability().tolist() == [0] * 6
     bank.update(torch.arange(6), torch.ones(6, 2, 4, 4))
     bank.update(torch.tensor([1]), torch.zeros(1, 2, 4, 4))
     assert bank.change[1].item() == 0.5
     assert bank.is_complete
-    scores = bank.reliability(['stability'], chunk=4)
-    assert scores[1].item() == 0.5
-    assert bank.reliability(['agreement'], chunk=4).tolist() == [1] * 6
+    assert bank.reliability().tolist() == [1] * 6
+    bank.measures = ['stability']
+    bank.score_again(chunk=4)
+    assert bank.reliability()[1].item() == 0.5
 
 
 def test_state_survives_the_safe_loader(tmp_path):

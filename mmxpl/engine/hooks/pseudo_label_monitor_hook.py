@@ -104,7 +104,7 @@ class PseudoLabelMonitorHook(Hook):
             return
         selected = torch.zeros(len(bank), dtype=torch.bool)
         selected[hook.sampler.selected()] = True
-        reliability = bank.reliability(hook.reliability)
+        reliability = bank.reliability()
         # in chunks, so that memory stays flat
         parts = [
             label_facts(some.float(), bank.names) for some in bank.labels.split(65536)
