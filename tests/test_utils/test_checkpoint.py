@@ -176,6 +176,9 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     torch.save({'w': nan}, path)
     with pytest.raises(DataError, match='such as w'):
         read_checkpoint(str(path))
+    torch.save(dict(pseudo_label_bank=dict(labels=nan.half())), path)
+    with pytest.raises(DataError, match=r'such as pseudo_label_bank\.labels'):
+        read_checkpoint(str(path))
     torch.save(dict(state_dict={}, message_hub={'loss': nan}), path)
     read_checkpoint(str(path))  # a log may say so
 
