@@ -155,8 +155,11 @@ class PseudoLabeler:
             state[self.TEACHER_KEY] = {k: v.cpu() for k, v in weights.items()}
         return state
 
-    def check_state(self, state: dict) -> None:
-        """Raises a ValueError if a checkpoint has no entry of alignment or teacher."""
+    def load_state_dict(self, state: dict) -> None:
+        """Restores what :meth:`state_dict` gave, perhaps within a checkpoint.
+
+        Raises a ValueError if the checkpoint has no entry of alignment or teacher.
+        """
         for key, used, setting in (
             (self.ALIGNMENT_KEY, self.align_area, 'align_area=False'),
             (self.TEACHER_KEY, self.teacher_momentum, 'teacher_momentum=None'),
@@ -167,9 +170,6 @@ class PseudoLabeler:
                     f'a run with {setting}. Resume with the config that the run was '
                     'started with.'
                 )
-
-    def load_state_dict(self, state: dict) -> None:
-        """Restores what :meth:`state_dict` gave, perhaps within a checkpoint."""
         if self.align_area:
             self.alignment.load_state_dict(state[self.ALIGNMENT_KEY])
         if self.teacher_momentum is not None and state[self.TEACHER_KEY] is not None:

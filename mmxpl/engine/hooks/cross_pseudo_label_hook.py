@@ -339,7 +339,6 @@ class CrossPseudoLabelHook(Hook):
                 'was written by a run without CrossPseudoLabelHook, or published. '
                 'Start from its weights with load_from instead of resuming.'
             )
-        self.labeler.check_state(checkpoint)
         self._resumed = checkpoint
 
     def _remember(
