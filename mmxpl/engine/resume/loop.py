@@ -106,7 +106,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             if cause is None:
                 raise
             if hook := find_hook(self.runner, PreemptionHook):
-                hook.end_if_received(self.runner, 'it has ended another process')
+                hook.end_if_received(self.runner)
             raise DataError(f'{cause} {last_good(self.runner)}') from error
         except (DataError, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__

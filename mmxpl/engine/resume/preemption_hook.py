@@ -150,10 +150,10 @@ class PreemptionHook(Hook):
         self.received = int(flag)
         return bool(self.received)
 
-    def end_if_received(self, runner: Runner, failure: str) -> None:
-        """Exits with code 75 if a failure follows from a signal to the whole job."""
+    def end_if_received(self, runner: Runner) -> None:
+        """Exits with code 75 if a signal to the whole job has ended another process."""
         if self.received:
-            self._say(runner, f'{failure}. {last_good(runner)}')
+            self._say(runner, f'it has ended another process. {last_good(runner)}')
             raise SystemExit(EXIT_CODE)
 
     def _stop(self, runner: Runner, meta: dict) -> None:
