@@ -4,11 +4,11 @@ What is malformed is a DataError that says where: ``where`` is file, index and f
 """
 
 import logging
-import marshal
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from struct import Struct
 from types import NoneType
 from typing import Any
 
@@ -25,6 +25,8 @@ from .id_list import are_plain_ids, refuse_duplicates, same_id
 from .media import MAX_PIXELS
 
 Box = list[float]
+
+_BOX = Struct('4d')
 
 
 def parse_entries(
@@ -173,14 +175,14 @@ def pack_boxes(annotations: Iterable[dict]) -> None:
     """Replaces ``bboxes``, where there are any, by bytes, a quarter of the memory."""
     for annotation in annotations:
         if boxes := annotation.get('bboxes'):
-            annotation['bboxes'] = marshal.dumps(boxes)
+            annotation['bboxes'] = b''.join([_BOX.pack(*box) for box in boxes])
 
 
 def unpack_boxes(annotations: Iterable[dict]) -> None:
     """Reverses :func:`pack_boxes`."""
     for annotation in annotations:
         if isinstance(packed := annotation.get('bboxes'), bytes):
-            annotation['bboxes'] = marshal.loads(packed)
+            annotation['bboxes'] = [list(box) for box in _BOX.iter_unpack(packed)]
 
 
 def has_label(annotation: Mapping) -> bool:

@@ -266,8 +266,10 @@ class AVDataset(BaseDataset):
         """
 
         def complete(missing: dict[str, list[str]], *columns: Iterable) -> list[tuple]:
-            rows, left_out = zip(*columns, strict=True), set().union(*missing.values())
-            return [r for r in rows if not left_out or r[0].sample_id not in left_out]
+            rows = list(zip(*columns, strict=True))
+            if left_out := set().union(*missing.values()):
+                rows = [row for row in rows if row[0].sample_id not in left_out]
+            return rows
 
         annotated = type(self).default_ids is AVDataset.default_ids
         if annotated and not self.id_lists and self.subset == 'all':
@@ -324,22 +326,23 @@ class AVDataset(BaseDataset):
             reason = f'neither box nor mask in {self.ann_file}'
             lacking.setdefault(reason, []).extend(without)
             clipper.clip(sounding)
-        for clip, img_path, audio_path, entry in rows:
+        labeled = self.labeled
+        for (sample_id, _, audio_id, sounds), img_path, audio_path, entry in rows:
             boxes = mask = None
-            if self.labeled:
+            if labeled:
                 boxes, mask = entry.get('bboxes'), entry.get('mask')
-                if not clip.is_sounding:
+                if not sounds:
                     boxes, mask = [], None  # the ground truth of such a pair
                 elif not boxes:
                     if mask is None:
                         continue
                     boxes = None
-            entry['sample_id'] = clip.sample_id
+            entry['sample_id'] = sample_id
             entry['img_path'], entry['audio_path'] = img_path, audio_path
-            entry['frame_time'] = times.get(clip.audio_id)
-            entry['category'] = entry.get('category')
-            entry['is_labeled'] = self.labeled
-            entry['is_sounding'] = clip.is_sounding if self.labeled else None
+            entry['frame_time'] = times.get(audio_id)
+            entry.setdefault('category')
+            entry['is_labeled'] = labeled
+            entry['is_sounding'] = sounds if labeled else None
             entry['bboxes'], entry['mask'] = boxes, mask
             yield entry
 

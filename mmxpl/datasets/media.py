@@ -86,11 +86,11 @@ def list_media(folder: str, suffixes: Sequence[str]) -> dict[str, str]:
     try:
         for entry in os.scandir(folder):
             stem, _, suffix = entry.name.rpartition('.')
-            if not stem.strip('.'):
-                continue
-            if suffix not in ends:
-                ends[suffix] = f'.{suffix}' if f'.{suffix}'.lower() in suffixes else ''
-            if end := ends[suffix]:
+            end = ends.get(suffix)
+            if end is None:
+                end = f'.{suffix}' if f'.{suffix}'.lower() in suffixes else ''
+                ends[suffix] = end
+            if end and stem.strip('.'):
                 if not stem.isascii() and (sample_id := same_id(stem)) != stem:
                     stem, end = sample_id, f'/{entry.name}'
                 if (known := found.setdefault(stem, end)) is not end:
