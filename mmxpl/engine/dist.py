@@ -62,6 +62,8 @@ def use_cpu_dist(cfg: Config) -> bool:
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     wrapper = dict(cfg.get('model_wrapper_cfg') or default)
+    if wrapper.get('type') == 'mmxpl.CPUDistributedDataParallel':
+        del wrapper['type']  # of the dumped config of a former version
     if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
         # the Runner would pass the local rank, which PyTorch refuses on the CPU
         wrapper['device_ids'] = None

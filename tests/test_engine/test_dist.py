@@ -122,6 +122,14 @@ def test_the_configs_own_wrapper_keeps_its_settings(cpu_only, given, added):
     assert cfg.model_wrapper_cfg.to_dict() == given | added
 
 
+def test_the_wrapper_of_former_versions_becomes_that_of_mmengine(cpu_only):
+    given = {'type': 'mmxpl.CPUDistributedDataParallel', 'static_graph': True}
+    cfg = Config({'launcher': 'pytorch', 'model_wrapper_cfg': given})
+    module.use_cpu_dist(cfg)
+    expected = {'static_graph': True, 'device_ids': None}
+    assert cfg.model_wrapper_cfg.to_dict() == expected
+
+
 def test_other_launchers_are_refused_on_the_cpu(cpu_only):
     with pytest.raises(DataError, match='dist_train'):
         module.use_cpu_dist(Config({'launcher': 'slurm'}))
