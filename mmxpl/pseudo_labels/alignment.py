@@ -99,8 +99,12 @@ class AreaAlignment:
 
         (B, M, h, w) probabilities, of all ranks, so that all ranks keep the same
         average, give labels in [0, 1]. For ``soften`` and ``valid`` see
-        :func:`solve_area_shift`.
+        :func:`solve_area_shift`. A ValueError says that a probability is NaN or
+        infinite.
         """
+        if not maps.isfinite().all():
+            rows = (~maps.isfinite()).flatten(1).any(dim=1).nonzero().flatten()
+            raise ValueError(f'maps {rows.tolist()} of the batch are NaN or infinite.')
         wanted = solve_area_shift(maps, self.area, soften, valid).cpu()
         self.updates += 1
         weight = max(1 / self.updates, 1 - self.momentum)

@@ -219,7 +219,8 @@ class PseudoLabelBank:
 
         Raises:
             ValueError: If it belongs to another list of clips or to other localizers.
-            DataError: If the file is missing or damaged, or if there is no room.
+            DataError: If the file is missing or damaged, if a label is NaN or infinite,
+                or if there is no room.
         """
         self._check_identity(state)
         in_turns(
@@ -244,6 +245,7 @@ class PseudoLabelBank:
             paths = [Path(folder, state['file']) for folder in folders or ('.',)]
             path = next((path for path in paths if path.is_file()), paths[0])
             source = open_copy(path, state['digest'], self.num_samples, shape)
+        self._check_arrays(source)
         if to_file:
             own = (self.visits, self.change, self.scores, self.labels)
             for target, array in zip(own, source, strict=True):
@@ -253,6 +255,18 @@ class PseudoLabelBank:
             self.visits, self.change, self.scores, self.labels = arrays
         if state['measures'] != self.measures and self.labels is not None:
             self.score_again()
+
+    def _check_arrays(self, arrays: LabelArrays) -> None:
+        bad = ~(arrays.change.isfinite() & arrays.scores.isfinite())
+        if arrays.labels is not None:
+            parts = arrays.labels.split(_CHUNK)
+            bad |= torch.cat([~x.isfinite().flatten(1).all(dim=1) for x in parts])
+        if bad.any():
+            ids = [self.sample_ids[i] for i in bad.nonzero().flatten().tolist()]
+            raise DataError(
+                f"The checkpoint's pseudo-labels of {len(ids)} clips are NaN or "
+                f'infinite: {name_some(ids)}. Resume from an earlier checkpoint.'
+            )
 
     def _check_identity(self, state: dict) -> None:
         if state['num_samples'] != self.num_samples:

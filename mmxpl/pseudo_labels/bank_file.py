@@ -71,8 +71,15 @@ def map_file(
     """Maps a file, see :func:`create_file`, into memory.
 
     With ``shared``, writes to the arrays reach the file and all processes that map it.
+    A DataError says that the file is of another size.
     """
     size = file_size(num, map_shape)
+    found = Path(path).stat().st_size
+    if found != size:
+        raise DataError(
+            f"pseudo-labels '{path}' are of {found} bytes, {size} are needed for "
+            f'{num} clips and maps of {tuple(map_shape)}: the file is damaged.'
+        )
     data = torch.from_file(str(path), shared=shared, size=size, dtype=torch.uint8)
     visits, change, scores = data[: 12 * num].view(3, -1).unbind()
     return LabelArrays(

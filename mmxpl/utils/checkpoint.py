@@ -24,6 +24,8 @@ from .checks import nonfinite_entries
 from .errors import DataError
 from .nested import walk
 
+# the log, and pseudo-labels, which the bank refuses with the ids of the clips
+_MAY_BE_NAN = ('message_hub', 'pseudo_label_bank')
 _OPT_OUT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _LOCK = threading.Lock()
 
@@ -92,8 +94,7 @@ def read_checkpoint(
             f"checkpoint '{filename}' holds a {type(checkpoint).__name__}, not a "
             'dict of weights.'
         )
-    # a log may hold NaN
-    parts = {k: v for k, v in checkpoint.items() if k != 'message_hub'}
+    parts = {k: v for k, v in checkpoint.items() if k not in _MAY_BE_NAN}
     bad = list(nonfinite_entries(parts))
     if bad:
         raise DataError(

@@ -86,3 +86,14 @@ def test_state_goes_on_where_it_was():
     labels = [a(random_maps(seed=5), SOFT) for a in (one, other)]
     assert torch.equal(*labels)
     assert other.area == one.area
+
+
+def test_a_map_that_is_no_number_does_not_move_the_others():
+    alignment = AreaAlignment(2)
+    observe(alignment, 0.3)
+    maps = torch.rand(4, 2, 5, 5)
+    maps[2, 1, 0, 0] = float('nan')
+    with pytest.raises(ValueError, match=r'maps \[2\] of the batch are NaN'):
+        alignment(maps, lambda p: p)
+    assert alignment.shift.tolist() == [0, 0]
+    assert alignment.updates == 0

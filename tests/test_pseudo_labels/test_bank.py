@@ -143,3 +143,13 @@ def test_labels_that_are_no_numbers_are_refused_with_the_ids(value):
         bank.update(torch.tensor([0, 4, 2]), soft)
     assert torch.equal(bank.labels, before)
     assert bank.visits.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize('key', ['labels', 'change', 'scores'])
+def test_a_state_that_holds_no_numbers_is_refused_with_the_ids(key):
+    bank = make_bank()
+    bank.update(torch.arange(6), torch.rand(6, 2, 4, 4))
+    state = bank.state_dict()
+    state[key].view(6, -1)[3, 0] = float('nan')
+    with pytest.raises(DataError, match='1 clips .*: clip3'):
+        make_bank().load_state_dict(state)

@@ -165,6 +165,21 @@ def test_a_full_disk_is_said_at_once(path, monkeypatch):
     assert not path.exists()
 
 
+def test_a_file_of_another_size_is_refused(path):
+    make_bank(path).allocate((2, 3, 5))
+    with pytest.raises(DataError, match='damaged'):
+        map_file(path, len(IDS), (2, 4, 4))
+
+
+def test_labels_of_a_file_that_are_no_numbers_are_refused(path, tmp_path):
+    first, second = make_bank(path), make_bank(tmp_path / 'other.bin')
+    visit(first)
+    first.labels[3, 0, 0, 0] = float('nan')
+    state = first.state_dict(tmp_path)
+    with pytest.raises(DataError, match=f'1 clips are NaN or infinite: {IDS[3]}. Res'):
+        second.load_state_dict(state, tmp_path)
+
+
 def test_two_runs_do_not_share_a_file(warm_python, path):
     bank = make_bank(path)
     visit(bank)

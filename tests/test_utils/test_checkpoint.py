@@ -176,11 +176,9 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     torch.save({'w': nan}, path)
     with pytest.raises(DataError, match='such as w'):
         read_checkpoint(str(path))
-    torch.save(dict(pseudo_label_bank=dict(labels=nan.half())), path)
-    with pytest.raises(DataError, match=r'such as pseudo_label_bank\.labels'):
-        read_checkpoint(str(path))
-    torch.save(dict(state_dict={}, message_hub={'loss': nan}), path)
-    read_checkpoint(str(path))  # a log may say so
+    logs, bank = {'loss': nan}, {'labels': nan.half()}
+    torch.save(dict(state_dict={}, message_hub=logs, pseudo_label_bank=bank), path)
+    read_checkpoint(str(path))  # a log may say so, a bank names the clips
 
 
 def test_progress_is_read_without_the_weights(tmp_path):

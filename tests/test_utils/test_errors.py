@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
-from mmxpl.pseudo_labels import PseudoLabeler
+from mmxpl.pseudo_labels import PseudoLabelBank, PseudoLabeler
 from mmxpl.registry import (
     DATA_SAMPLERS,
     HOOKS,
@@ -115,6 +115,7 @@ def localizer(**settings):
     ('build', 'words'),
     [
         (lambda: PseudoLabeler(temperature=0), 'error: temperature must be positive'),
+        (lambda: PseudoLabelBank([], ['a'], 1), 'error: momentum must be in [0, 1)'),
         (
             lambda: HOOKS.build(dict(type='AreaCalibrationHook', area_ratio=0)),
             'error: area_ratio must be positive, got 0.',
