@@ -90,8 +90,9 @@ def test_more_meta_keys():
     'step',
     [
         dict(type='mmdet.RandomFlip', prob=1.0),
-        dict(type='mmdet.RandomFlip', prob=0.0),
+        dict(type='mmcv.RandomFlip', prob=1.0),
         dict(type='mmdet.RandomCrop', crop_size=(20, 20)),
+        dict(type='mmdet.Pad', size=(60, 60)),
         dict(type='mmdet.Resize', scale=(80, 80), keep_ratio=True),
         dict(type='mmdet.Rotate', prob=1.0),
         dict(type='mmcv.CenterCrop', crop_size=20),
@@ -109,6 +110,26 @@ def test_a_step_that_moves_frames_without_their_boxes_is_refused(tiny_world, ste
     dataset = VGGSSDataset(labeled=True, pipeline=steps, **common)
     with pytest.raises(DataError, match='its boxes and maps do not follow.*augment'):
         dataset[2]
+
+
+@pytest.mark.parametrize('scope', ['mmcv', 'mmdet'])
+@pytest.mark.parametrize('cropped', [False, True])
+def test_the_whole_frame_may_be_resized(tiny_world, scope, cropped):
+    steps = [
+        dict(type='mmcv.LoadImageFromFile'),
+        dict(type=f'{scope}.RandomFlip', prob=0.0),
+        dict(type=f'{scope}.Resize', scale=(33, 22), keep_ratio=False),
+        dict(type='LoadAudio', sample_rate=8000, duration=0.75),
+        dict(type='PackAVInputs'),
+    ]
+    if cropped:
+        steps.insert(1, dict(type='mmcv.CenterCrop', crop_size=20))
+    dataset = VGGSSDataset(str(tiny_world), id_list='train.txt', pipeline=steps)
+    if cropped:
+        with pytest.raises(DataError, match='its boxes and maps do not follow'):
+            dataset[2]
+    else:
+        assert dataset[2]['inputs']['img'].shape == (3, 22, 33)
 
 
 def test_a_step_that_crops_frames_without_a_word_is_refused():

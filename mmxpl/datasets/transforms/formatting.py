@@ -103,8 +103,6 @@ META_KEYS = (
     'ori_shape',
     'img_shape',
 )
-# what geometric transforms of MMCV and MMDetection leave behind
-_MOVED = ('flip', 'homography_matrix', 'scale_factor', 'pad_shape')
 # become meta information where the data set knows them
 _OPTIONAL_KEYS = ('is_sounding', 'video_id')
 
@@ -128,8 +126,8 @@ class PackAVInputs(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Packs a clip.
 
-        A DataError says that a key is lacking, or that a step moved or resized the
-        frame, of which boxes and maps know nothing.
+        A DataError says that a key is lacking, or that a step moved what the frame
+        shows, of which boxes and maps know nothing.
 
         Returns:
             dict: ``inputs`` with ``img``, uint8 (3, H, W) in BGR, and
@@ -144,11 +142,7 @@ class PackAVInputs(BaseTransform):
                 f'{", ".join(lacking)}. Add the steps of the pipeline that make them, '
                 'LoadFrame and LoadAudio, before it, or leave them out of meta_keys.'
             )
-        moved = [key for key in _MOVED if key in results]
-        if 'img' in results:
-            shape = results['img'].shape[:2]
-            if shape != results.get('loaded_shape', shape):
-                moved.append(f'a frame of {shape}')
+        moved = _moves(results)
         if moved:
             raise DataError(
                 f"PackAVInputs: '{results['sample_id']}' has {', '.join(moved)}: a "
@@ -173,6 +167,30 @@ class PackAVInputs(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def _moves(results: dict) -> list[str]:
+    """Names what tells that transforms of MMCV or MMDetection moved a frame's content.
+
+    To scale the whole frame, without ``keep_ratio``, does not move it relative to its
+    sides, in which boxes are measured.
+    """
+    moved = [key for key in ('flip', 'keep_ratio', 'pad_shape') if results.get(key)]
+    if 'img' not in results:
+        return moved
+    shape = results['img'].shape[:2]
+    if shape != results.get('loaded_shape', shape):
+        moved.append(f'a frame of {shape}')
+    # the matrix is of all steps, the factors (x, y) of the last one
+    key = 'homography_matrix' if 'homography_matrix' in results else 'scale_factor'
+    if key in results:
+        loaded = results.get('loaded_shape', results.get('ori_shape', shape))
+        whole = [shape[1] / loaded[1], shape[0] / loaded[0]]
+        if key == 'homography_matrix':
+            whole = np.diag([*whole, 1])
+        if not np.allclose(results[key], whole, atol=1e-4):
+            moved.append(key)
+    return moved
 
 
 def require_media(packed: dict, user: str) -> dict:
