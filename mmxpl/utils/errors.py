@@ -168,14 +168,17 @@ def describe(error: BaseException) -> str:
 
     Both are given by kind and text.
     """
-    cause = error
-    # MMEngine gives a module that another module lacks as context alone
-    while inner := cause.__cause__ or (
-        isinstance(cause, ImportError) and cause.__context__
-    ):
-        cause = inner
-    because = '' if cause is error else f', because of {_kind_and_text(cause)}'
+    chain = [error]
+    while (inner := _cause(chain[-1])) and inner not in chain:
+        chain.append(inner)
+    because = f', because of {_kind_and_text(chain[-1])}' if chain[1:] else ''
     return f'{_kind_and_text(error)}{because} (MMXPL_DEBUG=1 shows the traceback)'
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    # MMEngine gives what a module lacks that custom_imports names as context alone
+    own = type(error) is ImportError and str(error).startswith('Failed to import ')
+    return error.__cause__ or (error.__context__ if own else None)
 
 
 def _kind_and_text(error: BaseException) -> str:

@@ -216,12 +216,19 @@ def test_what_a_config_imports_is_no_setting(tmp_path):
             "custom_imports = dict(imports=['part_with_typo'])\n",
             "part_with_typo.*because of ModuleNotFoundError: .*'nothing_here'",
         ),
+        (
+            "custom_imports = dict(imports=['part_with_option'])\n",
+            "part_with_option.*because of ModuleNotFoundError: .*'nothing_here'",
+        ),
         ("a = '{{$MMXPL_OF_NOBODY:}}'\n", 'KeyError: `MMXPL_OF_NOBODY` cannot be'),
     ],
 )
 def test_a_config_that_fails_is_named_with_the_line(tmp_path, monkeypatch, text, words):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / 'part_with_typo.py').write_text('import nothing_here\n')
+    (tmp_path / 'part_with_option.py').write_text(
+        'try:\n    import optional_one\nexcept ImportError:\n    import nothing_here\n'
+    )
     (tmp_path / 'base.py').write_text('a = []\n')
     path = tmp_path / 'own.py'
     path.write_text(text)

@@ -24,6 +24,7 @@ from mmxpl.utils import DataError
 from mmxpl.utils.cli import (
     one_clear_error,
 )
+from mmxpl.utils.errors import describe
 
 
 def test_data_error_becomes_one_message(capsys):
@@ -317,6 +318,12 @@ def test_a_value_that_an_error_quotes_is_named_by_its_key(capsys):
         multiprocessing.get_context('baz')  # is not of the config
     with pytest.raises(TypeError, match="'Hook'"), one_clear_error():
         iter(Hook())  # a fault of the program
+
+
+def test_an_error_that_is_its_own_cause_is_described():
+    error = ImportError('x')
+    error.__cause__ = error
+    assert describe(error) == 'ImportError: x (MMXPL_DEBUG=1 shows the traceback)'
 
 
 def test_other_errors_keep_their_traceback():
