@@ -87,7 +87,7 @@ def refuse_inert_keys(cfg: Config, path: str) -> None:
     for keys, node in walk(cfg._cfg_dict):
         key = '.'.join(keys)
         below = READ_BELOW.get(key) if isinstance(node, dict) else None
-        unknown = sorted(set(node) - set(below)) if below else []
+        unknown = sorted(set(node) - {*below, '_delete_'}) if below else []
         if unknown:
             raise DataError(
                 f"config '{path}': '{key}.{unknown[0]}' is not read, only "

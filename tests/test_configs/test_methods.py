@@ -290,12 +290,14 @@ def test_a_method_of_one_s_own_reaches_every_localizer(tmp_path, read_as):
     own.write_text(
         "model = dict(localizers={'*': dict(threshold=0.3), 'b': dict(threshold=1)})\n"
         'default_hooks = dict(pseudo_label=dict(_delete_=True, type="TimerHook"))\n'
+        'randomness = dict(_delete_=True, seed=3)\n'
     )
     cfg = read_as(XPL, str(own))
     assert cfg.method == 'own'
     assert [x.threshold for x in cfg.model.localizers.values()] == [0.3, 1]
     assert cfg.model.localizers.a.embed_dim == 128  # the rest stays
     assert cfg.default_hooks.pseudo_label == dict(type='TimerHook')
+    assert cfg.randomness == dict(seed=3)
 
 
 def test_methods_of_an_installed_package_are_found(tmp_path, monkeypatch):
