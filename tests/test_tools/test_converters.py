@@ -155,6 +155,32 @@ def test_a_video_that_changed_is_extracted_again(tool, make_video, tmp_path, cap
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
 
 
+def test_a_folder_of_before_stamps_gets_them(tool, make_video, tmp_path, capsys):
+    folder, out = tmp_path / 'videos', tmp_path / 'out'
+    folder.mkdir()
+    arguments = ('extract_videos', '--videos', folder, '--out', out)
+    for name in 'ab':
+        make_video(folder / f'{name}.mkv', 0.5)
+    tool(*arguments)
+    times = out / 'frame_times.csv'
+    rows = times.read_text().splitlines()
+    plain = [row.rsplit(',', 1)[0] for row in rows]
+    times.write_text('\n'.join([*plain, '']))
+    (folder / 'b.mkv').rename(tmp_path / 'b.mkv')
+    (folder / 'b.mkv').symlink_to('gone.mkv')  # its clip is there
+    capsys.readouterr()
+    assert tool(*arguments) == 0
+    assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
+    assert times.read_text().splitlines() == [*rows[:2], f'{plain[2]},']
+    make_video(folder / 'a.mkv', 0.5, first=60)
+    (out / 'audio' / 'b.wav').unlink()
+    assert tool(*arguments) == 0
+    printed = capsys.readouterr().out
+    assert '1 videos changed since they were extracted' in printed
+    assert '1 complete (0 of them from an earlier run), 1 failed' in printed
+    assert 'b.mkv: the file cannot be read' in (out / 'failed.csv').read_text()
+
+
 @pytest.mark.parametrize(
     ('name', 'inputs'),
     [('extract_videos', ['--videos']), ('flickr_soundnet', ['--frames', '--audio'])],
@@ -351,6 +377,8 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     assert len(FlickrSoundNetDataset(data_root=str(out), labeled=True)) == 2
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
+    (raw / 'sounds' / '100.wav').rename(tmp_path / '100.wav')
+    (raw / 'sounds' / '100.wav').symlink_to('gone.wav')  # its clip is there
     os.utime(raw / 'sounds' / '101.wav')  # replaced
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (1 of them from an earlier run)' in capsys.readouterr().out

@@ -18,7 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from mmxpl.datasets import read_id_list
@@ -196,8 +196,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         def stamp_of(sample_id: str) -> str:
             return ' '.join(map(str, stamp(str(videos[sample_id]))))
 
-        known = [i for i in ids if i in videos and i in times.known]
-        changed = [i for i in known if times.known[i].stamp not in ('', stamp_of(i))]
+        changed = []
+        for i in ids:
+            with suppress(DataError):  # a clip is kept though its video is gone
+                if i in videos and i in times.known:
+                    known, found = times.known[i], stamp_of(i)
+                    if known.stamp not in ('', found):
+                        changed.append(i)
+                    # of a run that kept no stamps; tidy() writes it
+                    times.known[i] = known._replace(stamp=known.stamp or found)
         if changed:
             print(
                 f'{len(changed)} videos changed since they were extracted, and are '

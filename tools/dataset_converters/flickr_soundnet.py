@@ -119,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not all(path.is_file() for path in files):
                 return False
             sources = [found[sample_id] for found in media if sample_id in found]
-            newest = max((path.stat().st_mtime for path in sources), default=0)
+            times = [path.stat().st_mtime for path in sources if path.exists()]
+            newest = max(times, default=0)  # a clip is kept without its sources
             return newest <= min(path.stat().st_mtime for path in files)
 
         def convert(sample_id: str) -> None:
