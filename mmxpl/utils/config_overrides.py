@@ -6,7 +6,7 @@ import traceback
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, NoneType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -50,6 +50,8 @@ _FORMER = {
     'total_epochs': 'train_cfg.max_epochs',
     'workflow': 'train_cfg',
 }
+# types of settings, also of those that a config imports
+_PLAIN = (dict, list, tuple, str, int, float, NoneType)
 _MAX_HINTS = 4
 
 
@@ -61,6 +63,11 @@ def read_config(path: str | Path) -> Config:
     """
     try:
         cfg = Config.fromfile(path)
+        imported = [
+            (name, value)
+            for name, value in cfg._cfg_dict.items()
+            if name in cfg._imported_names or isinstance(value, ModuleType)
+        ]
     except OSError:
         raise
     except Exception as error:
@@ -72,8 +79,11 @@ def read_config(path: str | Path) -> Config:
             f"config '{path}' cannot be read: {''.join(places[-1:])}{describe(error)}"
         ) from error
     # MMEngine keeps what a config with imports imports, though modules cannot be copied
-    for name, value in [*dict.items(cfg._cfg_dict)]:
-        if name in cfg._imported_names or isinstance(value, ModuleType):
+    for name, value in imported:
+        if isinstance(value, _PLAIN):  # a setting
+            cfg[name] = value
+            cfg._imported_names.discard(name)
+        else:
             del cfg._cfg_dict[name]
     return cfg
 

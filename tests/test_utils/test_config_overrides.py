@@ -205,6 +205,19 @@ def test_what_a_config_imports_is_no_setting(tmp_path):
     assert {**copy.deepcopy(cfg)._cfg_dict} == dict(a=dict(b=1))
 
 
+def test_settings_that_a_config_imports_stay(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'own_parts.py').write_text(
+        "class Net:\n    pass\n\n\nmodel, rate, half = dict(type='Net'), 0.5, len\n"
+    )
+    path = tmp_path / 'own.py'
+    path.write_text('from own_parts import Net, half, model, rate\na = Net\n')
+    cfg = read_config(path)
+    assert [*cfg] == ['model', 'rate', 'a']
+    cfg.merge_from_dict({'model.depth': 2})
+    assert Config.fromstring(cfg.pretty_text, '.py').model == dict(type='Net', depth=2)
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
