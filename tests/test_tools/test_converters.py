@@ -377,8 +377,8 @@ def test_flickr_soundnet_as_distributed(tool, tmp_path, capsys):
     assert len(FlickrSoundNetDataset(data_root=str(out), labeled=True)) == 2
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
-    (raw / 'sounds' / '100.wav').rename(tmp_path / '100.wav')
-    (raw / 'sounds' / '100.wav').symlink_to('gone.wav')  # its clip is there
+    (raw / 'sounds' / '100.mp3').unlink()
+    (raw / 'sounds' / '100.mp3').symlink_to('gone.mp3')  # its clip is there
     os.utime(raw / 'sounds' / '101.wav')  # replaced
     assert tool('flickr_soundnet', *arguments) == 0
     assert '2 complete (1 of them from an earlier run)' in capsys.readouterr().out
