@@ -9,6 +9,7 @@ from mmengine.dataset import ConcatDataset as EngineConcatDataset
 
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
+from mmxpl.utils.nested import type_name
 
 from .splits import SPLITS
 
@@ -118,7 +119,7 @@ def media_pipeline(pipeline: Sequence[Mapping]) -> list[dict]:
     """Derives the pipeline that reads the media themselves: without any cache."""
     steps: list[Mapping] = []
     for step in pipeline:
-        is_pair = step['type'].split('.')[-1] == 'LoadFeatures'
+        is_pair = type_name(step) == 'LoadFeatures'
         steps += (step['frame'], step['audio']) if is_pair else (step,)
     return [{key: step[key] for key in step if key != 'cache'} for step in steps]
 
@@ -149,7 +150,7 @@ def annotations_only(cfg: Mapping) -> Any:
     """
     default = dict(type='RasterizeTargets')
     configs = (step for step in cfg.get('pipeline', ()) if isinstance(step, Mapping))
-    steps = [c for c in configs if c['type'].split('.')[-1] == default['type']]
+    steps = [c for c in configs if type_name(c) == default['type']]
     dataset = DATASETS.build({**cfg, 'pipeline': steps or [default]})
     if not getattr(dataset, 'labeled', False):
         raise DataError(

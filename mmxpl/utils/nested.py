@@ -12,6 +12,12 @@ def children(node: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(index), value) for index, value in enumerate(node))
 
 
+def type_name(node: Mapping) -> str:
+    """Names, without a scope, what a part of a config builds: ``type`` or its class."""
+    kind = node.get('type', '')
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
 def walk(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple, Any]]:
     """Yields everything below a node with its path, a tuple of keys and indices."""
     for name, value in children(node):

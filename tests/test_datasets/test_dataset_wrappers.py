@@ -7,6 +7,7 @@ from mmxpl.datasets.dataset_wrappers import (
     dataset_config,
 )
 from mmxpl.datasets.splits import check_disjoint
+from mmxpl.datasets.transforms import RasterizeTargets
 from mmxpl.registry import DATASETS
 from mmxpl.utils import DataError
 
@@ -124,7 +125,7 @@ def test_ground_truth_is_drawn_without_a_media_file(spoilable_world):
         labeled=True,
         pipeline=[
             dict(type='LoadFrame', size=32),
-            dict(type='RasterizeTargets', size=24),
+            dict(type=RasterizeTargets, size=24),  # as a lazy config has it
         ],
     )
     # what would not decode is not looked at

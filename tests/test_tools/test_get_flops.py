@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmxpl.datasets.transforms import LoadFeatures, LoadFrame
 from mmxpl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,9 @@ def test_frames_and_sounds_are_found_inside_of_features(tmp_path):
         cache='none',
     )
     cfg = dict(test_dataloader=dict(dataset=dict(pipeline=[load])))
+    assert clip_size(cfg, None) == ((20, 30), 250)
+    # as a lazy config has it
+    load.update(type=LoadFeatures, frame=dict(type=LoadFrame, size=(20, 30)))
     assert clip_size(cfg, None) == ((20, 30), 250)
 
 

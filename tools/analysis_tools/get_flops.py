@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from mmxpl.datasets.dataset_wrappers import config_leaves, media_pipeline
 from mmxpl.utils import DataError
 from mmxpl.utils.cli import add_config_options, load_config, number_in, one_clear_error
+from mmxpl.utils.nested import type_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,8 +40,7 @@ def clip_size(cfg, shape: Sequence[int] | None) -> tuple[tuple[int, int], int]:
     loaders = ('test_dataloader', 'val_dataloader', 'train_dataloader')
     for leaf in config_leaves([cfg[name] for name in loaders if cfg.get(name)]):
         steps = {
-            step['type'].split('.')[-1]: step
-            for step in media_pipeline(leaf.get('pipeline', ()))
+            type_name(step): step for step in media_pipeline(leaf.get('pipeline', ()))
         }
         if {'LoadFrame', 'LoadAudio'} <= steps.keys():
             size = shape or steps['LoadFrame']['size']
