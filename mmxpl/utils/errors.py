@@ -9,6 +9,7 @@ from pathlib import Path
 from .nested import walk
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_NETWORKS = (_PACKAGE / 'models/localizers', _PACKAGE / 'models/encoders')
 # of what other libraries say, which may quote a whole config
 _LENGTH = 500
 _RUNNER = ('mmengine', 'runner', 'runner.py')
@@ -39,7 +40,7 @@ def explain(error: BaseException) -> str | None:
     message = None
     if isinstance(error, RuntimeError | MemoryError):
         text = str(error)
-        message = explain_worker_death(text) or _explain_channels(text)
+        message = explain_worker_death(text) or _explain_channels(error)
         message = message or _explain_memory(text)
         if 'Expected to have finished reduction' in text:  # of DistributedDataParallel
             message = (
@@ -99,8 +100,13 @@ def _explain_memory(text: str) -> str | None:
     )
 
 
-def _explain_channels(text: str) -> str | None:
-    """Explains an input with a wrong number of channels."""
+def _explain_channels(error: BaseException) -> str | None:
+    """Explains an input of a localizer or encoder with a wrong number of channels."""
+    frames = traceback.walk_tb(error.__traceback__)
+    sources = {Path(frame.f_code.co_filename).parent for frame, _ in frames}
+    if sources.isdisjoint(_NETWORKS):
+        return None
+    text = str(error)
     layer = re.search(r'mat1 and mat2 .*\(\d+x(\d+) and (\d+)x\d+\)', text)
     if layer is not None:
         return (

@@ -217,8 +217,11 @@ def test_a_package_that_a_backend_lacks_is_one_message(capsys, tmp_path, monkeyp
 
 
 def test_features_that_do_not_fit_are_one_message(capsys):
+    net = localizer()().localizers['a']
+    net.audio_projection = torch.nn.Linear(63, 128)
+    inputs = dict(img=torch.zeros(1, 3, 32, 32), sound=torch.zeros(6, 64))
     with pytest.raises(SystemExit), one_clear_error():
-        torch.nn.Linear(63, 128)(torch.zeros(6, 64))
+        net(inputs)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
         'error: A layer of the model reads 63 features and is given 64'
@@ -254,8 +257,10 @@ def test_a_schedule_that_there_is_not_is_one_message(capsys):
 
 
 def test_channels_that_do_not_fit_are_one_message(capsys):
+    net = localizer()().localizers['a']
+    net.visual_backbone = torch.nn.Conv2d(1, 4, 3)
     with pytest.raises(SystemExit), one_clear_error():
-        torch.nn.Conv2d(1, 4, 3)(torch.zeros(2, 3, 8, 8))
+        net.encode_visual(torch.zeros(2, 3, 32, 32))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
         'error: A network of the model reads 1 channels and is given 3'
@@ -269,7 +274,14 @@ def test_a_variable_shows_the_traceback(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'error', [RuntimeError('x'), ValueError('not of this package'), TypeError('x')]
+    'error',
+    [
+        RuntimeError('x'),
+        # as a layer of a user's own loss
+        RuntimeError('mat1 and mat2 shapes cannot be multiplied (6x64 and 63x128)'),
+        ValueError('not of this package'),
+        TypeError('x'),
+    ],
 )
 def test_faults_of_the_program_keep_their_traceback(error):
     with pytest.raises(type(error)), one_clear_error():
