@@ -60,6 +60,7 @@ class CIoUMetric(MapMetric):
     """
 
     default_prefix = ''
+    takes_ciou = True
 
     def __init__(
         self,

@@ -27,8 +27,9 @@ class MapMetric(BaseMetric):
     came twice, so that the result depends neither on the batch size nor on the
     number of processes, and logs a table with a protocol card. Keys are
     ``<prefix>/<row>/<score>``, values per cent, with ``n_evaluated`` and
-    ``n_expected``. If a subclass sets ``rules``, ``gt_map`` and ``maps`` of what
-    it measures are replaced by their CIoU, see :func:`add_cious`.
+    ``n_expected``. If a subclass sets ``takes_ciou``, ``gt_map`` and ``maps`` of
+    what it measures are replaced by their CIoU under its ``rules``, see
+    :func:`add_cious`.
 
     Args:
         models (Sequence[str], optional): Fields of ``pred_map`` to score; by default
@@ -40,7 +41,7 @@ class MapMetric(BaseMetric):
             name of the protocol, ``default_prefix``.
     """
 
-    rules: tuple[str, ...] = ()
+    takes_ciou: bool = False
     prior: Tensor | None = None
 
     def __init__(
@@ -106,7 +107,7 @@ class MapMetric(BaseMetric):
         Raises a DataError if a sample lacks a field or holds a bad value.
         """
         items = [dict(self.measure(s), sample_id=s['sample_id']) for s in data_samples]
-        if self.rules:
+        if self.takes_ciou:
             add_cious(items, self.rules, self.prior)
         self.results += items
 

@@ -179,6 +179,7 @@ class InteractiveMetric(MapMetric):
     """
 
     default_prefix = 'interactive'
+    takes_ciou = True
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class ExtendedMetric(MapMetric):
     """
 
     default_prefix = 'extended'
+    takes_ciou = True
 
     def __init__(self, rule: str = 'median', **kwargs) -> None:
         super().__init__(**kwargs)

@@ -16,6 +16,7 @@ from mmxpl.evaluation import (
     CIoUMetric,
     ExtendedMetric,
     InteractiveMetric,
+    MapMetric,
     MultiSourceMetric,
     NegativeAudioMetric,
     SegmentationMetric,
@@ -215,6 +216,21 @@ def test_a_batch_is_scored_as_its_samples_alone(kind):
         alone.process(None, [sample])
     assert together.results == alone.results
     assert {'gt_map', 'maps'}.isdisjoint(together.results[0])
+
+
+def test_a_metric_of_one_s_own_may_have_rules():
+    class Mean(MapMetric):
+        rules = ('mean',)
+
+        def measure(self, sample):
+            return dict(mean=float(sample['pred_map']['a'].mean()))
+
+        def score(self, items):
+            return {'a': {'mean': 100 * items[0]['mean']}}, []
+
+    metric = Mean()
+    metric.process(None, [dict(sample_id='x', pred_map=dict(a=torch.ones(1, 2, 2)))])
+    assert metric.evaluate(1)['a/mean'] == 100
 
 
 @pytest.mark.parametrize(
