@@ -124,13 +124,14 @@ class CheckedRunner(Runner):
     def _check_save_best(self) -> None:
         """Refuses a ``save_best`` that the validation is known not to compute."""
         metrics = getattr(getattr(self._val_loop, 'evaluator', None), 'metrics', ())
-        models = [*getattr(unwrap(self.model), 'names', ()), 'ens']
-        if not metrics or not all(hasattr(one, 'score_names') for one in metrics):
+        known = getattr(unwrap(self.model), 'names', None)
+        named = all(hasattr(one, 'score_names') for one in metrics)
+        if known is None or not metrics or not named:
             return
         names = [
             '/'.join(filter(None, (metric.prefix, model, score)))
             for metric in metrics
-            for model in metric.models or models
+            for model in metric.models or (*known, 'ens')
             for score in metric.score_names
         ]
         hook = find_hook(self, CheckpointHook)

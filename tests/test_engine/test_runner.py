@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook
+from torch import nn
 
 from mmxpl.engine.resume.checkpoint_hook import AtomicCheckpointHook
 from mmxpl.engine.resume.loop import ResumableTrainLoop
@@ -53,6 +54,9 @@ def test_a_best_score_that_is_not_computed_is_refused_before_training(key, fits)
     else:
         with pytest.raises(DataError, match='no score .*, as .*ens/AUC_fixed.* are'):
             CheckedRunner._check_save_best(runner)
+    runner.model = nn.Identity()  # of unknown localizers
+    CheckedRunner._check_save_best(runner)
+    runner.model = model
     loop.evaluator.metrics.append(object())  # of unknown scores
     CheckedRunner._check_save_best(runner)
 
