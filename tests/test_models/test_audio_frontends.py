@@ -63,16 +63,34 @@ def test_silence_is_finite():
     assert torch.isfinite(inputs['log_mel']).all()
 
 
-@pytest.mark.parametrize('length', [257, 4001])
-def test_power_is_that_of_torchaudio(length):
-    wave = torch.rand(2, length) * 2 - 1
-    wave[0, : length // 2] = 0
+def with_those_of_torchaudio():
     sizes = dict(n_fft=512, hop_length=160)
     mel = dict(sample_rate=16000, win_length=400, n_mels=20, f_min=125.0, f_max=7500.0)
-    for front_end, transform in (
-        (LogSpectrogram(**sizes), transforms.Spectrogram(**sizes)),
-        (LogMel(**sizes, **mel), transforms.MelSpectrogram(**sizes, **mel)),
-    ):
-        expected = torch.log(transform(wave) + 1e-7)
-        expected = (expected - front_end.mean) / front_end.std
-        torch.testing.assert_close(front_end(wave)[:, 0], expected, atol=1e-4, rtol=0)
+    yield LogSpectrogram(**sizes), transforms.Spectrogram(**sizes)
+    yield LogMel(**sizes, **mel), transforms.MelSpectrogram(**sizes, **mel)
+
+
+@pytest.mark.parametrize('length', [257, 4001])
+def test_values_are_those_of_torchaudio(length):
+    wave = torch.rand(2, length) * 2 - 1
+    wave[0, : length // 2] = 0
+    for front_end, transform in with_those_of_torchaudio():
+        power = transform(wave)
+        torch.testing.assert_close(front_end.power(wave), power, atol=0, rtol=1e-6)
+        expected = (torch.log(power + 1e-7) - front_end.mean) / front_end.std
+        torch.testing.assert_close(front_end(wave)[:, 0], expected, atol=2e-6, rtol=0)
+
+
+def test_gradients_are_those_of_torchaudio():
+    wave = torch.rand(2, 900, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for front_end, transform in with_those_of_torchaudio():
+        inputs = wave.clone().requires_grad_(), wave.double().requires_grad_()
+        maps = front_end(inputs[0])[:, 0]
+        power = transform.double()(inputs[1])
+        expected = (torch.log(power + 1e-7) - front_end.mean) / front_end.std
+        # by power, since the logarithm of a quiet cell enlarges rounding
+        weights = power.detach() * torch.linspace(-1, 1, maps.numel()).view_as(maps)
+        (maps * weights).sum().backward()
+        (expected * weights).sum().backward()
+        found, wanted = (x.grad / inputs[1].grad.abs().max() for x in inputs)
+        torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0, check_dtype=False)
