@@ -53,7 +53,9 @@ def use_cpu_dist(cfg: Config) -> bool:
         )
     cfg.env_cfg.dist_cfg.backend = 'gloo'
     if not dist.is_initialized():
-        timeout = datetime.timedelta(seconds=dist_cfg['timeout'])
+        timeout = dist_cfg['timeout']
+        if timeout is not None:  # else PyTorch's
+            timeout = datetime.timedelta(seconds=timeout)
         # from the variables that torchrun has set
         dist.init_process_group('gloo', timeout=timeout)
     # as MMEngine where the config has no wrapper

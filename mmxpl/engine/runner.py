@@ -108,10 +108,11 @@ class CheckedRunner(Runner):
     def train(self) -> nn.Module:
         """Trains; a DataError says that another process of the run is lost."""
         if self.distributed:
+            timeout = self.cfg.env_cfg.dist_cfg.timeout
+            timeout = "PyTorch's own time" if timeout is None else f'{timeout} s'
             self.logger.info(
-                f'{self.world_size} processes; one that does not answer for '
-                f'{self.cfg.env_cfg.dist_cfg.timeout} s (env_cfg.dist_cfg.timeout) '
-                'ends the run.'
+                f'{self.world_size} processes; one that does not answer for {timeout} '
+                '(env_cfg.dist_cfg.timeout) ends the run.'
             )
         with _lost_ranks_named():
             return super().train()

@@ -164,7 +164,7 @@ class HFModule(BaseModule):
     net: nn.Module
 
     def __init__(
-        self, pretrained: str | None, config: dict | None, init_cfg: dict | None
+        self, pretrained: str | None, config: dict | None, init_cfg: dict | list | None
     ) -> None:
         super().__init__(init_cfg)
         if pretrained and init_cfg:

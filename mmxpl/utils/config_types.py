@@ -45,7 +45,7 @@ _TYPES = {
     '': dict(
         compile=bool | dict, find_unused_parameters=bool, model_wrapper_cfg=dict | None
     ),
-    'env_cfg.dist_cfg': dict(backend=str, timeout=float),
+    'env_cfg.dist_cfg': dict(backend=str, timeout=float | None),
     'log_processor': dict(window_size=int),
     'optim_wrapper.clip_grad': dict(clip_value=float, max_norm=float),
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), _LOADER),
@@ -93,7 +93,7 @@ def check_settings(cfg: Config) -> None:
                     f'{key} has the type {kind.replace("collections.abc.", "")}, got '
                     f'{value!r}.'
                 )
-            if key in _POSITIVE and not value > 0:
+            if key in _POSITIVE and value is not None and not value > 0:
                 raise DataError(f'{key} must be positive, got {value}.')
     if cfg.get('resume') not in (None, False, True, 'auto'):
         raise DataError(f"resume is True, False or 'auto', got {cfg.resume!r}.")
@@ -134,6 +134,8 @@ def _kind_of(argument: Parameter) -> Any:
 def _fits(value: Any, argument: Parameter) -> bool:
     """Tells whether a value of a config may be of the type of an argument."""
     kind = _kind_of(argument)
+    if type(value).__module__ == 'numpy':  # an array or number, of a config with code
+        value = value.tolist()
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     values = [_VALUES.get(get_origin(one) or one) for one in kinds]
     implicit = value is None and argument.default is None

@@ -70,7 +70,7 @@ def cpu_only(monkeypatch):
     monkeypatch.setattr(
         module.dist,
         'init_process_group',
-        lambda backend, timeout: started.append(timeout.total_seconds()),
+        lambda backend, timeout: started.append(timeout and timeout.total_seconds()),
     )
     return started
 
@@ -98,6 +98,9 @@ def test_wrapper_and_backend_on_the_cpu(cpu_only):
     assert module.use_cpu_dist(cfg)
     assert cfg.env_cfg.dist_cfg.backend == 'gloo'
     assert cpu_only == [60]
+    cfg.env_cfg.dist_cfg.timeout = None  # is PyTorch's own
+    assert module.use_cpu_dist(cfg)
+    assert cpu_only == [60, None]
     assert cfg.model_wrapper_cfg.to_dict() == {
         'broadcast_buffers': False,
         'find_unused_parameters': True,

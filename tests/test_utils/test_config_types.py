@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from mmengine.config import Config
 
@@ -53,7 +54,7 @@ from mmxpl.utils.errors import DataError
         ),
         (
             dict(env_cfg=dict(dist_cfg=dict(timeout='1 h'))),
-            "^env_cfg.dist_cfg.timeout has the type float, got '1 h'",
+            "^env_cfg.dist_cfg.timeout has the type float . None, got '1 h'",
         ),
         (dict(auto_scale_lr=dict(enable='no')), 'auto_scale_lr.enable has .* bool'),
         (
@@ -112,6 +113,10 @@ def test_settings_that_may_have_several_types_pass():
     )
     xavier = dict(type='Xavier', gain=0.5, distribution='uniform', bias=0)
     check_settings(Config(dict(a=xavier, compile=dict(backend='inductor'))))
+    means = dict(type='AVDataPreprocessor', mean=np.ones(3), std=np.ones(3))
+    net = dict(type='AVLocalizer', init_cfg=[xavier], embed_dim=np.int64(8))
+    waits = dict(dist_cfg=dict(timeout=None))
+    check_settings(Config(dict(a=means, b=net, env_cfg=waits)))
     steps = dict(type='MultiStepLR', milestones=range(2, 9, 3))
     check_settings(Config(dict(param_scheduler=[steps], resume='auto')))
 

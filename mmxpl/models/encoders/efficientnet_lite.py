@@ -60,7 +60,7 @@ class EfficientNetLite(BaseModule):
         arch (str): 'lite0' to 'lite4'.
         out_indices (Sequence[int]): layers whose maps are returned, ascending; later
             ones are not built. At 224 px layer 4 has 14x14 cells, layer 5 7x7.
-        init_cfg (dict, optional): how weights are initialised.
+        init_cfg (dict | list[dict], optional): how weights are initialised.
 
     Attributes:
         out_channels (tuple[int]): channels of each returned map.
@@ -70,7 +70,7 @@ class EfficientNetLite(BaseModule):
         self,
         arch: str = 'lite0',
         out_indices: Sequence[int] = (5,),
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if arch not in ARCHS:

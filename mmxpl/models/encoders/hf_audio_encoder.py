@@ -169,7 +169,7 @@ class HFAudioEncoder(HFModule):
         pool (str): 'avg' or 'max' over time without padding, after the mean over
             frequency; or 'model' for the pooled output of AST (its class tokens) and
             CLAP.
-        init_cfg (dict, optional): how weights are initialised, instead of
+        init_cfg (dict | list[dict], optional): how weights are initialised, instead of
             ``pretrained``, for weights saved by this encoder.
 
     Attributes:
@@ -190,7 +190,7 @@ class HFAudioEncoder(HFModule):
         front_end: dict | None = None,
         sample_rate: int = 16000,
         pool: str = 'avg',
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(pretrained, config, init_cfg)
         read = read_config(pretrained, config)

@@ -45,7 +45,7 @@ class HFVisionBackbone(HFModule):
         mean (Sequence[float], optional): RGB mean in [0, 1] that the model expects.
             Defaults to that of the pretrained image processor, or ImageNet's.
         std (Sequence[float], optional): RGB deviation, likewise.
-        init_cfg (dict, optional): how weights are initialised, instead of
+        init_cfg (dict | list[dict], optional): how weights are initialised, instead of
             ``pretrained``, for weights saved by this backbone.
 
     Raises:
@@ -62,7 +62,7 @@ class HFVisionBackbone(HFModule):
         out_indices: Sequence[int] = (-1,),
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(pretrained, config, init_cfg)
         if (mean is None) != (std is None):

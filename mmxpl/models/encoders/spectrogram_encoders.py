@@ -21,7 +21,7 @@ class SpectrogramEncoder(BaseModule):
             example ``dict(type='mmdet.ResNet', depth=18, in_channels=1)``.
         out_channels (int): channels of the backbone's last output.
         pool (str): 'max' (EZ-VSL) or 'avg'.
-        init_cfg (dict, optional): how weights are initialised.
+        init_cfg (dict | list[dict], optional): how weights are initialised.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class SpectrogramEncoder(BaseModule):
         backbone: dict,
         out_channels: int,
         pool: str = 'max',
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if pool not in ('max', 'avg'):
@@ -59,7 +59,7 @@ class VGGishEncoder(BaseModule):
             ``out_channels``.
         depths (Sequence[int]): convolutions in each stage.
         norm_cfg (dict): normalisation. Defaults to ``dict(type='BN')``.
-        init_cfg (dict, optional): how weights are initialised. Defaults to
+        init_cfg (dict | list[dict], optional): how weights are initialised. Defaults to
             Kaiming's normal for convolutions.
     """
 
@@ -68,7 +68,7 @@ class VGGishEncoder(BaseModule):
         channels: Sequence[int] = (64, 128, 256, 512),
         depths: Sequence[int] = (1, 1, 2, 2),
         norm_cfg: dict | None = None,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
         if len(channels) != len(depths):

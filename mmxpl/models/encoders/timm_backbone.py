@@ -36,8 +36,8 @@ class TimmBackbone(BaseModule):
             classification head is left out.
         out_indices (Sequence[int]): levels that are returned, the finest first;
             negative ones count from the last.
-        init_cfg (dict, optional): how weights are initialised, instead of the two
-            above, for weights saved by this backbone.
+        init_cfg (dict | list[dict], optional): how weights are initialised, instead of
+            the two above, for weights saved by this backbone.
         **kwargs: arguments of ``timm.create_model``: ``img_size`` of a model that
             reads one size only, ``drop_path_rate``, ``output_stride``, ``in_chans``
             (unless it is 3, inputs are not converted) ...
@@ -53,7 +53,7 @@ class TimmBackbone(BaseModule):
         pretrained: bool = False,
         checkpoint_path: str | None = None,
         out_indices: Sequence[int] = (-1,),
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
         **kwargs,
     ) -> None:
         super().__init__(init_cfg)

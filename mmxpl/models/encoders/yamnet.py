@@ -41,7 +41,7 @@ class YAMNet(BaseModule):
 
     Args:
         pool (str): 'avg' or 'max', pooling of the embeddings of the patches.
-        init_cfg (dict, optional): how weights are initialised.
+        init_cfg (dict | list[dict], optional): how weights are initialised.
 
     Attributes:
         reads_waveform (bool): True, :meth:`forward` takes waveforms.
@@ -53,7 +53,7 @@ class YAMNet(BaseModule):
     sample_rate = SAMPLE_RATE
     out_channels = SEPARABLE[-1][0]
 
-    def __init__(self, pool: str = 'avg', init_cfg: dict | None = None) -> None:
+    def __init__(self, pool: str = 'avg', init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         if pool not in ('avg', 'max'):
             raise ValueError(f"pool must be 'avg' or 'max', got '{pool}'.")

@@ -75,7 +75,7 @@ class AVLocalizer(BaseModule):
         compile_cfg (dict, optional): arguments of ``torch.compile`` for the forward,
             such as ``dict(mode='max-autotune')``. Names of weights do not change. No
             compilation by default.
-        init_cfg (dict, optional): how weights are initialised.
+        init_cfg (dict | list[dict], optional): how weights are initialised.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class AVLocalizer(BaseModule):
         amp_dtype: str | None = None,
         channels_last: bool = True,
         compile_cfg: dict | None = None,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
         width = embed_dim if hidden_dim is None else hidden_dim

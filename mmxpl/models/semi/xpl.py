@@ -65,7 +65,7 @@ class XPL(BaseModel):
             centres of outer cells with the corners of the frame (EZ-VSL's, with
             ``align_corners=True``) would otherwise stretch a coarse map by up to half
             a cell. By default maps are not resized.
-        init_cfg (dict, optional): how weights are initialised.
+        init_cfg (dict | list[dict], optional): how weights are initialised.
 
     Raises:
         DataError: If ``map_size`` is not a positive integer, or a localizer is neither
@@ -84,7 +84,7 @@ class XPL(BaseModel):
         mixed_audio: dict | None = None,
         deaf: bool = False,
         map_size: int | None = None,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         # by our registry, so that it is also found without a runner
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
