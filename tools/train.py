@@ -15,6 +15,7 @@ from mmxpl.utils.cli import (
     set_work_dir,
 )
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.nested import type_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,8 +57,8 @@ def enable_amp(cfg: Config) -> None:
     Raises a DataError if the config's optimizer wrapper is of a kind that has no
     mixed-precision counterpart.
     """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+    kind = type_name(cfg.optim_wrapper)
+    if kind not in ('', 'OptimWrapper', 'AmpOptimWrapper'):
         raise DataError(
             f"--amp: optim_wrapper is a '{kind}', only an OptimWrapper can be "
             'replaced by its mixed-precision version.'

@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmengine.dist import get_dist_info
 
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.nested import type_name
 
 _OF_TORCHRUN = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 # seconds that processes wait for each other if the config sets nothing
@@ -66,7 +67,7 @@ def use_cpu_dist(cfg: Config) -> bool:
     wrapper = dict(cfg.get('model_wrapper_cfg') or default)
     if wrapper.get('type') == 'mmxpl.CPUDistributedDataParallel':
         del wrapper['type']  # of the dumped config of a former version
-    if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
+    if type_name(wrapper) in ('', 'MMDistributedDataParallel'):
         # the Runner would pass the local rank, which PyTorch refuses on the CPU
         wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper

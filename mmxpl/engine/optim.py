@@ -14,10 +14,8 @@ from torch import nn
 
 from mmxpl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from mmxpl.utils.errors import DataError
+from mmxpl.utils.nested import type_name
 from mmxpl.utils.parallel import unwrap
-
-_WRAPPERS = ('AmpOptimWrapper', 'mmxpl.AmpOptimWrapper', 'mmengine.AmpOptimWrapper')
-_LOCALIZERS = ('AVLocalizer', 'mmxpl.AVLocalizer')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -106,7 +104,7 @@ def use_amp_everywhere(cfg: Config) -> None:
     wrapper becomes that of fp32.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') not in _WRAPPERS:
+    if type_name(wrapper) != 'AmpOptimWrapper':
         return
     device = get_device()
     if wrapper.get('dtype') == 'auto':
@@ -124,7 +122,7 @@ def use_amp_everywhere(cfg: Config) -> None:
     dtype = amp_dtype(wrapper.get('dtype'), device)
     for localizer in cfg.model.get('localizers', {}).values():
         # a string is the name of another localizer
-        if not isinstance(localizer, str) and localizer.get('type') in _LOCALIZERS:
+        if not isinstance(localizer, str) and type_name(localizer) == 'AVLocalizer':
             localizer.setdefault('amp_dtype', dtype)
 
 

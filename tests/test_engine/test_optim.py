@@ -152,6 +152,12 @@ def test_a_localizers_own_type_stays(cpu):
     cfg.model.localizers.a.amp_dtype = 'float16'
     optim.use_amp_everywhere(cfg)
     assert cfg.model.localizers.a.amp_dtype == 'float16'
+    del cfg.model.localizers.a.amp_dtype
+    # as a lazy config has them
+    cfg.model.localizers.a.type = MODELS.get('AVLocalizer')
+    cfg.optim_wrapper.type = optim.AmpOptimWrapper
+    optim.use_amp_everywhere(cfg)
+    assert cfg.model.localizers.a.amp_dtype == 'bfloat16'
     assert cfg.model.localizers.b.amp_dtype == 'bfloat16'
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 
 from mmxpl.utils import DataError
 
@@ -18,6 +19,8 @@ def train():
 
 def test_amp_replaces_the_wrapper(train):
     cfg = Config({'optim_wrapper': {'optimizer': {'lr': 0.1}}})
+    train.enable_amp(cfg)
+    cfg.optim_wrapper.type = OptimWrapper  # as a lazy config has it
     train.enable_amp(cfg)
     assert cfg.optim_wrapper.to_dict() == {
         'optimizer': {'lr': 0.1},
