@@ -136,13 +136,22 @@ def test_a_new_video_never_takes_an_id_over(tool, make_video, tmp_path, capsys):
     assert _number(out / 'frames' / 'a.jpg') == pytest.approx(10, abs=0.4)
 
 
-def test_a_video_that_changed_is_extracted_again(tool, make_video, tmp_path, capsys):
+@pytest.fixture
+def two_extracted(tool, make_video, tmp_path):
+    """Two videos below a folder, extracted: the folders and the command."""
     folder, out = tmp_path / 'videos', tmp_path / 'out'
     folder.mkdir()
     arguments = ('extract_videos', '--videos', folder, '--out', out)
     for name in 'ab':
         make_video(folder / f'{name}.mkv', 0.5)
-    tool(*arguments)
+    assert tool(*arguments) == 0
+    return folder, out, arguments
+
+
+def test_a_video_that_changed_is_extracted_again(
+    tool, make_video, two_extracted, capsys
+):
+    folder, out, arguments = two_extracted
     make_video(folder / 'a.mkv', 0.5, first=60)
     os.utime(folder / 'a.mkv', (1, 1))  # older than what was extracted
     assert tool(*arguments) == 0
@@ -155,13 +164,10 @@ def test_a_video_that_changed_is_extracted_again(tool, make_video, tmp_path, cap
     assert '2 complete (2 of them from an earlier run)' in capsys.readouterr().out
 
 
-def test_a_folder_of_before_stamps_gets_them(tool, make_video, tmp_path, capsys):
-    folder, out = tmp_path / 'videos', tmp_path / 'out'
-    folder.mkdir()
-    arguments = ('extract_videos', '--videos', folder, '--out', out)
-    for name in 'ab':
-        make_video(folder / f'{name}.mkv', 0.5)
-    tool(*arguments)
+def test_a_folder_of_before_stamps_gets_them(
+    tool, make_video, two_extracted, tmp_path, capsys
+):
+    folder, out, arguments = two_extracted
     times = out / 'frame_times.csv'
     rows = times.read_text().splitlines()
     plain = [row.rsplit(',', 1)[0] for row in rows]
