@@ -7,6 +7,8 @@ written with their scope, for example ``dict(type='mmdet.ResNet')``.
 """
 
 import importlib
+from contextlib import suppress
+from typing import Any
 
 from mmengine import registry as root
 from mmengine.registry import Registry
@@ -69,3 +71,22 @@ def register_all_modules(init_default_scope: bool = True) -> None:
         importlib.import_module(f'mmxpl.{package}')
     if init_default_scope:
         root.init_default_scope('mmxpl')
+
+
+def find_class(node: Any) -> type | None:
+    """Finds the class that a part of a config builds; None if it builds none."""
+    kind = node.get('type') if isinstance(node, dict) else None
+    if isinstance(kind, type):  # of a lazy config
+        return kind
+    if not isinstance(kind, str):
+        return None
+    register_all_modules(init_default_scope=False)
+    registries = [x for x in globals().values() if isinstance(x, Registry)]
+    for one in registries:
+        for place in (one, one.parent):
+            if place is not None and kind in place.module_dict:
+                return place.module_dict[kind]
+    # get() tries to import what a registry does not know
+    with suppress(RuntimeError):  # no name of a class, such as ''
+        return next(filter(None, (one.get(kind) for one in registries)), None)
+    return None

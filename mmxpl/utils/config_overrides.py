@@ -3,7 +3,6 @@
 import copy
 import inspect
 import traceback
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType, NoneType
@@ -202,32 +201,11 @@ def _read_keys() -> set[str]:
     return arguments - {'self', 'cfg'} | _READ_BY_RUNNER
 
 
-def find_class(node: Any) -> type | None:
-    """Finds the class that a part of a config builds; None if it builds none."""
-    kind = node.get('type') if isinstance(node, dict) else None
-    if isinstance(kind, type):  # of a lazy config
-        return kind
-    if not isinstance(kind, str):
-        return None
-    # imports all that is registered, which only an unknown key asks for
-    from mmxpl import registry
-
-    registry.register_all_modules(init_default_scope=False)
-    registries = [
-        x for x in vars(registry).values() if isinstance(x, registry.Registry)
-    ]
-    for one in registries:
-        for place in (one, one.parent):
-            if place is not None and kind in place.module_dict:
-                return place.module_dict[kind]
-    # get() tries to import what a registry does not know
-    with suppress(RuntimeError):  # no name of a class, such as ''
-        return next(filter(None, (one.get(kind) for one in registries)), None)
-    return None
-
-
 def find_arguments(node: Any) -> dict[str, inspect.Parameter]:
     """Finds the arguments of the class that a part of a config builds."""
+    # imports PyTorch, as in _read_keys()
+    from mmxpl.registry import find_class
+
     found: dict[str, inspect.Parameter] = {}
     for part in getattr(find_class(node), '__mro__', ()):
         parameters = inspect.signature(part.__init__).parameters

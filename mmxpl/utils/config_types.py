@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 from mmengine.config import Config
 
-from .config_overrides import READ_BELOW, find_arguments, find_class
+from .config_overrides import READ_BELOW, find_arguments
 from .errors import DataError
 from .nested import walk
 
@@ -70,6 +70,8 @@ def check_settings(cfg: Config) -> None:
     """
     # imports PyTorch, which a tool that refuses its arguments does without
     from mmengine.runner import Runner
+
+    from mmxpl.registry import find_class
 
     # with what a lazy config imports; resume may be 'auto', log_level a number
     own = ('log_level', 'resume')

@@ -162,7 +162,7 @@ def _explain_config(error: BaseException) -> str | None:
         return None
     meant = ''
     if isinstance(error, KeyError) and '.' not in kind:
-        from .config_overrides import find_class
+        from mmxpl.registry import find_class
 
         if find_class(dict(type=f'mmdet.{kind}')) is not None:
             meant = f" (did you mean 'mmdet.{kind}'?)"

@@ -24,7 +24,6 @@ from mmxpl.utils.cli import (
     number_in,
     one_clear_error,
 )
-from mmxpl.utils.config_overrides import find_class
 from mmxpl.utils.nested import walk
 
 # what decides which clips a training draws from
@@ -69,7 +68,7 @@ def build_sampler(cfg: Any, num_unlabeled: int) -> Any:
     Raises a DataError if it is not a CurriculumSampler.
     """
     from mmxpl.datasets import CurriculumSampler
-    from mmxpl.registry import DATA_SAMPLERS
+    from mmxpl.registry import DATA_SAMPLERS, find_class
 
     data = SimpleNamespace(datasets=[range(1), range(num_unlabeled)])
     options = dict(cfg.train_dataloader.get('sampler') or {})

@@ -15,10 +15,10 @@ from mmxpl.datasets.media_cache import BUILD
 from mmxpl.datasets.splits import SPLITS
 from mmxpl.datasets.transforms import LoadAudio, LoadFeatures, LoadFrame
 from mmxpl.models.features import encoder_of, weights_digest
-from mmxpl.registry import HOOKS
+from mmxpl.registry import HOOKS, find_class
 from mmxpl.utils import DataError, hash_ids
 from mmxpl.utils.checks import nonfinite_entries
-from mmxpl.utils.config_overrides import find_arguments, find_class
+from mmxpl.utils.config_overrides import find_arguments
 from mmxpl.utils.nested import walk
 from mmxpl.utils.parallel import unwrap
 
